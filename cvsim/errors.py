@@ -1,0 +1,75 @@
+"""Everything cvsim raises on purpose.
+
+CvsimError
+├── UsageError            the call is wrong: an unknown name, a path that does not exist (exit code 2)
+│   └── SettingsError     a profile, a configuration file or an option's value
+├── ImageError            one picture can not be used; in a batch it becomes a ``Skipped``
+│   ├── NotAnImageError   the content is no picture in any known format
+│   ├── DecodeError       the content is a picture that can not be decoded
+│   └── TooLargeError     more pixels or bytes than the limits allow
+├── StoreError            a cache or an index: locked, full, damaged, of another version
+├── MissingExtraError     an optional dependency is not installed; names the extra
+├── ActionError           a plan or a journal can not be carried out
+└── RemoteError           a URL, a server, an engine
+
+Each message says what happened and what to do about it. Foreign errors are mapped where they enter,
+``from exc``.
+"""
+
+from __future__ import annotations
+
+
+class CvsimError(Exception):
+    """Base of every error that cvsim raises on purpose."""
+
+
+class UsageError(CvsimError):
+    """The call itself is wrong; nothing was done."""
+
+
+class SettingsError(UsageError):
+    """A profile, a configuration file or the value of an option is wrong."""
+
+
+class ImageError(CvsimError):
+    """One picture can not be used. ``str(error)`` is a reason that a person understands."""
+
+
+class NotAnImageError(ImageError):
+    """The content is no picture in any format that is known here."""
+
+
+class DecodeError(ImageError):
+    """The content is a picture, but not one that can be decoded."""
+
+
+class TooLargeError(ImageError):
+    """The picture has more pixels or bytes than the limits allow."""
+
+
+class StoreError(CvsimError):
+    """A cache or an index can not be used: locked, full, damaged, or of another version."""
+
+
+class MissingExtraError(CvsimError):
+    """An optional dependency is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What was asked for, as a person would say it: ``"HEIC files"``.
+    extra : str
+        The extra that brings it: ``"heif"``.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} need an optional part: pip install 'cvsim[{extra}]'")
+        self.extra = extra
+
+
+class ActionError(CvsimError):
+    """A plan or a journal can not be carried out."""
+
+
+class RemoteError(CvsimError):
+    """A URL, a server or an engine did not answer as it should."""

@@ -1,0 +1,232 @@
+"""The values that the parts of cvsim pass to each other. Frozen, slotted; equality is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    RGB = NDArray[np.uint8]
+    """(H, W, 3) uint8, red first, rows from the top."""
+    Gray = NDArray[np.uint8]
+    """(H, W) uint8, rows from the top."""
+    Indices = NDArray[np.int64]
+    """(n,) positions in a collection."""
+    Similarities = NDArray[np.float32]
+    """(n,) in [0, 1], larger is more alike; NaN is "no evidence"."""
+
+Relation = Literal[
+    "identical-file",
+    "identical-pixels",
+    "re-encoded",
+    "resized",
+    "recolored",
+    "edited",
+    "cropped",
+    "pasted",
+    "rotated",
+    "mirrored",
+    "similar",
+]
+Side = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One readable picture.
+
+    Attributes
+    ----------
+    path : str
+        As it was given, or found under the path that was given. Bytes that are not UTF-8 are kept as
+        surrogate escapes.
+    digest : str
+        SHA-256 of the file's content, lower-case hexadecimal.
+    width_px, height_px : int
+        Full size, after the EXIF orientation is applied.
+    size_bytes, mtime_ns : int
+        Of the file.
+    format : str
+        Sniffed from the content: ``"jpeg"``, ``"png"``, ...
+    damaged : bool
+        Only a part of the picture could be decoded.
+    taken_at : str or None
+        The EXIF date, ``YYYY-MM-DDTHH:MM:SS``.
+    has_gps : bool
+        EXIF holds a position.
+    """
+
+    path: str
+    digest: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    mtime_ns: int
+    format: str = ""
+    damaged: bool = False
+    taken_at: str | None = None
+    has_gps: bool = False
+
+    @property
+    def n_pixels(self) -> int:
+        return self.width_px * self.height_px
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be used, and why, in words for a person."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pair:
+    """Two pictures by path, ``a < b`` by code point wherever cvsim makes the pair itself."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What one signal says about a pair.
+
+    Attributes
+    ----------
+    feature : str
+        The signal's name.
+    similarity : float or None
+        In [0, 1], larger is more alike; None is "no evidence", which is not "different".
+    weight : float
+        What it adds to the score, in log-odds. 0 until a fusion model has weighed it.
+    detail : mapping
+        Native values for the curious: a distance in bits, a number of inliers.
+    """
+
+    feature: str
+    similarity: float | None
+    weight: float = 0.0
+    detail: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """A pair with its calibrated probability and all that it is made of.
+
+    ``score == sigmoid(prior + sum of the comparisons' weights)``.
+
+    Attributes
+    ----------
+    pair : Pair
+    prior : float
+        Log-odds before any evidence; fixed by the profile.
+    score : float
+        Probability that the pair is the same under the profile, in [0, 1].
+    relation : str
+        What happened between the two (see `Relation`).
+    contained : "a", "b" or None
+        The side that shows only a part of the other.
+    comparisons : tuple of Comparison
+    """
+
+    pair: Pair
+    prior: float
+    score: float
+    relation: Relation
+    contained: Side | None
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A picture within a group.
+
+    Attributes
+    ----------
+    record : ImageRecord
+    score : float or None
+        Of its own pair with the kept file (1.0 for the kept file itself); None if never scored.
+    proposed : bool
+        Proposed for removal.
+    reason : str
+        Why it is kept, proposed or left alone, in words.
+    """
+
+    record: ImageRecord
+    score: float | None
+    proposed: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pictures that are the same, and how sure that is.
+
+    Attributes
+    ----------
+    id : int
+        From 1, in order of the smallest path.
+    members : tuple of Member
+        The kept file first, the others by path.
+    keep : str
+        Path of the file to keep.
+    rule : str
+        The keep rule that decided.
+    edges : tuple of ScoredPair
+        The links at or above the threshold, by pair.
+    weakest_link : float
+        The lowest score in the strongest spanning tree: the group holds together at this threshold.
+    weakest_pair : float or None
+        The lowest score of any two members that were scored, linked or not.
+    bridges : int
+        Links whose removal would split the group (a group of two has one).
+    """
+
+    id: int
+    members: tuple[Member, ...]
+    keep: str
+    rule: str
+    edges: tuple[ScoredPair, ...]
+    weakest_link: float
+    weakest_pair: float | None
+    bridges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals of a run: ``files == images + skipped``; ``duplicates`` are proposed for removal."""
+
+    files: int = 0
+    images: int = 0
+    skipped: int = 0
+    groups: int = 0
+    duplicates: int = 0
+    reclaimable_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeResult:
+    """What `cvsim dedupe` found.
+
+    Attributes
+    ----------
+    settings : mapping
+        What the run was asked to do, enough to repeat it.
+    counts : Counts
+    groups : tuple of Group
+    skipped : tuple of Skipped
+        By path.
+    stats : mapping
+        How the run went (decodes, bytes read, seconds by stage): not part of the result's identity.
+    """
+
+    settings: Mapping[str, Any]
+    counts: Counts
+    groups: tuple[Group, ...]
+    skipped: tuple[Skipped, ...]
+    stats: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
