@@ -1,0 +1,1 @@
+"""Acting without fear: which file stays, the plan, carrying it out, and the way back."""

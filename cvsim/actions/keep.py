@@ -1,0 +1,171 @@
+"""Which file of a group stays: ordered rules, each choice with the rule that made it.
+
+Two rules come before any that a person can order, because breaking them would lose something:
+``intact`` (a damaged picture is never preferred over an intact one) and ``protected`` (what can not be
+removed anyway is the natural one to keep). The last tie is broken by path, so a choice never depends on
+the order of the files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cvsim.errors import SettingsError
+from cvsim.types import ImageRecord
+
+DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
+FORMAT_ORDER = ("dng", "tiff", "png", "jxl", "heif", "heic", "avif", "jpeg", "webp", "bmp", "gif")
+"""Best first, for a plain ``format``: what stores the picture without loss leads."""
+
+Protected = Callable[[ImageRecord], bool] | Collection[str]
+"""Tells what must stay: a function of the record, or the folders that are protected."""
+
+_SIMPLE: dict[str, Callable[[ImageRecord], Any]] = {
+    "resolution": lambda record: -record.n_pixels,
+    "size": lambda record: -record.size_bytes,
+    "metadata": lambda record: -((record.taken_at is not None) + record.has_gps),
+    "oldest": lambda record: record.mtime_ns,
+    "newest": lambda record: -record.mtime_ns,
+    "longest-name": lambda record: -len(os.path.basename(record.path)),
+    "shortest-name": lambda record: len(os.path.basename(record.path)),
+    "path": lambda record: record.path,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRule:
+    """One rule: the record with the smallest ``key`` wins.
+
+    Attributes
+    ----------
+    name : str
+        As it is written: ``"resolution"``, ``"folder:/photos/best"``.
+    key : callable
+        ImageRecord -> anything that orders; best is smallest.
+    """
+
+    name: str
+    key: Callable[[ImageRecord], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRules:
+    """Ordered rules that choose the file to keep.
+
+    Examples
+    --------
+    >>> rules = KeepRules.parse("folder:/photos/best,format:tiff/png,resolution,oldest")
+    >>> [rule.name for rule in rules.rules]
+    ['folder:/photos/best', 'format:tiff/png', 'resolution', 'oldest']
+    """
+
+    rules: tuple[KeepRule, ...]
+
+    @classmethod
+    def parse(cls, text: str | Sequence[str] = DEFAULT_KEEP) -> KeepRules:
+        """Read rules from ``"resolution,size"`` or ``["resolution", "folder:/with, a comma"]``.
+
+        Parameters
+        ----------
+        text : str or sequence of str
+            In order of importance: ``resolution`` (most pixels), ``size`` (most bytes), ``format`` or
+            ``format:tiff/png/jpeg`` (best first), ``oldest`` and ``newest`` (modification time),
+            ``metadata`` (EXIF date, GPS), ``path`` (first by code point), ``longest-name``,
+            ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for an order of folders).
+
+        Raises
+        ------
+        SettingsError
+            An unknown rule, or none at all.
+        """
+        parts = text.split(",") if isinstance(text, str) else list(text)
+        rules = tuple(_rule(part.strip()) for part in parts if part.strip())
+        if not rules:
+            raise SettingsError(f"No keep rule was given; choose from: {_known()}")
+        return cls(rules)
+
+    def choose(self, records: Sequence[ImageRecord], protected: Protected = ()) -> tuple[int, str]:
+        """The position of the record to keep and the name of the rule that left it alone on the field.
+
+        Parameters
+        ----------
+        records : sequence of ImageRecord
+            One group, in any order.
+        protected : callable or collection of str
+            What is never removed: ``record -> bool``, or folders.
+
+        Returns
+        -------
+        index : int
+        rule : str
+            ``"only"`` for a single record, ``"intact"``, ``"protected"``, the name of a rule, or
+            ``"path"`` when all of them tie.
+        """
+        if not records:
+            raise ValueError("choose() needs at least one record")
+        left = list(range(len(records)))
+        decided = "only"
+        for rule in self._all(protected):
+            if len(left) == 1:
+                break
+            keys = {index: rule.key(records[index]) for index in left}
+            best = min(keys.values())
+            left = [index for index in left if keys[index] == best]
+            decided = rule.name
+        return left[0], decided
+
+    def why(self, kept: ImageRecord, other: ImageRecord, protected: Protected = ()) -> str:
+        """The first rule that tells the two apart: what the kept file has over this one."""
+        for rule in self._all(protected):
+            if rule.key(kept) != rule.key(other):
+                return rule.name
+        return "path"
+
+    def _all(self, protected: Protected) -> tuple[KeepRule, ...]:
+        is_protected = protection(protected)
+        return (
+            KeepRule("intact", lambda record: record.damaged),
+            KeepRule("protected", lambda record: not is_protected(record)),
+            *self.rules,
+            KeepRule("path", _SIMPLE["path"]),
+        )
+
+
+def protection(protected: Protected) -> Callable[[ImageRecord], bool]:
+    """A function of the record from folders; a function is returned as it is.
+
+    A file is under a folder by its absolute path, links not followed: moving a link must not change
+    what is protected.
+    """
+    if callable(protected):
+        return protected
+    if not protected:
+        return lambda record: False
+    is_under = [_under(folder) for folder in sorted(protected)]
+    return lambda record: any(test(record.path) for test in is_under)
+
+
+def _rule(text: str) -> KeepRule:
+    name, colon, argument = text.partition(":")
+    if name in _SIMPLE and not colon:
+        return KeepRule(text, _SIMPLE[name])
+    if name == "folder" and argument:
+        is_under = _under(argument)
+        return KeepRule(text, lambda record: not is_under(record.path))
+    if name == "format" and (argument or not colon):
+        order = [part.strip().lower().replace("jpg", "jpeg") for part in argument.split("/") if part.strip()]
+        rank = {format_: position for position, format_ in enumerate(order or FORMAT_ORDER)}
+        return KeepRule(text, lambda record: rank.get(record.format.lower(), len(rank)))
+    raise SettingsError(f"Unknown keep rule {text!r}; choose from: {_known()}")
+
+
+def _under(folder: str) -> Callable[[str], bool]:
+    root = os.path.join(os.path.abspath(os.path.expanduser(folder)), "")
+    return lambda path: os.path.abspath(path).startswith(root)
+
+
+def _known() -> str:
+    return ", ".join([*_SIMPLE, "format", "format:A/B/C", "folder:DIR"])

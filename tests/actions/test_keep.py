@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvsim.actions.keep import DEFAULT_KEEP, KeepRules
+from cvsim.errors import SettingsError
+from cvsim.types import ImageRecord
+
+
+def record(path: str, **values: object) -> ImageRecord:
+    base = ImageRecord(path, "0" * 64, 100, 80, 5000, 10**18, "jpeg")
+    return dataclasses.replace(base, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "better", "rule"),
+    [
+        ("resolution", {"width_px": 200}, "resolution"),
+        ("size", {"size_bytes": 9000}, "size"),
+        ("metadata", {"has_gps": True}, "metadata"),
+        ("metadata", {"taken_at": "2020-01-01T00:00:00"}, "metadata"),
+        ("oldest", {"mtime_ns": 10**17}, "oldest"),
+        ("newest", {"mtime_ns": 10**19}, "newest"),
+        ("format", {"format": "png"}, "format"),
+        ("format:gif/png/jpg", {"format": "gif"}, "format:gif/png/jpg"),
+        (DEFAULT_KEEP, {"mtime_ns": 10**17}, "oldest"),
+    ],
+)
+def test_each_rule_decides_and_is_named(rules: str, better: dict[str, object], rule: str) -> None:
+    records = [record("a.jpg"), record("z.jpg", **better), record("b.jpg")]
+    assert KeepRules.parse(rules).choose(records) == (1, rule)
+
+
+def test_rules_on_names_and_folders() -> None:
+    records = [record("/x/IMG_1 (copy).jpg"), record("/y/IMG_1.jpg"), record("/best/c/IMG_10.jpg")]
+    assert KeepRules.parse("longest-name").choose(records) == (0, "longest-name")
+    assert KeepRules.parse("shortest-name").choose(records) == (1, "shortest-name")
+    assert KeepRules.parse("folder:/best,path").choose(records) == (2, "folder:/best")
+    assert KeepRules.parse("folder:/bes").choose(records)[1] == "path"
+    assert KeepRules.parse("folder:/none,folder:/y/").choose(records) == (1, "folder:/y/")
+    assert KeepRules.parse("path").choose(records) == (2, "path")
+    assert KeepRules.parse(["folder:/a, b", "path"]).rules[0].name == "folder:/a, b"
+
+
+def test_damage_and_protection_come_before_every_rule() -> None:
+    rules = KeepRules.parse("resolution")
+    damaged = record("a/a.jpg", width_px=4000, damaged=True)
+    small, large = record("lib/s.jpg"), record("b/l.jpg", width_px=400)
+    assert rules.choose([damaged, small]) == (1, "intact")
+    assert rules.choose([damaged, small, large]) == (2, "resolution")
+    assert rules.choose([large, small], protected={"lib"}) == (1, "protected")
+    assert rules.choose([large, small], protected=lambda one: one.path == "lib/s.jpg") == (1, "protected")
+    assert rules.choose([damaged, large], protected={"a"}) == (1, "intact")
+    assert rules.why(small, damaged) == "intact"
+    assert rules.why(large, small) == "resolution"
+
+
+@pytest.mark.parametrize("text", ["", " , ", "resolutoin", "folder", "folder:", "size:3", "format:"])
+def test_nonsense_is_refused_with_what_there_is(text: str) -> None:
+    with pytest.raises(SettingsError, match="resolution, size"):
+        KeepRules.parse(text)
+
+
+@given(
+    st.lists(
+        st.builds(
+            record,
+            st.text("ab/", min_size=1, max_size=5),
+            width_px=st.integers(1, 3),
+            size_bytes=st.integers(1, 2),
+            damaged=st.booleans(),
+            has_gps=st.booleans(),
+        ),
+        min_size=1,
+        unique_by=lambda one: one.path,
+    ),
+    st.integers(0, 10**6),
+)
+def test_order_of_files_never_matters_and_intact_wins(records: list[ImageRecord], seed: int) -> None:
+    rules = KeepRules.parse()
+    index, rule = rules.choose(records)
+    shuffled = random.Random(seed).sample(records, len(records))
+    again, same_rule = rules.choose(shuffled)
+    assert (records[index], rule) == (shuffled[again], same_rule)
+    assert not records[index].damaged or all(one.damaged for one in records)
