@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvsim.actions.keep import KeepRules
+from cvsim.actions.propose import FULL_COPY, INCLUDABLE, Proposal, parse_include, propose
+from cvsim.errors import SettingsError
+from cvsim.types import ImageRecord, Pair, Relation, ScoredPair, Side
+
+
+def record(path: str, **values: object) -> ImageRecord:
+    return dataclasses.replace(ImageRecord(path, "0" * 64, 100, 80, 5000, 10**18, "jpeg"), **values)  # type: ignore[arg-type]
+
+
+def edge(a: str, b: str, relation: str, contained: Side | None = None, score: float = 0.99) -> ScoredPair:
+    return ScoredPair(Pair(a, b), -6.0, score, relation, contained, ())  # type: ignore[arg-type]
+
+
+def of_two(relation: str, contained: Side | None = None, **values: object) -> Proposal:
+    """The proposal for b of (a kept, b)."""
+    options = {key: values.pop(key) for key in ("include", "protected", "threshold") if key in values}
+    score = values.pop("score", 0.99)
+    kept_values = values.pop("kept", {})
+    records = [record("a.jpg", **kept_values), record("b.jpg", **values)]  # type: ignore[arg-type]
+    arguments = {"threshold": 0.95, **options}
+    edges = [edge("a.jpg", "b.jpg", relation, contained, score)]  # type: ignore[arg-type]
+    return propose(records, 0, edges, **arguments)[1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("relation", get_args(Relation))
+def test_default_proposes_full_copies_only(relation: str) -> None:
+    assert of_two(relation, "b").remove == (relation in FULL_COPY)
+    assert set(get_args(Relation)) == FULL_COPY | set(INCLUDABLE)
+
+
+@pytest.mark.parametrize("relation", INCLUDABLE)
+def test_include_adds_its_relation_and_no_other(relation: str) -> None:
+    assert of_two(relation, "b", include=parse_include(relation)).remove
+    others = set(INCLUDABLE) - {relation}
+    refused = of_two(relation, "b", include=others)
+    assert not refused.remove
+    assert f"--include {relation}" in refused.reason
+
+
+@pytest.mark.parametrize("relation", get_args(Relation))
+def test_what_shows_more_than_the_kept_file_stays(relation: str) -> None:
+    if relation != "identical-file":
+        assert not of_two(relation, "a", include=INCLUDABLE).remove
+
+
+def test_overlapping_crops_each_show_something() -> None:
+    assert "does not" in of_two("cropped", None, include=["cropped"]).reason
+
+
+def test_a_link_through_a_third_picture_is_not_enough() -> None:
+    records = [record("a.jpg"), record("b.jpg"), record("c.jpg")]
+    edges = [edge("a.jpg", "b.jpg", "resized"), edge("b.jpg", "c.jpg", "resized")]
+    proposals = propose(records, 0, edges, threshold=0.95, rule="resolution")
+    assert [one.remove for one in proposals] == [False, True, False]
+    assert proposals[0].reason == "kept: resolution"
+
+
+def test_threshold_is_inclusive_and_protected_files_stay() -> None:
+    assert of_two("resized", score=0.95).remove
+    assert not of_two("resized", score=0.9499).remove
+    assert "protected" in of_two("identical-file", protected={"."}).reason
+
+
+def test_nothing_larger_goes_for_a_file_chosen_for_being_intact_or_protected() -> None:
+    assert "more pixels" in of_two("re-encoded", damaged=True, width_px=4000).reason
+    assert of_two("re-encoded", damaged=True).remove
+    assert "more pixels" in of_two("resized", width_px=400, protected=lambda one: one.path == "a.jpg").reason
+    assert of_two("identical-file", protected=lambda one: one.path == "a.jpg").remove
+    rules = KeepRules.parse("oldest")
+    records = [record("a.jpg", mtime_ns=1), record("b.jpg", width_px=400)]
+    chosen = propose(records, 0, [edge("a.jpg", "b.jpg", "resized")], threshold=0.9, rules=rules)
+    assert chosen[1].remove
+    assert "wins by oldest" in chosen[1].reason
+
+
+def test_a_damaged_kept_file_replaces_only_identical_files() -> None:
+    assert not of_two("re-encoded", damaged=True, kept={"damaged": True}).remove
+    assert of_two("identical-file", damaged=True, kept={"damaged": True}).remove
+
+
+def test_lost_metadata_is_said() -> None:
+    reason = of_two("re-encoded", taken_at="2020-01-01T00:00:00", has_gps=True).reason
+    assert reason.endswith("lacks its date and position")
+
+
+def test_include_refuses_unknown_relations() -> None:
+    with pytest.raises(SettingsError, match="pasted, cropped, edited, similar"):
+        parse_include("pastedd")
+
+
+@given(st.data())
+def test_every_proposed_file_has_an_edge_with_the_kept_file(data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 6))
+    records = [record(f"{i}.jpg", damaged=data.draw(st.booleans())) for i in range(n)]
+    pairs = data.draw(
+        st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda p: p[0] < p[1]))
+    )
+    edges = [
+        edge(
+            f"{a}.jpg",
+            f"{b}.jpg",
+            data.draw(st.sampled_from(get_args(Relation))),
+            data.draw(st.sampled_from(["a", "b", None])),
+            data.draw(st.floats(0.8, 1)),
+        )
+        for a, b in sorted(pairs)
+    ]
+    kept, rule = KeepRules.parse().choose(records)
+    proposals = propose(records, kept, edges, threshold=0.9, rule=rule)
+    assert not proposals[kept].remove
+    own = {one.pair.a for one in edges if one.pair.b == records[kept].path and one.score >= 0.9}
+    own |= {one.pair.b for one in edges if one.pair.a == records[kept].path and one.score >= 0.9}
+    assert {one.path for one, what in zip(records, proposals, strict=True) if what.remove} <= own
