@@ -1,0 +1,26 @@
+"""Fixtures that every part's tests share; the pictures themselves come from ``generate``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from generate import RGB, scene
+
+
+@pytest.fixture(scope="session")
+def photo() -> RGB:
+    """(240, 320, 3) uint8: one detailed picture, for tests that need any. Copy it before changing it."""
+    rgb = scene(0, 320, 240)
+    rgb.flags.writeable = False
+    return rgb
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real photographs that ``CVSIM_TEST_DATA`` names; tests that want it skip without it."""
+    folder = os.environ.get("CVSIM_TEST_DATA")
+    if not folder:
+        pytest.skip("CVSIM_TEST_DATA names no folder of real photographs")
+    return Path(folder)
