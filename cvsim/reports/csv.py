@@ -1,0 +1,72 @@
+"""The spreadsheet's report: one row a member.
+
+RFC 4180: comma, CRLF, quotes doubled. File names keep their bytes, also those that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from cvsim.reports.explanation import decision, links
+from cvsim.types import DedupeResult, Group
+
+COLUMNS = (
+    "group",
+    "decision",
+    "path",
+    "score",
+    "relation",
+    "size_bytes",
+    "width_px",
+    "height_px",
+    "damaged",
+    "reason",
+)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet read a cell as a formula, or skip to one."""
+
+
+def to_csv(result: DedupeResult) -> bytes:
+    """The members of every group as CSV, in the encoding that file names have on disk.
+
+    ``decision`` is ``keep``, ``remove`` or ``-`` (left alone); ``score`` is the member's own with the kept
+    file, empty if that pair was never scored.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for group in result.groups:
+        writer.writerows(_rows(group))
+    return buffer.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _rows(group: Group) -> Iterator[tuple[object, ...]]:
+    edges = links(group)
+    for member in group.members:
+        record = member.record
+        edge = edges.get(record.path)
+        yield (
+            group.id,
+            decision(group, member),
+            safe_path(record.path),
+            "" if member.score is None else float(member.score),
+            edge.relation if edge else "",
+            record.size_bytes,
+            record.width_px,
+            record.height_px,
+            "yes" if record.damaged else "",
+            safe_text(member.reason),
+        )
+
+
+def safe_path(path: str) -> str:
+    """A name for the same file that no spreadsheet takes for a formula: ``=1+1.jpg`` is ``./=1+1.jpg``."""
+    return f"./{path}" if path.startswith(_FORMULA) else path
+
+
+def safe_text(text: str) -> str:
+    """Prose that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

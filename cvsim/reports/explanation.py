@@ -1,0 +1,125 @@
+"""Why a pair scores what it scores, and why a group holds together. No drawing here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cvsim.reports.wording import percent, quantity
+from cvsim.types import DedupeResult, Group, Member, ScoredPair
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One bar of a waterfall.
+
+    Attributes
+    ----------
+    label : str
+    similarity : float or None
+        In [0, 1]; None for the prior, and where a signal had no evidence.
+    weight : float
+        What this step adds, in log-odds: ``end - start``.
+    start, end : float
+        The log-odds before and after it.
+    """
+
+    label: str
+    similarity: float | None
+    weight: float
+    start: float
+    end: float
+
+
+def waterfall(pair: ScoredPair) -> tuple[Step, ...]:
+    """The prior and each signal in turn; the last `end` is the log-odds of the pair's score.
+
+    The chart that record linkage made customary: every part of the score is a bar that starts where the
+    one before it ended.
+    """
+    steps = [Step("prior", None, pair.prior, 0.0, pair.prior)]
+    for comparison in pair.comparisons:
+        start = steps[-1].end
+        steps.append(
+            Step(comparison.feature, comparison.similarity, comparison.weight, start, start + comparison.weight)
+        )
+    return tuple(steps)
+
+
+def span(steps: tuple[Step, ...]) -> tuple[float, float]:
+    """Lowest and highest finite log-odds that the steps reach, zero included."""
+    reached = [0.0, *(end for step in steps if math.isfinite(end := step.end))]
+    return min(reached), max(reached)
+
+
+def links(group: Group) -> Mapping[str, ScoredPair]:
+    """For each member but the kept one, the edge that ties it to the group, by the member's path.
+
+    Its own edge with the kept file where there is one, otherwise its strongest.
+    """
+    best: dict[str, ScoredPair] = {}
+    for edge in group.edges:
+        for path, other in ((edge.pair.a, edge.pair.b), (edge.pair.b, edge.pair.a)):
+            known = best.get(path)
+            if known is None or _strength(edge, other, group) > _strength(known, _other(known, path), group):
+                best[path] = edge
+    best.pop(group.keep, None)
+    return best
+
+
+def _strength(edge: ScoredPair, other: str, group: Group) -> tuple[bool, float]:
+    return other == group.keep, edge.score
+
+
+def _other(edge: ScoredPair, path: str) -> str:
+    return edge.pair.b if edge.pair.a == path else edge.pair.a
+
+
+def reclaimable_bytes(group: Group) -> int:
+    """What removing the proposed members would free."""
+    return sum(member.record.size_bytes for member in group.members if member.proposed)
+
+
+def decision(group: Group, member: Member) -> str:
+    """``"keep"``, ``"remove"`` (proposed), or ``"-"`` (left alone)."""
+    if member.record.path == group.keep:
+        return "keep"
+    return "remove" if member.proposed else "-"
+
+
+def warnings(group: Group, threshold: float | None) -> Iterator[str]:
+    """What a careful person would look at before trusting the group, in plain words.
+
+    A group of two has nothing to warn about: its one link is its score.
+    """
+    if len(group.members) < 3:
+        return
+    if group.weakest_pair is not None and threshold is not None and group.weakest_pair < threshold:
+        yield (
+            f"Two of these were compared and are only {percent(group.weakest_pair)} sure to be the same; "
+            "others between them hold the group together."
+        )
+    if n := _n_indirect(group):
+        alone = ""
+        if group.bridges:
+            which, them = quantity(group.bridges, "link has", "links have"), "it" if group.bridges == 1 else "them"
+            alone = f"; {which} nothing else to confirm {them}"
+        yield (
+            f"{quantity(n, 'picture is', 'pictures are')} tied to the kept one only through another{alone}. "
+            f"The weakest link is {percent(group.weakest_link)} sure."
+        )
+
+
+def _n_indirect(group: Group) -> int:
+    """Members without an edge of their own with the kept file; a byte-for-byte twin needs none."""
+    return sum(
+        edge.relation != "identical-file" and group.keep not in (edge.pair.a, edge.pair.b)
+        for edge in links(group).values()
+    )
+
+
+def threshold_of(result: DedupeResult) -> float | None:
+    """The threshold that the run used, from its settings."""
+    value = result.settings.get("threshold")
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,247 @@
+"""The person's report: one self-contained HTML page with its thumbnails inside.
+
+It opens from disk, asks the network for nothing, and its content security policy forbids it to: only the
+style and the script that were written into it run, by their hashes. File names are hostile text; Jinja
+escapes every one of them. The page is made group by group, so that thousands of groups need no memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cvsim.reports import explanation, wording
+from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped
+
+Thumbnail = Callable[[ImageRecord], bytes | None]
+"""The JPEG bytes of a small version of a picture, or None where there is none."""
+
+NOT_AN_IMAGE = "not an image"
+_MAX_LINKS = 40
+"""Of a group's links among the others, only the weakest are worth a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of a waterfall, in the units of its SVG: 0 to 100 across."""
+
+    label: str
+    similarity: float | None
+    is_prior: bool
+    weight: float
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    bars: tuple[Bar, ...]
+    zero: float
+    total: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One member of a group, ready to be shown."""
+
+    record: ImageRecord
+    name: str
+    folder: str
+    href: str
+    image: str
+    decision: str
+    reason: str
+    link: ScoredPair | None
+    linked_to: str
+    waterfall: Waterfall | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One group, ready to be shown."""
+
+    group: Group
+    kept: Picture
+    others: tuple[Picture, ...]
+    relations: tuple[str, ...]
+    warnings: tuple[str, ...]
+    other_links: tuple[ScoredPair, ...]
+    n_more_links: int
+    bytes: int
+
+
+def to_html(
+    result: DedupeResult, thumbnail: Thumbnail | None = None, *, folder: str | os.PathLike[str] | None = None
+) -> Iterator[bytes]:
+    """The page, in UTF-8 chunks.
+
+    Parameters
+    ----------
+    result : DedupeResult
+    thumbnail : callable, optional
+        `ImageRecord` -> JPEG bytes, or None; pictures are shown without a preview where there is none.
+    folder : path, optional
+        Where the page will lie: pictures then link to their files, relative to it.
+    """
+    template = _environment().get_template("dedupe.html")
+    style, script = _asset("dedupe.css"), _asset("dedupe.js")
+    threshold = explanation.threshold_of(result)
+    stream = template.stream(
+        result=result,
+        cards=(_card(group, threshold, thumbnail, folder) for group in result.groups),
+        relations=_relation_counts(result),
+        skipped=_skipped_by_reason(result.skipped),
+        not_an_image=NOT_AN_IMAGE,
+        threshold=threshold,
+        sources=[wording.printable(str(path)) for path in _sources(result)],
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_csp_hash(style),
+        script_hash=_csp_hash(script),
+    )
+    stream.enable_buffering(64)
+    for chunk in stream:
+        yield chunk.encode("utf-8", "backslashreplace")
+
+
+def _sources(result: DedupeResult) -> tuple[object, ...]:
+    paths = result.settings.get("paths", ())
+    return tuple(paths) if isinstance(paths, (list, tuple)) else (paths,)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cvsim.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        printable=wording.printable,
+        percent=wording.percent,
+        byte_size=wording.byte_size,
+        relation_words=wording.relation_words,
+        keep_words=wording.keep_words,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+    )
+    environment.globals.update(quantity=wording.quantity, dimensions=wording.dimensions)
+    return environment
+
+
+def _asset(name: str) -> str:
+    return files("cvsim.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _relation_counts(result: DedupeResult) -> list[tuple[str, int]]:
+    """How many groups hold each relation, in the order of `wording.RELATIONS`."""
+    counts = Counter(relation for group in result.groups for relation in _relations(group))
+    order = list(wording.RELATIONS)
+    return sorted(counts.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+
+
+def _relations(group: Group) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(edge.relation for edge in explanation.links(group).values()))
+
+
+def _skipped_by_reason(skipped: tuple[Skipped, ...]) -> list[tuple[str, list[str]]]:
+    """Reasons in alphabetical order with their paths; files that are no pictures at all come last."""
+    by_reason: dict[str, list[str]] = {}
+    for item in skipped:
+        by_reason.setdefault(item.reason, []).append(item.path)
+    return sorted(by_reason.items(), key=lambda item: (item[0] == NOT_AN_IMAGE, item[0]))
+
+
+def _card(
+    group: Group,
+    threshold: float | None,
+    thumbnail: Thumbnail | None,
+    folder: str | os.PathLike[str] | None,
+) -> Card:
+    links = explanation.links(group)
+    pictures = [
+        _picture(group, member, links.get(member.record.path), thumbnail, folder) for member in group.members
+    ]
+    shown = set(map(id, links.values()))
+    rest = sorted((edge for edge in group.edges if id(edge) not in shown), key=lambda edge: edge.score)
+    return Card(
+        group=group,
+        kept=next(picture for picture in pictures if picture.decision == "keep"),
+        others=tuple(picture for picture in pictures if picture.decision != "keep"),
+        relations=_relations(group),
+        warnings=tuple(explanation.warnings(group, threshold)),
+        other_links=tuple(rest[:_MAX_LINKS]),
+        n_more_links=max(0, len(rest) - _MAX_LINKS),
+        bytes=explanation.reclaimable_bytes(group),
+    )
+
+
+def _picture(
+    group: Group,
+    member: Member,
+    link: ScoredPair | None,
+    thumbnail: Thumbnail | None,
+    folder: str | os.PathLike[str] | None,
+) -> Picture:
+    record = member.record
+    directory, name = os.path.split(record.path)
+    jpeg = thumbnail(record) if thumbnail is not None else None
+    other = "" if link is None else link.pair.b if link.pair.a == record.path else link.pair.a
+    return Picture(
+        record=record,
+        name=wording.printable(name),
+        folder=wording.printable(directory),
+        href=_href(record.path, folder),
+        image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
+        decision=explanation.decision(group, member),
+        reason=member.reason,
+        link=link,
+        linked_to="" if other in ("", group.keep) else wording.printable(os.path.basename(other)),
+        waterfall=None if link is None else _waterfall(link),
+    )
+
+
+def _href(path: str, folder: str | os.PathLike[str] | None) -> str:
+    """A relative link to the file, byte for byte, whatever its name is."""
+    if folder is None:
+        return ""
+    # Links in the report's own folder would be followed by the browser: resolve them before it does.
+    relative = os.path.relpath(os.path.abspath(path), os.path.realpath(folder))
+    return quote(os.fsencode(Path(relative).as_posix()), safe="/")
+
+
+def _waterfall(pair: ScoredPair) -> Waterfall | None:
+    if not pair.comparisons:
+        return None
+    steps = explanation.waterfall(pair)
+    low, high = explanation.span(steps)
+    scale = 100 / ((high - low) or 1.0)
+
+    def position(log_odds: float) -> float:
+        return round((min(max(log_odds, low), high) - low) * scale, 2)
+
+    bars = []
+    for index, step in enumerate(steps):
+        left, right = sorted((position(step.start), position(step.end)))
+        width = round(max(right - left, 0.6), 2)
+        bars.append(
+            Bar(step.label, step.similarity, index == 0, step.weight, min(left, 100 - width), width)
+        )
+    return Waterfall(tuple(bars), position(0.0), steps[-1].end, pair.score)

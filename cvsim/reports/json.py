@@ -1,0 +1,101 @@
+"""The machine's report: one JSON document, ``cvsim.report/1``.
+
+Equal results give equal bytes: keys in a fixed order, pure ASCII. A file name that is not UTF-8 keeps its
+bytes as lone surrogates (``\\udcNN``), which Python's ``os.fsencode`` turns back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
+
+SCHEMA = "cvsim.report/1"
+
+
+def to_json(result: DedupeResult) -> str:
+    """The whole result as one line-broken JSON document, ending in a newline."""
+    return dumps(document(result))
+
+
+def dumps(value: Any) -> str:
+    """How cvsim prints JSON everywhere: readable, ASCII, no NaN, a newline at the end."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
+
+
+def document(result: DedupeResult) -> dict[str, Any]:
+    """The report as plain lists, dictionaries, strings and numbers."""
+    return {
+        "schema": SCHEMA,
+        "settings": _plain(result.settings),
+        "counts": asdict(result.counts),
+        "groups": [_group(group) for group in result.groups],
+        "skipped": [{"path": item.path, "reason": item.reason} for item in result.skipped],
+    }
+
+
+def comparison_document(pair: ScoredPair) -> dict[str, Any]:
+    """A scored pair: what ``cvsim compare --json`` prints, and an edge of a group."""
+    return {
+        "a": pair.pair.a,
+        "b": pair.pair.b,
+        "score": _number(pair.score),
+        "prior": _number(pair.prior),
+        "relation": pair.relation,
+        "contained": pair.contained,
+        "signals": [_signal(comparison) for comparison in pair.comparisons],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "keep": group.keep,
+        "rule": group.rule,
+        "weakest_link": _number(group.weakest_link),
+        "weakest_pair": _number(group.weakest_pair),
+        "bridges": group.bridges,
+        "members": [_member(member) for member in group.members],
+        "edges": [comparison_document(edge) for edge in group.edges],
+    }
+
+
+def _member(member: Member) -> dict[str, Any]:
+    record = member.record
+    return {
+        "path": record.path,
+        "width_px": record.width_px,
+        "height_px": record.height_px,
+        "size_bytes": record.size_bytes,
+        "damaged": record.damaged,
+        "score": _number(member.score),
+        "proposed": member.proposed,
+        "reason": member.reason,
+    }
+
+
+def _signal(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "name": comparison.feature,
+        "similarity": _number(comparison.similarity),
+        "weight": _number(comparison.weight),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """A Python float, whatever kind of float it was; JSON has no word for NaN and infinity."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return _number(value)
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

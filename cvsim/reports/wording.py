@@ -1,0 +1,109 @@
+"""The words, numbers and file names that people read: in the terminal and in the HTML page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from cvsim.types import Relation
+
+RELATIONS: Mapping[Relation, str] = {
+    "identical-file": "the same file, byte for byte",
+    "identical-pixels": "the same pixels in another file",
+    "re-encoded": "saved again",
+    "resized": "resized",
+    "recolored": "other colours or brightness",
+    "edited": "edited: a border, a caption, a retouch",
+    "cropped": "cropped",
+    "pasted": "pasted into a larger picture",
+    "rotated": "turned",
+    "mirrored": "mirrored",
+    "similar": "similar",
+}
+"""What happened between two pictures, in words, in order of how little it was."""
+
+KEEP_RULES: Mapping[str, str] = {
+    "only": "it is the only one",
+    "intact": "the others are damaged",
+    "protected": "it lies in a protected folder",
+    "resolution": "it has the most pixels",
+    "size": "it is the largest file",
+    "metadata": "it has the most metadata",
+    "oldest": "it is the oldest",
+    "newest": "it is the newest",
+    "longest-name": "its name is the longest",
+    "shortest-name": "its name is the shortest",
+    "path": "its path comes first",
+    "format": "its format is the best",
+}
+"""Why a file is kept, by the name of the rule that decided."""
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Invisible, yet part of how emoji and several scripts are spelt."""
+
+
+def printable(text: str) -> str:
+    r"""`text` with everything that could move a cursor, reorder a line or hide made visible.
+
+    Bytes of a file name that are not UTF-8 become ``\xNN``, control and format characters (newlines,
+    ESC, bidirectional overrides) their Python escapes. Spaces of every width stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if character not in "\u2028\u2029" and character.isspace() and code > 0x9F:
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def percent(probability: float) -> str:
+    """``"99.7 %"``: cut, never rounded up, so that nothing below a threshold is shown at it."""
+    if probability >= 1.0:
+        return "100 %"
+    if probability > 0.999:
+        return "> 99.9 %"
+    if probability < 0.001:
+        return "< 0.1 %"
+    return f"{math.floor(probability * 1000 + 1e-9) / 10:.1f} %"
+
+
+def byte_size(n_bytes: int) -> str:
+    """``"3.2 MB"``, in powers of 1000 as disks and file managers count."""
+    if n_bytes < 1000:
+        return f"{n_bytes} B"
+    value = float(n_bytes)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5 or unit == "TB":
+            break
+    return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+
+
+def dimensions(width_px: int, height_px: int) -> str:
+    return f"{width_px} × {height_px}"
+
+
+def quantity(n: int, one: str, many: str | None = None) -> str:
+    """``"1 group"``, ``"1,234 groups"``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def relation_words(relation: str) -> str:
+    return RELATIONS.get(relation, relation)  # type: ignore[call-overload,no-any-return]
+
+
+def keep_words(rule: str) -> str:
+    """``"it has the most pixels"`` for ``"resolution"``; a rule with an argument names it."""
+    name, _, argument = rule.partition(":")
+    if name == "folder":
+        return f"it lies in {printable(argument)}"
+    words = KEEP_RULES.get(name, rule)
+    return f"{words} ({printable(argument)})" if argument else words
