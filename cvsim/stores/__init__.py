@@ -1,0 +1,126 @@
+"""Where descriptors, and whatever else is costly to compute, are kept between runs.
+
+`open_store` opens any of them by location; `open_cache` the one that a run goes on without. A new engine
+is one module and one line in `ENGINES`, and the contract test proves it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cvsim.errors import StoreError, UsageError
+from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
+from cvsim.stores.guard import CacheGuard
+from cvsim.stores.memory import MemoryStore
+from cvsim.stores.sqlite import Purpose, SqliteStore, remove_sqlite
+from cvsim.stores.sqlite_errors import WrongStoreError
+
+__all__ = [
+    "ENGINES",
+    "CacheGuard",
+    "Extraction",
+    "ImageInfo",
+    "KeyInfo",
+    "KnownFile",
+    "MemoryStore",
+    "SqliteStore",
+    "Store",
+    "StoreInfo",
+    "WrongStoreError",
+    "clear_cache",
+    "default_cache_path",
+    "open_cache",
+    "open_store",
+]
+
+logger = logging.getLogger(__name__)
+
+ENGINES: dict[str, Callable[[str], Store]] = {"memory": lambda url: MemoryStore()}
+"""What opens a URL, by its scheme. A location without a scheme is a file for SQLite."""
+
+
+def default_cache_path() -> Path:
+    """The cache in the user's cache folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cvsim", appauthor=False)) / "cache.sqlite"
+
+
+def open_store(location: str | os.PathLike[str], purpose: Purpose = "index") -> Store:
+    """Open, or make, the store at a location.
+
+    Parameters
+    ----------
+    location : str or path
+        A file path, or the URL of an engine.
+    purpose : "cache" or "index"
+        Whether its content may be dropped and computed again.
+
+    Raises
+    ------
+    UsageError
+        No engine is known for the URL.
+    StoreError
+        The store can not be used; the message says what to do.
+    """
+    text = os.fspath(location)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return SqliteStore(text, purpose)
+    if scheme not in ENGINES:
+        known = ", ".join(f"{name}://" for name in sorted(ENGINES))
+        raise UsageError(f"no engine is known for {text}; give a file path or one of {known}")
+    return ENGINES[scheme](text)
+
+
+def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
+    """Open the cache of a run that goes on without one where it fails.
+
+    Where it can not be opened (read-only, locked, full, damaged), a warning is logged, the guard's
+    `failure` says why, and the run's data are kept in memory.
+
+    Parameters
+    ----------
+    location : str, path or None
+        None is the cache in the user's cache folder.
+
+    Raises
+    ------
+    WrongStoreError
+        The file at `location` is something else than a cache: a mistake that must not be passed over.
+    """
+    try:
+        return CacheGuard(open_store(default_cache_path() if location is None else location, "cache"))
+    except WrongStoreError:
+        raise
+    except StoreError as error:
+        logger.warning("%s. Going on without it", error)
+        guard = CacheGuard(MemoryStore())
+        guard.failure = str(error)
+        return guard
+
+
+def clear_cache(location: str | os.PathLike[str] | None = None) -> bool:
+    """Empty a cache, also a damaged one; False when there was none.
+
+    Raises
+    ------
+    WrongStoreError
+        The file at `location` is something else than a cache. It was not changed.
+    StoreError
+        It can not be written.
+    """
+    path = default_cache_path() if location is None else Path(location)
+    if not path.exists():
+        return False
+    try:
+        with SqliteStore(path) as store:
+            store.clear()
+    except WrongStoreError:
+        raise
+    except StoreError:
+        return remove_sqlite(path)
+    return True

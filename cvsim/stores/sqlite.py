@@ -1,0 +1,490 @@
+"""The embedded store: one SQLite file, safe under kill -9 and for several processes at once.
+
+Layout. A digest and a key are each interned to an integer once. Decoded images and artefacts live in
+plain tables whose row number is ``key id << 40 | image id``: what one key holds lies together in the order
+in which the images came, so that a collection's descriptors are read in one sweep, and one blob is found in
+one look-up without a second index.
+
+The file's ``application_id`` says that it is one of cvsim's, and whether it is a cache, which may be
+dropped and computed again, or an index, which may not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from cvsim.stores.base import Batch, Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, today
+from cvsim.stores.sqlite_errors import WrongStoreError, explain
+
+logger = logging.getLogger(__name__)
+
+Purpose = Literal["cache", "index"]
+
+SCHEMA_VERSION = 1
+_APPLICATION_IDS: dict[str, int] = {"cache": 0x63765343, "index": 0x63765349}  # "cvSC", "cvSI"
+_HEADER = b"SQLite format 3\0"
+_APPLICATION_ID_AT = 68
+_KEY_SHIFT = 40
+_IMAGE_MASK = (1 << _KEY_SHIFT) - 1
+_PAGE_BYTES = 4096
+_BUSY_S = 30.0
+_CHUNK = 1000
+"""Values in one ``IN (...)``: SQLite allows 32,766, and more than this gains nothing."""
+
+_SCHEMA = """
+CREATE TABLE key (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE image (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, used_day INTEGER NOT NULL);
+CREATE TABLE file (
+    path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL, device INTEGER NOT NULL, image_id INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE decoded (
+    id INTEGER PRIMARY KEY, width_px INTEGER, height_px INTEGER, format TEXT, damaged INTEGER,
+    taken_at TEXT, has_gps INTEGER, failure BLOB
+);
+CREATE TABLE artefact (id INTEGER PRIMARY KEY, data BLOB);
+CREATE TABLE pair (
+    key_id INTEGER NOT NULL, a_id INTEGER NOT NULL, b_id INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (key_id, a_id, b_id)
+) WITHOUT ROWID;
+"""
+_TABLES = ("pair", "artefact", "decoded", "file", "image", "key")
+
+
+class SqliteStore(Store):
+    """A store in one file.
+
+    Parameters
+    ----------
+    path : str or path
+        Created with its parent folders where it does not exist.
+    purpose : "cache" or "index"
+        A cache that an older version of cvsim made is emptied; an older index is an error.
+
+    Raises
+    ------
+    WrongStoreError
+        The file is something else than a store for this purpose. It was not changed.
+    StoreError
+        The file can not be opened or written now.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], purpose: Purpose = "cache") -> None:
+        super().__init__(os.fspath(path))
+        self._path = Path(path).absolute()
+        self._purpose = purpose
+        with self._mapped("open"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _connect(os.fspath(self._path))
+        try:
+            with self._mapped("open"):
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    # Opening
+
+    def _prepare(self) -> None:
+        """Check whose file this is before anything is written to it; then bring it into shape."""
+        application_id, version, n_tables = self._identity()
+        if application_id == 0 and version == 0 and n_tables == 0:
+            self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        else:
+            self._refuse_others(application_id, version)
+        # Without shared memory (a network drive) SQLite stays with its rollback journal, which is as safe.
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction():  # also shows at once that the file can be written
+            application_id, version, n_tables = self._identity()  # another process may have been faster
+            if n_tables and version == SCHEMA_VERSION:
+                return
+            if n_tables:
+                logger.warning("%s was made by an older version of cvsim: starting it anew", self.location)
+                self._drop_tables()
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION_IDS[self._purpose]}")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _identity(self) -> tuple[int, int, int]:
+        return (
+            self._value("PRAGMA application_id"),
+            self._value("PRAGMA user_version"),
+            self._value("SELECT count(*) FROM sqlite_master"),
+        )
+
+    def _refuse_others(self, application_id: int, version: int) -> None:
+        purposes = {number: purpose for purpose, number in _APPLICATION_IDS.items()}
+        purpose = purposes.get(application_id)
+        if purpose is None:
+            raise WrongStoreError(
+                f"{self.location} is the database of another program and was left as it is; name another file"
+            )
+        if purpose != self._purpose:
+            raise WrongStoreError(
+                f"{self.location} is a cvsim {purpose}, not {_a(self._purpose)}; name another file"
+            )
+        if version > SCHEMA_VERSION:
+            raise WrongStoreError(
+                f"{self.location} was made by a newer version of cvsim (layout {version}, this one knows "
+                f"{SCHEMA_VERSION}); update cvsim or name another file"
+            )
+        if version < SCHEMA_VERSION and purpose == "index":
+            raise WrongStoreError(
+                f"{self.location} was made by an older version of cvsim (layout {version}, this one needs "
+                f"{SCHEMA_VERSION}); index the pictures again into a new file"
+            )
+
+    def _drop_tables(self) -> None:
+        names = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for name in names:
+            quoted = name.replace('"', '""')
+            self._db.execute(f'DROP TABLE "{quoted}"')
+
+    # Writing
+
+    def _write(self, batch: Batch) -> None:
+        with self._mapped("write to"), self._transaction():
+            keys = self._intern_keys(batch)
+            images = self._intern_images(batch)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)",
+                ((path, *known[:4], images[known.digest]) for path, known in batch.files.items()),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO decoded VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (keys[x.decoder] << _KEY_SHIFT | images[x.digest], *_decoded_row(x))
+                    for x in batch.extractions
+                    if x.image is not None or x.failure is not None
+                ),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO artefact VALUES (?, ?)",
+                (
+                    (keys[key] << _KEY_SHIFT | images[x.digest], blob)
+                    for x in batch.extractions
+                    for key, blob in x.artefacts.items()
+                ),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?)",
+                (
+                    (keys[key], images[a], images[b], blob)
+                    for key, results in batch.pairs.items()
+                    for (a, b), blob in results.items()
+                ),
+            )
+
+    def _intern_keys(self, batch: Batch) -> dict[str, int]:
+        """Numbers of the keys in `batch`. Asked anew each time: another process may have cleared them."""
+        wanted = {x.decoder for x in batch.extractions if x.decoder} | batch.pairs.keys()
+        wanted.update(key for x in batch.extractions for key in x.artefacts)
+        self._db.executemany(
+            "INSERT OR IGNORE INTO key (text) VALUES (?)", ((key,) for key in sorted(wanted))
+        )
+        return self._keys()
+
+    def _intern_images(self, batch: Batch) -> dict[str, int]:
+        wanted = dict.fromkeys(x.digest for x in batch.extractions)
+        wanted.update(dict.fromkeys(known.digest for known in batch.files.values()))
+        for results in batch.pairs.values():
+            wanted.update(dict.fromkeys(digest for pair in results for digest in pair))
+        day = today()
+        self._db.executemany(
+            "INSERT INTO image (digest, used_day) VALUES (?, ?) "
+            "ON CONFLICT (digest) DO UPDATE SET used_day = excluded.used_day "
+            "WHERE used_day < excluded.used_day",
+            ((bytes.fromhex(digest), day) for digest in wanted),
+        )
+        return self._ids(wanted)
+
+    # Reading
+
+    def _known_files(self, paths: Collection[bytes] | None) -> dict[bytes, KnownFile]:
+        rows = self._select(
+            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest "
+            "FROM file f CROSS JOIN image i ON i.id = f.image_id",
+            "f.path",
+            paths,
+        )
+        return {
+            path: KnownFile(size, mtime, inode, device, digest.hex())
+            for path, size, mtime, inode, device, digest in rows
+        }
+
+    def _images(self, decoder: str, digests: Collection[str] | None) -> dict[str, ImageInfo]:
+        columns = "r.width_px, r.height_px, r.format, r.damaged, r.taken_at, r.has_gps"
+        rows = self._select_by_digest("decoded", columns, "r.failure IS NULL", decoder, digests)
+        return {
+            digest.hex(): ImageInfo(width, height, format, damaged == 1, taken_at, has_gps == 1)
+            for digest, width, height, format, damaged, taken_at, has_gps in rows
+        }
+
+    def _failures(self, decoder: str, digests: Collection[str] | None) -> dict[str, str]:
+        rows = self._select_by_digest("decoded", "r.failure", "r.failure IS NOT NULL", decoder, digests)
+        return {digest.hex(): failure.decode("utf-8", "surrogatepass") for digest, failure in rows}
+
+    def _descriptors(self, key: str, digests: Collection[str] | None) -> dict[str, bytes | None]:
+        rows = self._select_by_digest("artefact", "r.data", "TRUE", key, digests)
+        return {digest.hex(): data for digest, data in rows}
+
+    def _complete(self, keys: tuple[str, ...], digests: Collection[str] | None) -> set[str]:
+        with self._mapped("read"):
+            known = self._keys()
+        if any(key not in known for key in keys):
+            return set()
+        tests = (f"EXISTS (SELECT 1 FROM artefact WHERE id = {_base(known[key])} + i.id)" for key in keys)
+        query = " AND ".join(["SELECT i.digest FROM image i WHERE TRUE", *tests])
+        return {digest.hex() for (digest,) in self._select(query, "i.digest", _blobs(digests))}
+
+    def _pairs(self, key: str, digests: Collection[str] | None) -> dict[tuple[str, str], bytes]:
+        with self._mapped("read"):
+            key_id = self._keys().get(key)
+            if key_id is None:
+                return {}
+            if digests is None:
+                names = {id: digest.hex() for id, digest in self._db.execute("SELECT id, digest FROM image")}
+            else:
+                names = {id: digest for digest, id in self._ids(digests).items()}
+        query = f"SELECT a_id, b_id, data FROM pair WHERE key_id = {key_id}"
+        rows = self._select(query, "a_id", None if digests is None else names)
+        return {(names[a], names[b]): data for a, b, data in rows if a in names and b in names}
+
+    def _select_by_digest(
+        self, table: str, columns: str, where: str, key: str, digests: Collection[str] | None
+    ) -> Iterable[Any]:
+        """Rows ``(digest, *columns)`` of `table` (as ``r``) under `key`, of `digests` or of all."""
+        with self._mapped("read"):
+            key_id = self._keys().get(key)
+        if key_id is None:
+            return ()
+        if digests is None:
+            query = (
+                f"SELECT i.digest, {columns} "
+                f"FROM {table} r CROSS JOIN image i ON i.id = r.id & {_IMAGE_MASK} "
+                f"WHERE r.id BETWEEN {_base(key_id)} AND {_base(key_id) | _IMAGE_MASK} AND {where}"
+            )
+            return self._select(query, "", None)
+        query = (
+            f"SELECT i.digest, {columns} FROM image i CROSS JOIN {table} r ON r.id = {_base(key_id)} + i.id "
+            f"WHERE {where}"
+        )
+        return self._select(query, "i.digest", _blobs(digests))
+
+    def _select(self, query: str, column: str, wanted: Collection[Any] | None) -> Iterator[Any]:
+        """Rows of `query`, only those with `column` among `wanted`, asked for in portions."""
+        with self._mapped("read"):
+            if wanted is None:
+                yield from self._db.execute(query)
+                return
+            joint = " AND " if " WHERE " in query else " WHERE "
+            for chunk in _chunks(wanted):
+                yield from self._db.execute(f"{query}{joint}{column} IN ({_marks(chunk)})", chunk)
+
+    def _keys(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT text, id FROM key"))
+
+    def _ids(self, digests: Collection[str]) -> dict[str, int]:
+        ids: dict[str, int] = {}
+        for chunk in _chunks(_blobs(digests)):
+            query = f"SELECT digest, id FROM image WHERE digest IN ({_marks(chunk)})"
+            ids.update((digest.hex(), id) for digest, id in self._db.execute(query, chunk))
+        return ids
+
+    def _info(self) -> StoreInfo:
+        with self._mapped("read"):
+            artefacts = {}
+            for text, id in sorted(self._keys().items()):
+                n_rows, n_bytes = self._db.execute(
+                    "SELECT count(*), coalesce(sum(length(data)), 0) FROM artefact WHERE id BETWEEN ? AND ?",
+                    (_base(id), _base(id) | _IMAGE_MASK),
+                ).fetchone()
+                if n_rows:
+                    artefacts[text] = KeyInfo(n_rows, n_bytes)
+            return StoreInfo(
+                location=self.location,
+                size_bytes=sum(path.stat().st_size for path in _parts(self._path) if path.exists()),
+                n_files=self._value("SELECT count(*) FROM file"),
+                n_images=self._value("SELECT count(*) FROM decoded WHERE failure IS NULL"),
+                n_failures=self._value("SELECT count(*) FROM decoded WHERE failure IS NOT NULL"),
+                n_pairs=self._value("SELECT count(*) FROM pair"),
+                artefacts=artefacts,
+            )
+
+    # Housekeeping
+
+    def _touch(self, digests: Collection[str], day: int) -> None:
+        # Once a week is exact enough, and spares a warm run from writing.
+        with self._mapped("write to"):
+            stale = {
+                d for (d,) in self._db.execute("SELECT digest FROM image WHERE used_day < ?", (day - 6,))
+            }
+            rows = [(day, digest) for digest in stale.intersection(_blobs(digests))]
+            if rows:
+                with self._transaction():
+                    self._db.executemany("UPDATE image SET used_day = ? WHERE digest = ?", rows)
+
+    def _forget_files(self, paths: Collection[bytes]) -> None:
+        if paths:
+            with self._mapped("write to"), self._transaction():
+                self._db.executemany("DELETE FROM file WHERE path = ?", ((path,) for path in paths))
+
+    def _delete(self, digests: Collection[str]) -> None:
+        with self._mapped("write to"), self._transaction():
+            self._db.execute("CREATE TEMP TABLE doomed (id INTEGER PRIMARY KEY)")
+            ids = self._ids(digests).values()
+            self._db.executemany("INSERT INTO temp.doomed VALUES (?)", ((id,) for id in ids))
+            self._db.execute("DELETE FROM file WHERE image_id IN (SELECT id FROM temp.doomed)")
+            self._db.execute(
+                "DELETE FROM pair WHERE a_id IN (SELECT id FROM temp.doomed) "
+                "OR b_id IN (SELECT id FROM temp.doomed)"
+            )
+            for table in ("artefact", "decoded"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE id IN "
+                    f"(SELECT (k.id << {_KEY_SHIFT}) | d.id FROM key k CROSS JOIN temp.doomed d)"
+                )
+            self._db.execute("DELETE FROM image WHERE id IN (SELECT id FROM temp.doomed)")
+            self._db.execute("DROP TABLE temp.doomed")
+
+    def _delete_keys(self, keep: set[str]) -> None:
+        with self._mapped("write to"), self._transaction():
+            for text, id in self._keys().items():
+                if text not in keep:
+                    bounds = (_base(id), _base(id) | _IMAGE_MASK)
+                    self._db.execute("DELETE FROM artefact WHERE id BETWEEN ? AND ?", bounds)
+                    self._db.execute("DELETE FROM pair WHERE key_id = ?", (id,))
+
+    def _orphans(self) -> set[str]:
+        query = "SELECT digest FROM image WHERE id NOT IN (SELECT image_id FROM file)"
+        return {digest.hex() for (digest,) in self._select(query, "", None)}
+
+    def _unused_since(self, day: int) -> set[str]:
+        query = f"SELECT digest FROM image WHERE used_day < {day}"
+        return {digest.hex() for (digest,) in self._select(query, "", None)}
+
+    def _compact(self) -> None:
+        try:
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # The rows are gone in any case; another process reads, or the disk has no room for the copy.
+            logger.info("the space in %s was not given back now: %s", self.location, error)
+
+    def _clear(self) -> None:
+        with self._mapped("write to"), self._transaction():
+            for table in _TABLES:
+                self._db.execute(f"DELETE FROM {table}")
+        self._compact()
+
+    def _close(self) -> None:
+        with suppress(sqlite3.Error):  # everything that counts was committed before
+            self._db.close()
+
+    # SQLite's ways
+
+    def _value(self, query: str) -> int:
+        value: int = self._db.execute(query).fetchone()[0]
+        return value
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A short write transaction: the lock is taken at its start, so that it never fails half way."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite itself rolls back after some errors, a full disk among them
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _mapped(self, doing: str) -> Iterator[None]:
+        """Turn what SQLite and the system raise into `StoreError`."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise explain(error, self.location, doing, self._purpose) from error
+
+
+def remove_sqlite(path: str | os.PathLike[str], purpose: Purpose = "cache") -> bool:
+    """Delete the file of a store, also a damaged one that can not be opened any more.
+
+    Returns
+    -------
+    bool
+        False when there was no such file.
+
+    Raises
+    ------
+    WrongStoreError
+        The file is something else than a store for this purpose. It was not changed.
+    """
+    file = Path(path).absolute()
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_APPLICATION_ID_AT + 4)
+        is_ours = head.startswith(_HEADER) and head.endswith(_APPLICATION_IDS[purpose].to_bytes(4, "big"))
+        if head and not is_ours:
+            raise WrongStoreError(f"{file} is not a cvsim {purpose} and was left as it is")
+        for part in _parts(file):
+            part.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise explain(error, os.fspath(file), "remove", purpose) from error
+    return True
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA cache_size = -16000")  # KiB
+    db.execute("PRAGMA journal_size_limit = 67108864")
+    db.execute("PRAGMA secure_delete = OFF")  # on in some builds; it writes what is deleted over with zeros
+    return db
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    """The file and those that SQLite puts beside it, the ones that depend on it first."""
+    return tuple(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", ""))
+
+
+def _decoded_row(extraction: Extraction) -> tuple[Any, ...]:
+    if extraction.image is not None:
+        return (*extraction.image, None)
+    assert extraction.failure is not None
+    # A reason may quote a file name that is not UTF-8, which SQLite takes for text only as bytes.
+    return (None, None, None, None, None, None, extraction.failure.encode("utf-8", "surrogatepass"))
+
+
+def _base(key_id: int) -> int:
+    """The row number below the first one of a key."""
+    return key_id << _KEY_SHIFT
+
+
+def _blobs(digests: Collection[str] | None) -> Any:
+    return None if digests is None else [bytes.fromhex(digest) for digest in digests]
+
+
+def _chunks(values: Collection[Any]) -> Iterator[Sequence[Any]]:
+    rows = list(values)
+    return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _a(purpose: str) -> str:
+    return f"an {purpose}" if purpose == "index" else f"a {purpose}"
