@@ -1,0 +1,42 @@
+"""Find pictures that are the same, on a CPU, and say why.
+
+>>> import cvsim
+>>> report = cvsim.dedupe(["photos"], threshold=0.95)  # doctest: +SKIP
+>>> report.to_html("report.html")                      # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cvsim.api import Report, compare, dedupe
+    from cvsim.errors import CvsimError
+    from cvsim.settings import Settings
+
+_HOMES = {
+    "CvsimError": "cvsim.errors",
+    "Report": "cvsim.api",
+    "Settings": "cvsim.settings",
+    "compare": "cvsim.api",
+    "dedupe": "cvsim.api",
+}
+"""Public names and the module that each is loaded from on first use: importing cvsim costs nothing."""
+
+__all__ = ["CvsimError", "Report", "Settings", "__version__", "compare", "dedupe"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cvsim' has no attribute {name!r}; it has {', '.join(__all__)}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,86 @@
+"""The ``cvsim`` command itself: which verbs there are, and how each of them may end.
+
+A verb's module is imported when the verb is used and not before, so that ``cvsim --help`` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import traceback
+from typing import IO, Any
+
+import click
+
+from cvsim import __version__
+from cvsim.errors import CvsimError, UsageError
+
+VERBS = {
+    "dedupe": "Find groups of copies; touches nothing.",
+    "compare": "Say why two pictures are the same, or why not.",
+    "evaluate": "Measure a grouping against the right answers.",
+    "cache": "Look at, empty or tidy the cache.",
+    "info": "Show versions, optional parts, formats and where the cache is.",
+}
+"""Each verb is the command of the same name in the module of the same name."""
+
+EXIT_INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """An error of cvsim as one line on stderr; with ``-v`` the traceback goes before it."""
+
+    def __init__(self, error: CvsimError) -> None:
+        super().__init__(str(error) or type(error).__name__)
+        self.exit_code = 2 if isinstance(error, UsageError) else 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        if logging.getLogger("cvsim").isEnabledFor(logging.INFO) and self.__cause__ is not None:
+            click.echo("".join(traceback.format_exception(self.__cause__)), file=file or sys.stderr, nl=False)
+        from cvsim.reports.wording import printable
+
+        lines = (printable(line) for line in self.message.splitlines())
+        click.echo("cvsim: " + "\n       ".join(lines), file=file or sys.stderr)
+
+
+class VerbGroup(click.Group):
+    """Imports a verb on its first use and maps the errors of all of them in one place."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        return getattr(importlib.import_module(f"cvsim.cli.{cmd_name}"), cmd_name)  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            value = super().invoke(ctx)
+            # Here and not at exit, where a closed pipe could no longer be answered.
+            sys.stdout.flush()
+        except CvsimError as error:
+            raise Failure(error) from error
+        except KeyboardInterrupt:
+            click.echo("\ncvsim: interrupted; what is done is kept, run it again to go on", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        return value
+
+
+@click.group(
+    cls=VerbGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: cvsim dedupe photos --html report.html",
+)
+@click.version_option(__version__, message="cvsim %(version)s")
+def cvsim() -> None:
+    """Find pictures that are the same, and say why.
+
+    The result goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
+    --check found duplicates, 130 interrupted.
+    """

@@ -1,0 +1,187 @@
+"""The options that verbs share, and how they become `Settings`.
+
+An option that was not given is None or empty, and leaves the value of the configuration file, or the
+default, in place.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from cvsim import __version__
+from cvsim.settings import EFFORTS, KEEP_RULES, Settings, read_config, with_values
+
+C = TypeVar("C", bound=Callable[..., Any])
+Decorator = Callable[[C], C]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+class ByteSize(click.ParamType):
+    """``2000``, ``10k``, ``1.5MB``, ``4MiB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = value.strip().lower().removesuffix("b")
+        number = text.rstrip("kmgi")
+        try:
+            return int(float(number) * _UNITS[text[len(number) :]])
+        except (ValueError, KeyError, OverflowError):
+            self.fail(f"{value!r} is no size; write 2000, 10k, 1.5MB or 4MiB", param, ctx)
+
+
+class NameList(click.ParamType):
+    """Names between commas."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+class OutputFile(click.Path):
+    """A file to write, or ``-`` for stdout. Its folder must be there before a long run starts."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        folder = os.path.dirname(os.path.abspath(path))
+        if path != "-" and not os.path.isdir(folder):
+            self.fail(f"the folder {folder!r} does not exist", param, ctx)
+        return path
+
+
+def general(command: C) -> C:
+    """``--config``, ``-q``, ``-v`` and ``--version``: every verb takes them.
+
+    The verb gets `config` and `quiet`; logging is set up before it runs.
+    """
+
+    @click.option("--config", type=click.Path(dir_okay=False), metavar="FILE", help="Read settings from FILE.")
+    @click.option("-q", "--quiet", is_flag=True, help="No progress bars, no hints.")
+    @click.option("-v", "--verbose", count=True, help="Log what happens to stderr; -vv for more.")
+    @click.version_option(__version__, message="cvsim %(version)s")
+    @functools.wraps(command)
+    def with_logging(*args: Any, verbose: int, **kwargs: Any) -> Any:
+        _log(verbose, kwargs["quiet"])
+        return command(*args, **kwargs)
+
+    return with_logging  # type: ignore[return-value]
+
+
+def _log(verbose: int, quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("cvsim: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("cvsim")
+    logger.handlers[:] = [handler]
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    logger.setLevel(logging.ERROR if quiet and not verbose else levels[min(verbose, 2)])
+    logger.propagate = False
+
+
+def paths(command: C) -> C:
+    """``PATH...`` and which of the files under them are taken.
+
+    The verb gets `paths`, from the arguments and ``--files-from`` together, as they were given.
+    """
+
+    @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True))
+    @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable.")
+    @click.option("--hidden", is_flag=True, default=None, help="Take hidden files and folders too.")
+    @click.option("--follow-symlinks", is_flag=True, default=None, help="Go where symbolic links lead.")
+    @click.option(
+        "--min-size", "min_size_bytes", type=ByteSize(), metavar="SIZE", help="Leave out smaller files: 10k, 1MB."
+    )
+    @click.option(
+        "--files-from", type=click.File("rb"), metavar="FILE", help="Read more paths from FILE, one a line; - is stdin."
+    )
+    @click.option("-0", "nul", is_flag=True, help="Paths in --files-from end in a NUL, as find -print0 writes.")
+    @functools.wraps(command)
+    def with_paths(*args: Any, files_from: Any, nul: bool, **kwargs: Any) -> Any:
+        if files_from is not None:
+            kwargs["paths"] = (*kwargs["paths"], *_read_paths(files_from.read(), nul))
+        elif not kwargs["paths"]:
+            raise click.UsageError("Give at least one PATH, or --files-from FILE.")
+        return command(*args, **kwargs)
+
+    return with_paths  # type: ignore[return-value]
+
+
+def _read_paths(content: bytes, nul: bool) -> list[str]:
+    names = content.split(b"\0" if nul else b"\n")
+    if not nul:
+        names = [name.removesuffix(b"\r") for name in names]
+    return [os.fsdecode(name) for name in names if name]
+
+
+def scoring(command: C) -> C:
+    """What decides the score: ``--profile``, ``--effort``, ``--signals``, ``--threshold``."""
+    return _all(
+        command,
+        click.option(
+            "--threshold",
+            type=click.FloatRange(0, 1),
+            metavar="P",
+            help="Link pairs that are at least this sure, 0 to 1.  [default: the profile's]",
+        ),
+        click.option("--profile", metavar="NAME|FILE", help="What counts as the same.  [default: copy]"),
+        click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
+        click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+    )
+
+
+def running(command: C) -> C:
+    """How it runs: ``--cache``, ``--no-cache``, ``--workers``."""
+    return _all(
+        command,
+        click.option("--cache", type=click.Path(dir_okay=False), metavar="FILE", help="Cache file to use."),
+        click.option("--no-cache", is_flag=True, help="Use no cache."),
+        click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]"),
+    )
+
+
+def keeping(command: C) -> C:
+    """Which file of a group stays: ``--keep``."""
+    return _all(
+        command,
+        click.option("--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {KEEP_RULES}]"),
+    )
+
+
+def _all(command: C, *decorators: Callable[[Any], Any]) -> C:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def settings_from(config: str | None, given: Mapping[str, Any]) -> Settings:
+    """Defaults, then the configuration file, then the options that were given.
+
+    Parameters
+    ----------
+    config : str or None
+        The file named by ``--config``.
+    given : mapping
+        Options by the names of their settings; ``no_cache`` besides.
+    """
+    values = dict(read_config(config))
+    values |= {name: value for name, value in given.items() if value is not None and value != ()}
+    if values.pop("no_cache", False):
+        if given.get("cache") is not None:
+            raise click.UsageError("--cache and --no-cache exclude each other.")
+        values["cache"] = None
+    return with_values(Settings(), values)
