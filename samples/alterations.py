@@ -72,7 +72,13 @@ def captioned(rgb: RGB, text: str) -> RGB:
     font = ImageFont.load_default(size_px)
     at = (image.width / 2, image.height * 0.88)
     ImageDraw.Draw(image).text(
-        at, text, fill="white", font=font, anchor="mm", stroke_width=max(1, size_px // 12), stroke_fill="black"
+        at,
+        text,
+        fill="white",
+        font=font,
+        anchor="mm",
+        stroke_width=max(1, size_px // 12),
+        stroke_fill="black",
     )
     return np.asarray(image)
 

@@ -41,7 +41,13 @@ class View:
         return np.broadcast_to(x, (self.height, self.width)), np.broadcast_to(y, (self.height, self.width))
 
     def noise(
-        self, cell: float, *, stretch: float = 1.0, gain: float = 0.55, depth: float = 0.0, moving: bool = False
+        self,
+        cell: float,
+        *,
+        stretch: float = 1.0,
+        gain: float = 0.55,
+        depth: float = 0.0,
+        moving: bool = False,
     ) -> Mask:
         """Fractal noise whose largest blobs are `cell` widths across, `stretch` times as wide as high.
 
@@ -163,7 +169,7 @@ def mountains(view: View) -> Layer:
 def fir(view: View, canvas: Layer, x: float, foot: float, size: float) -> None:
     """One fir: ragged tiers, darker low down."""
     n_tiers = 9
-    green = np.array(tint(view.things, 0.03, 0.12)) + (0.0, 0.08, 0.02)
+    green = np.add(tint(view.things, 0.03, 0.12), (0.0, 0.08, 0.02))
     sides = []
     for i in range(n_tiers):
         half = size * 0.28 * (i + 1) / n_tiers * view.things.uniform(0.7, 1.1)
@@ -195,7 +201,9 @@ def city(view: View) -> Layer:
 def facade(view: View, canvas: Layer, corners: NDArray[np.float64], depth: float) -> None:
     """One house front. Rows and columns of windows, each with its own light."""
     (left, top), (right, bottom) = corners[0], corners[2]
-    wall = blend([tint(view.place, 0.25, 0.55), tint(view.place, 0.45, 0.85)], view.noise(0.06, gain=0.8, depth=depth))
+    wall = blend(
+        [tint(view.place, 0.25, 0.55), tint(view.place, 0.45, 0.85)], view.noise(0.06, gain=0.8, depth=depth)
+    )
     haze = 0.45 * (1 - depth)
     lay(canvas, wall * (1 - haze) + 0.7 * haze, polygon(view, corners))
     lay(canvas, (0.2, 0.2, 0.22), polygon(view, box(left, top - 0.012, right, top)) * 0.8)
@@ -223,9 +231,22 @@ def car(view: View, canvas: Layer) -> None:
     x, y = view.things.uniform(0, 0.95), view.things.uniform(0.89, 0.95)
     size = 0.05 + (y - 0.88) * 0.7
     paint = tint(view.things, 0.1, 0.95)
-    body = [(0, 0), (0.08, -0.3), (0.28, -0.34), (0.4, -0.62), (0.75, -0.62), (0.9, -0.32), (1, -0.28), (1, 0)]
+    body = [
+        (0, 0),
+        (0.08, -0.3),
+        (0.28, -0.34),
+        (0.4, -0.62),
+        (0.75, -0.62),
+        (0.9, -0.32),
+        (1, -0.28),
+        (1, 0),
+    ]
     pane = [(0.34, -0.36), (0.43, -0.56), (0.72, -0.56), (0.82, -0.36)]
-    lay(canvas, (0.05, 0.05, 0.05), polygon(view, np.array(body) * (size, size * 0.9) + (x, y + size * 0.12), 0.004))
+    lay(
+        canvas,
+        (0.05, 0.05, 0.05),
+        polygon(view, np.array(body) * (size, size * 0.9) + (x, y + size * 0.12), 0.004),
+    )
     lay(canvas, paint, polygon(view, np.array(body) * (size, size * 0.9) + (x, y)))
     lay(canvas, (0.6, 0.7, 0.78), polygon(view, np.array(pane) * (size, size * 0.9) + (x, y)))
     for wheel in (0.22, 0.78):
@@ -271,9 +292,17 @@ def fruit(view: View, canvas: Layer, x: float, foot: float) -> None:
     up = np.sqrt(np.clip(1 - dx**2 - dy**2, 0, 1))
     light = np.clip(-0.5 * dx - 0.55 * dy + 0.66 * up, 0, 1)
     skin = view.noise(0.03, gain=0.8, moving=True)
-    ripe = [(0.80, 0.12, 0.08), (0.95, 0.60, 0.10), (0.55, 0.70, 0.15), (0.50, 0.10, 0.30), (0.93, 0.80, 0.25)]
+    ripe = [
+        (0.80, 0.12, 0.08),
+        (0.95, 0.60, 0.10),
+        (0.55, 0.70, 0.15),
+        (0.50, 0.10, 0.30),
+        (0.93, 0.80, 0.25),
+    ]
     base = np.array(ripe[view.things.integers(len(ripe))])
-    layer = blend([tuple(base * 0.6), tuple(np.minimum(base * 1.15, 1))], skin) * (0.18 + 0.95 * light)[..., None]
+    layer = (
+        blend([tuple(base * 0.6), tuple(np.minimum(base * 1.15, 1))], skin) * (0.18 + 0.95 * light)[..., None]
+    )
     layer += (light**40 * 0.8)[..., None]
     lay(canvas, layer, disc(view, x, y, radius))
 
@@ -311,7 +340,11 @@ def field(view: View) -> Layer:
     lay(canvas, soil * relief(leaf, 1.6)[..., None], np.clip((y - horizon) * view.height, 0, 1))
     hedge = horizon - 0.07 * view.noise(0.08, gain=0.6, depth=0.3)[view.height // 3]
     trees = blend([(0.04, 0.09, 0.04), (0.22, 0.32, 0.14)], view.noise(0.03, gain=0.8, depth=0.3))
-    lay(canvas, trees, np.clip((y - hedge) * view.height, 0, 1) * np.clip((horizon + 0.012 - y) * view.height, 0, 1))
+    lay(
+        canvas,
+        trees,
+        np.clip((y - hedge) * view.height, 0, 1) * np.clip((horizon + 0.012 - y) * view.height, 0, 1),
+    )
     barn(view, canvas, view.place.uniform(0.1, 0.75) + view.pan * 0.4, horizon + 0.02)
     flowers(view, canvas, horizon)
     return canvas
@@ -320,11 +353,38 @@ def field(view: View) -> Layer:
 def barn(view: View, canvas: Layer, x: float, foot: float) -> None:
     planks = view.noise(0.05, stretch=0.1, gain=0.8, depth=0.4)
     wall = blend([(0.35, 0.08, 0.06), (0.66, 0.22, 0.15)], planks)
-    lay(canvas, wall, polygon(view, np.array([(x, foot), (x, foot - 0.12), (x + 0.05, foot - 0.19),
-                                              (x + 0.1, foot - 0.12), (x + 0.1, foot)])))
+    lay(
+        canvas,
+        wall,
+        polygon(
+            view,
+            np.array(
+                [
+                    (x, foot),
+                    (x, foot - 0.12),
+                    (x + 0.05, foot - 0.19),
+                    (x + 0.1, foot - 0.12),
+                    (x + 0.1, foot),
+                ]
+            ),
+        ),
+    )
     lay(canvas, wall * 0.6, polygon(view, box(x + 0.1, foot - 0.12, x + 0.24, foot)))
-    lay(canvas, (0.42, 0.41, 0.42), polygon(view, np.array([(x + 0.05, foot - 0.19), (x + 0.19, foot - 0.19),
-                                                             (x + 0.245, foot - 0.115), (x + 0.1, foot - 0.115)])))
+    lay(
+        canvas,
+        (0.42, 0.41, 0.42),
+        polygon(
+            view,
+            np.array(
+                [
+                    (x + 0.05, foot - 0.19),
+                    (x + 0.19, foot - 0.19),
+                    (x + 0.245, foot - 0.115),
+                    (x + 0.1, foot - 0.115),
+                ]
+            ),
+        ),
+    )
     lay(canvas, (0.9, 0.88, 0.82), polygon(view, box(x + 0.03, foot - 0.08, x + 0.07, foot)))
 
 
@@ -335,7 +395,9 @@ def flowers(view: View, canvas: Layer, horizon: float) -> None:
         x, y = view.things.random(), horizon + 0.06 + (1 - horizon) * near
         colour = np.clip(np.array(bloom) * view.things.uniform(0.7, 1.3), 0, 1)
         centre = int(x * view.width), int(min(y, 1) * view.height)
-        cv2.circle(canvas, centre, max(1, int((0.002 + 0.008 * near) * view.width)), colour.tolist(), -1, cv2.LINE_AA)
+        cv2.circle(
+            canvas, centre, max(1, int((0.002 + 0.008 * near) * view.width)), colour.tolist(), -1, cv2.LINE_AA
+        )
 
 
 def pebbles(view: View) -> Layer:
@@ -346,16 +408,28 @@ def pebbles(view: View) -> Layer:
     texture = view.noise(0.08, gain=0.75, depth=1)
     for size in np.sort(view.place.gamma(2.2, 0.017, 420).clip(0.012, 0.12)):
         moved = view.things.uniform(-0.03, 0.03, 2) * (view.pan != 0)
-        x, y = view.place.uniform(-0.05, 1.05, 2) + (view.pan, 0) + moved
+        x, y = view.place.uniform(-0.05, 1.05, 2) + moved + np.array((view.pan, 0))
         base = np.array(warm) * view.place.uniform(0.35, 1.15) + view.place.uniform(-0.07, 0.07, 3)
-        stone(view, canvas, (x, y), (size, size * view.place.uniform(0.55, 0.95) * aspect),
-              view.place.uniform(0, np.pi), base, texture)
+        stone(
+            view,
+            canvas,
+            (x, y),
+            (size, size * view.place.uniform(0.55, 0.95) * aspect),
+            view.place.uniform(0, np.pi),
+            base,
+            texture,
+        )
     return canvas
 
 
 def stone(
-    view: View, canvas: Layer, centre: tuple[float, float], radii: tuple[float, float], turn: float,
-    base: NDArray[np.float64], texture: Mask,
+    view: View,
+    canvas: Layer,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    turn: float,
+    base: NDArray[np.float64],
+    texture: Mask,
 ) -> None:
     """One domed stone with a shadow, drawn within its own window of the picture."""
     reach = max(radii[0] * view.width, radii[1] * view.height) * 1.5
@@ -379,7 +453,9 @@ def stone(
     dome = np.sqrt(np.clip(1 - rim**2, 0, 1))
     lean = (grid_x - cx + grid_y - cy) / reach
     mottled = 0.7 + 0.6 * texture[top:bottom, left:right]
-    layer = np.clip(base, 0.05, 1).astype(np.float32) * (mottled * (0.35 + 0.6 * dome - 0.35 * lean))[..., None]
+    layer = (
+        np.clip(base, 0.05, 1).astype(np.float32) * (mottled * (0.35 + 0.6 * dome - 0.35 * lean))[..., None]
+    )
     lay(part, layer, np.clip((1 - rim) * reach * 0.5, 0, 1))
 
 
@@ -409,13 +485,19 @@ def wall(view: View) -> Layer:
 
 def window(view: View, canvas: Layer, corners: NDArray[np.float64]) -> None:
     (left, top), (right, bottom) = corners[0], corners[2]
-    lay(canvas, (0.80, 0.78, 0.72), polygon(view, box(left - 0.015, top - 0.02, right + 0.015, bottom + 0.03)))
-    glass = blend([(0.06, 0.08, 0.1), (0.35, 0.45, 0.55), (0.75, 0.8, 0.85)], view.noise(0.15, gain=0.6, depth=0.2))
+    lay(
+        canvas, (0.80, 0.78, 0.72), polygon(view, box(left - 0.015, top - 0.02, right + 0.015, bottom + 0.03))
+    )
+    glass = blend(
+        [(0.06, 0.08, 0.1), (0.35, 0.45, 0.55), (0.75, 0.8, 0.85)], view.noise(0.15, gain=0.6, depth=0.2)
+    )
     for i in range(2):
         for j in range(3):
             width, height = (right - left) / 2, (bottom - top) / 3
             x, y = left + i * width, top + j * height
-            lay(canvas, glass, polygon(view, box(x + 0.006, y + 0.008, x + width - 0.006, y + height - 0.008)))
+            lay(
+                canvas, glass, polygon(view, box(x + 0.006, y + 0.008, x + width - 0.006, y + height - 0.008))
+            )
 
 
 def poster(view: View, canvas: Layer) -> None:
@@ -427,11 +509,15 @@ def poster(view: View, canvas: Layer) -> None:
     sheet = (box(-width / 2, -height / 2, width / 2, height / 2) @ spin.T) + centre
     lay(canvas, tint(view.things, 0.4, 1.0), polygon(view, sheet))
     for _ in range(6):
-        shape = (view.things.uniform(-0.45, 0.45, (view.things.integers(3, 6), 2)) * (width, height * 0.6)) @ spin.T
+        shape = (
+            view.things.uniform(-0.45, 0.45, (view.things.integers(3, 6), 2)) * (width, height * 0.6)
+        ) @ spin.T
         lay(canvas, tint(view.things, 0.05, 0.95), polygon(view, shape + centre + (0, -height * 0.12)))
     word = "".join(view.things.choice(list("ABDEGHKLMNOPRSTUVZ"), 6))
     letters = lettering(word, round(width * 0.2 * view.width))
-    left, top = (int(v) for v in (centre + (-width * 0.4, height * 0.26)) * (view.width, view.height))
+    left, top = (
+        int(v) for v in (centre + np.array((-width * 0.4, height * 0.26))) * (view.width, view.height)
+    )
     part = canvas[max(top, 0) : top + len(letters), max(left, 0) : left + letters.shape[1]]
     lay(part, (0.08, 0.08, 0.1), letters[: part.shape[0], : part.shape[1]])
 
@@ -449,7 +535,7 @@ def harbour(view: View) -> Layer:
     """Sailing boats on water that mirrors the sky, a far shore."""
     horizon = view.place.uniform(0.38, 0.5)
     canvas = sky(view, horizon)
-    x, y = view.grid()
+    _, y = view.grid()
     shore = horizon - 0.09 * view.noise(0.4, gain=0.5, depth=0.15)[view.height // 3]
     hills = blend([(0.16, 0.22, 0.24), (0.40, 0.44, 0.36)], view.noise(0.06, gain=0.75, depth=0.15))
     lay(canvas, hills, np.clip((y - shore) * view.height, 0, 1))
@@ -469,17 +555,18 @@ def harbour(view: View) -> Layer:
 def boat(view: View, canvas: Layer, x: float, y: float, size: float) -> None:
     hull = np.array([(-0.5, -0.12), (0.55, -0.14), (0.4, 0.06), (-0.38, 0.06)]) * (size * 0.55, size) + (x, y)
     mast = y - size * 1.5
-    main = np.array([(x + 0.01 * size, mast), (x + 0.3 * size, y - 0.2 * size), (x + 0.01 * size, y - 0.2 * size)])
-    fore = np.array([(x - 0.02 * size, mast + 0.2 * size), (x - 0.28 * size, y - 0.16 * size),
-                     (x - 0.02 * size, y - 0.2 * size)])
-    flipped = np.concatenate([hull, main]) * (1, -0.5) + (0, 1.5 * y)
-    lay(canvas, (0.1, 0.15, 0.18), polygon(view, flipped[:4], 0.004) * 0.7)
+    foot, tip = y - 0.2 * size, mast + 0.2 * size
+    main = np.array([(x + 0.01 * size, mast), (x + 0.3 * size, foot), (x + 0.01 * size, foot)])
+    fore = np.array([(x - 0.02 * size, tip), (x - 0.28 * size, foot), (x - 0.02 * size, foot)])
+    reflection = hull * (1, -0.5) + (0, 1.5 * y)
+    lay(canvas, (0.1, 0.15, 0.18), polygon(view, reflection, 0.004) * 0.7)
     sail, paint = tint(view.things, 0.65, 1.0), tint(view.things, 0.1, 0.8)
     folds = 0.75 + 0.35 * view.noise(0.08, stretch=0.3, moving=True)
     lay(canvas, np.asarray(sail, np.float32) * folds[..., None], polygon(view, main))
     lay(canvas, np.asarray(tint(view.things, 0.5, 1.0), np.float32) * folds[..., None], polygon(view, fore))
     lay(canvas, np.asarray(paint, np.float32) * folds[..., None], polygon(view, hull))
-    lay(canvas, (0.95, 0.95, 0.95), polygon(view, hull[[0, 1, 1, 0]] + np.array([(0, 0), (0, 0), (0, 0.012), (0, 0.012)])))
+    rail = hull[[0, 1, 1, 0]] + np.array([(0, 0), (0, 0), (0, 0.012), (0, 0.012)])
+    lay(canvas, (0.95, 0.95, 0.95), polygon(view, rail))
     lay(canvas, (0.2, 0.14, 0.1), polygon(view, box(x - 0.012 * size, mast, x + 0.012 * size, y)))
 
 
@@ -489,19 +576,36 @@ def forest(view: View) -> Layer:
     mist = tint(view.place, 0.55, 0.85)
     canvas = blend([mist, (0.35, 0.45, 0.25), (0.12, 0.2, 0.08)], view.noise(0.14, gain=0.8, depth=0.3))
     litter = view.noise(0.025, gain=0.9, depth=1)
-    floor = blend([(0.15, 0.09, 0.05), (0.52, 0.30, 0.12), (0.80, 0.58, 0.25)], litter) * relief(litter, 1.4)[..., None]
+    floor = (
+        blend([(0.15, 0.09, 0.05), (0.52, 0.30, 0.12), (0.80, 0.58, 0.25)], litter)
+        * relief(litter, 1.4)[..., None]
+    )
     lay(canvas, floor, np.clip((y - 0.68 - 0.1 * view.noise(0.4, depth=0.8)[0][None, :]) * 12, 0, 1))
     bark = view.noise(0.06, stretch=0.12, gain=0.8, depth=0.8)
     for near in np.sort(view.place.uniform(0.1, 1, view.place.integers(14, 22))):
         half, lean = 0.008 + 0.035 * near**2, view.place.uniform(-0.05, 0.05)
         foot_x, foot = view.place.uniform(-0.02, 1.02) + view.pan * near, 0.7 + 0.26 * near
-        trunk = np.array([(foot_x - half * 1.5, foot), (foot_x - half, foot - 0.1), (foot_x - half * 0.8 + lean, -0.01),
-                          (foot_x + half * 0.8 + lean, -0.01), (foot_x + half, foot - 0.1), (foot_x + half * 1.5, foot)])
+        trunk = np.array(
+            [
+                (foot_x - half * 1.5, foot),
+                (foot_x - half, foot - 0.1),
+                (foot_x - half * 0.8 + lean, -0.01),
+                (foot_x + half * 0.8 + lean, -0.01),
+                (foot_x + half, foot - 0.1),
+                (foot_x + half * 1.5, foot),
+            ]
+        )
         round_ = np.clip(1.15 - np.abs((x - foot_x - lean * (1 - y)) / half + 0.35) * 0.5, 0.2, 1.2)
-        layer = blend([(0.08, 0.06, 0.05), (0.42, 0.33, 0.25)], bark) * relief(bark, 2.5)[..., None] * round_[..., None]
+        layer = (
+            blend([(0.08, 0.06, 0.05), (0.42, 0.33, 0.25)], bark)
+            * relief(bark, 2.5)[..., None]
+            * round_[..., None]
+        )
         lay(canvas, layer * near + np.asarray(mist, np.float32) * (1 - near), polygon(view, trunk))
     crown = view.noise(0.1, gain=0.85, moving=True)
-    leaves = blend([(0.08, 0.16, 0.03), (0.35, 0.5, 0.1), (0.85, 0.85, 0.4)], view.noise(0.02, gain=0.9, moving=True))
+    leaves = blend(
+        [(0.08, 0.16, 0.03), (0.35, 0.5, 0.1), (0.85, 0.85, 0.4)], view.noise(0.02, gain=0.9, moving=True)
+    )
     lay(canvas, leaves, np.clip((crown - 0.35 - 1.3 * y) * 8, 0, 1))
     return canvas
 
@@ -560,20 +664,28 @@ def aerial(view: View) -> Layer:
     furrows = np.sin((x * np.cos(turns) + y * np.sin(turns)) * 420) * 0.06
     soil = view.noise(0.06, gain=0.8, depth=1)
     canvas = (crops[cell] * (0.75 + 0.45 * soil + furrows)[..., None]).astype(np.float32)
-    edges = cv2.dilate(cv2.morphologyEx(cell.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), None)
+    edges = cv2.dilate(
+        cv2.morphologyEx(cell.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), None
+    )
     lay(canvas, (0.10, 0.18, 0.06), (edges > 0) * soil)
     bend = view.noise(0.5, gain=0.45, depth=1)[:, view.width // 2]
     river = np.abs(x - 0.25 - 0.5 * bend[:, None]) * view.width / (0.022 * view.width)
     lay(canvas, blend([(0.12, 0.24, 0.28), (0.34, 0.44, 0.42)], soil), np.clip((1.4 - river) * 3, 0, 1))
     for _ in range(4):
         ends = view.place.uniform(-0.1, 1.1, 2)
-        cv2.line(canvas, (int((ends[0] + view.pan) * view.width), 0), (int((ends[1] + view.pan) * view.width), view.height),
-                 (0.72, 0.68, 0.6), max(1, view.width // 160), cv2.LINE_AA)
+        cv2.line(
+            canvas,
+            (int((ends[0] + view.pan) * view.width), 0),
+            (int((ends[1] + view.pan) * view.width), view.height),
+            (0.72, 0.68, 0.6),
+            max(1, view.width // 160),
+            cv2.LINE_AA,
+        )
     for _ in range(60):
         at = view.things.random(2)
         size = view.things.uniform(0.008, 0.022)
         roof = box(-size, -size * 0.7, size, size * 0.7) + at
-        lay_box(view, canvas, roof + (0.006, 0.008), (0.06, 0.07, 0.05))
+        lay_box(view, canvas, roof + np.array((0.006, 0.008)), (0.06, 0.07, 0.05))
         lay_box(view, canvas, roof, tint(view.things, 0.4, 0.85))
     return canvas
 
@@ -581,6 +693,8 @@ def aerial(view: View) -> Layer:
 SCENES: tuple[Callable[[View], Layer], ...] = (
     mountains, still_life, city, field, pebbles, harbour, wall, forest, shelf, aerial,
 )  # fmt: skip
+
+LETTERED = (wall, shelf)
 
 
 def scene(seed: int, width: int = 640, height: int = 480, *, arrangement: int = 0) -> NDArray[np.uint8]:
@@ -603,9 +717,10 @@ def scene(seed: int, width: int = 640, height: int = 480, *, arrangement: int = 
     place = np.random.default_rng([seed, 1])
     things = np.random.default_rng([seed, 2, arrangement])
     pan = float(things.uniform(0.03, 0.08)) * (arrangement > 0)
-    layer = SCENES[seed % len(SCENES)](View(width, height, place, things, pan))
-    warmth = place.uniform(0.88, 1.1, 3)
-    layer = layer * warmth if place.random() < 0.5 else layer[:, ::-1] * warmth
+    draw = SCENES[seed % len(SCENES)]
+    layer = draw(View(width, height, place, things, pan)) * place.uniform(0.88, 1.1, 3)
+    if place.random() < 0.5 and draw not in LETTERED:
+        layer = layer[:, ::-1]
     return develop(layer, things)
 
 

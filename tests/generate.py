@@ -14,9 +14,8 @@ from alterations import KINDS, LIGHT_KINDS, RGB, altered, encoded
 from PIL import Image
 from scenes import scene
 
-__all__ = [
-    "KINDS", "LIGHT_KINDS", "RGB", "Copy", "altered", "copy_set", "encoded", "near_miss", "save_image", "scene",
-]  # fmt: skip
+__all__ = ["KINDS", "LIGHT_KINDS", "RGB", "Copy"]
+__all__ += ["altered", "copy_set", "encoded", "near_miss", "save_image", "scene"]
 
 
 @dataclass(frozen=True)
