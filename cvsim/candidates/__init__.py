@@ -1,0 +1,1 @@
+"""Which pairs are worth comparing, without looking at all of them."""

@@ -1,0 +1,79 @@
+"""The scan of one chunk in machine code. Imported only where numba is present and the work is worth it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def _popcount(typing_context: Any, value: Any) -> Any:
+    """Number of set bits: one instruction, for which numba has no name."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@njit(nogil=True, cache=True)
+def scan(  # type: ignore[no-untyped-def]
+    query_words, run_keys, run_starts, words, starts, masks, radius, earlier, earlier_flips, is_self, word_tuple
+):
+    """See `cvsim.candidates._hamming_numpy.scan`, of which this is the same in machine code.
+
+    `word_tuple` is a tuple as long as a hash has words: its length is known when this is compiled, so
+    that the loops over words unroll.
+    """
+    capacity = 1024
+    found_i = np.empty(capacity, np.int64)
+    found_j = np.empty(capacity, np.int64)
+    n_found = 0
+    limit = np.uint64(radius)
+    for mask in masks:
+        for run in range(len(run_keys)):
+            other = run_keys[run] ^ mask
+            if is_self and other < run_keys[run]:
+                continue
+            begin = starts[other]
+            end = starts[np.int64(other) + 1]
+            if begin == end:
+                continue
+            for i in range(run_starts[run], run_starts[run + 1]):
+                first_word = query_words[i, 0]
+                low = begin
+                if is_self and mask == 0:
+                    low = i + 1
+                for j in range(low, end):
+                    distance = _popcount(first_word ^ words[j, 0])
+                    if distance > limit:
+                        continue
+                    for w in range(1, len(word_tuple)):
+                        distance += _popcount(query_words[i, w] ^ words[j, w])
+                    if distance > limit:
+                        continue
+                    is_new = True
+                    for c in range(len(earlier_flips)):
+                        flips = np.uint64(0)
+                        for w in range(len(word_tuple)):
+                            flips += _popcount((query_words[i, w] ^ words[j, w]) & earlier[c, w])
+                        if flips <= earlier_flips[c]:
+                            is_new = False
+                            break
+                    if not is_new:
+                        continue
+                    if n_found == capacity:
+                        capacity *= 2
+                        larger_i = np.empty(capacity, np.int64)
+                        larger_j = np.empty(capacity, np.int64)
+                        larger_i[:n_found] = found_i
+                        larger_j[:n_found] = found_j
+                        found_i = larger_i
+                        found_j = larger_j
+                    found_i[n_found] = i
+                    found_j[n_found] = j
+                    n_found += 1
+    return found_i[:n_found].copy(), found_j[:n_found].copy()

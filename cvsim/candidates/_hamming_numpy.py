@@ -1,0 +1,119 @@
+"""The scan of one chunk in numpy: the reference for the machine code in `_hamming_numba`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvsim.candidates._chunks import Words
+
+_BLOCK_CANDIDATES = 1 << 15
+"""Candidates expanded at once: few enough for a core's own cache."""
+_BLOCK_HASHES = 1 << 15
+
+
+def scan(
+    query_words: Words,
+    run_keys: NDArray[np.uint32],
+    run_starts: NDArray[np.int64],
+    words: Words,
+    starts: NDArray[np.int64],
+    masks: NDArray[np.uint32],
+    radius: int,
+    earlier: NDArray[np.uint64],
+    earlier_flips: NDArray[np.uint64],
+    is_self: bool,
+    word_tuple: tuple[int, ...],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All pairs within the radius whose keys differ by one of the masks, and no earlier chunk finds.
+
+    Parameters
+    ----------
+    query_words : (n_queries, k) uint64
+        Hashes, sorted by their value of the chunk, the key.
+    run_keys, run_starts : (n_runs,) uint32, (n_runs + 1,) int64
+        The queries to look at: run ``r`` is ``query_words[run_starts[r]:run_starts[r + 1]]``, all with
+        one key.
+    words : (n_stored, k) uint64
+        Hashes to find, sorted by key.
+    starts : (2**width + 1,) int64
+        ``words[starts[key]:starts[key + 1]]`` have this key.
+    masks : (n_masks,) uint32
+    radius : int
+        In bits, inclusive.
+    earlier, earlier_flips : (c, k) uint64, (c,) uint64
+        Bits and flips of the chunks that were searched before: a pair that one of them lets through
+        has been found already. This makes each pair come once without sorting the finds.
+    is_self : bool
+        The queries are the stored hashes: each pair of positions once, and none with itself.
+    word_tuple : tuple
+        As long as a hash has words (of use to the machine code only).
+
+    Returns
+    -------
+    (positions in query_words, positions in words) : two (n_found,) int64 arrays
+    """
+    found = []
+    keys = np.repeat(run_keys, np.diff(run_starts))
+    base = int(run_starts[0]) if len(run_starts) else 0
+    for mask in masks:
+        for offset in range(0, len(keys), _BLOCK_HASHES):
+            block = keys[offset : offset + _BLOCK_HASHES]
+            others = block ^ mask
+            begins, ends = starts[others], starts[others.astype(np.int64) + 1]
+            positions = np.arange(base + offset, base + offset + len(block))
+            if is_self and mask == 0:
+                begins = positions + 1
+            counts = ends - begins
+            if is_self:
+                counts[others < block] = 0
+            wanted = np.flatnonzero(counts)
+            for part in _parts(wanted, counts):
+                i, j = _verify(query_words, positions[part], words, begins[part], counts[part], radius)
+                if len(i):
+                    is_new = _is_new(query_words[i] ^ words[j], earlier, earlier_flips)
+                    found.append((i[is_new], j[is_new]))
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    return np.concatenate([i for i, _ in found]), np.concatenate([j for _, j in found])
+
+
+def _parts(wanted: NDArray[np.int64], counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Cut the queries so that each part has about as many candidates as a block holds."""
+    if not len(wanted):
+        return []
+    total = np.cumsum(counts[wanted])
+    cuts = np.searchsorted(total, np.arange(_BLOCK_CANDIDATES, int(total[-1]), _BLOCK_CANDIDATES))
+    return [part for part in np.split(wanted, np.unique(cuts)) if len(part)]
+
+
+def _verify(
+    query_words: Words,
+    positions: NDArray[np.int64],
+    words: Words,
+    begins: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    radius: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Compare each query with its run of candidates ``words[begin:begin + count]``."""
+    ends = np.cumsum(counts)
+    candidates = np.repeat(begins - (ends - counts), counts)
+    candidates += np.arange(ends[-1])
+    queries = np.repeat(query_words[positions, 0], counts)
+    queries ^= words[:, 0][candidates]
+    hits = np.flatnonzero(np.bitwise_count(queries) <= radius)
+    i, j = positions[np.searchsorted(ends, hits, side="right")], candidates[hits]
+    if query_words.shape[1] > 1 and len(i):
+        distances = np.bitwise_count(query_words[i] ^ words[j]).sum(axis=1, dtype=np.int64)
+        within = distances <= radius
+        i, j = i[within], j[within]
+    return i, j
+
+
+def _is_new(
+    differences: Words, earlier: NDArray[np.uint64], earlier_flips: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    is_new = np.ones(len(differences), bool)
+    for bits, flips in zip(earlier, earlier_flips, strict=True):
+        is_new &= np.bitwise_count(differences & bits).sum(axis=1, dtype=np.int64) > int(flips)
+    return is_new

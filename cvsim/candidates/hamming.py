@@ -1,0 +1,411 @@
+"""Exact search within a Hamming radius, by multi-index hashing.
+
+The bits of a hash are cut into chunks, each with a number of bits that may flip. By the pigeonhole
+principle two hashes within the radius agree on at least one chunk up to its flips, so it is enough to
+sort the hashes by each chunk once and to compare those whose chunk differs by one of the few allowed
+masks (Norouzi, Punjani, Fleet, "Fast exact search in Hamming space with multi-index hashing", 2014).
+
+Every function here returns exactly what `cvsim.candidates.exhaustive` returns, on any backend and for any
+number of threads.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvsim.candidates import _hamming_numpy
+from cvsim.candidates._chunks import Chunk, Costs, Words, bit_mask, chunk_keys, flip_masks, plan_chunks
+from cvsim.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from cvsim.types import Indices
+
+Backend = Literal["auto", "numpy", "numba"]
+"""``auto``: numba where it is installed and the work outweighs its start-up. The result is the same."""
+
+_NUMPY_COSTS = Costs(candidate_ns=9.0, probe_ns=10.0, brute_ns=4.0)
+_NUMBA_COSTS = Costs(candidate_ns=0.7, probe_ns=1.5, brute_ns=0.5)
+_NUMBA_START_S = 1.0
+"""Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
+_MAX_RUN = 4096
+"""Hashes of one bucket that are looked at in one task, so that threads share even a single bucket."""
+_N_TASKS = 32
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HammingJoin:
+    """Pairs among distinct hashes, and which items have the same one.
+
+    Equal hashes are collapsed: 5,000 blank pages are one representative and no pair, where all their
+    pairs would be 12.5 million. `stars` and `expand` bring the equal ones back.
+
+    Attributes
+    ----------
+    representatives : (n_distinct,) int64 array
+        Position of the first item with each distinct hash, ascending.
+    inverse : (n,) int64 array
+        Item ``i`` has the hash of item ``representatives[inverse[i]]``.
+    a, b : (n_pairs,) int64 arrays
+        Positions of representatives within the radius of each other, ``a < b``, in lexicographic order.
+    """
+
+    representatives: Indices
+    inverse: Indices
+    a: Indices
+    b: Indices
+
+    @property
+    def sizes(self) -> Indices:
+        """(n_distinct,) number of items with each distinct hash."""
+        return np.bincount(self.inverse, minlength=len(self.representatives))
+
+    @property
+    def n_expanded(self) -> int:
+        """Number of pairs that `expand` would return, found without making them."""
+        sizes = self.sizes
+        equal = int((sizes * (sizes - 1) // 2).sum())
+        return equal + int((sizes[self.inverse[self.a]] * sizes[self.inverse[self.b]]).sum())
+
+    def stars(self) -> tuple[Indices, Indices]:
+        """Pairs of each representative with the other items of its hash: as many as there are such items.
+
+        Returns
+        -------
+        a, b : (n - n_distinct,) int64 arrays
+            ``a < b``, in lexicographic order.
+        """
+        centers = self.representatives[self.inverse]
+        members = np.flatnonzero(centers != np.arange(len(centers)))
+        order = np.lexsort((members, centers[members]))
+        return centers[members][order], members[order]
+
+    def expand(self) -> tuple[Indices, Indices]:
+        """All pairs of items within the radius; quadratic in the number of equal hashes.
+
+        Returns
+        -------
+        a, b : (n_expanded,) int64 arrays
+            ``a < b``, in lexicographic order.
+        """
+        repeated = np.flatnonzero(self.sizes > 1)
+        left = np.concatenate([self.inverse[self.a], repeated])
+        right = np.concatenate([self.inverse[self.b], repeated])
+        a, b = _expand_groups(left, self.inverse, right, self.inverse)
+        wanted = (self.inverse[a] != self.inverse[b]) | (a < b)
+        a, b = a[wanted], b[wanted]
+        return _sorted_pairs(np.minimum(a, b), np.maximum(a, b), len(self.inverse))
+
+
+def join_pairs_within(
+    hashes: NDArray[np.uint64],
+    radius_bits: int,
+    *,
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+) -> HammingJoin:
+    """Find all pairs of distinct hashes that differ in at most `radius_bits` bits.
+
+    Parameters
+    ----------
+    hashes : (n,) or (n, k) uint64 array
+        One hash of 64 k bits an item.
+    radius_bits : int
+        Inclusive, at least 0.
+    backend : {"auto", "numpy", "numba"}
+        Changes the time only.
+    n_threads : int, optional
+        All cores this process may use, by default.
+
+    Returns
+    -------
+    HammingJoin
+
+    Raises
+    ------
+    UsageError
+        If the hashes are not uint64 of one or two dimensions, or the radius is negative.
+    MissingExtraError
+        If numba is asked for by name and not installed.
+    """
+    words = _as_words(hashes, "hashes")
+    _check_radius(radius_bits)
+    representatives, inverse = _distinct_rows(words)
+    distinct = words[representatives]
+    codes = _search(distinct, distinct, radius_bits, True, backend, n_threads)
+    a, b = _split_codes(codes, len(distinct))
+    return HammingJoin(representatives, inverse, representatives[a], representatives[b])
+
+
+def pairs_within(
+    hashes: NDArray[np.uint64],
+    radius_bits: int,
+    *,
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+) -> tuple[Indices, Indices]:
+    """Find all pairs of items whose hashes differ in at most `radius_bits` bits, equal hashes included.
+
+    ``join_pairs_within(...).expand()``: quadratic in the number of items with equal hashes. Parameters and
+    errors are those of `join_pairs_within`.
+
+    Returns
+    -------
+    a, b : (n_pairs,) int64 arrays
+        Positions, ``a < b``, in lexicographic order.
+    """
+    return join_pairs_within(hashes, radius_bits, backend=backend, n_threads=n_threads).expand()
+
+
+def join_within(
+    queries: NDArray[np.uint64],
+    stored: NDArray[np.uint64],
+    radius_bits: int,
+    *,
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+) -> tuple[Indices, Indices]:
+    """Find, for every query, all stored hashes that differ from it in at most `radius_bits` bits.
+
+    Parameters
+    ----------
+    queries : (n,) or (n, k) uint64 array
+    stored : (m,) or (m, k) uint64 array
+    radius_bits, backend, n_threads
+        As for `join_pairs_within`, and the same errors.
+
+    Returns
+    -------
+    i, j : (n_pairs,) int64 arrays
+        Positions in `queries` and in `stored`, in lexicographic order.
+    """
+    query_words, stored_words = _as_words(queries, "queries"), _as_words(stored, "stored")
+    _check_radius(radius_bits)
+    if query_words.shape[1] != stored_words.shape[1] and len(query_words) and len(stored_words):
+        raise UsageError(
+            f"hashes of {64 * query_words.shape[1]} bits were searched among hashes of "
+            f"{64 * stored_words.shape[1]}; both must come from the same feature"
+        )
+    query_first, query_inverse = _distinct_rows(query_words)
+    stored_first, stored_inverse = _distinct_rows(stored_words)
+    codes = _search(
+        query_words[query_first], stored_words[stored_first], radius_bits, False, backend, n_threads
+    )
+    query_group, stored_group = _split_codes(codes, len(stored_first))
+    i, j = _expand_groups(query_group, query_inverse, stored_group, stored_inverse)
+    return _sorted_pairs(i, j, len(stored_words))
+
+
+def join_variants_within(
+    stored: NDArray[np.uint64],
+    variants: NDArray[np.uint64],
+    radius_bits: int,
+    *,
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+) -> HammingJoin:
+    """Find all pairs of items of which one, in any of its variants, is near the other.
+
+    Items ``i`` and ``j`` pair when any variant of ``i`` is within the radius of the stored hash of ``j``, or any of
+    ``j`` of that of ``i``. With the hashes of a picture's eight orientations as variants, this finds turned
+    and mirrored copies.
+
+    Parameters
+    ----------
+    stored : (n,) uint64 array
+        What each item is found by.
+    variants : (n, v) uint64 array
+        What each item looks for.
+    radius_bits, backend, n_threads
+        As for `join_pairs_within`, and the same errors.
+
+    Returns
+    -------
+    HammingJoin
+        Items are collapsed where both the stored hash and all variants are equal.
+    """
+    stored_words = _as_words(stored, "stored")
+    _check_radius(radius_bits)
+    if stored_words.shape[1] != 1 or variants.ndim != 2 or len(variants) != len(stored_words):
+        raise UsageError(
+            f"stored must be (n,) and variants (n, v) uint64, not {stored.shape} and {variants.shape}"
+        )
+    rows = np.concatenate([stored_words, _as_words(variants, "variants")], axis=1)
+    representatives, inverse = _distinct_rows(rows)
+    n_variants = variants.shape[1]
+    i, j = join_within(
+        rows[representatives, 1:].reshape(-1),
+        rows[representatives, 0],
+        radius_bits,
+        backend=backend,
+        n_threads=n_threads,
+    )
+    i //= max(1, n_variants)
+    different = i != j
+    low, high = np.minimum(i, j)[different], np.maximum(i, j)[different]
+    codes = np.unique(low * np.int64(len(representatives)) + high)
+    a, b = _split_codes(codes, len(representatives))
+    return HammingJoin(representatives, inverse, representatives[a], representatives[b])
+
+
+def _search(
+    queries: Words, stored: Words, radius: int, is_self: bool, backend: Backend, n_threads: int | None
+) -> Indices:
+    """Codes ``i * len(stored) + j`` of all pairs within the radius, ascending; hashes must be distinct."""
+    n_pairs = len(queries) * (len(queries) - 1) // 2 if is_self else len(queries) * len(stored)
+    if not n_pairs:
+        return np.empty(0, np.int64)
+    use_numba = _use_numba(backend, queries, stored, radius, n_pairs)
+    plan = plan_chunks(queries, stored, radius, n_pairs, _NUMBA_COSTS if use_numba else _NUMPY_COSTS)
+    scan = _numba_scan() if use_numba else _hamming_numpy.scan
+    _log.debug("Hamming join of %d pairs, numba=%s: %s", n_pairs, use_numba, plan)
+    found = [np.empty(0, np.int64)]
+    with ThreadPoolExecutor(n_threads or _n_cores()) as threads:
+        for position in range(len(plan.chunks)):
+            tasks = _tasks(queries, stored, radius, is_self, plan.chunks[: position + 1], scan)
+            found.extend(threads.map(lambda task: task(), tasks))
+    codes = np.concatenate(found)
+    codes.sort()
+    return codes
+
+
+def _tasks(
+    queries: Words,
+    stored: Words,
+    radius: int,
+    is_self: bool,
+    chunks: tuple[Chunk, ...],
+    scan: Callable[..., tuple[Indices, Indices]],
+) -> Iterator[Callable[[], Indices]]:
+    """Scans of the last of `chunks`, in parts that are independent of each other."""
+    *earlier_chunks, chunk = chunks
+    n_words = stored.shape[1]
+    width = len(chunk.bits)
+    keys = chunk_keys(stored, chunk.bits)
+    order = np.argsort(keys, kind="stable")
+    words = stored[order]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=2**width))])
+    if is_self:
+        query_keys, query_order, query_words = keys[order], order, words
+    else:
+        query_keys = chunk_keys(queries, chunk.bits)
+        query_order = np.argsort(query_keys, kind="stable")
+        query_keys, query_words = query_keys[query_order], queries[query_order]
+    run_starts = _run_starts(query_keys)
+    run_keys = query_keys[run_starts[:-1]]
+    masks = flip_masks(width, chunk.flips)
+    earlier = np.array([bit_mask(c.bits, n_words) for c in earlier_chunks], np.uint64).reshape(-1, n_words)
+    earlier_flips = np.array([c.flips for c in earlier_chunks], np.uint64)
+    word_tuple = (0,) * n_words
+    n_stored = np.int64(len(stored))
+
+    def task(first: int, last: int) -> Indices:
+        i, j = scan(
+            query_words, run_keys[first:last], run_starts[first : last + 1], words, starts,
+            masks, radius, earlier, earlier_flips, is_self, word_tuple,
+        )  # fmt: skip
+        i, j = query_order[i], order[j]
+        if is_self:
+            i, j = np.minimum(i, j), np.maximum(i, j)
+        return i * n_stored + j
+
+    cuts = np.linspace(0, len(query_words), _N_TASKS + 1)
+    bounds = np.unique(np.searchsorted(run_starts, cuts))
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        yield lambda first=first, last=last: task(first, last)
+
+
+def _run_starts(keys: NDArray[np.uint32]) -> Indices:
+    """Where runs of equal keys start, long runs cut, and the end: (n_runs + 1,)."""
+    changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
+
+
+def _use_numba(backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int) -> bool:
+    if backend == "numpy":
+        return False
+    installed = "numba" in sys.modules or importlib.util.find_spec("numba") is not None
+    if backend == "numba":
+        if not installed:
+            raise MissingExtraError("Hamming search in machine code", "fast")
+        return True
+    return installed and plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS).expected_s > _NUMBA_START_S
+
+
+def _numba_scan() -> Callable[..., tuple[Indices, Indices]]:
+    from cvsim.candidates import _hamming_numba
+
+    return _hamming_numba.scan
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _as_words(hashes: NDArray[np.uint64], name: str) -> Words:
+    if hashes.dtype != np.uint64 or hashes.ndim not in (1, 2):
+        raise UsageError(
+            f"{name} must be an (n,) or (n, k) array of uint64, not {hashes.ndim}-dimensional {hashes.dtype}"
+        )
+    return np.ascontiguousarray(hashes.reshape(len(hashes), -1 if hashes.size else max(1, hashes.shape[-1])))
+
+
+def _check_radius(radius_bits: int) -> None:
+    if radius_bits < 0:
+        raise UsageError(f"a radius of {radius_bits} bits is negative; 0 finds equal hashes")
+
+
+def _distinct_rows(words: Words) -> tuple[Indices, Indices]:
+    """First position of each distinct row, ascending, and which of these each row equals."""
+    order = np.lexsort(words.T[::-1])
+    ordered = words[order]
+    is_first = np.ones(len(words), bool)
+    is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = order[is_first]
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    inverse = np.empty(len(words), np.int64)
+    inverse[order] = rank[np.cumsum(is_first) - 1]
+    return np.sort(first), inverse
+
+
+def _ragged(counts: Indices) -> tuple[Indices, Indices]:
+    """For counts (2, 3): rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _expand_groups(
+    left: Indices, left_inverse: Indices, right: Indices, right_inverse: Indices
+) -> tuple[Indices, Indices]:
+    """Pairs of groups -> all pairs of their members."""
+    left_items, right_items = np.argsort(left_inverse, kind="stable"), np.argsort(right_inverse, kind="stable")
+    left_sizes, right_sizes = np.bincount(left_inverse), np.bincount(right_inverse)
+    left_starts, right_starts = np.cumsum(left_sizes) - left_sizes, np.cumsum(right_sizes) - right_sizes
+    pair, offset = _ragged(left_sizes[left] * right_sizes[right])
+    n_right = right_sizes[right[pair]]
+    i = left_items[left_starts[left[pair]] + offset // n_right]
+    j = right_items[right_starts[right[pair]] + offset % n_right]
+    return i, j
+
+
+def _sorted_pairs(a: Indices, b: Indices, n: int) -> tuple[Indices, Indices]:
+    """The pairs in lexicographic order; all of `b` is below `n`."""
+    codes = a * np.int64(max(n, 1)) + b
+    codes.sort()
+    return _split_codes(codes, n)
+
+
+def _split_codes(codes: Indices, n: int) -> tuple[Indices, Indices]:
+    return np.divmod(codes, np.int64(max(n, 1)))
