@@ -64,7 +64,11 @@ class MissingExtraError(CvsimError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} need an optional part: pip install 'cvsim[{extra}]'")
+        self.what = what
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.what, self.extra)  # errors travel between processes
 
 
 class ActionError(CvsimError):

@@ -1,0 +1,272 @@
+"""All work on this machine: threads, and a child process a thread for what can not be trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cvsim.errors import CvsimError, DecodeError, TooLargeError
+from cvsim.executors.base import Item, Job, Payload, Result
+from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
+
+CHILD_MEMORY_BYTES = 700_000_000
+"""What one isolated run may allocate."""
+SHARED_MEMORY_BYTES = 300_000_000
+"""What all runs at work together may take by their own account; a larger one runs alone."""
+
+_log = logging.getLogger(__name__)
+
+
+class LocalExecutor:
+    """Runs jobs in threads, and their isolated parts in child processes that outlive the items.
+
+    Threads suffice for what releases the interpreter's lock (reading, hashing, decoding, most of OpenCV
+    and numpy), and share memory. A thread whose item is isolated hands it to a child and waits, so there
+    are never more than `n_workers` items at work. Children start when they are first needed.
+
+    Parameters
+    ----------
+    n_workers : int, optional
+        Items at work at once; the number of usable cores if not given.
+    child_memory_bytes : int
+        What one isolated run may allocate before it fails.
+    """
+
+    def __init__(self, n_workers: int | None = None, *, child_memory_bytes: int = CHILD_MEMORY_BYTES) -> None:
+        self.n_workers = n_workers or usable_cores()
+        self._child_memory_bytes = child_memory_bytes
+        self._idle: list[Child] = []
+        self._lock = threading.Lock()
+        self._n_maps = 0
+
+    def map(
+        self, job: Job[Item, Payload, Result], items: Iterable[Item], *, timeout_s: float = 10.0
+    ) -> Iterator[tuple[Item, Result | CvsimError]]:
+        """Yield each item with its result or its error, as they are completed (see `Executor.map`)."""
+        with self._lock:
+            self._n_maps += 1
+            map_ = _Map(self, job, items, timeout_s, key=self._n_maps)
+        return map_.results()
+
+    def close(self) -> None:
+        """End the child processes."""
+        with self._lock:
+            children, self._idle = self._idle, []
+        for child in children:
+            child.close()
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+    def _take_child(self) -> Child:
+        while True:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                return Child(self._child_memory_bytes)
+            if child.is_alive:
+                return child
+            child.close()
+
+    def _give_back(self, child: Child) -> None:
+        with self._lock:
+            self._idle.append(child)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Map:
+    """One call of `LocalExecutor.map`: threads that take items from a shared iterator."""
+
+    def __init__(
+        self, executor: LocalExecutor, job: Any, items: Iterable[Any], timeout_s: float, *, key: int
+    ) -> None:
+        self._executor = executor
+        self._job = job
+        self._items = iter(items)
+        self._timeout_s = timeout_s
+        self._key = key
+        self._take = threading.Lock()
+        self._pickled_job: bytes | None = None
+        # Results that nobody has asked for yet hold their threads back, so memory is bounded.
+        self._free_slots = threading.Semaphore(executor.n_workers * 4)
+        self._done: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        self._budget = _Budget(SHARED_MEMORY_BYTES)
+        self._stopped = threading.Event()
+        self._busy: set[Child] = set()
+        self._busy_lock = threading.Lock()
+
+    def results(self) -> Iterator[tuple[Any, Any]]:
+        threads = [
+            threading.Thread(target=self._work, name=f"cvsim-{i}", daemon=True)
+            for i in range(self._executor.n_workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            n_running = len(threads)
+            while n_running:
+                item, result = self._done.get()
+                if item is _THREAD_ENDED:
+                    if result is not None:
+                        raise result
+                    n_running -= 1
+                    continue
+                self._free_slots.release()
+                yield item, result
+        finally:
+            self._stop(threads)
+
+    def _stop(self, threads: list[threading.Thread]) -> None:
+        self._stopped.set()
+        self._budget.open()
+        with self._busy_lock:
+            for child in self._busy:
+                child.kill()
+        self._free_slots.release(len(threads))
+        for thread in threads:
+            thread.join()
+
+    def _work(self) -> None:
+        """A thread's life."""
+        failure: BaseException | None = None
+        try:
+            while True:
+                self._free_slots.acquire()
+                if self._stopped.is_set():
+                    break
+                with self._take:
+                    item = next(self._items, _NO_MORE)
+                if item is _NO_MORE:
+                    self._free_slots.release()
+                    break
+                self._done.put((item, self._result(item)))
+        except BaseException as exc:
+            failure = exc
+        self._done.put((_THREAD_ENDED, failure))
+
+    def _result(self, item: Any) -> Any:
+        try:
+            payload = self._job.load(item)
+            demand = self._job.demand(payload)
+            with self._budget.hold(demand.memory_bytes):
+                if demand.isolated:
+                    return self._run_isolated(payload)
+                return self._job.run(payload)
+        except CvsimError as exc:
+            return exc
+        except MemoryError:
+            return TooLargeError("it needs more memory than there is")
+        except _JobError as exc:
+            raise exc.cause from exc
+        except Exception as exc:
+            _log.exception("unexpected error on %r", item)
+            return unexpected(exc)
+
+    def _run_isolated(self, payload: Any) -> Any:
+        child = self._ready_child()
+        with self._busy_lock:
+            self._busy.add(child)
+        try:
+            if self._stopped.is_set():
+                raise ChildEndedError
+            return child.run(payload, self._timeout_s)
+        except ChildTimeoutError:
+            child.kill()
+            raise DecodeError(f"the decoder took longer than {self._timeout_s:g} s") from None
+        except ChildEndedError:
+            child.kill()
+            raise DecodeError("the decoder crashed") from None
+        finally:
+            with self._busy_lock:
+                self._busy.discard(child)
+            self._executor._give_back(child)
+
+    def _ready_child(self) -> Child:
+        """A living child with this map's job loaded."""
+        try:
+            child = self._executor._take_child()
+            if child.job_key != self._key:
+                child.load_job(self._key, self._pickled())
+        except (ChildEndedError, ChildTimeoutError, OSError) as exc:
+            raise _JobError(RuntimeError("a child process for decoding could not be started")) from exc
+        except RuntimeError as exc:
+            raise _JobError(exc) from exc
+        return child
+
+    def _pickled(self) -> bytes:
+        with self._take:
+            if self._pickled_job is None:
+                try:
+                    self._pickled_job = pickle.dumps(self._job, protocol=pickle.HIGHEST_PROTOCOL)
+                except Exception as exc:
+                    raise RuntimeError(f"the job can not be pickled: {exc}") from exc
+            return self._pickled_job
+
+
+class _JobError(Exception):
+    """The job itself is at fault, so no item can be run: ends the map."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _Budget:
+    """Memory that runs at work share. One that wants more than there is waits until it is alone."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total_bytes = total_bytes
+        self._held_bytes = 0
+        self._n_holders = 0
+        self._changed = threading.Condition()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let everyone pass: the work is being stopped."""
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def hold(self, n_bytes: int) -> Iterator[None]:
+        if n_bytes <= 0:
+            yield
+            return
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._is_open or self._n_holders == 0 or self._held_bytes + n_bytes <= self._total_bytes
+                )
+            )
+            self._held_bytes += n_bytes
+            self._n_holders += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held_bytes -= n_bytes
+                self._n_holders -= 1
+                self._changed.notify_all()
+
+
+_NO_MORE = object()
+_THREAD_ENDED = object()

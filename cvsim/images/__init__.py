@@ -1,0 +1,1 @@
+"""Finding image files, telling what they are, and turning them into pixels."""

@@ -1,0 +1,130 @@
+"""A file's content: read once, digested, told what it is, decoded wherever that may happen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
+from cvsim.images import jpeg
+from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
+from cvsim.images.header import decoder_bytes
+from cvsim.images.scan import file_error_reason
+from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
+
+CARRIED_BYTES = 64 << 20
+"""Larger files are not held in memory but read a second time by the decoder."""
+MAX_JPEG_BYTES = 512 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An image file as it was read.
+
+    Attributes
+    ----------
+    path : str
+    digest : str
+        SHA-256 of the bytes, lower-case hexadecimal.
+    format : str
+        See `cvsim.images.sniff.sniff`.
+    data : bytes or None
+        None for a file too large to be passed around; it is read again from `path`.
+    """
+
+    path: str
+    digest: str
+    format: str
+    data: bytes | None
+
+    @property
+    def is_risky(self) -> bool:
+        """Whether the decoder must run where it can be killed."""
+        if self.format == "jpeg" and self.data is not None:
+            return jpeg.is_jpeg_risky(self.data)
+        return is_risky(self.format)
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the decoder takes, beyond a few megabytes."""
+        if self.data is None:
+            with self.open() as stream:
+                return decoder_bytes(stream.read(_CHUNK_BYTES), self.format)
+        return decoder_bytes(self.data, self.format)
+
+    def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS) -> Decoded:
+        """See `cvsim.images.decode.decode`."""
+        if self.data is not None:
+            return decode(self.data, longest_px=longest_px, format=self.format, max_pixels=max_pixels)
+        with self.open() as stream:
+            return decode(stream, longest_px=longest_px, format=self.format, max_pixels=max_pixels)
+
+    def pixel_digest(self) -> str:
+        """See `cvsim.images.decode.pixel_digest`."""
+        if self.data is not None:
+            return pixel_digest(self.data, format=self.format)
+        with self.open() as stream:
+            return pixel_digest(stream, format=self.format)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file, for reading; errors are mapped."""
+        with _open_regular(self.path) as stream:
+            yield stream
+
+
+def read_content(path: str) -> Content:
+    """Read and digest an image file.
+
+    Raises
+    ------
+    NotAnImageError
+        Known from the first bytes; the rest is not read.
+    ImageError
+        The file is gone, unreadable, or no regular file any more.
+    """
+    with _open_regular(path) as stream:
+        size_bytes = os.fstat(stream.fileno()).st_size
+        head = stream.read(HEAD_BYTES)
+        if not head:
+            raise NotAnImageError("empty file")
+        format = sniff(head, name=path)
+        if format is None:
+            raise NotAnImageError("not an image")
+        if size_bytes > CARRIED_BYTES and format != "jpeg":
+            return Content(path, _digest_of_rest(head, stream), format, None)
+        if size_bytes > MAX_JPEG_BYTES:
+            raise TooLargeError(
+                f"{size_bytes >> 20} MB are over the limit of {MAX_JPEG_BYTES >> 20} MB for a JPEG"
+            )
+        stream.seek(0)
+        data = stream.read()
+    return Content(path, hashlib.sha256(data).hexdigest(), format, data)
+
+
+def _digest_of_rest(head: bytes, stream: BinaryIO) -> str:
+    digest = hashlib.sha256(head)
+    while chunk := stream.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _open_regular(path: str) -> Iterator[BinaryIO]:
+    try:
+        # Not blocking: what was a file when it was found may have become a pipe that nobody writes to.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DecodeError("not a file any more")
+            yield stream
+    except ImageError:
+        raise
+    except OSError as exc:
+        raise ImageError(file_error_reason(exc)) from exc

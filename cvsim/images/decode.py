@@ -1,0 +1,131 @@
+"""From the bytes of a file to pixels, at the size that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from cvsim.errors import DecodeError, NotAnImageError, TooLargeError
+from cvsim.images import jpeg, pillow
+from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
+from cvsim.images.sniff import HEAD_BYTES, sniff
+
+if TYPE_CHECKING:
+    from cvsim.types import RGB
+
+__all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "pixel_digest", "thumbnail"]
+
+MAX_PIXELS = 250_000_000
+"""More than any camera or scanner for photographs makes; a bomb's header claims more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture, as it is meant to be seen.
+
+    Attributes
+    ----------
+    rgb : (h, w, 3) uint8
+        The longer side is at most what was asked for; a smaller picture keeps its size.
+    width_px, height_px : int
+        Full size, after the EXIF orientation is applied.
+    format : str
+    damaged : bool
+        Only a part of the picture could be decoded.
+    taken_at : str or None
+        The EXIF date, ``YYYY-MM-DDTHH:MM:SS``.
+    has_gps : bool
+    """
+
+    rgb: RGB
+    width_px: int
+    height_px: int
+    format: str
+    damaged: bool = False
+    taken_at: str | None = None
+    has_gps: bool = False
+
+
+def decode(
+    data: bytes | BinaryIO, *, longest_px: int, format: str | None = None, max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """Decode a picture with its longer side at most `longest_px`.
+
+    Parameters
+    ----------
+    data : bytes or binary file
+        The whole file, or one to read it from.
+    longest_px : int
+        Larger pictures are shrunk (area mean), smaller ones kept as they are.
+    format : str, optional
+        What `sniff` said; sniffed here if not given.
+    max_pixels : int
+        Pictures of more are refused by their header, before any memory is spent on them.
+
+    Raises
+    ------
+    NotAnImageError, DecodeError, TooLargeError, MissingExtraError
+    """
+    format = format or sniff(_head(data))
+    if format is None:
+        raise NotAnImageError("not an image")
+    if format == "jpeg":
+        return _decode_jpeg(data if isinstance(data, bytes) else data.read(), longest_px, max_pixels)
+    picture = pillow.open_picture(data, format)
+    _check_size(picture.size, max_pixels)
+    rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
+    width_px, height_px = picture.size
+    if swaps_sides(exif.orientation):
+        width_px, height_px = height_px, width_px
+    return Decoded(
+        orient(rgb, exif.orientation), width_px, height_px, format, damaged, exif.taken_at, exif.has_gps
+    )
+
+
+def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> RGB:
+    """Decode a picture at its full size: (h, w, 3) uint8, as it is meant to be seen. Raises like `decode`."""
+    return decode(data, longest_px=2**31, format=format, max_pixels=max_pixels).rgb
+
+
+def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
+    """SHA-256 of size and pixels: equal for two files that show the same pixels. Raises like `decode`."""
+    rgb = decode_full(data, format=format, max_pixels=max_pixels)
+    digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
+    digest.update(rgb.data)
+    return digest.hexdigest()
+
+
+def _head(data: bytes | BinaryIO) -> bytes:
+    if isinstance(data, bytes):
+        return data[:HEAD_BYTES]
+    head = data.read(HEAD_BYTES)
+    data.seek(0)
+    return head
+
+
+def _decode_jpeg(data: bytes, longest_px: int, max_pixels: int) -> Decoded:
+    header = jpeg.read_jpeg_header(data)
+    width_px, height_px = header.width_px, header.height_px
+    _check_size((width_px, height_px), max_pixels)
+    try:
+        reduction = jpeg.reduction_for(width_px, height_px, longest_px)
+        rgb, damaged = jpeg.decode_jpeg(data, header, reduction)
+        rgb = resize(rgb, *fit(width_px, height_px, longest_px))
+    except MemoryError as exc:
+        raise TooLargeError(f"{width_px} x {height_px} pixels need more memory than there is") from exc
+    # Turned when small: the same pixels, a fraction of the work.
+    rgb = orient(rgb, header.exif.orientation)
+    if swaps_sides(header.exif.orientation):
+        width_px, height_px = height_px, width_px
+    return Decoded(rgb, width_px, height_px, "jpeg", damaged, header.exif.taken_at, header.exif.has_gps)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width_px, height_px = size
+    if width_px <= 0 or height_px <= 0:
+        raise DecodeError("a picture without width or height")
+    if width_px * height_px > max_pixels:
+        raise TooLargeError(
+            f"{width_px} x {height_px} pixels are more than the limit of {max_pixels // 1_000_000} megapixels"
+        )

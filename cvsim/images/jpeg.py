@@ -1,0 +1,155 @@
+"""JPEG: the header read by hand, the pixels by libjpeg-turbo at a reduced scale.
+
+simplejpeg rather than OpenCV: the same library and the same pixels, but what the decoder complains about
+comes back as an error instead of a line on the user's terminal (so a damaged file is known as one), a
+truncated picture is decoded as far as it goes, and the result is RGB without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import simplejpeg
+
+from cvsim.errors import DecodeError
+from cvsim.images.exif import Exif, parse_exif
+
+if TYPE_CHECKING:
+    from cvsim.types import RGB
+
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, without DHT, JPG and DAC
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+_STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI: no length follows
+_SOS, _EOI, _APP1, _APP14 = 0xDA, 0xD9, 0xE1, 0xEE
+_MANY_SCANS = 64  # encoders write about 10
+# libjpeg's warnings about a header that is odd but leaves the picture whole.
+_HARMLESS = ("Unknown Adobe", "Warning: unknown JFIF", "Invalid SOS parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What the segments before the picture say."""
+
+    width_px: int
+    height_px: int
+    n_components: int
+    is_progressive: bool
+    is_inverted: bool
+    """Adobe writes CMYK as ink left out."""
+    exif: Exif
+
+
+def read_jpeg_header(data: bytes) -> JpegHeader:
+    """Walk the segments up to the first scan.
+
+    Raises
+    ------
+    DecodeError
+        The segments end, or make no sense, before the size of the picture is known.
+    """
+    frame: tuple[int, int, int, bool] | None = None
+    exif = Exif()
+    is_adobe = False
+    position, end = 2, len(data)
+    while position + 4 <= end:
+        if data[position] != 0xFF:  # stray bytes between segments: decoders look for the next marker
+            position = data.find(b"\xff", position)
+            if position < 0:
+                break
+            continue
+        marker = data[position + 1]
+        if marker in (0xFF, 0x00):
+            position += 1
+            continue
+        if marker in _STANDALONE:
+            position += 2
+            continue
+        if marker in (_SOS, _EOI):
+            break
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        body = position + 4
+        if marker in _SOF and length >= 8 and body + 6 <= end:
+            height_px = int.from_bytes(data[body + 1 : body + 3], "big")
+            width_px = int.from_bytes(data[body + 3 : body + 5], "big")
+            frame = (width_px, height_px, data[body + 5], marker in _PROGRESSIVE)
+        elif marker == _APP1 and data[body : body + 6] == b"Exif\0\0" and exif == Exif():
+            exif = parse_exif(data[body + 6 : position + 2 + length])
+        elif marker == _APP14 and data[body : body + 5] == b"Adobe":
+            is_adobe = True
+        position += 2 + max(length, 2)
+    if frame is None:
+        raise DecodeError("truncated JPEG: it ends before the picture begins")
+    width_px, height_px, n_components, is_progressive = frame
+    if width_px == 0 or height_px == 0:
+        raise DecodeError("corrupt JPEG: a picture without width or height")
+    return JpegHeader(width_px, height_px, n_components, is_progressive, is_adobe, exif)
+
+
+def is_jpeg_risky(data: bytes) -> bool:
+    """Whether decoding may take far longer than the size suggests: a progressive JPEG of many scans."""
+    try:
+        header = read_jpeg_header(data)
+    except DecodeError:
+        return False
+    return header.is_progressive and data.count(b"\xff\xda") > _MANY_SCANS
+
+
+def jpeg_decode_bytes(header: JpegHeader) -> int:
+    """Memory of the decoder itself, in bytes: a progressive picture is held whole, as coefficients."""
+    return header.width_px * header.height_px * header.n_components * 2 if header.is_progressive else 0
+
+
+def reduction_for(width_px: int, height_px: int, longest_px: int) -> int:
+    """The largest of 1, 2, 4, 8 that leaves the longer side at least `longest_px`."""
+    longest = max(width_px, height_px)
+    return next((reduction for reduction in (8, 4, 2) if longest >= reduction * longest_px), 1)
+
+
+def decode_jpeg(data: bytes, header: JpegHeader, reduction: int) -> tuple[RGB, bool]:
+    """Decode at 1 / `reduction` of the size, as stored (no orientation applied).
+
+    Returns
+    -------
+    rgb : (ceil(h / reduction), ceil(w / reduction), 3) uint8
+    damaged : bool
+        The data end early or are corrupt; what could not be decoded is grey.
+
+    Raises
+    ------
+    DecodeError
+        Nothing could be decoded.
+    """
+    color = "CMYK" if header.n_components == 4 else "RGB"
+    size = {
+        "min_height": -(-header.height_px // reduction),
+        "min_width": -(-header.width_px // reduction),
+        "min_factor": reduction,
+    }
+    damage = ""
+    try:
+        pixels = simplejpeg.decode_jpeg(data, color, strict=True, **size)
+    except ValueError as complaint:
+        # Strict decoding stops at a mere warning; only the second try tells whether it was one.
+        try:
+            pixels = simplejpeg.decode_jpeg(data, color, strict=False, **size)
+        except ValueError as exc:
+            raise DecodeError(_reason(str(exc))) from exc
+        damage = "" if str(complaint).startswith(_HARMLESS) else str(complaint)
+    if damage and pixels.shape[0] * pixels.shape[1] > 1 and (pixels == pixels[0, 0]).all():
+        raise DecodeError(_reason(damage))
+    if header.n_components == 4:
+        pixels = _cmyk_to_rgb(pixels, is_inverted=header.is_inverted)
+    return pixels, bool(damage)
+
+
+def _cmyk_to_rgb(cmyk: np.ndarray, *, is_inverted: bool) -> RGB:
+    light = cmyk.astype(np.uint16) if is_inverted else 255 - cmyk.astype(np.uint16)
+    return ((light[..., :3] * light[..., 3:] + 127) // 255).astype(np.uint8)
+
+
+def _reason(message: str) -> str:
+    if "Premature end" in message:
+        return "truncated JPEG: it ends before the picture does"
+    return f"corrupt JPEG: {message[:1].lower()}{message[1:]}"

@@ -1,0 +1,210 @@
+"""Every format but JPEG, by Pillow.
+
+Decoders of these formats can hang, crash or ask for all memory there is: a batch runs them in a child
+process (see `cvsim.executors`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
+from cvsim.images.exif import Exif, parse_exif
+from cvsim.images.raster import fit, resize
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+    from cvsim.types import RGB
+
+# The one reader that fits the content, rather than Image.open: that tries others too, and its check
+# against bombs is a global setting of the calling program, which is not ours to change.
+_READERS = {
+    "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
+    "heic": ("pillow_heif", "HeifImageFile"),
+    "ico": ("PIL.IcoImagePlugin", "IcoImageFile"),
+    "jpeg2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "png": ("PIL.PngImagePlugin", "PngImageFile"),
+    "pnm": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "tga": ("PIL.TgaImagePlugin", "TgaImageFile"),
+    "tiff": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
+}
+_TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
+_BAND_PIXELS = 1_000_000
+_ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
+
+
+def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
+    """Read the header.
+
+    Raises
+    ------
+    DecodeError
+        The header makes no sense, or it is a camera's raw file, of which only a preview could be decoded.
+    MissingExtraError
+        The format needs an extra that is not installed.
+    """
+    reader = _reader(format)
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    try:
+        picture: ImageFile = reader(stream)
+    except Exception as exc:
+        raise _mapped(exc, format) from exc
+    if format == "tiff" and _is_camera_raw(picture):
+        raise DecodeError("a camera's raw file, which is not supported")
+    return picture
+
+
+def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
+    """Decode the first frame with its longer side at most `longest_px`, as stored.
+
+    Returns
+    -------
+    rgb : (h, w, 3) uint8
+        Transparent parts are shown on white, as pages and viewers do: two files that look the same there
+        are the same picture. Depths above 8 bits are cut to 8; floats are stretched to their range.
+    exif : Exif
+        With the orientation that remains to be applied.
+    damaged : bool
+        The data end early or are corrupt.
+
+    Raises
+    ------
+    DecodeError, TooLargeError
+    """
+    format = str(picture.format).lower()
+    orientation = _tiff_orientation(picture)
+    damage = _load(picture)
+    try:
+        rgb = _shrink(picture, longest_px)
+        exif = parse_exif(picture.info.get("exif") or b"")
+    except Exception as exc:
+        raise _mapped(exc, format) from exc
+    if damage is not None and rgb.shape[0] * rgb.shape[1] > 1 and (rgb == rgb[0, 0]).all():
+        raise _mapped(damage, format) from damage
+    if orientation is not None:
+        # Pillow turns a TIFF as it loads it and then forgets the tag, unless loading was cut short.
+        left = orientation if _tiff_orientation(picture) is not None else 1
+        exif = Exif(left, exif.taken_at, exif.has_gps)
+    return rgb, exif, damage is not None
+
+
+def _reader(format: str) -> Any:
+    module, name = _READERS[format]
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as exc:
+        if format == "heic":
+            raise MissingExtraError("HEIC files", "heif") from exc
+        raise
+
+
+def _load(picture: ImageFile) -> Exception | None:
+    """Decode; return what went wrong if a part of the picture is there all the same."""
+    try:
+        picture.load()
+    except MemoryError as exc:
+        raise _mapped(exc, str(picture.format)) from exc
+    except Exception as exc:
+        # Rows decoded before the error are in place; without tiles left to read, they are the picture.
+        picture.tile = []
+        try:
+            picture.getpixel((0, 0))
+        except Exception:
+            raise _mapped(exc, str(picture.format)) from exc
+        return exc
+    return None
+
+
+def _shrink(picture: Image.Image, longest_px: int) -> RGB:
+    """Convert band by band, so that the only raster of full size is Pillow's own."""
+    width_px, height_px = picture.size
+    target = fit(width_px, height_px, longest_px)
+    # Bands shrink by a whole factor that leaves at least twice the target; the last step does the rest.
+    factor = max(1, max(width_px, height_px) // (2 * longest_px))
+    rows = max(1, _BAND_PIXELS // (width_px * factor)) * factor
+    stretch = _value_range(picture)
+    bands = []
+    for top in range(0, height_px, rows):
+        band = picture.crop((0, top, width_px, min(top + rows, height_px)))
+        bands.append(_shrink_by(_to_rgb(band, stretch), factor))
+    return resize(bands[0] if len(bands) == 1 else np.concatenate(bands), *target)
+
+
+def _shrink_by(rgb: RGB, factor: int) -> RGB:
+    if factor == 1:
+        return rgb
+    height_px, width_px = rgb.shape[:2]
+    below, beside = -height_px % factor, -width_px % factor
+    if below or beside:
+        rgb = np.asarray(cv2.copyMakeBorder(rgb, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
+    return resize(rgb, rgb.shape[1] // factor, rgb.shape[0] // factor)
+
+
+def _value_range(picture: Image.Image) -> tuple[float, float]:
+    """The values that become black and white, for modes whose range is not fixed."""
+    if picture.mode not in ("I", "F"):
+        return 0.0, 65535.0
+    low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]
+    if low >= 0:
+        for usual in (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0):
+            if high <= usual:
+                return 0.0, usual
+    return low, high
+
+
+def _to_rgb(band: Image.Image, value_range: tuple[float, float]) -> RGB:
+    mode = band.mode
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return _stretched(np.asarray(band), value_range)
+    if mode in _ALPHA_MODES or "transparency" in band.info:
+        rgba = np.asarray(band.convert("RGBA"))
+        alpha = rgba[..., 3:].astype(np.uint16)
+        ink = (255 - rgba[..., :3]).astype(np.uint16)
+        return (255 - (ink * alpha + 127) // 255).astype(np.uint8)
+    if mode == "LAB":  # Pillow keeps a and b signed, OpenCV adds 128
+        lab = np.asarray(band) ^ np.array([0, 128, 128], np.uint8)
+        return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
+    return np.asarray(band if mode == "RGB" else band.convert("RGB"), np.uint8)
+
+
+def _stretched(values: np.ndarray, value_range: tuple[float, float]) -> RGB:
+    low, high = value_range
+    with np.errstate(invalid="ignore", over="ignore"):
+        if (low, high) == (0.0, 65535.0):
+            gray = values.astype(np.float64) // 256  # the high byte, as a colour of 16 bits is cut too
+        else:
+            gray = (values.astype(np.float64) - low) * (255.0 / max(high - low, 1e-30))
+    gray = np.nan_to_num(gray, nan=0.0).clip(0, 255).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def _tiff_orientation(picture: ImageFile) -> int | None:
+    tags = getattr(picture, "tag_v2", None)
+    value = tags.get(_TIFF_ORIENTATION) if tags is not None else None
+    return value if isinstance(value, int) and 1 <= value <= 8 else None
+
+
+def _is_camera_raw(picture: ImageFile) -> bool:
+    tags = picture.tag_v2  # type: ignore[attr-defined]
+    return _TIFF_DNG_VERSION in tags or (tags.get(_TIFF_KIND) == 1 and _TIFF_SUB_IFDS in tags)
+
+
+def _mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
+    """Decoders raise almost anything: OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
+    label = {"jpeg2000": "JPEG 2000", "webp": "WebP"}.get(format.lower(), format.upper())
+    if isinstance(exc, MemoryError | Image.DecompressionBombError):
+        return TooLargeError(f"decoding this {label} needs more memory than there is")
+    message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    if "truncated" in message.lower() or isinstance(exc, EOFError):
+        return DecodeError(f"truncated {label}: it ends before the picture does")
+    return DecodeError(f"corrupt or unsupported {label}: {message}")

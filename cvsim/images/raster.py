@@ -1,0 +1,71 @@
+"""Arrays of pixels: size, orientation, thumbnails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import simplejpeg
+
+if TYPE_CHECKING:
+    from cvsim.types import RGB
+
+# Pictures are worked on in as many threads as there are cores already, and the rasters are small:
+# OpenCV's own threads would only wait for each other.
+cv2.setNumThreads(1)
+
+_THUMBNAIL_QUALITY = 75
+
+
+def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:
+    """(width, height) scaled so that the longer side is at most `longest_px`; never enlarged."""
+    longest = max(width_px, height_px)
+    if longest <= longest_px:
+        return width_px, height_px
+    return (
+        max(1, (width_px * longest_px + longest // 2) // longest),
+        max(1, (height_px * longest_px + longest // 2) // longest),
+    )
+
+
+def resize(rgb: RGB, width_px: int, height_px: int) -> RGB:
+    """Shrink (h, w, 3) uint8 to (height_px, width_px, 3) by the mean of the area under each pixel."""
+    if rgb.shape[:2] == (height_px, width_px):
+        return rgb
+    return np.asarray(cv2.resize(rgb, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Whether an EXIF orientation turns width into height."""
+    return orientation >= 5
+
+
+def orient(rgb: RGB, orientation: int) -> RGB:
+    """Apply an EXIF orientation (1 to 8): the result is as the picture is meant to be seen."""
+    if orientation == 2:
+        turned = rgb[:, ::-1]
+    elif orientation == 3:
+        turned = rgb[::-1, ::-1]
+    elif orientation == 4:
+        turned = rgb[::-1]
+    elif orientation == 5:
+        turned = rgb.transpose(1, 0, 2)
+    elif orientation == 6:
+        turned = rgb.transpose(1, 0, 2)[:, ::-1]
+    elif orientation == 7:
+        turned = rgb.transpose(1, 0, 2)[::-1, ::-1]
+    elif orientation == 8:
+        turned = rgb.transpose(1, 0, 2)[::-1]
+    else:
+        turned = rgb
+    return np.ascontiguousarray(turned)
+
+
+def thumbnail(rgb: RGB, longest_px: int) -> bytes:
+    """A small JPEG of the picture, its longer side at most `longest_px`."""
+    width_px, height_px = fit(rgb.shape[1], rgb.shape[0], longest_px)
+    small = np.ascontiguousarray(resize(rgb, width_px, height_px))
+    return bytes(
+        simplejpeg.encode_jpeg(small, quality=_THUMBNAIL_QUALITY, colorspace="RGB", colorsubsampling="420")
+    )
