@@ -33,7 +33,7 @@ class Failure(click.ClickException):
 
     def __init__(self, error: CvsimError) -> None:
         super().__init__(str(error) or type(error).__name__)
-        self.exit_code = 2 if isinstance(error, UsageError) else 1
+        self.exit_code = 2 if isinstance(error, UsageError) else 1  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
         if logging.getLogger("cvsim").isEnabledFor(logging.INFO) and self.__cause__ is not None:
@@ -53,7 +53,7 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        return getattr(importlib.import_module(f"cvsim.cli.{cmd_name}"), cmd_name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(f"cvsim.cli.{cmd_name}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

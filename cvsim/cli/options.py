@@ -45,7 +45,9 @@ class NameList(click.ParamType):
 
     name = "list"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -71,7 +73,9 @@ def general(command: C) -> C:
     The verb gets `config` and `quiet`; logging is set up before it runs.
     """
 
-    @click.option("--config", type=click.Path(dir_okay=False), metavar="FILE", help="Read settings from FILE.")
+    @click.option(
+        "--config", type=click.Path(dir_okay=False), metavar="FILE", help="Read settings from FILE."
+    )
     @click.option("-q", "--quiet", is_flag=True, help="No progress bars, no hints.")
     @click.option("-v", "--verbose", count=True, help="Log what happens to stderr; -vv for more.")
     @click.version_option(__version__, message="cvsim %(version)s")
@@ -96,7 +100,8 @@ def _log(verbose: int, quiet: bool) -> None:
 def paths(command: C) -> C:
     """``PATH...`` and which of the files under them are taken.
 
-    The verb gets `paths`, from the arguments and ``--files-from`` together, as they were given.
+    The verb gets `paths`, the arguments as they were given, and `listed`, what ``--files-from`` names: a
+    file of a list may be gone by now, one that was named may not.
     """
 
     @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True))
@@ -104,28 +109,35 @@ def paths(command: C) -> C:
     @click.option("--hidden", is_flag=True, default=None, help="Take hidden files and folders too.")
     @click.option("--follow-symlinks", is_flag=True, default=None, help="Go where symbolic links lead.")
     @click.option(
-        "--min-size", "min_size_bytes", type=ByteSize(), metavar="SIZE", help="Leave out smaller files: 10k, 1MB."
+        "--min-size",
+        "min_size_bytes",
+        type=ByteSize(),
+        metavar="SIZE",
+        help="Leave out smaller files: 10k, 1MB.",
     )
     @click.option(
-        "--files-from", type=click.File("rb"), metavar="FILE", help="Read more paths from FILE, one a line; - is stdin."
+        "--files-from",
+        type=click.File("rb"),
+        metavar="FILE",
+        help="Read more paths from FILE, one a line; - is stdin.",
     )
-    @click.option("-0", "nul", is_flag=True, help="Paths in --files-from end in a NUL, as find -print0 writes.")
+    @click.option(
+        "-0", "nul", is_flag=True, help="Paths in --files-from end in a NUL, as find -print0 writes."
+    )
     @functools.wraps(command)
     def with_paths(*args: Any, files_from: Any, nul: bool, **kwargs: Any) -> Any:
-        if files_from is not None:
-            kwargs["paths"] = (*kwargs["paths"], *_read_paths(files_from.read(), nul))
-        elif not kwargs["paths"]:
+        if files_from is None and not kwargs["paths"]:
             raise click.UsageError("Give at least one PATH, or --files-from FILE.")
-        return command(*args, **kwargs)
+        if nul and files_from is None:
+            raise click.UsageError("-0 says how --files-from FILE is written; give that too.")
+        listed: list[str] = []
+        if files_from is not None:
+            from cvsim.images.scan import read_names
+
+            listed = read_names(files_from, nul=nul)
+        return command(*args, listed=listed, **kwargs)
 
     return with_paths  # type: ignore[return-value]
-
-
-def _read_paths(content: bytes, nul: bool) -> list[str]:
-    names = content.split(b"\0" if nul else b"\n")
-    if not nul:
-        names = [name.removesuffix(b"\r") for name in names]
-    return [os.fsdecode(name) for name in names if name]
 
 
 def scoring(command: C) -> C:
@@ -158,7 +170,9 @@ def keeping(command: C) -> C:
     """Which file of a group stays: ``--keep``."""
     return _all(
         command,
-        click.option("--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {KEEP_RULES}]"),
+        click.option(
+            "--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {KEEP_RULES}]"
+        ),
     )
 
 

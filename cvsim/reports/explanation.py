@@ -42,7 +42,9 @@ def waterfall(pair: ScoredPair) -> tuple[Step, ...]:
     for comparison in pair.comparisons:
         start = steps[-1].end
         steps.append(
-            Step(comparison.feature, comparison.similarity, comparison.weight, start, start + comparison.weight)
+            Step(
+                comparison.feature, comparison.similarity, comparison.weight, start, start + comparison.weight
+            )
         )
     return tuple(steps)
 
@@ -103,7 +105,10 @@ def warnings(group: Group, threshold: float | None) -> Iterator[str]:
     if n := _n_indirect(group):
         alone = ""
         if group.bridges:
-            which, them = quantity(group.bridges, "link has", "links have"), "it" if group.bridges == 1 else "them"
+            which, them = (
+                quantity(group.bridges, "link has", "links have"),
+                "it" if group.bridges == 1 else "them",
+            )
             alone = f"; {which} nothing else to confirm {them}"
         yield (
             f"{quantity(n, 'picture is', 'pictures are')} tied to the kept one only through another{alone}. "

@@ -241,7 +241,5 @@ def _waterfall(pair: ScoredPair) -> Waterfall | None:
     for index, step in enumerate(steps):
         left, right = sorted((position(step.start), position(step.end)))
         width = round(max(right - left, 0.6), 2)
-        bars.append(
-            Bar(step.label, step.similarity, index == 0, step.weight, min(left, 100 - width), width)
-        )
+        bars.append(Bar(step.label, step.similarity, index == 0, step.weight, min(left, 100 - width), width))
     return Waterfall(tuple(bars), position(0.0), steps[-1].end, pair.score)

@@ -97,7 +97,7 @@ def quantity(n: int, one: str, many: str | None = None) -> str:
 
 
 def relation_words(relation: str) -> str:
-    return RELATIONS.get(relation, relation)  # type: ignore[call-overload,no-any-return]
+    return RELATIONS.get(relation, relation)  # type: ignore[call-overload]
 
 
 def keep_words(rule: str) -> str:

@@ -1,0 +1,101 @@
+"""``cvsim dedupe``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cvsim.cli import options
+
+if TYPE_CHECKING:
+    from cvsim.api import Report
+
+EXIT_FOUND = 3
+
+
+@click.command(epilog="Example: cvsim dedupe photos --html report.html --csv copies.csv")
+@options.paths
+@options.scoring
+@click.option(
+    "--reference",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(exists=True),
+    help="Look here too; nothing in it is proposed for removal or compared with each other. Repeatable.",
+)
+@click.option(
+    "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
+)
+@options.keeping
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--csv", "csv_file", type=options.OutputFile(), metavar="FILE", help="Write a row for each picture."
+)
+@click.option(
+    "--html", "html_file", type=options.OutputFile(), metavar="FILE", help="Write a page with thumbnails."
+)
+@click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
+@options.running
+@options.general
+def dedupe(
+    paths: tuple[str, ...],
+    listed: list[str],
+    as_json: bool,
+    csv_file: str | None,
+    html_file: str | None,
+    check: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Find groups of copies under PATH... and say which to keep. Touches nothing."""
+    on_stdout = [name for name, wanted in _to_stdout(as_json, csv_file, html_file) if wanted]
+    if len(on_stdout) > 1:
+        raise click.UsageError(
+            f"{' and '.join(on_stdout)} can not both go to stdout; give one of them a file."
+        )
+    settings = options.settings_from(config, given)
+
+    from cvsim import api
+    from cvsim.cli.console import progress_bars
+
+    with progress_bars(quiet) as progress:
+        report = api.dedupe(paths, listed=listed, settings=settings, progress=progress)
+    _write(report, as_json, csv_file, html_file, quiet)
+    if not on_stdout:
+        _print(report, quiet or html_file is not None)
+    if check and report.groups:
+        click.get_current_context().exit(EXIT_FOUND)
+
+
+def _to_stdout(as_json: bool, csv_file: str | None, html_file: str | None) -> Iterable[tuple[str, bool]]:
+    return ("--json", as_json), ("--csv", csv_file == "-"), ("--html", html_file == "-")
+
+
+def _write(report: Report, as_json: bool, csv_file: str | None, html_file: str | None, quiet: bool) -> None:
+    from cvsim.cli.console import write_bytes
+
+    if as_json:
+        click.echo(report.to_json(), nl=False)
+    for file, to_bytes, to_file in (
+        (csv_file, report.csv_bytes, report.to_csv),
+        (html_file, report.html_bytes, report.to_html),
+    ):
+        if file == "-":
+            write_bytes(to_bytes())
+        elif file is not None:
+            to_file(file)
+            if not quiet:
+                click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
+
+
+def _print(report: Report, without_hint: bool) -> None:
+    from cvsim.cli.console import notes_console, result_console
+    from cvsim.cli.render_groups import print_result
+
+    print_result(result_console(), report.result)
+    notes = notes_console()
+    if report.groups and notes.is_terminal and not without_hint:
+        notes.print("Nothing was touched. To see the pictures, add --html report.html", style="dim")
