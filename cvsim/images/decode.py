@@ -6,18 +6,27 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+import cv2
+import numpy as np
+
 from cvsim.errors import DecodeError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg, pillow
+from cvsim.images.header import peek_size
 from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
+    from cvsim.images.exif import Exif
     from cvsim.types import RGB
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "pixel_digest", "thumbnail"]
 
 MAX_PIXELS = 250_000_000
 """More than any camera or scanner for photographs makes; a bomb's header claims more."""
+
+
+class CameraRawError(DecodeError):
+    """A raw file: nothing but its preview could be decoded, and that is not the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +81,15 @@ def decode(
         raise NotAnImageError("not an image")
     if format == "jpeg":
         return _decode_jpeg(data if isinstance(data, bytes) else data.read(), longest_px, max_pixels)
-    picture = pillow.open_picture(data, format)
-    _check_size(picture.size, max_pixels)
-    rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
-    width_px, height_px = picture.size
-    if swaps_sides(exif.orientation):
-        width_px, height_px = height_px, width_px
-    return Decoded(
-        orient(rgb, exif.orientation), width_px, height_px, format, damaged, exif.taken_at, exif.has_gps
-    )
+    try:
+        return _decode_by_pillow(data, format, longest_px, max_pixels)
+    except CameraRawError:
+        raise
+    except DecodeError:
+        second = _decode_by_opencv(data, format, longest_px, max_pixels)
+        if second is None:
+            raise
+        return second
 
 
 def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> RGB:
@@ -106,19 +115,60 @@ def _head(data: bytes | BinaryIO) -> bytes:
 
 def _decode_jpeg(data: bytes, longest_px: int, max_pixels: int) -> Decoded:
     header = jpeg.read_jpeg_header(data)
-    width_px, height_px = header.width_px, header.height_px
-    _check_size((width_px, height_px), max_pixels)
+    size = (header.width_px, header.height_px)
+    _check_size(size, max_pixels)
+    reduction = jpeg.reduction_for(*size, longest_px)
     try:
-        reduction = jpeg.reduction_for(width_px, height_px, longest_px)
         rgb, damaged = jpeg.decode_jpeg(data, header, reduction)
-        rgb = resize(rgb, *fit(width_px, height_px, longest_px))
+        rgb = resize(rgb, *fit(*size, longest_px))
     except MemoryError as exc:
-        raise TooLargeError(f"{width_px} x {height_px} pixels need more memory than there is") from exc
+        raise TooLargeError(f"{size[0]} x {size[1]} pixels need more memory than there is") from exc
+    except DecodeError:
+        try:
+            rgb = pillow.read_odd_jpeg(data, reduction, fit(*size, longest_px))
+        except DecodeError:
+            rgb = None
+        if rgb is None:
+            raise
+        damaged = True
+    return _upright(rgb, size, "jpeg", damaged, header.exif)
+
+
+def _decode_by_pillow(data: bytes | BinaryIO, format: str, longest_px: int, max_pixels: int) -> Decoded:
+    picture = pillow.open_picture(data, format)
+    if pillow.is_camera_raw(picture):
+        raise CameraRawError("a camera's raw file, which is not supported")
+    _check_size(picture.size, max_pixels)
+    rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
+    return _upright(rgb, picture.size, format, damaged, exif)
+
+
+def _decode_by_opencv(
+    data: bytes | BinaryIO, format: str, longest_px: int, max_pixels: int
+) -> Decoded | None:
+    """A second opinion on what Pillow refuses; `damaged`, since one of the two says that it is."""
+    if not isinstance(data, bytes):
+        return None
+    size = peek_size(data, format)
+    if size is None or size[0] * size[1] > max_pixels:  # known before memory is spent
+        return None
+    try:
+        full = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except (cv2.error, MemoryError):
+        return None
+    if full is None or (full == full[0, 0]).all():
+        return None
+    height_px, width_px = full.shape[:2]
+    rgb = resize(np.asarray(full, np.uint8), *fit(width_px, height_px, longest_px))
+    return Decoded(rgb, width_px, height_px, format, damaged=True)
+
+
+def _upright(rgb: RGB, size: tuple[int, int], format: str, damaged: bool, exif: Exif) -> Decoded:
     # Turned when small: the same pixels, a fraction of the work.
-    rgb = orient(rgb, header.exif.orientation)
-    if swaps_sides(header.exif.orientation):
-        width_px, height_px = height_px, width_px
-    return Decoded(rgb, width_px, height_px, "jpeg", damaged, header.exif.taken_at, header.exif.has_gps)
+    width_px, height_px = reversed(size) if swaps_sides(exif.orientation) else size
+    return Decoded(
+        orient(rgb, exif.orientation), width_px, height_px, format, damaged, exif.taken_at, exif.has_gps
+    )
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:

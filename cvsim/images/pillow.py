@@ -1,4 +1,4 @@
-"""Every format but JPEG, by Pillow.
+"""Every format by Pillow; of JPEG only what libjpeg-turbo's own interface refuses.
 
 Decoders of these formats can hang, crash or ask for all memory there is: a batch runs them in a child
 process (see `cvsim.executors`).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
@@ -30,6 +31,7 @@ _READERS = {
     "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "gif": ("PIL.GifImagePlugin", "GifImageFile"),
     "heic": ("pillow_heif", "HeifImageFile"),
+    "jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "ico": ("PIL.IcoImagePlugin", "IcoImageFile"),
     "jpeg2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "png": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -39,6 +41,7 @@ _READERS = {
     "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
 _TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
+_LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
 _BAND_PIXELS = 1_000_000
 _ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 
@@ -49,7 +52,7 @@ def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
     Raises
     ------
     DecodeError
-        The header makes no sense, or it is a camera's raw file, of which only a preview could be decoded.
+        The header makes no sense.
     MissingExtraError
         The format needs an extra that is not installed.
     """
@@ -59,9 +62,15 @@ def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
         picture: ImageFile = reader(stream)
     except Exception as exc:
         raise _mapped(exc, format) from exc
-    if format == "tiff" and _is_camera_raw(picture):
-        raise DecodeError("a camera's raw file, which is not supported")
     return picture
+
+
+def is_camera_raw(picture: ImageFile) -> bool:
+    """Whether a TIFF is a camera's raw file: what could be decoded of it is only a small preview."""
+    tags = getattr(picture, "tag_v2", None)
+    return tags is not None and (
+        _TIFF_DNG_VERSION in tags or (tags.get(_TIFF_KIND) == 1 and _TIFF_SUB_IFDS in tags)
+    )
 
 
 def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
@@ -96,6 +105,37 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
         left = orientation if _tiff_orientation(picture) is not None else 1
         exif = Exif(left, exif.taken_at, exif.has_gps)
     return rgb, exif, damage is not None
+
+
+def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:
+    """Shrink and convert a caller's Pillow image, whatever its mode; see `read_pixels`.
+
+    Raises
+    ------
+    DecodeError, TooLargeError
+    """
+    try:
+        picture.load()
+        return _shrink(picture, longest_px), parse_exif(picture.info.get("exif") or b"")
+    except Exception as exc:
+        raise _mapped(exc, picture.format or "image") from exc
+
+
+def read_odd_jpeg(data: bytes, reduction: int, target: tuple[int, int]) -> RGB:
+    """Decode a JPEG (odd sampling, odd colour transform) to the `target` (width, height), as stored.
+
+    Raises
+    ------
+    DecodeError
+        Pillow does not decode it either, or not to its end.
+    """
+    picture = open_picture(data, "jpeg")
+    picture.draft(None, (-(-picture.width // reduction), -(-picture.height // reduction)))  # type: ignore[arg-type]
+    try:
+        picture.load()
+        return resize(_to_rgb(picture, (0.0, 255.0)), *target)
+    except Exception as exc:
+        raise _mapped(exc, "jpeg") from exc
 
 
 def _reader(format: str) -> Any:
@@ -172,7 +212,7 @@ def _to_rgb(band: Image.Image, value_range: tuple[float, float]) -> RGB:
         ink = (255 - rgba[..., :3]).astype(np.uint16)
         return (255 - (ink * alpha + 127) // 255).astype(np.uint8)
     if mode == "LAB":  # Pillow keeps a and b signed, OpenCV adds 128
-        lab = np.asarray(band) ^ np.array([0, 128, 128], np.uint8)
+        lab = np.bitwise_xor(np.asarray(band, np.uint8), np.array([0, 128, 128], np.uint8))
         return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
     return np.asarray(band if mode == "RGB" else band.convert("RGB"), np.uint8)
 
@@ -194,17 +234,17 @@ def _tiff_orientation(picture: ImageFile) -> int | None:
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
-def _is_camera_raw(picture: ImageFile) -> bool:
-    tags = picture.tag_v2  # type: ignore[attr-defined]
-    return _TIFF_DNG_VERSION in tags or (tags.get(_TIFF_KIND) == 1 and _TIFF_SUB_IFDS in tags)
-
-
 def _mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     """Decoders raise almost anything: OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
-    label = {"jpeg2000": "JPEG 2000", "webp": "WebP"}.get(format.lower(), format.upper())
+    label = _LABELS.get(format.lower(), format.upper())
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
         return TooLargeError(f"decoding this {label} needs more memory than there is")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
     if "truncated" in message.lower() or isinstance(exc, EOFError):
         return DecodeError(f"truncated {label}: it ends before the picture does")
+    if (
+        isinstance(exc, LookupError | struct.error | TypeError | ArithmeticError)
+        or "decoder error" in message
+    ):
+        return DecodeError(f"corrupt {label}: its structure makes no sense")  # the message would not help
     return DecodeError(f"corrupt or unsupported {label}: {message}")

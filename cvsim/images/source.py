@@ -1,0 +1,66 @@
+"""What the Python interface takes as a picture: a path, an array, or a Pillow image."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from cvsim.errors import UsageError
+from cvsim.images import pillow
+from cvsim.images.content import read_content
+from cvsim.images.decode import MAX_PIXELS, Decoded
+from cvsim.images.raster import fit, orient, resize, swaps_sides
+
+if TYPE_CHECKING:
+    from cvsim.types import RGB
+
+ImageSource = str | os.PathLike[str] | np.ndarray | Image.Image
+
+
+def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode any of the kinds of picture that the Python interface takes.
+
+    Parameters
+    ----------
+    source : path, (h, w, 3) uint8 array, or Pillow image
+        A path is decoded in this process, whatever its format; for files that are not trusted there are
+        the executors. The format of an array is ``"array"``.
+    longest_px : int
+        Larger pictures are shrunk so that the longer side is this.
+    max_pixels : int
+        See `cvsim.images.decode.decode`.
+
+    Raises
+    ------
+    UsageError
+        An array of another shape or type: the range of its values is not guessed.
+    ImageError
+        See `cvsim.images.decode.decode`.
+    """
+    if isinstance(source, np.ndarray):
+        return _decode_array(source, longest_px)
+    if isinstance(source, Image.Image):
+        return _decode_picture(source, longest_px)
+    return read_content(os.fsdecode(source)).decode(longest_px=longest_px, max_pixels=max_pixels)
+
+
+def _decode_array(rgb: RGB, longest_px: int) -> Decoded:
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
+        raise UsageError(f"an image array must be (H, W, 3) uint8 RGB, not {rgb.shape} {rgb.dtype}")
+    height_px, width_px = rgb.shape[:2]
+    small = resize(np.ascontiguousarray(rgb), *fit(width_px, height_px, longest_px))
+    return Decoded(small, width_px, height_px, "array")
+
+
+def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
+    rgb, exif = pillow.convert_picture(picture, longest_px)
+    width_px, height_px = picture.size
+    if swaps_sides(exif.orientation):
+        width_px, height_px = height_px, width_px
+    format = picture.format.lower() if picture.format else "array"
+    return Decoded(
+        orient(rgb, exif.orientation), width_px, height_px, format, False, exif.taken_at, exif.has_gps
+    )
