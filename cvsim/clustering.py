@@ -9,7 +9,7 @@ kinds, and they are told apart by the pixels, not by the graph: if the picture g
 region, the part is a *crop*; if there is a seam and something foreign around it, the part was *pasted*.
 
 A crop links like any other pair: two crops of one photograph belong together, also where they do not
-overlap. A pasted part does not: a collage contains two photographs that have nothing to do with each other. So
+overlap. A pasted part does not: a collage contains photographs that have nothing to do with each other.
 
 1. *Cores* are the connected components of all links but the pasted ones. If at least half of the
    links into a container are pasted, the others are taken as pasted too: a crop of one photograph of a
@@ -134,7 +134,7 @@ def _check_edges(
     lengths = {len(array) for array in (a, b, score, part, pasted)}
     if len(lengths) > 1:
         raise UsageError(f"the arrays of edges must be of one length, not {sorted(lengths)}")
-    if len(a) and not (0 <= min(a.min(), b.min()) and max(a.max(), b.max()) < n_nodes):
+    if len(a) and (min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= n_nodes):
         raise UsageError(f"an edge names a node outside 0 to {n_nodes - 1}")
     if (a == b).any():
         raise UsageError("an edge links a node to itself")
@@ -275,11 +275,13 @@ def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
 
 
 def _depth_first(n_nodes: int, a: Indices, b: Indices) -> tuple[Indices, Indices]:
-    """Order and parents of a depth-first search from an added node ``n_nodes`` below which all components hang."""
+    """Order and parents of a depth-first search from an added node, ``n_nodes``, that reaches all components."""
     roots = np.unique(_components(n_nodes, a, b), return_index=True)[1]
     rows = np.concatenate([a, b, np.full(len(roots), n_nodes)])
     columns = np.concatenate([b, a, roots])
-    graph = sparse.csr_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(n_nodes + 1, n_nodes + 1))
+    graph = sparse.csr_matrix(
+        (np.ones(len(rows), np.int8), (rows, columns)), shape=(n_nodes + 1, n_nodes + 1)
+    )
     order, parent = csgraph.depth_first_order(graph, n_nodes, directed=True)
     return order.astype(np.int64), parent.astype(np.int64)
 

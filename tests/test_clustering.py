@@ -76,7 +76,9 @@ def naive_groups(n, edges, threshold):
     links = [edge for edge in edges if edge[2] >= threshold]
     parts = {node: [e for e in links if e[3] != -1 and e[0] + e[1] - e[3] == node] for node in range(n)}
     hosts = {
-        node for node, into in parts.items() if any(e[4] for e in into) and 2 * sum(e[4] for e in into) >= len(into)
+        node
+        for node, into in parts.items()
+        if any(e[4] for e in into) and 2 * sum(e[4] for e in into) >= len(into)
     }
     pasted = [e for e in links if e[4] or (e[3] != -1 and e[0] + e[1] - e[3] in hosts)]
     graph = nx.Graph()
@@ -134,7 +136,9 @@ def link(part, whole, kind):
 
 def test_crops_of_one_photograph_are_joined_through_it():
     original, left, right = range(3)
-    assert sets(run(3, [link(left, original, CROP), link(right, original, CROP)]).labels) == {frozenset(range(3))}
+    assert sets(run(3, [link(left, original, CROP), link(right, original, CROP)]).labels) == {
+        frozenset(range(3))
+    }
 
 
 def test_a_collage_joins_none_of_its_photographs():
@@ -146,7 +150,11 @@ def test_a_collage_joins_none_of_its_photographs():
         link(first, first_copy, FULL),
     ]
     grouping = run(4, edges)
-    assert sets(grouping.labels) == {frozenset({collage}), frozenset({first, first_copy}), frozenset({second})}
+    assert sets(grouping.labels) == {
+        frozenset({collage}),
+        frozenset({first, first_copy}),
+        frozenset({second}),
+    }
     assert grouping.linked.tolist() == [False, False, False, True]
 
 
@@ -158,7 +166,11 @@ def test_a_crop_of_a_photograph_in_a_collage_does_not_join_it_to_the_collage():
         link(crop_of_first, first, CROP),
         link(second, collage, PASTED),
     ]
-    assert sets(run(4, edges).labels) == {frozenset({collage}), frozenset({first, crop_of_first}), frozenset({second})}
+    assert sets(run(4, edges).labels) == {
+        frozenset({collage}),
+        frozenset({first, crop_of_first}),
+        frozenset({second}),
+    }
 
 
 def test_a_photograph_pasted_into_others_is_grouped_with_them():

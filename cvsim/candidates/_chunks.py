@@ -34,7 +34,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a backend pays, in nanoseconds: a verified candidate, one hash probing one mask, one brute-force pair."""
+    """What a backend pays for a verified candidate, a hash probing one mask, and a pair by brute force."""
 
     candidate_ns: float
     probe_ns: float
@@ -147,8 +147,7 @@ def _balance(
     while True:
         now = [seconds(w, t) for w, t in zip(widths, flips, strict=True)]
         loss = [
-            seconds(w - 1, t) - s if w > 1 else math.inf
-            for w, t, s in zip(widths, flips, now, strict=True)
+            seconds(w - 1, t) - s if w > 1 else math.inf for w, t, s in zip(widths, flips, now, strict=True)
         ]
         gain = [
             s - seconds(w + 1, t) if w < _MAX_WIDTH_BITS else -math.inf

@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 
 @intrinsic
-def _popcount(typing_context: Any, value: Any) -> Any:
+def _generate_popcount(typing_context: Any, value: Any) -> Any:
     """Number of set bits: one instruction, for which numba has no name."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -19,10 +19,23 @@ def _popcount(typing_context: Any, value: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
+_popcount: Any = _generate_popcount
+
+
 @njit(nogil=True, cache=True)
-def scan(  # type: ignore[no-untyped-def]
-    query_words, run_keys, run_starts, words, starts, masks, radius, earlier, earlier_flips, is_self, word_tuple
-):
+def scan(
+    query_words: Any,
+    run_keys: Any,
+    run_starts: Any,
+    words: Any,
+    starts: Any,
+    masks: Any,
+    radius: int,
+    earlier: Any,
+    earlier_flips: Any,
+    is_self: bool,
+    word_tuple: tuple[int, ...],
+) -> Any:
     """See `cvsim.candidates._hamming_numpy.scan`, of which this is the same in machine code.
 
     `word_tuple` is a tuple as long as a hash has words: its length is known when this is compiled, so

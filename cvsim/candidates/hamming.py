@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -217,9 +218,9 @@ def join_variants_within(
 ) -> HammingJoin:
     """Find all pairs of items of which one, in any of its variants, is near the other.
 
-    Items ``i`` and ``j`` pair when any variant of ``i`` is within the radius of the stored hash of ``j``, or any of
-    ``j`` of that of ``i``. With the hashes of a picture's eight orientations as variants, this finds turned
-    and mirrored copies.
+    Items ``i`` and ``j`` pair when any variant of ``i`` is within the radius of the stored hash of ``j``, or
+    any of ``j`` of that of ``i``. With the hashes of a picture's eight orientations as variants, this finds
+    turned and mirrored copies.
 
     Parameters
     ----------
@@ -323,7 +324,7 @@ def _tasks(
     cuts = np.linspace(0, len(query_words), _N_TASKS + 1)
     bounds = np.unique(np.searchsorted(run_starts, cuts))
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        yield lambda first=first, last=last: task(first, last)
+        yield partial(task, first, last)
 
 
 def _run_starts(keys: NDArray[np.uint32]) -> Indices:
@@ -340,7 +341,9 @@ def _use_numba(backend: Backend, queries: Words, stored: Words, radius: int, n_p
         if not installed:
             raise MissingExtraError("Hamming search in machine code", "fast")
         return True
-    return installed and plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS).expected_s > _NUMBA_START_S
+    if not installed:
+        return False
+    return plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS).expected_s > _NUMBA_START_S
 
 
 def _numba_scan() -> Callable[..., tuple[Indices, Indices]]:
@@ -390,7 +393,10 @@ def _expand_groups(
     left: Indices, left_inverse: Indices, right: Indices, right_inverse: Indices
 ) -> tuple[Indices, Indices]:
     """Pairs of groups -> all pairs of their members."""
-    left_items, right_items = np.argsort(left_inverse, kind="stable"), np.argsort(right_inverse, kind="stable")
+    left_items, right_items = (
+        np.argsort(left_inverse, kind="stable"),
+        np.argsort(right_inverse, kind="stable"),
+    )
     left_sizes, right_sizes = np.bincount(left_inverse), np.bincount(right_inverse)
     left_starts, right_starts = np.cumsum(left_sizes) - left_sizes, np.cumsum(right_sizes) - right_sizes
     pair, offset = _ragged(left_sizes[left] * right_sizes[right])
