@@ -10,6 +10,7 @@ A file is proposed only when everything that can be seen in it can be seen in th
 - it is not protected (``--reference`` folders and protected folders);
 - a kept file that is damaged replaces identical files only, since nobody knows which part of the
   others it holds;
+- nobody answered about it that it is to stay (see `cvsim.actions.decisions`);
 - no pixel is given away that nobody decided about: where the kept file won for being intact or
   protected, not by a keep rule that a person can order, a member with more pixels stays.
 
@@ -22,17 +23,20 @@ How the pipeline calls it::
 
     rules = KeepRules.parse(settings.keep)
     index, rule = rules.choose(records, protected=is_reference)
-    proposals = propose(records, index, edges, rules=rules, threshold=settings.threshold,
-                        include=parse_include(settings.include), protected=is_reference)
+    proposals = propose(records, index, edges, rules=rules, rule=rule, threshold=settings.threshold,
+                        include=parse_include(settings.include), protected=is_reference,
+                        decisions=Decisions.load(settings.decisions))
     members = [Member(record, score, proposal.remove, proposal.reason)
                for record, proposal in zip(records, proposals)]
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cvsim.actions.decisions import Decisions
 from cvsim.actions.keep import KeepRules, Protected, protection
 from cvsim.errors import SettingsError
 from cvsim.types import ImageRecord, ScoredPair
@@ -101,6 +105,7 @@ def propose(
     rule: str = "",
     include: Collection[str] = (),
     protected: Protected = (),
+    decisions: Decisions | None = None,
 ) -> tuple[Proposal, ...]:
     """Decide for each member of one group.
 
@@ -122,6 +127,9 @@ def propose(
         Relations beyond `FULL_COPY` that may be proposed, from `parse_include`.
     protected : callable or collection of str
         What is never proposed: ``record -> bool``, or folders.
+    decisions : Decisions, optional
+        Remembered answers: a file that is to be kept beside another one of the group, or that is no
+        duplicate of it, is not proposed, unless the kept file has the same bytes.
 
     Returns
     -------
@@ -142,6 +150,8 @@ def propose(
             return Proposal(False, "left alone: not compared well enough with the kept file itself")
         if is_protected(record):
             return Proposal(False, "left alone: protected")
+        if decisions is not None and (answered := _answered(record, keeper, records, decisions)):
+            return Proposal(False, f"left alone: {answered}")
         decided = rules.why(keeper, record, protected)
         if objection := _objection(record, keeper, edge, allowed, decided):
             return Proposal(False, f"left alone: {objection}")
@@ -157,6 +167,20 @@ def _edges_with(path: str, edges: Iterable[ScoredPair]) -> dict[str, ScoredPair]
         for edge in edges
         if path in (edge.pair.a, edge.pair.b)
     }
+
+
+def _answered(
+    record: ImageRecord, keeper: ImageRecord, records: Sequence[ImageRecord], decisions: Decisions
+) -> str | None:
+    """The remembered answer that lets this file stay, or None."""
+    same_as_kept = record.digest == keeper.digest
+    for other in [keeper] if same_as_kept else records:
+        answer = None if other is record else decisions.answer(record.digest, other.digest)
+        if answer == "keep-both":
+            return f"you chose to keep both this and {os.path.basename(other.path)}"
+        if answer == "not-a-duplicate":
+            return f"you said that it is no duplicate of {os.path.basename(other.path)}"
+    return None
 
 
 def _objection(

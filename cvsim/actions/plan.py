@@ -1,0 +1,354 @@
+"""The plan: what is to happen to which file, readable and editable by hand, checked strictly when read.
+
+A plan is JSON (``cvsim.plan/1``) with one entry a line. To change it, change an entry's ``decision``:
+
+- ``keep``: stays, and vouches for the files of its group that go. A group that gives up a file has one.
+- ``remove``: goes, in the way that ``cvsim apply --action`` names.
+- ``skip``: stays, and vouches for nothing.
+
+How the pipeline writes one, from finished groups::
+
+    make_plan(roots_of(paths), groups).save(path)
+
+How the review page edits one: `Plan.decided` and `Plan.with_kept` return a new plan, which is checked
+like one that is read; `Plan.save` writes it whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from cvsim.actions.filesystem import printable
+from cvsim.errors import ActionError, UsageError
+from cvsim.types import Group
+
+SCHEMA = "cvsim.plan/1"
+Decision = Literal["keep", "remove", "skip"]
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_PROBLEMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the plan.
+
+    Attributes
+    ----------
+    path : str
+        Absolute; bytes that are not UTF-8 as surrogate escapes.
+    digest : str
+        SHA-256 of the content that was looked at.
+    size_bytes, mtime_ns : int
+    group : int
+        From 1.
+    decision : {"keep", "remove", "skip"}
+    rule : str
+        The keep rule that decided, or ``"you"``.
+    reason : str
+        In words.
+    extra : mapping
+        Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation`` and
+        ``contained`` (of the file's own pair with the kept one) where there is such a pair.
+    """
+
+    path: str
+    digest: str
+    size_bytes: int
+    mtime_ns: int
+    group: int
+    decision: Decision
+    rule: str = ""
+    reason: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+_KEYS = ("path", "digest", "size_bytes", "mtime_ns", "group", "decision", "rule", "reason")
+_TYPES: Mapping[str, type] = {"size_bytes": int, "mtime_ns": int, "group": int}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked plan; making one that makes no sense raises `ActionError`.
+
+    Attributes
+    ----------
+    roots : tuple of str
+        Absolute folders; nothing outside is ever touched.
+    entries : tuple of Entry
+    extra : mapping
+        Other keys of the document, carried through.
+    """
+
+    roots: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if problems := _problems(self):
+            raise ActionError("\n  ".join(["The plan makes no sense, nothing was done:", *_few(problems)]))
+
+    @property
+    def groups(self) -> dict[int, tuple[Entry, ...]]:
+        """The entries of each group, groups by number, entries as in the plan."""
+        found: dict[int, list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            found[entry.group].append(entry)
+        return {group: tuple(found[group]) for group in sorted(found)}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read a plan and check it.
+
+        Raises
+        ------
+        UsageError
+            There is no such file.
+        ActionError
+            It can not be read or makes no sense; every problem is said with its entry, up to ten.
+        """
+        shown = printable(os.fspath(path))
+        try:
+            document = json.loads(Path(path).read_bytes())
+        except (FileNotFoundError, IsADirectoryError) as exc:
+            raise UsageError(
+                f"There is no plan {shown}; make one with: cvsim dedupe PATH --plan {shown}"
+            ) from exc
+        except OSError as exc:
+            raise ActionError(f"The plan {shown} can not be read: {exc.strerror}") from exc
+        except (ValueError, RecursionError) as exc:
+            raise ActionError(f"{shown} is no plan, or was damaged when it was edited: {exc}") from exc
+        return cls.from_json(document)
+
+    @classmethod
+    def from_json(cls, document: Any) -> Plan:
+        """A plan from its JSON document; raises `ActionError` like `load`."""
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            found = document.get("schema") if isinstance(document, dict) else type(document).__name__
+            raise ActionError(f"This is no plan that this cvsim knows: schema is {found!r}, not {SCHEMA!r}")
+        rows, roots = document.get("entries"), document.get("roots")
+        if not isinstance(rows, list) or not isinstance(roots, list):
+            raise ActionError('A plan needs the lists "roots" and "entries"')
+        problems = [p for number, row in enumerate(rows, 1) for p in _row_problems(number, row)]
+        if problems:
+            raise ActionError("\n  ".join(["The plan makes no sense, nothing was done:", *_few(problems)]))
+        entries = tuple(
+            Entry(**{key: row[key] for key in _KEYS}, extra={k: v for k, v in row.items() if k not in _KEYS})
+            for row in rows
+        )
+        extra = {key: value for key, value in document.items() if key not in ("schema", "roots", "entries")}
+        return cls(tuple(roots), entries, extra)
+
+    def to_json(self) -> str:
+        """The document as text, one entry a line; ASCII where JSON needs it, readable elsewhere."""
+        head = {"schema": SCHEMA, "roots": list(self.roots), **self.extra}
+        rows = [
+            _dump({**{key: getattr(entry, key) for key in _KEYS}, **entry.extra}) for entry in self.entries
+        ]
+        entries = ",\n".join(f"  {row}" for row in rows)
+        return f'{_dump(head)[:-1]}, "entries": [\n{entries}\n]}}\n'
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan, whole or not at all.
+
+        Raises
+        ------
+        ActionError
+            The file can not be written.
+        """
+        write_whole(path, self.to_json().encode())
+
+    def decided(self, path: str, decision: Decision, reason: str = "decided by hand") -> Plan:
+        """A plan in which one file has another decision, made by a person.
+
+        Raises
+        ------
+        ActionError
+            No such file, or its group would give up files without a kept one.
+        """
+        if not any(entry.path == path for entry in self.entries):
+            raise ActionError(f"{printable(path)} is not in the plan")
+        changed = [
+            replace(entry, decision=decision, rule="you", reason=reason) if entry.path == path else entry
+            for entry in self.entries
+        ]
+        return replace(self, entries=tuple(changed))
+
+    def with_kept(self, path: str, removals: Mapping[str, str]) -> Plan:
+        """A plan in which a person keeps `path`; of its group, only `removals` go.
+
+        Parameters
+        ----------
+        path : str
+            The file to keep.
+        removals : mapping of str to str
+            Path -> reason, of what `cvsim.actions.propose.propose` proposes against the new kept file.
+            Everything else in the group is skipped: a copy of the old kept file need not be one of
+            the new.
+        """
+        group = next((entry.group for entry in self.entries if entry.path == path), None)
+        if group is None:
+            raise ActionError(f"{printable(path)} is not in the plan")
+
+        def decide(entry: Entry) -> Entry:
+            if entry.group != group:
+                return entry
+            if entry.path == path:
+                return replace(entry, decision="keep", rule="you", reason="kept: you")
+            if entry.path in removals:
+                return replace(entry, decision="remove", rule="you", reason=removals[entry.path])
+            return replace(
+                entry, decision="skip", rule="you", reason="left alone: no full copy of the kept file"
+            )
+
+        return replace(self, entries=tuple(decide(entry) for entry in self.entries))
+
+
+def roots_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """The folders that a plan over these arguments may touch: themselves, or the folder of a file."""
+    absolute = (os.path.abspath(path) for path in paths)
+    return tuple(dict.fromkeys(path if os.path.isdir(path) else os.path.dirname(path) for path in absolute))
+
+
+def make_plan(roots: Iterable[str], groups: Iterable[Group]) -> Plan:
+    """The plan of a finished run: the kept file of each group stays, the proposed ones go.
+
+    Parameters
+    ----------
+    roots : iterable of str
+        Absolute folders, from `roots_of`.
+    groups : iterable of Group
+        Their members carry `proposed` and `reason` (see `cvsim.actions.propose`).
+    """
+    return Plan(tuple(roots), tuple(entry for group in groups for entry in _entries(group)))
+
+
+def _entries(group: Group) -> Iterable[Entry]:
+    own = {}
+    for edge in group.edges:
+        if group.keep in (edge.pair.a, edge.pair.b):
+            own[edge.pair.b if edge.pair.a == group.keep else edge.pair.a] = edge
+    for member in group.members:
+        record, extra = member.record, {}
+        if record.path in own:
+            edge = own[record.path]
+            side = edge.contained and getattr(edge.pair, edge.contained)
+            contained = side and ("keep" if side == group.keep else "this")
+            extra = {"score": edge.score, "relation": edge.relation, "contained": contained}
+        kept = record.path == group.keep
+        yield Entry(
+            os.path.abspath(record.path),
+            record.digest,
+            record.size_bytes,
+            record.mtime_ns,
+            group.id,
+            "keep" if kept else "remove" if member.proposed else "skip",
+            group.rule,
+            member.reason,
+            extra,
+        )
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replace a file's content so that a reader, or a crash, sees the old or the new one.
+
+    Raises
+    ------
+    ActionError
+        The file can not be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = None
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=".cvsim-", dir=folder)
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except OSError as exc:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise ActionError(f"{printable(os.fspath(path))} can not be written: {exc.strerror}") from exc
+
+
+def _dump(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # A lone surrogate (a byte that is no UTF-8) can not be encoded; JSON has an escape for it.
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _few(problems: Sequence[str]) -> list[str]:
+    more = len(problems) - _MOST_PROBLEMS
+    return [*problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
+
+
+def _row_problems(number: int, row: Any) -> Iterable[str]:
+    """What is wrong with the shape of one entry."""
+    if not isinstance(row, dict):
+        yield f"entry {number}: not an object"
+        return
+    for key in _KEYS:
+        if key not in row:
+            yield f"entry {number}: {key} is missing"
+        elif type(row[key]) is not _TYPES.get(key, str):
+            yield f"entry {number}: {key} is {row[key]!r}, not {_TYPES.get(key, str).__name__}"
+
+
+def _problems(plan: Plan) -> list[str]:
+    """What is wrong with the meaning of a plan."""
+    problems = []
+    for root in plan.roots:
+        if not isinstance(root, str) or not _is_plain_absolute(root):
+            problems.append(f"root {root!r}: not an absolute, plain path")
+    seen: dict[str, int] = {}
+    for number, entry in enumerate(plan.entries, 1):
+        name = f"entry {number} ({printable(entry.path)})"
+        problems += [f"{name}: {problem}" for problem in _entry_problems(entry, plan.roots)]
+        if entry.path in seen:
+            problems.append(f"{name}: the path is there twice, first as entry {seen[entry.path]}")
+        seen.setdefault(entry.path, number)
+    for group, entries in plan.groups.items():
+        decisions = {entry.decision for entry in entries}
+        if "remove" in decisions and "keep" not in decisions:
+            problems.append(f"group {group}: files are to go but none is kept")
+    return problems
+
+
+def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
+    if not _is_plain_absolute(entry.path):
+        yield "the path is not absolute and plain (no '..', '.', '//' or '/' at its end)"
+    elif not any(entry.path.startswith(os.path.join(root, "")) for root in roots if isinstance(root, str)):
+        yield "the path lies outside the roots of the plan"
+    if entry.decision not in get_args(Decision):
+        yield f"the decision is {entry.decision!r}; it can be keep, remove or skip"
+    if not _DIGEST.fullmatch(entry.digest):
+        yield "the digest is not 64 lower-case hexadecimal digits"
+    if entry.size_bytes < 0:
+        yield "the size is negative"
+    if entry.group < 1:
+        yield "groups are numbered from 1"
+
+
+def _is_plain_absolute(path: str) -> bool:
+    return path.startswith("/") and "\0" not in path and os.path.normpath(path) == path
+
+
+def parse_decision(text: str) -> Decision:
+    """``"keep"``, ``"remove"`` or ``"skip"``; raises `ActionError` for anything else."""
+    if text not in get_args(Decision):
+        raise ActionError(f"The decision is {text!r}; it can be keep, remove or skip")
+    return cast(Decision, text)

@@ -1,0 +1,220 @@
+"""What became of a step that was cut short: it is finished if its file is replaced, else taken back.
+
+Works from what the disk shows and what the journal said before the step began, so that it can itself be
+cut short and begun again. Nothing is unlinked unless the same content is seen in another place first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from cvsim.actions.filesystem import (
+    RefusedError,
+    Tree,
+    digest_at,
+    digest_of,
+    lstat_at,
+    printable,
+    rename_noreplace,
+)
+from cvsim.actions.journal import Journal, Step
+from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash
+
+_CUT_SHORT = "it was cut short; nothing was changed"
+
+
+def settle_all(tree: Tree, journal: Journal) -> list[Step]:
+    """Settle every step that a crash left open; returns them."""
+    open_steps = journal.unsettled()
+    for step in open_steps:
+        settle(tree, journal, step)
+    return open_steps
+
+
+def settle(tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT) -> None:
+    """Bring one open step to an end and write that end into the journal.
+
+    Parameters
+    ----------
+    tree : Tree
+    journal : Journal
+    step : Step
+        In state ``started`` or ``undoing``.
+    reason : str
+        Goes into the journal if the step is taken back.
+    """
+    undoing = step.state == "undoing"
+    try:
+        with tree.folder(step.path) as (folder, name):
+            stranded = _clear_temporaries(step, folder, name)
+            ended = _is_undone(step, folder, name) if undoing else _is_done(step, folder, name)
+            os.fsync(folder)
+    except (RefusedError, OSError) as exc:
+        journal.record(step, "undo-aborted" if undoing else "aborted", reason=f"{reason} ({exc})")
+        return
+    if ended:
+        journal.record(step, "undone" if undoing else "done")
+    else:
+        words = f"{reason}; the file is at {printable(stranded)}" if stranded else reason
+        journal.record(step, "undo-aborted" if undoing else "aborted", reason=words)
+
+
+def _clear_temporaries(step: Step, folder: int, name: str) -> str | None:
+    """Put back what was set aside, or drop it if its replacement is there. Returns where it stays if neither.
+
+    Its content is either at its old name afterwards, or at the place that the step meant for it.
+    """
+    stranded = None
+    old = lstat_at(step.old_name, folder)
+    if old is not None:
+        here = lstat_at(name, folder)
+        if here is None:
+            rename_noreplace(folder, step.old_name, folder, name)
+        elif _is_replacement(step, folder, name):
+            os.unlink(step.old_name, dir_fd=folder)
+        elif _is_ours(step, folder, name, here):
+            os.unlink(name, dir_fd=folder)
+            rename_noreplace(folder, step.old_name, folder, name)
+        else:
+            stem, extension = os.path.splitext(name)
+            stranded = f"{stem} (cvsim {step.run}-{step.number}){extension}"
+            rename_noreplace(folder, step.old_name, folder, stranded)
+    _unlink_if_there(step.new_name, folder)
+    return stranded
+
+
+def _is_replacement(step: Step, folder: int, name: str) -> bool:
+    """Whether what bears the name holds what it should after the step (or after its undo)."""
+    found = _content_through(name, folder)
+    if step.state == "undoing":
+        return found == step.digest and not _is_link(name, folder)
+    return found == step.fields.get("digest_after", step.digest)
+
+
+def _is_ours(step: Step, folder: int, name: str, here: os.stat_result) -> bool:
+    """Whether the step put there what bears the name, whatever its content is by now."""
+    if step.action == "hardlink":
+        return [here.st_dev, here.st_ino] == step.fields.get("kept_inode")
+    return (
+        step.action == "symlink"
+        and _is_link(name, folder)
+        and os.readlink(name, dir_fd=folder) == step.fields["link"]
+    )
+
+
+def _is_done(step: Step, folder: int, name: str) -> bool:
+    here = lstat_at(name, folder)
+    unmoved = here is not None and [here.st_dev, here.st_ino] == step.fields["inode"]
+    if step.action == "move":
+        return _settle_move(step, unmoved)
+    if step.action == "trash":
+        found = trashed_file(step)
+        if found is not None and not unmoved:
+            step.fields["trashed"] = {"path": found.path, "info": found.info}
+            return True
+        return here is None and not IS_FREEDESKTOP
+    if step.action == "delete":
+        return here is None
+    if here is None or unmoved:
+        return False
+    if step.action in ("hardlink", "symlink"):
+        return _is_ours(step, folder, name, here)
+    return digest_at(name, folder) == step.fields.get("digest_after", step.digest)
+
+
+def _settle_move(step: Step, unmoved: bool) -> bool:
+    """Whether the target holds the file; a copy beside the original is removed again."""
+    with _folder_of(step.fields["target"]) as opened:
+        if opened is None:
+            return False
+        folder, name = opened
+        _unlink_if_there(step.new_name, folder)
+        if digest_at(name, folder) != step.digest:
+            return False
+        if unmoved:
+            os.unlink(name, dir_fd=folder)
+        return not unmoved
+
+
+def _is_undone(step: Step, folder: int, name: str) -> bool:
+    here = lstat_at(name, folder)
+    if here is None or digest_at(name, folder) != step.digest:
+        return False
+    inode = [here.st_dev, here.st_ino]
+    if step.action == "hardlink":
+        return inode != step.fields["kept_inode"]
+    if step.action == "reflink":
+        return inode != step.fields.get("inode_after", inode)
+    if step.action in ("move", "trash"):
+        _drop_source(step, inode)
+    return True
+
+
+def _drop_source(step: Step, inode: list[int]) -> None:
+    """The file is back: remove the copy that a move between filesystems left, and its entry in the trash."""
+    trashed = step.fields.get("trashed")
+    with _folder_of(trashed["path"] if trashed else step.fields["target"]) as opened:
+        if opened is not None:
+            folder, name = opened
+            there = lstat_at(name, folder)
+            if there is not None and (
+                [there.st_dev, there.st_ino] == inode or digest_at(name, folder) == step.digest
+            ):
+                os.unlink(name, dir_fd=folder)
+    if trashed:
+        with contextlib.suppress(OSError):
+            os.unlink(trashed["info"])
+
+
+def trashed_file(step: Step) -> TrashedFile | None:
+    """Where the file of a trash step lies now."""
+    known = step.fields.get("trashed")
+
+    def is_it(path: str) -> bool:
+        with _folder_of(path) as opened:
+            return opened is not None and digest_at(opened[1], opened[0]) == step.digest
+
+    if known and is_it(known["path"]):
+        return TrashedFile(known["path"], known["info"])
+    return find_in_trash(step.path, is_it)
+
+
+@contextlib.contextmanager
+def _folder_of(path: str) -> Iterator[tuple[int, str] | None]:
+    """Open the folder of a target or of a trashed file; None if it is gone."""
+    try:
+        fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield fd, os.path.basename(path)
+    finally:
+        os.close(fd)
+
+
+def _content_through(name: str, folder: int) -> str | None:
+    """Digest of what a name leads to, links followed."""
+    if not _is_link(name, folder):
+        return digest_at(name, folder)
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        return digest_of(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
+
+
+def _is_link(name: str, folder: int) -> bool:
+    status = lstat_at(name, folder)
+    return status is not None and stat.S_ISLNK(status.st_mode)
+
+
+def _unlink_if_there(name: str, folder: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
