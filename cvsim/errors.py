@@ -8,6 +8,7 @@ CvsimError
 │   ├── DecodeError       the content is a picture that can not be decoded
 │   └── TooLargeError     more pixels or bytes than the limits allow
 ├── StoreError            a cache or an index: locked, full, damaged, of another version
+│   └── WrongStoreError   the file is something else than the store that was asked for
 ├── MissingExtraError     an optional dependency is not installed; names the extra
 ├── ActionError           a plan or a journal can not be carried out
 └── RemoteError           a URL, a server, an engine
@@ -49,6 +50,13 @@ class TooLargeError(ImageError):
 
 class StoreError(CvsimError):
     """A cache or an index can not be used: locked, full, damaged, or of another version."""
+
+
+class WrongStoreError(StoreError):
+    """The file is no store of the kind that was asked for: another program's, or another version's.
+
+    Nothing was changed in it. Going on without it would hide a mistake in the command.
+    """
 
 
 class MissingExtraError(CvsimError):

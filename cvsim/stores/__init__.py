@@ -1,7 +1,8 @@
 """Where descriptors, and whatever else is costly to compute, are kept between runs.
 
-`open_store` opens any of them by location; `open_cache` the one that a run goes on without. A new engine
-is one module and one line in `ENGINES`, and the contract test proves it.
+`open_store` opens any of them by location; `open_cache` the one that a run goes on without, and
+`open_scratch` what serves a run that wants none. A new engine is one module and one line in `ENGINES`,
+and the contract test proves it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from cvsim.errors import StoreError, UsageError
+from cvsim.errors import StoreError, UsageError, WrongStoreError
 from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
 from cvsim.stores.sqlite import Purpose, SqliteStore, remove_sqlite
-from cvsim.stores.sqlite_errors import WrongStoreError
 
 __all__ = [
     "ENGINES",
@@ -33,6 +33,7 @@ __all__ = [
     "clear_cache",
     "default_cache_path",
     "open_cache",
+    "open_scratch",
     "open_store",
 ]
 
@@ -80,7 +81,7 @@ def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
     """Open the cache of a run that goes on without one where it fails.
 
     Where it can not be opened (read-only, locked, full, damaged), a warning is logged, the guard's
-    `failure` says why, and the run's data are kept in memory.
+    `failure` says why, and the run works in a scratch store.
 
     Parameters
     ----------
@@ -98,9 +99,18 @@ def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
         raise
     except StoreError as error:
         logger.warning("%s. Going on without it", error)
-        guard = CacheGuard(MemoryStore())
-        guard.failure = str(error)
-        return guard
+        return open_scratch(str(error))
+
+
+def open_scratch(failure: str | None = None) -> CacheGuard:
+    """Open a store for one run without a cache, with its large blobs on disk as long as there is room.
+
+    Parameters
+    ----------
+    failure : str, optional
+        Why there is no cache, if that was not intended.
+    """
+    return CacheGuard(SqliteStore(None), failure)
 
 
 def clear_cache(location: str | os.PathLike[str] | None = None) -> bool:

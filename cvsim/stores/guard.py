@@ -28,6 +28,8 @@ class CacheGuard(Store):
     ----------
     inner : Store
         Closed together with the guard.
+    failure : str, optional
+        What went wrong before, when `inner` stands in for a cache that could not be opened.
 
     Attributes
     ----------
@@ -35,14 +37,15 @@ class CacheGuard(Store):
         What went wrong first.
     """
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: Store, failure: str | None = None) -> None:
         super().__init__(inner.location)
+        self.failure = failure
         self._inner = inner
+        self._inner_works = True
         self._overflow = MemoryStore()
-        self.failure: str | None = None
 
     def _write(self, batch: Batch) -> None:
-        if self.failure is None:
+        if self._inner_works:
             try:
                 self._inner._write(batch)
                 return
@@ -51,6 +54,7 @@ class CacheGuard(Store):
         self._overflow._write(batch)
 
     def _fail(self, error: StoreError) -> None:
+        self._inner_works = False
         if self.failure is None:
             self.failure = str(error)
             logger.warning("%s. Going on without it", error)
@@ -80,7 +84,7 @@ class CacheGuard(Store):
         return {**found, **self._overflow._descriptors(key, digests)}
 
     def _complete(self, keys: tuple[str, ...], digests: Collection[str] | None) -> set[str]:
-        if self.failure is None:
+        if self._inner_works:
             found = self._read(lambda store: store._complete(keys, digests))
             if found is not None:
                 return found
@@ -99,7 +103,7 @@ class CacheGuard(Store):
         return {**found, **self._overflow._pairs(key, digests)}
 
     def _touch(self, digests: Collection[str], day: int) -> None:
-        if self.failure is None:
+        if self._inner_works:
             self._read(lambda store: store._touch(digests, day))
 
     def _info(self) -> StoreInfo:

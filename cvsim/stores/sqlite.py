@@ -20,8 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from cvsim.errors import WrongStoreError
 from cvsim.stores.base import Batch, Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, today
-from cvsim.stores.sqlite_errors import WrongStoreError, explain
+from cvsim.stores.sqlite_errors import explain
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,9 @@ class SqliteStore(Store):
 
     Parameters
     ----------
-    path : str or path
-        Created with its parent folders where it does not exist.
+    path : str, path or None
+        Created with its parent folders where it does not exist. None is a scratch file without a name in the
+        system's temporary folder, made when there is more than fits into memory, gone with the process.
     purpose : "cache" or "index"
         A cache that an older version of cvsim made is emptied; an older index is an error.
 
@@ -77,13 +79,14 @@ class SqliteStore(Store):
         The file can not be opened or written now.
     """
 
-    def __init__(self, path: str | os.PathLike[str], purpose: Purpose = "cache") -> None:
-        super().__init__(os.fspath(path))
-        self._path = Path(path).absolute()
+    def __init__(self, path: str | os.PathLike[str] | None, purpose: Purpose = "cache") -> None:
+        super().__init__("scratch" if path is None else os.fspath(path))
+        self._path = None if path is None else Path(path).absolute()
         self._purpose = purpose
         with self._mapped("open"):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _connect(os.fspath(self._path))
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _connect("" if self._path is None else os.fspath(self._path))
         try:
             with self._mapped("open"):
                 self._prepare()
@@ -335,13 +338,18 @@ class SqliteStore(Store):
                     artefacts[text] = KeyInfo(n_rows, n_bytes)
             return StoreInfo(
                 location=self.location,
-                size_bytes=sum(path.stat().st_size for path in _parts(self._path) if path.exists()),
+                size_bytes=self._size_bytes(),
                 n_files=self._value("SELECT count(*) FROM file"),
                 n_images=self._value("SELECT count(*) FROM decoded WHERE failure IS NULL"),
                 n_failures=self._value("SELECT count(*) FROM decoded WHERE failure IS NOT NULL"),
                 n_pairs=self._value("SELECT count(*) FROM pair"),
                 artefacts=artefacts,
             )
+
+    def _size_bytes(self) -> int:
+        if self._path is None:
+            return self._value("PRAGMA page_count") * self._value("PRAGMA page_size")
+        return sum(part.stat().st_size for part in _parts(self._path) if part.exists())
 
     # Housekeeping
 
@@ -486,7 +494,8 @@ def _parts(path: Path) -> tuple[Path, ...]:
 
 def _decoded_row(extraction: Extraction) -> tuple[Any, ...]:
     if extraction.image is not None:
-        return (*extraction.image, None)
+        width, height, format, damaged, taken_at, has_gps = extraction.image
+        return int(width), int(height), format, bool(damaged), taken_at, bool(has_gps), None
     assert extraction.failure is not None
     # A reason may quote a file name that is not UTF-8, which SQLite takes for text only as bytes.
     return (None, None, None, None, None, None, extraction.failure.encode("utf-8", "surrogatepass"))

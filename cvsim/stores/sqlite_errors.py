@@ -5,18 +5,11 @@ from __future__ import annotations
 import errno
 import sqlite3
 
-from cvsim.errors import StoreError
+from cvsim.errors import StoreError, WrongStoreError
 
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 _FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-class WrongStoreError(StoreError):
-    """The file is no store of the kind that was asked for: another program's, or another version's.
-
-    Nothing was changed in it, and going on without it would hide a mistake in the command.
-    """
 
 
 def explain(error: sqlite3.Error | OSError, location: str, doing: str, purpose: str) -> StoreError:

@@ -39,9 +39,10 @@ ENGINES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda folder: MemoryStore(),
     "sqlite": lambda folder: SqliteStore(folder / "store.sqlite"),
     "sqlite-index": lambda folder: SqliteStore(folder / "store.sqlite", "index"),
+    "scratch": lambda folder: SqliteStore(None),
     "guarded": lambda folder: CacheGuard(SqliteStore(folder / "store.sqlite")),
 }
-KEPT = [name for name in ENGINES if name != "memory"]
+KEPT = ["sqlite", "sqlite-index", "guarded"]
 
 
 def filled(store: Store) -> Store:

@@ -30,6 +30,7 @@ from cvsim.stores import (
     clear_cache,
     default_cache_path,
     open_cache,
+    open_scratch,
     open_store,
     sqlite,
 )
@@ -452,6 +453,18 @@ def test_the_default_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert clear_cache() is True
     with open_cache() as cache:
         assert cache.images("decoder:1") == {}
+
+
+def test_a_scratch_store_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQLITE_TMPDIR", os.fspath(tmp_path))
+    with open_scratch() as store:
+        for number in range(600):
+            store.put(extraction(number, 20_000))
+        store.flush()
+        assert store.failure is None
+        assert store.info().size_bytes > 36_000_000
+        assert store.descriptors(KEYS[1]).keys() == {digest(number) for number in range(600)}
+        assert os.listdir(tmp_path) == []
 
 
 def test_space_is_given_back(tmp_path: Path) -> None:
