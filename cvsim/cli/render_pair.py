@@ -43,7 +43,8 @@ def _print_waterfall(console: Console, pair: ScoredPair) -> None:
         line = Text(f"{name:<{label}}  {alike:>5}  ")
         line.append_text(_bar(step, low, high, bar, filled, empty, is_prior=index == 0))
         line.append(f"  {step.weight:>+8.2f}")
-        if index and (detail := _detail(details[step.label])):
+        detail = _detail(details[step.label]) if index else ""
+        if detail and len(line) + 2 + len(detail) <= console.width:
             line.append(f"  {detail}", style="dim")
         console.print(line, overflow="ellipsis", no_wrap=True)
     total = steps[-1].end
