@@ -98,9 +98,8 @@ class SqliteStore(Store):
 
     def _prepare(self) -> None:
         """Check whose file this is before anything is written to it; then bring it into shape."""
-        self._db.execute("BEGIN")  # all three from one moment: another process may be making the file
-        application_id, version, n_tables = self._identity()
-        self._db.execute("COMMIT")
+        with self._transaction("DEFERRED"):  # another process may be making the file just now
+            application_id, version, n_tables = self._identity()
         if application_id == 0 and version == 0 and n_tables == 0:
             self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         else:
@@ -235,58 +234,59 @@ class SqliteStore(Store):
             "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest "
             "FROM file f CROSS JOIN image i ON i.id = f.image_id"
         )
-        rows = self._select(query, f"{query} WHERE f.path", paths)
-        return {
-            path: KnownFile(size, mtime, inode, device, digest.hex())
-            for path, size, mtime, inode, device, digest in rows
-        }
+        with self._snapshot():
+            rows = self._select(query, f"{query} WHERE f.path", paths)
+            return {
+                path: KnownFile(size, mtime, inode, device, digest.hex())
+                for path, size, mtime, inode, device, digest in rows
+            }
 
     def _images(self, decoder: str, digests: Collection[str] | None) -> dict[str, ImageInfo]:
         columns = "r.width_px, r.height_px, r.format, r.damaged, r.taken_at, r.has_gps"
-        rows = self._select_by_digest("decoded", columns, "r.failure IS NULL", decoder, digests)
-        return {
-            digest.hex(): ImageInfo(width, height, format, damaged == 1, taken_at, has_gps == 1)
-            for digest, width, height, format, damaged, taken_at, has_gps in rows
-        }
+        with self._snapshot():
+            rows = self._select_by_digest("decoded", columns, "r.failure IS NULL", decoder, digests)
+            return {
+                digest.hex(): ImageInfo(width, height, format, damaged == 1, taken_at, has_gps == 1)
+                for digest, width, height, format, damaged, taken_at, has_gps in rows
+            }
 
     def _failures(self, decoder: str, digests: Collection[str] | None) -> dict[str, str]:
-        rows = self._select_by_digest("decoded", "r.failure", "r.failure IS NOT NULL", decoder, digests)
-        return {digest.hex(): failure.decode("utf-8", "surrogatepass") for digest, failure in rows}
+        with self._snapshot():
+            rows = self._select_by_digest("decoded", "r.failure", "r.failure IS NOT NULL", decoder, digests)
+            return {digest.hex(): failure.decode("utf-8", "surrogatepass") for digest, failure in rows}
 
     def _descriptors(self, key: str, digests: Collection[str] | None) -> dict[str, bytes | None]:
-        rows = self._select_by_digest("artefact", "r.data", "TRUE", key, digests)
-        return {digest.hex(): data for digest, data in rows}
+        with self._snapshot():
+            rows = self._select_by_digest("artefact", "r.data", "TRUE", key, digests)
+            return {digest.hex(): data for digest, data in rows}
 
     def _complete(self, keys: tuple[str, ...], digests: Collection[str] | None) -> set[str]:
-        with self._mapped("read"):
+        with self._snapshot():
             known = self._keys()
-        if any(key not in known for key in keys):
-            return set()
-        tests = (f"EXISTS (SELECT 1 FROM artefact WHERE id = {_base(known[key])} + i.id)" for key in keys)
-        query = " AND ".join(["SELECT i.digest FROM image i WHERE TRUE", *tests])
-        # The order keeps SQLite from going through the index, and thereby through the artefacts at random.
-        rows = self._select(f"{query} ORDER BY i.id", f"{query} AND i.digest", _blobs(digests))
-        return {digest.hex() for (digest,) in rows}
+            if any(key not in known for key in keys):
+                return set()
+            ids = (f"{_base(known[key])} + i.id" for key in keys)
+            tests = (f"EXISTS (SELECT 1 FROM artefact WHERE id = {id})" for id in ids)
+            query = " AND ".join(["SELECT i.digest FROM image i WHERE TRUE", *tests])
+            # The order keeps SQLite from going through the index, and so through the artefacts at random.
+            rows = self._select(f"{query} ORDER BY i.id", f"{query} AND i.digest", _blobs(digests))
+            return {digest.hex() for (digest,) in rows}
 
     def _pairs(self, key: str, digests: Collection[str] | None) -> dict[tuple[str, str], bytes]:
-        with self._mapped("read"):
+        with self._snapshot():
             key_id = self._keys().get(key)
             if key_id is None:
                 return {}
-            if digests is None:
-                names = {id: digest.hex() for id, digest in self._db.execute("SELECT id, digest FROM image")}
-            else:
-                names = {id: digest for digest, id in self._ids(digests).items()}
-        query = f"SELECT a_id, b_id, data FROM pair WHERE key_id = {key_id}"
-        rows = self._select(query, f"{query} AND a_id", None if digests is None else names)
-        return {(names[a], names[b]): data for a, b, data in rows if a in names and b in names}
+            names = {id: digest for digest, id in self._ids(digests).items()}
+            query = f"SELECT a_id, b_id, data FROM pair WHERE key_id = {key_id}"
+            rows = self._select(query, f"{query} AND a_id", None if digests is None else names)
+            return {(names[a], names[b]): data for a, b, data in rows if a in names and b in names}
 
     def _select_by_digest(
         self, table: str, columns: str, where: str, key: str, digests: Collection[str] | None
     ) -> Iterable[Any]:
         """Rows ``(digest, *columns)`` of `table` (as ``r``) under `key`, of `digests` or of all."""
-        with self._mapped("read"):
-            key_id = self._keys().get(key)
+        key_id = self._keys().get(key)
         if key_id is None:
             return ()
         base = _base(key_id)
@@ -306,28 +306,25 @@ class SqliteStore(Store):
         `sweep` gives the rows of all; `look_up` ends where ``IN (...)`` can follow. Reading everything in the
         order in which it lies costs less than looking up half of it.
         """
-        with self._mapped("read"):
-            if wanted is None:
-                yield from self._db.execute(sweep)
-            elif 2 * len(wanted) >= self._value("SELECT coalesce(max(id), 0) FROM image"):
-                wanted = frozenset(wanted)
-                yield from (row for row in self._db.execute(sweep) if row[0] in wanted)
-            else:
-                for chunk in _chunks(wanted):
-                    yield from self._db.execute(f"{look_up} IN ({_marks(chunk)})", chunk)
+        if wanted is None:
+            yield from self._db.execute(sweep)
+        elif 2 * len(wanted) >= self._value("SELECT coalesce(max(id), 0) FROM image"):
+            wanted = frozenset(wanted)
+            yield from (row for row in self._db.execute(sweep) if row[0] in wanted)
+        else:
+            for chunk in _chunks(wanted):
+                yield from self._db.execute(f"{look_up} IN ({_marks(chunk)})", chunk)
 
     def _keys(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT text, id FROM key"))
 
-    def _ids(self, digests: Collection[str]) -> dict[str, int]:
-        ids: dict[str, int] = {}
-        for chunk in _chunks(_blobs(digests)):
-            query = f"SELECT digest, id FROM image WHERE digest IN ({_marks(chunk)})"
-            ids.update((digest.hex(), id) for digest, id in self._db.execute(query, chunk))
-        return ids
+    def _ids(self, digests: Collection[str] | None) -> dict[str, int]:
+        query = "SELECT digest, id FROM image"
+        rows = self._select(query, f"{query} WHERE digest", _blobs(digests))
+        return {digest.hex(): id for digest, id in rows}
 
     def _info(self) -> StoreInfo:
-        with self._mapped("read"):
+        with self._snapshot():
             artefacts = {}
             for text, id in sorted(self._keys().items()):
                 n_rows, n_bytes = self._db.execute(
@@ -396,12 +393,14 @@ class SqliteStore(Store):
                     self._db.execute("DELETE FROM pair WHERE key_id = ?", (id,))
 
     def _orphans(self) -> set[str]:
-        query = "SELECT digest FROM image WHERE id NOT IN (SELECT image_id FROM file)"
-        return {digest.hex() for (digest,) in self._select(query, "", None)}
+        with self._snapshot():
+            rows = self._db.execute("SELECT digest FROM image WHERE id NOT IN (SELECT image_id FROM file)")
+            return {digest.hex() for (digest,) in rows}
 
     def _unused_since(self, day: int) -> set[str]:
-        query = f"SELECT digest FROM image WHERE used_day < {day}"
-        return {digest.hex() for (digest,) in self._select(query, "", None)}
+        with self._snapshot():
+            rows = self._db.execute("SELECT digest FROM image WHERE used_day < ?", (day,))
+            return {digest.hex() for (digest,) in rows}
 
     def _compact(self) -> None:
         try:
@@ -428,9 +427,13 @@ class SqliteStore(Store):
         return value
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """A short write transaction: the lock is taken at its start, so that it never fails half way."""
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
+        """A short transaction.
+
+        One that writes takes the lock at its start, so that it never fails half way; one that only reads is
+        deferred, and sees a single moment.
+        """
+        self._db.execute(f"BEGIN {kind}")
         try:
             yield
             self._db.execute("COMMIT")
@@ -439,6 +442,12 @@ class SqliteStore(Store):
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Read from a single moment: another process may clear the file and give the same numbers anew."""
+        with self._mapped("read"), self._transaction("DEFERRED"):
+            yield
 
     @contextmanager
     def _mapped(self, doing: str) -> Iterator[None]:
