@@ -1,0 +1,180 @@
+"""The public functions: what the command line is thin over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cvsim.progress import SilentProgress
+from cvsim.settings import Settings, with_values
+
+if TYPE_CHECKING:
+    from cvsim.progress import Progress
+    from cvsim.reports.html import Thumbnail
+    from cvsim.types import Counts, DedupeResult, Group, ScoredPair, Skipped
+
+PathLike = str | bytes | os.PathLike[str]
+
+
+class Report:
+    """What `dedupe` found, and the ways to write it down.
+
+    Attributes
+    ----------
+    result : DedupeResult
+        The frozen values; `groups`, `skipped` and `counts` are short for its own.
+    """
+
+    def __init__(self, result: DedupeResult, thumbnail: Thumbnail | None = None) -> None:
+        self.result = result
+        self._thumbnail = thumbnail
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """In order of their smallest path."""
+        return self.result.groups
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Files that could not be used, each with its reason."""
+        return self.result.skipped
+
+    @property
+    def counts(self) -> Counts:
+        return self.result.counts
+
+    def to_json(self) -> str:
+        """The ``cvsim.report/1`` document."""
+        from cvsim.reports.json import to_json
+
+        return to_json(self.result)
+
+    def csv_bytes(self) -> bytes:
+        """One row a picture; bytes, since file names need not be text."""
+        from cvsim.reports.csv import to_csv
+
+        return to_csv(self.result)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write `csv_bytes` to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.
+
+        Raises
+        ------
+        CvsimError
+            The file can not be written.
+        """
+        from cvsim.reports.files import write
+
+        write(path, [self.csv_bytes()])
+
+    def html_bytes(self) -> bytes:
+        """One self-contained page with thumbnails, in UTF-8."""
+        from cvsim.reports.html import to_html
+
+        return b"".join(to_html(self.result, self._thumbnail))
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file, whole or not at all; its pictures link to the files they show.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.
+
+        Raises
+        ------
+        CvsimError
+            The file can not be written.
+        """
+        from cvsim.reports.files import write
+        from cvsim.reports.html import to_html
+
+        folder = os.path.dirname(os.path.abspath(path))
+        write(path, to_html(self.result, self._thumbnail, folder=folder))
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        return f"<Report: {counts.groups} groups, {counts.duplicates} duplicates in {counts.images} images>"
+
+
+def dedupe(
+    paths: Iterable[PathLike],
+    *,
+    settings: Settings | None = None,
+    listed: Iterable[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Find groups of pictures that show the same photograph. Touches nothing.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files and folders.
+    settings : Settings, optional
+        What the run is asked to do; the defaults if not given.
+    listed : iterable of str
+        More paths, from a list made earlier: one that is gone by now is skipped, not an error.
+    progress : Progress, optional
+        Told how far the work is; see `cvsim.progress`.
+    **options
+        Single settings by name, over those of `settings`: ``threshold=0.9``, ``exclude=("*.tmp",)``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        A path does not exist, or a setting is wrong.
+    CvsimError
+        Something else that its message tells.
+
+    Examples
+    --------
+    >>> report = cvsim.dedupe(["photos"], threshold=0.95)  # doctest: +SKIP
+    >>> report.counts.duplicates                           # doctest: +SKIP
+    31
+    """
+    from cvsim import pipeline
+
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        paths = [paths]
+    asked = with_values(settings or Settings(), options)
+    result = pipeline.dedupe(
+        [os.fsdecode(path) for path in paths], asked, listed=listed, progress=progress or SilentProgress()
+    )
+    return Report(result, pipeline.thumbnails(asked))
+
+
+def compare(a: PathLike, b: PathLike, *, settings: Settings | None = None, **options: Any) -> ScoredPair:
+    """Every signal of two pictures, its weight, and the score that `dedupe` would give the pair.
+
+    Parameters
+    ----------
+    a, b : path
+        Two image files.
+    settings : Settings, optional
+        The defaults if not given.
+    **options
+        Single settings by name, over those of `settings`.
+
+    Returns
+    -------
+    ScoredPair
+
+    Raises
+    ------
+    ImageError
+        One of the two can not be used; the message says why.
+    """
+    from cvsim import pipeline
+
+    return pipeline.compare(os.fsdecode(a), os.fsdecode(b), with_values(settings or Settings(), options))
