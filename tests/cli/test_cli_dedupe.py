@@ -23,7 +23,7 @@ BAD_NAME = os.fsdecode(b"caf\xe9.jpg")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures, a byte-for-byte copy and a smaller one of the first, and two files that are no pictures."""
+    """Two pictures, two copies of the first (one byte for byte), and two files that are no pictures."""
     folder = tmp_path_factory.mktemp("shared") / "photos"
     first = save_image(folder / "one.jpg", scene(1, 640, 480))
     shutil.copy(first, folder / BAD_NAME)
