@@ -8,11 +8,13 @@ Options that every command takes, or every command with PATH, are listed once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cvsim.cli import options
 from cvsim.cli.group import cvsim as program
 
 README = Path(__file__).parents[1] / "README.md"
@@ -67,22 +69,25 @@ def first_line(command: click.Command) -> str:
 def reference() -> str:
     """Markdown of the whole section, without its markers."""
     commands = verbs()
-    everywhere = _shared(list(commands.values()))
-    with_paths = [c for c in commands.values() if any(p.name == "paths" for p in c.params)]
-    with_path = [row for row in _shared(with_paths) if row not in everywhere]
+    everywhere, with_path = _rows_of(options.general), _rows_of(options.paths)
     lines = []
     for name, command in commands.items():
-        shared = everywhere + (with_path if command in with_paths else [])
-        lines += [f"#### `{f'cvsim {name} {arguments(command)}'.strip()}`", "", first_line(command), ""]
-        lines += _table([row for row in option_rows(command) if row not in shared])
+        own = [row for row in option_rows(command) if row not in everywhere + with_path]
+        lines += [
+            f"#### `{f'cvsim {name} {arguments(command)}'.strip()}`",
+            "",
+            first_line(command),
+            "",
+            *_table(own),
+        ]
     lines += ["#### Every command with `PATH...`", "", *_table(with_path)]
     lines += ["#### Every command", "", *_table(everywhere)]
     return "\n".join(lines).rstrip()
 
 
-def _shared(commands: list[click.Command]) -> list[Row]:
-    rows = [option_rows(command) for command in commands]
-    return [row for row in rows[0] if all(row in others for others in rows)]
+def _rows_of(decorator: Callable[[Any], Any]) -> list[Row]:
+    """The options that a decorator of `cvsim.cli.options` adds."""
+    return option_rows(click.command()(decorator(lambda: None)))
 
 
 def _table(rows: list[Row]) -> list[str]:

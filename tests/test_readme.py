@@ -31,14 +31,16 @@ def blocks(kind: str) -> list[str]:
     return [text for marked, text in BLOCK.findall(README) if marked == kind]
 
 
-def command_lines(kind: str) -> list[str]:
-    """Their lines, without the comments after ``#``."""
-    lines = [line.partition("  #")[0].strip() for text in blocks(kind) for line in text.splitlines()]
+def lines_of(block: str) -> list[str]:
+    """Its commands, without the comments that stand two spaces behind them."""
+    lines = [line.partition("  #")[0].strip() for line in block.splitlines()]
     return [line for line in lines if line]
 
 
 def parts_of(kind: str) -> list[str]:
-    (line,) = command_lines(kind)
+    """The steps of the one command of this kind."""
+    (block,) = blocks(kind)
+    (line,) = lines_of(block)
     return line.split(" && ")
 
 
@@ -95,11 +97,12 @@ def test_the_second_command_installs_what_the_tests_need() -> None:
     assert test.startswith(".venv/bin/pytest")
 
 
-@pytest.mark.parametrize("command", command_lines("samples"))
-def test_a_command_runs_on_the_samples(workplace: Path, command: str) -> None:
-    done = run(workplace, command)
-    assert done.returncode == (3 if "--check" in command else 0), done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("block", blocks("samples"))
+def test_the_commands_run_on_the_samples(workplace: Path, block: str) -> None:
+    for command in lines_of(block):
+        done = run(workplace, command)
+        assert done.returncode == (3 if "--check" in command else 0), (command, done.stderr)
+        assert "Traceback" not in done.stderr, command
 
 
 @pytest.mark.parametrize("program", blocks("python"))
