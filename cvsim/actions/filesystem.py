@@ -161,8 +161,8 @@ class Tree:
         return found
 
     @contextlib.contextmanager
-    def open_checked(self, path: str, digests: Collection[str]) -> Iterator[CheckedFile]:
-        """Open a regular file and compare its content with the digests it may have.
+    def open_checked(self, path: str, digests: Collection[str] | None) -> Iterator[CheckedFile]:
+        """Open a regular file and compare its content with the digests it may have (None: any).
 
         Raises
         ------
@@ -177,7 +177,7 @@ class Tree:
                     raise RefusedError("it is not a regular file any more")
                 digest = digest_of(fd)
                 checked = CheckedFile(path, folder, name, fd, status, digest)
-                if digest not in digests:
+                if digests is not None and digest not in digests:
                     raise RefusedError("its content has changed since the plan was made")
                 if not checked.is_unchanged():
                     raise RefusedError("it was changed or replaced while it was checked")

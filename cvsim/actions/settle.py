@@ -55,6 +55,8 @@ def settle(tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT) -
     except (RefusedError, OSError) as exc:
         journal.record(step, "undo-aborted" if undoing else "aborted", reason=f"{reason} ({exc})")
         return
+    if not ended and step.action == "move" and not undoing:
+        remove_empty(step.fields["made_folders"])
     if ended:
         journal.record(step, "undone" if undoing else "done")
     else:
@@ -167,6 +169,13 @@ def _drop_source(step: Step, inode: list[int]) -> None:
     if trashed:
         with contextlib.suppress(OSError):
             os.unlink(trashed["info"])
+
+
+def remove_empty(folders: list[str]) -> None:
+    """Remove the folders that a step made, the innermost first, as far as nothing else came into them."""
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def trashed_file(step: Step) -> TrashedFile | None:

@@ -89,6 +89,10 @@ def move(work: Work, file: CheckedFile, targets: Tree, target: str, **fields: An
 def trash(work: Work, file: CheckedFile, **fields: Any) -> Step:
     """Put a checked file into the desktop's trash."""
 
+    if not os.access(os.path.dirname(file.path), os.W_OK | os.X_OK):
+        # The trash notes where a file came from before it finds that it can not have it.
+        raise RefusedError("its folder may not be written; left alone")
+
     def carry_out(step: Step) -> dict[str, Any]:
         put_into_trash(file.path)
         work.checkpoint("trashed")
@@ -115,22 +119,24 @@ def delete(work: Work, file: CheckedFile, **fields: Any) -> Step:
     return _step(work, "delete", file, carry_out, **fields)
 
 
-def link(work: Work, action: str, file: CheckedFile, kept: CheckedFile, **fields: Any) -> Step:
+def link(work: Work, action: str, file: CheckedFile, twin: CheckedFile, **fields: Any) -> Step:
     """Replace a checked file by a hard link, a symbolic link, or a clone of an identical kept file."""
-    if file.digest != kept.digest:
+    if file.digest != twin.digest:
         raise RefusedError(
             f"{action} is for identical files only, and its bytes differ from the kept file's; "
             "trash or move it"
         )
-    text = _link_text(kept.path, file.path, work.tree)
+    text = _link_text(twin.path, file.path, work.tree)
 
     def carry_out(step: Step) -> dict[str, Any]:
-        make_replacement(work, file, step, lambda: _make_link(action, file, kept, step, text))
+        make_replacement(work, file, step, lambda: _make_link(action, file, twin, step, text))
         status = lstat_at(file.name, file.folder)
         return {"inode_after": status and [status.st_dev, status.st_ino]}
 
     extra = {"link": text} if action == "symlink" else {}
-    return _step(work, action, file, carry_out, kept_inode=list(kept.inode), **extra, **fields)
+    return _step(
+        work, action, file, carry_out, kept=twin.path, kept_inode=list(twin.inode), **extra, **fields
+    )
 
 
 def rewrite(work: Work, file: CheckedFile, data: bytes, digest_after: str, **fields: Any) -> Step:

@@ -1,0 +1,466 @@
+"""Carrying out a plan: every file is checked when its turn comes, every step can be taken back.
+
+For each group, in order: every kept file is opened, compared with its digest and decoded in full. If one
+of them fails, the group is left alone. Then each file that is to go is opened and compared, and goes. One
+that has changed, was replaced, or is gone is skipped and said.
+
+Applying again goes on where the last run stopped: what the journal knows as done is not done twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cvsim.actions import steps
+from cvsim.actions.companions import Companion, Companions
+from cvsim.actions.filesystem import CheckedFile, RefusedError, Tree, locked, printable
+from cvsim.actions.journal import Journal, Step, read_steps, remember
+from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
+from cvsim.actions.plan import Entry, Plan
+from cvsim.actions.settle import settle_all
+from cvsim.errors import ActionError, CvsimError, SettingsError
+from cvsim.images.decode import decode
+from cvsim.progress import Progress, SilentProgress
+
+ACTIONS = ("trash", "move", *steps.LINKS, "delete")
+Status = Literal["done", "would", "already", "skipped"]
+_FULL_SIZE_PX = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to become of the files that go.
+
+    Attributes
+    ----------
+    name : str
+        One of `ACTIONS`.
+    folder : str or None
+        Absolute, of ``move``.
+    """
+
+    name: str
+    folder: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Action:
+        """Read ``"trash"``, ``"move:DIR"``, ...; raises `SettingsError` for anything else."""
+        name, colon, folder = text.partition(":")
+        if name not in ACTIONS or (name == "move") != bool(folder) or (colon and name != "move"):
+            known = ", ".join("move:DIR" if one == "move" else one for one in ACTIONS)
+            raise SettingsError(f"Unknown action {text!r}; choose from: {known}")
+        return cls(name, os.path.abspath(os.path.expanduser(folder)) if folder else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes
+    ----------
+    path : str
+    status : {"done", "would", "already", "skipped"}
+        ``would``: in a dry run, nothing stands against it. ``already``: done by an earlier run.
+    reason : str
+        Why it was skipped, or where it went.
+    size_bytes : int
+    group : int
+    """
+
+    path: str
+    status: Status
+    reason: str
+    size_bytes: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The result of `apply_plan`.
+
+    Attributes
+    ----------
+    action : str
+    journal : str or None
+        None in a dry run.
+    outcomes : tuple of Outcome
+        In the order of the plan, companions after their picture.
+    settled : tuple of str
+        Files whose step an earlier run had left half-done.
+    """
+
+    action: str
+    journal: str | None
+    outcomes: tuple[Outcome, ...]
+    settled: tuple[str, ...] = ()
+
+    def count(self, status: Status) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def done_bytes(self) -> int:
+        return sum(outcome.size_bytes for outcome in self.outcomes if outcome.status in ("done", "would"))
+
+
+def _no_checkpoint(_word: str) -> None:
+    pass
+
+
+def apply_plan(
+    plan: Plan,
+    action: str,
+    journal: str,
+    *,
+    dry_run: bool = False,
+    carry_metadata: bool = False,
+    own_files: Collection[str] = (),
+    progress: Progress | None = None,
+    checkpoint: Callable[[str], None] = _no_checkpoint,
+) -> Applied:
+    """Carry out a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    action : str
+        ``"trash"``, ``"move:DIR"``, ``"hardlink"``, ``"symlink"``, ``"reflink"`` or ``"delete"``.
+    journal : str
+        File to write, usually `cvsim.actions.journal.default_path` of the plan's file. One that exists
+        is continued.
+    dry_run : bool
+        Check everything, change nothing, write no journal.
+    carry_metadata : bool
+        Before a file goes, give its EXIF date and position to the kept file, if that has none.
+    own_files : collection of str
+        Absolute paths of cvsim's own files (the plan), which are nobody's sidecars.
+    progress : Progress, optional
+    checkpoint : callable
+        Called between any two changes of the disk; for tests.
+
+    Raises
+    ------
+    SettingsError
+        The action is unknown, or does not go with `carry_metadata`.
+    ActionError
+        The journal or a root can not be used, or another apply or undo is at work.
+    """
+    chosen = Action.parse(action)
+    if carry_metadata and chosen.name in steps.LINKS:
+        raise SettingsError(f"{chosen.name} is for identical files, which have no metadata to carry over")
+    if chosen.folder in plan.roots:
+        raise SettingsError("move needs a folder other than the ones that were scanned")
+    own = {os.path.abspath(path) for path in (*own_files, journal)}
+    with contextlib.ExitStack() as stack:
+        tree = stack.enter_context(Tree(plan.roots))
+        run = _Run(plan, chosen, tree, carry_metadata, own)
+        settled: Sequence[Step] = ()
+        if dry_run:
+            run.learn(read_steps(journal) if os.path.exists(journal) else [])
+        else:
+            stack.enter_context(locked(plan.roots))
+            log = stack.enter_context(Journal(journal))
+            remember(log.path)
+            if log.unsettled():
+                with Tree(log.roots) as earlier:
+                    settled = settle_all(earlier, log)
+            run.learn(log.steps)
+            made = _make_folder(chosen.folder)
+            log.begin(action, plan.roots, made_folders=made)
+            run.work = steps.Work(tree, log, checkpoint)
+            if chosen.folder is not None:
+                run.targets = stack.enter_context(Tree([chosen.folder]))
+        outcomes = tuple(run.all(progress or SilentProgress()))
+    return Applied(action, None if dry_run else journal, outcomes, tuple(step.path for step in settled))
+
+
+def _make_folder(folder: str | None) -> list[str]:
+    """Make the folder of ``move``; returns those that did not exist, the outermost first."""
+    missing = []
+    part = folder
+    while part and not os.path.lexists(part):
+        missing.append(part)
+        part = os.path.dirname(part)
+    try:
+        if folder is not None:
+            os.makedirs(folder, exist_ok=True)
+    except OSError as exc:
+        raise ActionError(f"The folder {printable(folder or '')} can not be made: {exc.strerror}") from exc
+    return missing[::-1]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run over a plan. Without `work`, it is a dry one."""
+
+    plan: Plan
+    action: Action
+    tree: Tree
+    carry: bool
+    own_files: Collection[str]
+    work: steps.Work | None = None
+    targets: Tree | None = None
+    companions: Companions = field(default_factory=Companions)
+    taken: set[str] = field(default_factory=set)
+    decisions: dict[str, str] = field(default_factory=dict)
+    leaving: set[str] = field(default_factory=set)
+    latest: dict[str, Step] = field(default_factory=dict)
+    rewritten: dict[str, set[str]] = field(default_factory=dict)
+    kept_inodes: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def learn(self, known: Sequence[Step]) -> None:
+        """Take in what earlier runs did."""
+        self.latest = {step.path: step for step in known if step.action != "metadata"}
+        for step in known:
+            if step.action == "metadata" and step.state == "done":
+                self.rewritten.setdefault(step.path, set()).add(step.fields["digest_after"])
+
+    def all(self, progress: Progress) -> Iterator[Outcome]:
+        self.decisions = {entry.path: entry.decision for entry in self.plan.entries}
+        self.leaving = {path for path, decision in self.decisions.items() if decision == "remove"}
+        self.kept_inodes = self._kept_inodes()
+        with progress.task("Applying", len(self.leaving)) as advance:
+            for entries in self.plan.groups.values():
+                removed = [entry for entry in entries if entry.decision == "remove"]
+                if removed:
+                    yield from self._group(removed, [entry for entry in entries if entry.decision == "keep"])
+                    advance(len(removed))
+
+    def _kept_inodes(self) -> dict[tuple[int, int], str]:
+        found = {}
+        for entry in self.plan.entries:
+            if entry.decision != "remove":
+                with contextlib.suppress(OSError):
+                    status = os.stat(entry.path)
+                    found[status.st_dev, status.st_ino] = entry.path
+        return found
+
+    def _group(self, removed: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Outcome]:
+        todo = [entry for entry in removed if not self._is_done(entry)]
+        for entry in removed:
+            if entry not in todo:
+                yield Outcome(entry.path, "already", "done by an earlier run", entry.size_bytes, entry.group)
+                with contextlib.suppress(RefusedError):
+                    yield from self._take_along(entry, self._belongings(entry, kept))
+        if not todo:
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                vouchers = [_Voucher.of(self, entry, stack) for entry in kept]
+            except RefusedError as exc:
+                for entry in todo:
+                    yield Outcome(entry.path, "skipped", str(exc), entry.size_bytes, entry.group)
+                return
+            for entry in todo:
+                yield from self._entry(entry, vouchers)
+
+    def _is_done(self, entry: Entry) -> bool:
+        """Done by an earlier run, and not put back by hand since."""
+        latest = self.latest.get(entry.path)
+        if latest is None or latest.state != "done" or latest.digest != entry.digest:
+            return False
+        return latest.action in steps.LINKS or not os.path.lexists(entry.path)
+
+    def _entry(self, entry: Entry, vouchers: list[_Voucher]) -> Iterator[Outcome]:
+        try:
+            with self.tree.open_checked(entry.path, {entry.digest}) as file:
+                self._check(file, vouchers)
+                belongings = self._belongings(entry, [voucher.entry for voucher in vouchers])
+                if self.carry:
+                    self._carry_metadata(file, vouchers[0])
+                reason = self._remove(file, vouchers, entry.group)
+        except RefusedError as exc:
+            yield Outcome(entry.path, "skipped", str(exc), entry.size_bytes, entry.group)
+            return
+        yield Outcome(entry.path, self._ended, reason, entry.size_bytes, entry.group)
+        yield from self._take_along(entry, belongings)
+
+    @property
+    def _ended(self) -> Status:
+        return "would" if self.work is None else "done"
+
+    def _check(self, file: CheckedFile, vouchers: Sequence[_Voucher]) -> None:
+        """Everything that stands against letting this file go."""
+        if same := self.kept_inodes.get(file.inode):
+            raise RefusedError(
+                f"it is the same file as {printable(same)}, under another name; nothing to gain"
+            )
+        for voucher in vouchers:
+            if not voucher.file.is_unchanged():
+                raise RefusedError(f"the kept file {printable(voucher.entry.path)} has just changed")
+        digests = {voucher.file.digest for voucher in vouchers} | {one.entry.digest for one in vouchers}
+        if file.digest in digests:
+            return
+        if self.action.name in steps.LINKS:
+            raise RefusedError(
+                f"{self.action.name} is for identical files only, and its bytes differ from the kept file's; "
+                "trash or move it"
+            )
+        for voucher in vouchers:
+            if voucher.damaged:
+                raise RefusedError(f"the kept file {printable(voucher.entry.path)} is damaged")
+
+    def _remove(self, file: CheckedFile, vouchers: Sequence[_Voucher], group: int) -> str:
+        """Let a checked file go; returns where to."""
+        name = self.action.name
+        target = self._free_target(file.path) if self.action.folder else ""
+        if self.work is None:
+            return f"to {printable(target)}" if target else name
+        if name == "move":
+            assert self.targets is not None
+            steps.move(self.work, file, self.targets, target, group=group, kept=vouchers[0].entry.path)
+            return f"to {printable(target)}"
+        if name == "trash":
+            steps.trash(self.work, file, group=group, kept=vouchers[0].entry.path)
+        elif name == "delete":
+            steps.delete(self.work, file, group=group, kept=vouchers[0].entry.path)
+        else:
+            twin = next(one for one in vouchers if one.file.digest == file.digest)
+            steps.link(self.work, name, file, twin.file, group=group)
+        return name
+
+    def _free_target(self, path: str) -> str:
+        """Where ``move`` puts a file: its place below its root, numbered if that is taken."""
+        assert self.action.folder is not None
+        root, rest = self.tree.relative(path)
+        names = [os.path.basename(one) for one in self.plan.roots]
+        label = names[self.plan.roots.index(root)]
+        if len(names) > 1:
+            twins = [one for one in self.plan.roots if os.path.basename(one) == label]
+            rest = os.path.join(label if len(twins) == 1 else f"{label}-{twins.index(root) + 1}", rest)
+        stem, extension = os.path.splitext(os.path.join(self.action.folder, rest))
+        target, number = stem + extension, 1
+        while target in self.taken or os.path.lexists(target):
+            number += 1
+            target = f"{stem} ({number}){extension}"
+        self.taken.add(target)
+        return target
+
+    # ---- Files that belong to a picture ----
+
+    def _belongings(self, entry: Entry, kept: Sequence[Entry]) -> list[Companion]:
+        """The companions that go with a picture; raises `RefusedError` if one of them protects it."""
+        if self.action.name in steps.LINKS:
+            return []
+        going = []
+        twins: set[tuple[str, str]] | None = None
+        for one in self.companions.of(entry.path, self.leaving):
+            if (
+                one.shared
+                or one.path in self.leaving
+                or one.path in self.own_files
+                or not os.path.lexists(one.path)
+            ):
+                continue
+            if one.kind != "raw" and self.action.name in ("trash", "move"):
+                going.append(one)
+                continue
+            if twins is None:
+                twins = {found for other in kept for found in self._contents(other.path)}
+            if one.path in self.decisions or (one.kind, self._digest(one.path)) not in twins:
+                name = printable(os.path.basename(one.path))
+                raise RefusedError(_PROTECTS[one.kind].format(name=name))
+            going.append(one)
+        return going
+
+    def _contents(self, path: str) -> Iterator[tuple[str, str]]:
+        """Kind and digest of each companion of a kept picture."""
+        for one in self.companions.of(path):
+            with contextlib.suppress(RefusedError):
+                yield one.kind, self._digest(one.path)
+
+    def _digest(self, path: str) -> str:
+        with self.tree.open_checked(path, None) as file:
+            return file.digest
+
+    def _take_along(self, entry: Entry, belongings: Sequence[Companion]) -> Iterator[Outcome]:
+        for one in belongings:
+            size_bytes = 0
+            try:
+                with self.tree.open_checked(one.path, None) as file:
+                    size_bytes = file.stat.st_size
+                    reason = self._remove_companion(file, entry)
+                status = self._ended
+            except RefusedError as exc:
+                status, reason = "skipped", str(exc)
+            words = f"{reason}; with {printable(os.path.basename(entry.path))}"
+            yield Outcome(one.path, status, words, size_bytes, entry.group)
+
+    def _remove_companion(self, file: CheckedFile, entry: Entry) -> str:
+        target = self._free_target(file.path) if self.action.folder else ""
+        fields = {"group": entry.group, "companion_of": entry.path}
+        if self.work is not None:
+            if self.action.name == "move":
+                assert self.targets is not None
+                steps.move(self.work, file, self.targets, target, **fields)
+            elif self.action.name == "trash":
+                steps.trash(self.work, file, **fields)
+            else:
+                steps.delete(self.work, file, **fields)
+        return f"to {printable(target)}" if target else self.action.name
+
+    # ---- Date and position ----
+
+    def _carry_metadata(self, file: CheckedFile, voucher: _Voucher) -> None:
+        """Give the kept file what only this one knows; raises `RefusedError` if that can not be done."""
+        if file.digest == voucher.file.digest:
+            return
+        data = voucher.file.read()
+        capture: Capture = read_capture(file.read()).lacking_in(read_capture(data))
+        if not capture:
+            return
+        splice = add_capture(data, capture)
+        if self.work is None:
+            return
+        after = splice.apply(data)
+        steps.rewrite(
+            self.work,
+            voucher.file,
+            after,
+            sha256(after),
+            donor=file.path,
+            offset=splice.offset,
+            removed=base64.b64encode(splice.removed).decode(),
+            inserted=base64.b64encode(splice.inserted).decode(),
+        )
+        voucher.reopen(sha256(after))
+
+
+_PROTECTS = {
+    "sidecar": "its sidecar {name} would be lost with it; trash or move it",
+    "film": "the film of its Live Photo, {name}, would be lost with it; trash or move it",
+    "raw": "it is one exposure with {name}, of which the kept file has no copy",
+}
+
+
+@dataclass(slots=True)
+class _Voucher:
+    """A kept file, open and checked, in whose name the others go."""
+
+    run: _Run
+    entry: Entry
+    file: CheckedFile
+    damaged: bool
+    stack: contextlib.ExitStack
+
+    @classmethod
+    def of(cls, run: _Run, entry: Entry, stack: contextlib.ExitStack) -> _Voucher:
+        """Open, compare and decode; raises `RefusedError` if it can not vouch for anything."""
+        digests = {entry.digest} | run.rewritten.get(entry.path, set())
+        name = printable(entry.path)
+        try:
+            file = stack.enter_context(run.tree.open_checked(entry.path, digests))
+            damaged = decode(file.read(), longest_px=_FULL_SIZE_PX).damaged
+        except RefusedError as exc:
+            raise RefusedError(f"the kept file {name} can not vouch for it: {exc}") from exc
+        except (CvsimError, OSError) as exc:
+            raise RefusedError(f"the kept file {name} can not be decoded: {exc}") from exc
+        return cls(run, entry, file, damaged, stack)
+
+    def reopen(self, digest: str) -> None:
+        """After its content was replaced."""
+        self.file = self.stack.enter_context(self.run.tree.open_checked(self.entry.path, {digest}))
