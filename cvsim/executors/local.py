@@ -182,23 +182,39 @@ class _Map:
             return unexpected(exc)
 
     def _run_isolated(self, payload: Any) -> Any:
+        try:
+            return self._run_in_child(payload)
+        except ChildEndedError:
+            pass
+        # A child can end for reasons that are not the payload's (the system short of memory, a kill):
+        # only one that ends a second, fresh child is to blame.
+        try:
+            return self._run_in_child(payload)
+        except ChildEndedError:
+            raise DecodeError("the decoder crashed") from None
+
+    def _run_in_child(self, payload: Any) -> Any:
         child = self._ready_child()
         with self._busy_lock:
             self._busy.add(child)
+        is_sound = True
         try:
             if self._stopped.is_set():
-                raise ChildEndedError
+                raise DecodeError("the run was stopped")
             return child.run(payload, self._timeout_s)
         except ChildTimeoutError:
-            child.kill()
+            is_sound = False
             raise DecodeError(f"the decoder took longer than {self._timeout_s:g} s") from None
         except ChildEndedError:
-            child.kill()
-            raise DecodeError("the decoder crashed") from None
+            is_sound = False
+            raise
         finally:
             with self._busy_lock:
                 self._busy.discard(child)
-            self._executor._give_back(child)
+            if is_sound:
+                self._executor._give_back(child)
+            else:
+                child.close()
 
     def _ready_child(self) -> Child:
         """A living child with this map's job loaded."""

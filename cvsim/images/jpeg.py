@@ -24,6 +24,8 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI: no length follows
 _SOS, _EOI, _APP1, _APP14 = 0xDA, 0xD9, 0xE1, 0xEE
 _MANY_SCANS = 64  # encoders write about 10
+_UNDECODED = 128  # what libjpeg fills in
+_LEAST_DECODED = 0.01
 # libjpeg's warnings about a header that is odd but leaves the picture whole.
 _HARMLESS = ("Unknown Adobe", "Warning: unknown JFIF", "Invalid SOS parameters")
 
@@ -119,7 +121,7 @@ def decode_jpeg(data: bytes, header: JpegHeader, reduction: int) -> tuple[RGB, b
     Raises
     ------
     DecodeError
-        Nothing could be decoded.
+        Nothing, or next to nothing, could be decoded.
     """
     color = "CMYK" if header.n_components == 4 else "RGB"
     size = {
@@ -137,7 +139,7 @@ def decode_jpeg(data: bytes, header: JpegHeader, reduction: int) -> tuple[RGB, b
         except ValueError as exc:
             raise DecodeError(_reason(str(exc))) from exc
         damage = "" if str(complaint).startswith(_HARMLESS) else str(complaint)
-    if damage and pixels.shape[0] * pixels.shape[1] > 1 and (pixels == pixels[0, 0]).all():
+    if damage and np.count_nonzero(pixels != _UNDECODED) < _LEAST_DECODED * pixels.size:
         raise DecodeError(_reason(damage))
     if header.n_components == 4:
         pixels = _cmyk_to_rgb(pixels, is_inverted=header.is_inverted)

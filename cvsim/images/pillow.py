@@ -42,7 +42,7 @@ _READERS = {
 }
 _TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
 _LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
-_BAND_PIXELS = 1_000_000
+_BAND_PIXELS = 2_000_000
 _ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 
 
@@ -130,7 +130,7 @@ def read_odd_jpeg(data: bytes, reduction: int, target: tuple[int, int]) -> RGB:
         Pillow does not decode it either, or not to its end.
     """
     picture = open_picture(data, "jpeg")
-    picture.draft(None, (-(-picture.width // reduction), -(-picture.height // reduction)))  # type: ignore[arg-type]
+    picture.draft(None, (-(-picture.width // reduction), -(-picture.height // reduction)))
     try:
         picture.load()
         return resize(_to_rgb(picture, (0.0, 255.0)), *target)
@@ -166,28 +166,47 @@ def _load(picture: ImageFile) -> Exception | None:
 
 
 def _shrink(picture: Image.Image, longest_px: int) -> RGB:
-    """Convert band by band, so that the only raster of full size is Pillow's own."""
+    """Convert and take the area mean, band by band, so that the only raster of full size is Pillow's own."""
     width_px, height_px = picture.size
-    target = fit(width_px, height_px, longest_px)
-    # Bands shrink by a whole factor that leaves at least twice the target; the last step does the rest.
-    factor = max(1, max(width_px, height_px) // (2 * longest_px))
-    rows = max(1, _BAND_PIXELS // (width_px * factor)) * factor
+    target_width, target_height = target = fit(width_px, height_px, longest_px)
     stretch = _value_range(picture)
-    bands = []
-    for top in range(0, height_px, rows):
-        band = picture.crop((0, top, width_px, min(top + rows, height_px)))
-        bands.append(_shrink_by(_to_rgb(band, stretch), factor))
-    return resize(bands[0] if len(bands) == 1 else np.concatenate(bands), *target)
-
-
-def _shrink_by(rgb: RGB, factor: int) -> RGB:
-    if factor == 1:
+    n_rows = max(1, _BAND_PIXELS // width_px)
+    if n_rows >= height_px:
+        return resize(_to_rgb(picture, stretch), *target)
+    if target == picture.size:
+        rgb = np.empty((height_px, width_px, 3), np.uint8)
+        for top in range(0, height_px, n_rows):
+            rgb[top : top + n_rows] = _to_rgb(_rows(picture, top, n_rows), stretch)
         return rgb
-    height_px, width_px = rgb.shape[:2]
-    below, beside = -height_px % factor, -width_px % factor
-    if below or beside:
-        rgb = np.asarray(cv2.copyMakeBorder(rgb, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
-    return resize(rgb, rgb.shape[1] // factor, rgb.shape[0] // factor)
+    sums = np.zeros((target_height, target_width * 3), np.float32)
+    for top in range(0, height_px, n_rows):
+        band = _to_rgb(_rows(picture, top, n_rows), stretch)
+        narrow = resize(band, target_width, band.shape[0]).reshape(band.shape[0], -1)
+        first, weights = _row_weights(top, band.shape[0], height_px, target_height)
+        sums[first : first + len(weights)] += weights @ narrow.astype(np.float32)
+    return np.rint(sums).astype(np.uint8).reshape(target_height, target_width, 3)
+
+
+def _rows(picture: Image.Image, top: int, n_rows: int) -> Image.Image:
+    return picture.crop((0, top, picture.width, min(top + n_rows, picture.height)))
+
+
+def _row_weights(top: int, n_rows: int, height_px: int, target_height: int) -> tuple[int, np.ndarray]:
+    """The share that rows ``top`` to ``top + n_rows`` have in the rows of the target they fall into.
+
+    Returns
+    -------
+    first : int
+        Row of the target that the first row of the weights is for.
+    weights : (n_target_rows, n_rows) float32
+    """
+    scale = height_px / target_height
+    first = int(top / scale)
+    last = min(target_height, int(np.ceil((top + n_rows) / scale)))
+    edges = np.arange(first, last + 1)[:, None] * scale
+    rows = np.arange(top, top + n_rows)[None, :]
+    overlap = np.minimum(rows + 1, edges[1:]) - np.maximum(rows, edges[:-1])
+    return first, (overlap.clip(0) / scale).astype(np.float32)
 
 
 def _value_range(picture: Image.Image) -> tuple[float, float]:
@@ -242,9 +261,7 @@ def _mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
     if "truncated" in message.lower() or isinstance(exc, EOFError):
         return DecodeError(f"truncated {label}: it ends before the picture does")
-    if (
-        isinstance(exc, LookupError | struct.error | TypeError | ArithmeticError)
-        or "decoder error" in message
-    ):
-        return DecodeError(f"corrupt {label}: its structure makes no sense")  # the message would not help
+    says_nothing = isinstance(exc, LookupError | struct.error | TypeError | ArithmeticError)
+    if says_nothing or "decoder error" in message or message.isdigit():
+        return DecodeError(f"corrupt {label}: its structure makes no sense")
     return DecodeError(f"corrupt or unsupported {label}: {message}")
