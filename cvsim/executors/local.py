@@ -8,7 +8,9 @@ import os
 import pickle
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
@@ -19,6 +21,9 @@ CHILD_MEMORY_BYTES = 700_000_000
 """What one isolated run may allocate."""
 SHARED_MEMORY_BYTES = 300_000_000
 """What all runs at work together may take by their own account; a larger one runs alone."""
+
+_SLOTS_PER_WORKER = 16
+_HOLD_S = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -107,8 +112,8 @@ class _Map:
         self._take = threading.Lock()
         self._pickled_job: bytes | None = None
         # Results that nobody has asked for yet hold their threads back, so memory is bounded.
-        self._free_slots = threading.Semaphore(executor.n_workers * 4)
-        self._done: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        self._free_slots = threading.Semaphore(executor.n_workers * _SLOTS_PER_WORKER)
+        self._done: queue.SimpleQueue[list[tuple[Any, Any]] | _Ended] = queue.SimpleQueue()
         self._budget = _Budget(SHARED_MEMORY_BYTES)
         self._stopped = threading.Event()
         self._busy: set[Child] = set()
@@ -124,14 +129,15 @@ class _Map:
         try:
             n_running = len(threads)
             while n_running:
-                item, result = self._done.get()
-                if item is _THREAD_ENDED:
-                    if result is not None:
-                        raise result
+                done = self._done.get()
+                if isinstance(done, _Ended):
+                    if done.failure is not None:
+                        raise done.failure
                     n_running -= 1
                     continue
-                self._free_slots.release()
-                yield item, result
+                for item, result in done:
+                    self._free_slots.release()
+                    yield item, result
         finally:
             self._stop(threads)
 
@@ -147,10 +153,13 @@ class _Map:
 
     def _work(self) -> None:
         """A thread's life."""
+        outbox = _Outbox(self._done)
         failure: BaseException | None = None
         try:
             while True:
-                self._free_slots.acquire()
+                if not self._free_slots.acquire(blocking=False):
+                    outbox.flush()
+                    self._free_slots.acquire()
                 if self._stopped.is_set():
                     break
                 with self._take:
@@ -158,15 +167,18 @@ class _Map:
                 if item is _NO_MORE:
                     self._free_slots.release()
                     break
-                self._done.put((item, self._result(item)))
+                outbox.put(item, self._result(item, outbox))
         except BaseException as exc:
             failure = exc
-        self._done.put((_THREAD_ENDED, failure))
+        outbox.flush()
+        self._done.put(_Ended(failure))
 
-    def _result(self, item: Any) -> Any:
+    def _result(self, item: Any, outbox: _Outbox) -> Any:
         try:
             payload = self._job.load(item)
             demand = self._job.demand(payload)
+            if demand.isolated or demand.memory_bytes:  # may take long, or wait long
+                outbox.flush()
             with self._budget.hold(demand.memory_bytes):
                 if demand.isolated:
                     return self._run_isolated(payload)
@@ -238,6 +250,34 @@ class _Map:
             return self._pickled_job
 
 
+class _Outbox:
+    """A thread's results on their way: handed over a few at a time, since waking the reader costs more than
+    a small item's bookkeeping."""
+
+    def __init__(self, done: queue.SimpleQueue[list[tuple[Any, Any]] | _Ended]) -> None:
+        self._done = done
+        self._held: list[tuple[Any, Any]] = []
+        self._flushed_at = time.monotonic()
+
+    def put(self, item: Any, result: Any) -> None:
+        self._held.append((item, result))
+        if time.monotonic() - self._flushed_at > _HOLD_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            self._done.put(self._held)
+            self._held = []
+        self._flushed_at = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A thread has no more to do, or could not go on."""
+
+    failure: BaseException | None
+
+
 class _JobError(Exception):
     """The job itself is at fault, so no item can be run: ends the map."""
 
@@ -285,4 +325,3 @@ class _Budget:
 
 
 _NO_MORE = object()
-_THREAD_ENDED = object()

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
-from cvsim.images.header import decoder_bytes
+from cvsim.images.header import decoder_bytes, raster_bytes
 from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
 
@@ -53,10 +53,13 @@ class Content:
     @property
     def memory_bytes(self) -> int:
         """About how much memory the decoder takes, beyond a few megabytes."""
-        if self.data is None:
-            with self.open() as stream:
-                return decoder_bytes(stream.read(_CHUNK_BYTES), self.format)
-        return decoder_bytes(self.data, self.format)
+        return decoder_bytes(self._beginning(), self.format)
+
+    @property
+    def full_memory_bytes(self) -> int:
+        """`memory_bytes` of `pixel_digest`, which decodes at full size."""
+        beginning = self._beginning()
+        return decoder_bytes(beginning, self.format) + raster_bytes(beginning, self.format)
 
     def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS) -> Decoded:
         """See `cvsim.images.decode.decode`."""
@@ -71,6 +74,12 @@ class Content:
             return pixel_digest(self.data, format=self.format)
         with self.open() as stream:
             return pixel_digest(stream, format=self.format)
+
+    def _beginning(self) -> bytes:
+        if self.data is not None:
+            return self.data
+        with self.open() as stream:
+            return stream.read(_CHUNK_BYTES)
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import struct
@@ -300,10 +301,9 @@ def test_other_formats_raise_nothing_but_our_errors(format: str, data: st.DataOb
         noisy[data.draw(st.integers(8, len(noisy) - 1))] = data.draw(st.integers(0, 255))
     try:
         decoded = decode(bytes(noisy), longest_px=64, max_pixels=1_000_000)
-    except CvsimError as exc:
-        assert str(exc)
-    else:
-        assert max(decoded.rgb.shape) <= 64
+    except CvsimError:
+        return
+    assert max(decoded.rgb.shape) <= 64
 
 
 # Limits
@@ -357,8 +357,6 @@ def test_a_camera_raw_file_is_not_its_preview() -> None:
 def test_a_file_is_digested_and_sniffed_in_one_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hashlib
-
     data = encoded("PNG")
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     path.write_bytes(data)
@@ -369,6 +367,7 @@ def test_a_file_is_digested_and_sniffed_in_one_reading(
     large = read_content(str(path))
     assert (large.digest, large.data) == (small.digest, None)
     assert large.memory_bytes == small.memory_bytes > 0
+    assert large.full_memory_bytes == small.full_memory_bytes == small.memory_bytes + 320 * 240 * 3
     assert (large.decode(longest_px=64).rgb == small.decode(longest_px=64).rgb).all()
     assert large.pixel_digest() == small.pixel_digest()
 
