@@ -154,4 +154,5 @@ def _cmyk_to_rgb(cmyk: np.ndarray, *, is_inverted: bool) -> RGB:
 def _reason(message: str) -> str:
     if "Premature end" in message:
         return "truncated JPEG: it ends before the picture does"
+    message = message.rpartition("(): ")[2]  # without the name of the decoder's function
     return f"corrupt JPEG: {message[:1].lower()}{message[1:]}"

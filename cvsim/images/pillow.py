@@ -43,6 +43,7 @@ _READERS = {
 _TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
 _LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
 _BAND_PIXELS = 500_000
+_MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
 _ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 
 
@@ -170,9 +171,9 @@ def _shrink(picture: Image.Image, longest_px: int) -> RGB:
     width_px, height_px = picture.size
     target_width, target_height = target = fit(width_px, height_px, longest_px)
     stretch = _value_range(picture)
-    n_rows = max(1, _BAND_PIXELS // width_px)
-    if n_rows >= height_px:
+    if width_px * height_px <= _BAND_PIXELS:
         return resize(_to_rgb(picture, stretch), *target)
+    n_rows = min(max(1, _BAND_PIXELS // width_px), _MOST_BAND_ROWS)
     if target == picture.size:
         rgb = np.empty((height_px, width_px, 3), np.uint8)
         for top in range(0, height_px, n_rows):
@@ -257,7 +258,7 @@ def _mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     """Decoders raise almost anything: OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
     label = _LABELS.get(format.lower(), format.upper())
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
-        return TooLargeError(f"decoding this {label} needs more memory than there is")
+        return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
     if "truncated" in message.lower() or isinstance(exc, EOFError):
         return DecodeError(f"truncated {label}: it ends before the picture does")

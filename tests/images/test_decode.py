@@ -194,7 +194,7 @@ def test_the_largest_reduction_that_leaves_enough(side: int, expected: int) -> N
     assert reduction_for(side, 10, 512) == reduction_for(10, side, 512) == expected
 
 
-@pytest.mark.parametrize("size", [(3000, 1001), (1001, 3000), (2500, 1600)])
+@pytest.mark.parametrize("size", [(3000, 1001), (1001, 3000), (2500, 1600), (10, 60_001)])
 def test_a_large_picture_is_the_same_band_by_band(size: tuple[int, int]) -> None:
     large = np.asarray(Image.fromarray(scene(3, 320, 240)).resize(size))
     data = encoded("BMP", Image.fromarray(large))
