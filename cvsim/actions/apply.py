@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cvsim.actions import steps
-from cvsim.actions.companions import Companion, Companions
+from cvsim.actions.companions import Belongings, Companion
 from cvsim.actions.filesystem import CheckedFile, RefusedError, Tree, locked, printable
 from cvsim.actions.journal import Journal, Step, read_steps, remember
 from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
@@ -204,10 +204,8 @@ class _Run:
     own_files: Collection[str]
     work: steps.Work | None = None
     targets: Tree | None = None
-    companions: Companions = field(default_factory=Companions)
     taken: set[str] = field(default_factory=set)
-    decisions: dict[str, str] = field(default_factory=dict)
-    leaving: set[str] = field(default_factory=set)
+    belongings: Belongings = field(init=False)
     latest: dict[str, Step] = field(default_factory=dict)
     rewritten: dict[str, set[str]] = field(default_factory=dict)
     kept_inodes: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -220,10 +218,12 @@ class _Run:
                 self.rewritten.setdefault(step.path, set()).add(step.fields["digest_after"])
 
     def all(self, progress: Progress) -> Iterator[Outcome]:
-        self.decisions = {entry.path: entry.decision for entry in self.plan.entries}
-        self.leaving = {path for path, decision in self.decisions.items() if decision == "remove"}
+        leaving = {entry.path for entry in self.plan.entries if entry.decision == "remove"}
+        staying = {entry.path for entry in self.plan.entries if entry.decision != "remove"}
+        goes_along = self.action.name in ("trash", "move")
+        self.belongings = Belongings(self.tree, leaving, staying, self.own_files, goes_along)
         self.kept_inodes = self._kept_inodes()
-        with progress.task("Applying", len(self.leaving)) as advance:
+        with progress.task("Applying", len(leaving)) as advance:
             for entries in self.plan.groups.values():
                 removed = [entry for entry in entries if entry.decision == "remove"]
                 if removed:
@@ -245,7 +245,7 @@ class _Run:
             if entry not in todo:
                 yield Outcome(entry.path, "already", "done by an earlier run", entry.size_bytes, entry.group)
                 with contextlib.suppress(RefusedError):
-                    yield from self._take_along(entry, self._belongings(entry, kept))
+                    yield from self._take_along(entry, self._companions(entry, kept))
         if not todo:
             return
         with contextlib.ExitStack() as stack:
@@ -269,7 +269,7 @@ class _Run:
         try:
             with self.tree.open_checked(entry.path, {entry.digest}) as file:
                 self._check(file, vouchers)
-                belongings = self._belongings(entry, [voucher.entry for voucher in vouchers])
+                belongings = self._companions(entry, [voucher.entry for voucher in vouchers])
                 if self.carry:
                     self._carry_metadata(file, vouchers[0])
                 reason = self._remove(file, vouchers, entry.group)
@@ -342,40 +342,10 @@ class _Run:
 
     # ---- Files that belong to a picture ----
 
-    def _belongings(self, entry: Entry, kept: Sequence[Entry]) -> list[Companion]:
-        """The companions that go with a picture; raises `RefusedError` if one of them protects it."""
+    def _companions(self, entry: Entry, kept: Sequence[Entry]) -> list[Companion]:
         if self.action.name in steps.LINKS:
             return []
-        going = []
-        twins: set[tuple[str, str]] | None = None
-        for one in self.companions.of(entry.path, self.leaving):
-            if (
-                one.shared
-                or one.path in self.leaving
-                or one.path in self.own_files
-                or not os.path.lexists(one.path)
-            ):
-                continue
-            if one.kind != "raw" and self.action.name in ("trash", "move"):
-                going.append(one)
-                continue
-            if twins is None:
-                twins = {found for other in kept for found in self._contents(other.path)}
-            if one.path in self.decisions or (one.kind, self._digest(one.path)) not in twins:
-                name = printable(os.path.basename(one.path))
-                raise RefusedError(_PROTECTS[one.kind].format(name=name))
-            going.append(one)
-        return going
-
-    def _contents(self, path: str) -> Iterator[tuple[str, str]]:
-        """Kind and digest of each companion of a kept picture."""
-        for one in self.companions.of(path):
-            with contextlib.suppress(RefusedError):
-                yield one.kind, self._digest(one.path)
-
-    def _digest(self, path: str) -> str:
-        with self.tree.open_checked(path, None) as file:
-            return file.digest
+        return self.belongings.going_with(entry.path, [one.path for one in kept])
 
     def _take_along(self, entry: Entry, belongings: Sequence[Companion]) -> Iterator[Outcome]:
         for one in belongings:
@@ -428,13 +398,6 @@ class _Run:
             inserted=base64.b64encode(splice.inserted).decode(),
         )
         voucher.reopen(sha256(after))
-
-
-_PROTECTS = {
-    "sidecar": "its sidecar {name} would be lost with it; trash or move it",
-    "film": "the film of its Live Photo, {name}, would be lost with it; trash or move it",
-    "raw": "it is one exposure with {name}, of which the kept file has no copy",
-}
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from cvsim.actions.filesystem import (
     Tree,
     digest_at,
     digest_of,
+    log,
     lstat_at,
     printable,
     rename_noreplace,
@@ -34,8 +35,12 @@ def settle_all(tree: Tree, journal: Journal) -> list[Step]:
     return open_steps
 
 
-def settle(tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT) -> None:
+def settle(
+    tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT, opened: tuple[int, str] | None = None
+) -> None:
     """Bring one open step to an end and write that end into the journal.
+
+    Where the disk does not allow that now, the step stays open for the next apply or undo.
 
     Parameters
     ----------
@@ -45,20 +50,23 @@ def settle(tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT) -
         In state ``started`` or ``undoing``.
     reason : str
         Goes into the journal if the step is taken back.
+    opened : (int, str), optional
+        The open folder that holds the file, and the file's name; found by the step's path if not given.
     """
     undoing = step.state == "undoing"
     try:
-        with tree.folder(step.path) as (folder, name):
+        with contextlib.nullcontext(opened) if opened else tree.folder(step.path) as (folder, name):
             stranded = _clear_temporaries(step, folder, name)
             ended = _is_undone(step, folder, name) if undoing else _is_done(step, folder, name)
             os.fsync(folder)
     except (RefusedError, OSError) as exc:
-        journal.record(step, "undo-aborted" if undoing else "aborted", reason=f"{reason} ({exc})")
+        log.warning("What was begun with %s could not be ended: %s", printable(step.path), exc)
         return
-    if not ended and step.action == "move" and not undoing:
+    if step.action == "move" and undoing == ended:  # undone, or taken back
         remove_empty(step.fields["made_folders"])
     if ended:
-        journal.record(step, "undone" if undoing else "done")
+        found = {"trashed": step.fields["trashed"]} if "trashed" in step.fields else {}
+        journal.record(step, "undone" if undoing else "done", **found)
     else:
         words = f"{reason}; the file is at {printable(stranded)}" if stranded else reason
         journal.record(step, "undo-aborted" if undoing else "aborted", reason=words)
@@ -115,7 +123,7 @@ def _is_done(step: Step, folder: int, name: str) -> bool:
     if step.action == "trash":
         found = trashed_file(step)
         if found is not None and not unmoved:
-            step.fields["trashed"] = {"path": found.path, "info": found.info}
+            step.fields["trashed"] = {"path": found.path, "info": found.info}  # for the journal, see settle
             return True
         return here is None and not IS_FREEDESKTOP
     if step.action == "delete":

@@ -185,7 +185,7 @@ def _step(
         os.fsync(file.folder)
     except (RefusedError, OSError) as exc:
         reason = str(exc) if isinstance(exc, RefusedError) else f"{exc.strerror or exc}; left alone"
-        settle(work.tree, work.journal, step, reason)
+        settle(work.tree, work.journal, step, reason, (file.folder, file.name))
         if step.state != "done":
             raise RefusedError(str(step.fields.get("reason", reason))) from exc
         return step

@@ -101,14 +101,25 @@ def undo_journal(
         todo = [step for step in reversed(log.steps) if step.state == "done"]
         if paths is not None:
             todo = [step for step in todo if step.path in paths]
-        outcomes = []
+        outcomes = [
+            Restored(step.path, step.action, "skipped", "it was cut short, and can not be looked at now")
+            for step in log.unsettled()
+        ]
         with (progress or SilentProgress()).task("Undoing", len(todo)) as advance:
             for step in todo:
                 outcomes.append(_undo_step(work, step))
                 advance(1)
-        for run in reversed(log.runs):
-            remove_empty(run["made_folders"])
+        _remove_made_folders(log)
     return Undone(journal, tuple(outcomes))
+
+
+def _remove_made_folders(log: Journal) -> None:
+    """Remove what `move` made, once it is empty. At the end, so that a crash leaves nothing behind."""
+    for step in reversed(log.steps):
+        if step.action == "move" and step.state == "undone":
+            remove_empty(step.fields["made_folders"])
+    for run in reversed(log.runs):
+        remove_empty(run["made_folders"])
 
 
 def _undo_step(work: steps.Work, step: Step) -> Restored:
@@ -139,7 +150,6 @@ def _timeless(tree: Tree, step: Step) -> Iterator[None]:
 
 def _undo_move(work: steps.Work, step: Step) -> None:
     _bring_back(work, step, step.fields["target"])
-    remove_empty(step.fields["made_folders"])
 
 
 def _undo_trash(work: steps.Work, step: Step) -> None:

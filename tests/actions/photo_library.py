@@ -44,7 +44,9 @@ def entry(path: Path | str, group: int, decision: Decision, data: bytes | None =
     """A plan's entry for a file as it is now."""
     status = os.lstat(path)
     digest = hashlib.sha256(Path(path).read_bytes() if data is None else data).hexdigest()
-    return Entry(str(path), digest, status.st_size, status.st_mtime_ns, group, decision, "size", "made by a test")
+    return Entry(
+        str(path), digest, status.st_size, status.st_mtime_ns, group, decision, "size", "made by a test"
+    )
 
 
 def library(root: Path, n_groups: int, n_copies: int, *, identical: bool) -> Plan:
@@ -81,6 +83,8 @@ def snapshot(root: Path, *, folder_times: bool = False) -> dict[str, State]:
                 content = "-> " + os.fsdecode(os.readlink(path))
             elif stat.S_ISDIR(status.st_mode):
                 content, time_ns = "folder", time_ns if folder_times else 0
+            elif not stat.S_ISREG(status.st_mode):
+                content = "special"
             else:
                 with open(path, "rb") as stream:
                     content = hashlib.sha256(stream.read()).hexdigest()
