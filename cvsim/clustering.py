@@ -248,48 +248,43 @@ def _strongest_forest(n_nodes: int, a: Indices, b: Indices) -> Indices:
 def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
     """One side of each edge whose removal disconnects its ends; `tree` is a spanning forest.
 
-    A spanning forest, and one of the edges that it leaves, have the same bridges as the graph (Nagamochi and
-    Ibaraki, 1992), so a component of 5,000 nodes and all their pairs costs no more than its nodes. In a
-    depth-first tree every other edge leads to an ancestor, so an edge of the tree is a bridge if no
-    such edge starts in the subtree below it and ends above it.
+    An edge of the forest is no bridge if another edge closes a cycle over it. A second spanning forest, of
+    the edges that the first one leaves, is enough to find all those cycles (Nagamochi and Ibaraki, 1992), so
+    a component of 5,000 nodes and all their pairs costs little more than its nodes.
     """
     rest = np.delete(np.arange(len(a)), tree)
-    kept = np.concatenate([tree, rest[_strongest_forest(n_nodes, a[rest], b[rest])]])
-    a, b = a[kept], b[kept]
-    order, parent = _depth_first(n_nodes, a, b)
-    position = np.empty(n_nodes + 1, np.int64)
-    position[order] = np.arange(len(order))
-    upper, lower = position[a], position[b]
-    upper, lower = np.minimum(upper, lower), np.maximum(upper, lower)
-    parent_position = np.full(len(order), -1)
-    parent_position[1:] = position[parent[order[1:]]]
-    is_back = parent_position[lower] != upper
-    change = np.bincount(lower[is_back], minlength=len(order))
-    change -= np.bincount(upper[is_back], minlength=len(order))
-    total = np.concatenate([[0], np.cumsum(change)])
-    below = np.arange(len(order))
-    n_over = total[below + _subtree_sizes(parent_position)] - total[below]
-    # Position 0 is the added root, and its children hang on added edges.
-    is_bridge = (n_over == 0) & (parent_position > 0)
-    return order[is_bridge]
+    rest = rest[_strongest_forest(n_nodes, a[rest], b[rest])]
+    parent, depth = _rooted(n_nodes, a[tree], b[tree])
+    highest = list(range(n_nodes))
+    """The highest node that is reached over edges known to lie on cycles, shortened as it is walked."""
+
+    def climb(node: int) -> int:
+        while highest[node] != node:
+            highest[node] = highest[highest[node]]
+            node = highest[node]
+        return node
+
+    for left, right in zip(a[rest].tolist(), b[rest].tolist(), strict=True):
+        left, right = climb(left), climb(right)
+        while left != right:
+            if depth[left] < depth[right]:
+                left, right = right, left
+            highest[left] = parent[left]
+            left = climb(left)
+    lower = np.where(np.array(depth)[a[tree]] > np.array(depth)[b[tree]], a[tree], b[tree])
+    return lower[np.array(highest, np.int64)[lower] == lower]
 
 
-def _depth_first(n_nodes: int, a: Indices, b: Indices) -> tuple[Indices, Indices]:
-    """Order and parents of a depth-first search from an added node, ``n_nodes``, that reaches all components."""
+def _rooted(n_nodes: int, a: Indices, b: Indices) -> tuple[list[int], list[int]]:
+    """Parent and depth of each node of a forest, hung on an added root, ``n_nodes``, of depth 0."""
     roots = np.unique(_components(n_nodes, a, b), return_index=True)[1]
-    rows = np.concatenate([a, b, np.full(len(roots), n_nodes)])
-    columns = np.concatenate([b, a, roots])
+    above, below = np.append(a, np.full(len(roots), n_nodes)), np.append(b, roots)
     graph = sparse.csr_matrix(
-        (np.ones(len(rows), np.int8), (rows, columns)), shape=(n_nodes + 1, n_nodes + 1)
+        (np.ones(len(above), np.int8), (above, below)), shape=(n_nodes + 1, n_nodes + 1)
     )
-    order, parent = csgraph.depth_first_order(graph, n_nodes, directed=True)
-    return order.astype(np.int64), parent.astype(np.int64)
-
-
-def _subtree_sizes(parent_position: Indices) -> Indices:
-    """Nodes below and including each, for parents that come before their children."""
-    sizes = [1] * len(parent_position)
-    parents = parent_position.tolist()
-    for node in range(len(parents) - 1, 0, -1):
-        sizes[parents[node]] += sizes[node]
-    return np.array(sizes, np.int64)
+    order, predecessors = csgraph.breadth_first_order(graph, n_nodes, directed=False)
+    parent: list[int] = predecessors.tolist()
+    depth = [0] * (n_nodes + 1)
+    for node in order[1:].tolist():
+        depth[node] = depth[parent[node]] + 1
+    return parent, depth

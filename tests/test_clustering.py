@@ -216,6 +216,14 @@ def test_a_component_of_thousands_with_all_its_pairs():
     assert grouping.n_bridges.tolist() == [1]
 
 
+@pytest.mark.parametrize("ends", ["star", "chain"])
+def test_a_hundred_thousand_nodes_in_one_group(ends):
+    n = 100_000
+    b = np.arange(1, n)
+    grouping = connected_components(n, np.zeros(n - 1) if ends == "star" else b - 1, b, np.ones(n - 1), 0.5)
+    assert grouping.n_bridges.tolist() == [n - 1]
+
+
 def test_groups_are_numbered_by_their_smallest_node_and_singles_left_out():
     grouping = connected_components(5, [4, 3], [1, 0], [1.0, 0.7], 0.7)
     assert grouping.labels.tolist() == [0, 1, 2, 0, 1]

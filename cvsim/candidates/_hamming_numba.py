@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ def _generate_popcount(typing_context: Any, value: Any) -> Any:
 _popcount: Any = _generate_popcount
 
 
-@njit(nogil=True, cache=True)
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compiled when it is first called, and kept on disk for the next process if some place is writable."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
+@_compiled
 def scan(
     query_words: Any,
     run_keys: Any,

@@ -11,10 +11,9 @@ number of threads.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,8 +33,10 @@ if TYPE_CHECKING:
 Backend = Literal["auto", "numpy", "numba"]
 """``auto``: numba where it is installed and the work outweighs its start-up. The result is the same."""
 
+Scan = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
+
 _NUMPY_COSTS = Costs(candidate_ns=9.0, probe_ns=10.0, brute_ns=4.0)
-_NUMBA_COSTS = Costs(candidate_ns=0.7, probe_ns=1.5, brute_ns=0.5)
+_NUMBA_COSTS = Costs(candidate_ns=1.0, probe_ns=5.0, brute_ns=1.0)
 _NUMBA_START_S = 1.0
 """Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
 _MAX_RUN = 4096
@@ -267,10 +268,9 @@ def _search(
     n_pairs = len(queries) * (len(queries) - 1) // 2 if is_self else len(queries) * len(stored)
     if not n_pairs:
         return np.empty(0, np.int64)
-    use_numba = _use_numba(backend, queries, stored, radius, n_pairs)
-    plan = plan_chunks(queries, stored, radius, n_pairs, _NUMBA_COSTS if use_numba else _NUMPY_COSTS)
-    scan = _numba_scan() if use_numba else _hamming_numpy.scan
-    _log.debug("Hamming join of %d pairs, numba=%s: %s", n_pairs, use_numba, plan)
+    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs)
+    plan = plan_chunks(queries, stored, radius, n_pairs, costs)
+    _log.debug("Hamming join of %d pairs by %s: %s", n_pairs, scan.__module__, plan)
     found = [np.empty(0, np.int64)]
     with ThreadPoolExecutor(n_threads or _n_cores()) as threads:
         for position in range(len(plan.chunks)):
@@ -287,7 +287,7 @@ def _tasks(
     radius: int,
     is_self: bool,
     chunks: tuple[Chunk, ...],
-    scan: Callable[..., tuple[Indices, Indices]],
+    scan: Scan,
 ) -> Iterator[Callable[[], Indices]]:
     """Scans of the last of `chunks`, in parts that are independent of each other."""
     *earlier_chunks, chunk = chunks
@@ -333,23 +333,24 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
     return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
 
 
-def _use_numba(backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int) -> bool:
+def _choose_scan(
+    backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int
+) -> tuple[Scan, Costs]:
+    """The scan to use, and what it pays; for ``auto``, machine code only where its start-up pays off."""
+    in_numpy = (_hamming_numpy.scan, _NUMPY_COSTS)
     if backend == "numpy":
-        return False
-    installed = "numba" in sys.modules or importlib.util.find_spec("numba") is not None
-    if backend == "numba":
-        if not installed:
-            raise MissingExtraError("Hamming search in machine code", "fast")
-        return True
-    if not installed:
-        return False
-    return plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS).expected_s > _NUMBA_START_S
-
-
-def _numba_scan() -> Callable[..., tuple[Indices, Indices]]:
-    from cvsim.candidates import _hamming_numba
-
-    return _hamming_numba.scan
+        return in_numpy
+    if backend == "auto":
+        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS)
+        if plan.expected_s <= _NUMBA_START_S:
+            return in_numpy
+    try:
+        machine_code = importlib.import_module("cvsim.candidates._hamming_numba")
+    except ImportError as exc:
+        if backend == "numba":
+            raise MissingExtraError("Hamming searches in machine code", "fast") from exc
+        return in_numpy
+    return machine_code.scan, _NUMBA_COSTS
 
 
 def _n_cores() -> int:

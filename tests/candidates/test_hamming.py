@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ hash_sets = st.builds(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(hashes=hash_sets, radius=st.integers(0, 16), n_threads=st.integers(1, 2))
 def test_pairs_equal_brute_force(backend, hashes, radius, n_threads):
     a, b = hamming.pairs_within(hashes, radius, backend=backend, n_threads=n_threads)
@@ -62,7 +63,7 @@ def test_pairs_equal_brute_force(backend, hashes, radius, n_threads):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(hashes=hash_sets, radius=st.integers(0, 16), cut=st.floats(0, 1))
 def test_join_equals_brute_force(backend, hashes, radius, cut):
     n_queries = int(cut * len(hashes))
@@ -73,7 +74,7 @@ def test_join_equals_brute_force(backend, hashes, radius, cut):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 80), radius=st.integers(0, 12))
 def test_variants_equal_brute_force(backend, seed, n, radius):
     stored = make_hashes(seed, n, 1, "clustered")[:, 0]
@@ -89,7 +90,7 @@ def test_variants_equal_brute_force(backend, seed, n, radius):
     np.testing.assert_array_equal(np.stack([a, b]), np.stack(expected))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(hashes=hash_sets, radius=st.integers(0, 16))
 def test_stars_and_pairs_reach_everything_that_all_pairs_reach(hashes, radius):
     join = hamming.join_pairs_within(hashes, radius)
@@ -151,8 +152,10 @@ def test_hashes_of_two_sizes_are_not_compared():
         hamming.join_within(np.zeros((2, 1), np.uint64), np.zeros((2, 4), np.uint64), 3)
 
 
-def test_numba_by_name_needs_its_extra(monkeypatch):
-    monkeypatch.delitem(__import__("sys").modules, "numba", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+def test_without_numba_only_asking_for_it_by_name_fails(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvsim.candidates._hamming_numba", None)
+    monkeypatch.setattr(hamming, "_NUMBA_START_S", 0.0)
+    hashes = make_hashes(0, 100, 1, "clustered")
     with pytest.raises(MissingExtraError, match=r"cvsim\[fast\]"):
-        hamming.pairs_within(np.arange(3, dtype=np.uint64), 3, backend="numba")
+        hamming.pairs_within(hashes, 3, backend="numba")
+    assert len(hamming.pairs_within(hashes, 3)[0]) == len(exhaustive.hamming_pairs_within(hashes, 3)[0])
