@@ -18,6 +18,8 @@ from cvsim.errors import CvsimError, UsageError
 
 VERBS = {
     "dedupe": "Find groups of copies; touches nothing.",
+    "apply": "Carry out a plan, so that it can be taken back.",
+    "undo": "Take back what apply did.",
     "compare": "Say why two pictures are the same, or why not.",
     "evaluate": "Measure a grouping against the right answers.",
     "cache": "Look at, empty or tidy the cache.",

@@ -1,0 +1,72 @@
+"""``cvsim undo``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cvsim.cli import options
+from cvsim.settings import read_config
+
+if TYPE_CHECKING:
+    from cvsim.actions.undo import Undone
+
+EXIT_NOT_ALL = 1
+
+
+@click.command(epilog="Example: cvsim undo plan.journal.jsonl")
+@click.argument("journal", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[JOURNAL]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.general
+def undo(journal: str | None, as_json: bool, config: str | None, quiet: bool) -> None:
+    """Take back what JOURNAL holds, the newest journal if none is named.
+
+    Contents, names, times and permissions come back after every action but delete; what that took is
+    listed. Nothing that came into being since is overwritten. The exit code is 1 if a file could not be
+    brought back. Run it again to go on after an interruption.
+    """
+    read_config(config)
+
+    from cvsim.actions.journal import newest
+    from cvsim.actions.undo import undo_journal
+    from cvsim.cli.console import progress_bars
+    from cvsim.reports.wording import printable
+
+    path = journal or newest()
+    click.echo(f"cvsim: undoing {printable(path)}", err=True)
+    with progress_bars(quiet) as progress:
+        undone = undo_journal(path, progress=progress)
+    _print_json(undone) if as_json else _print(undone)
+    if undone.count("skipped"):
+        click.get_current_context().exit(EXIT_NOT_ALL)
+
+
+def _print_json(undone: Undone) -> None:
+    from cvsim.reports.json import dumps
+
+    document = {
+        "schema": "cvsim.undone/1",
+        "journal": undone.journal,
+        "counts": {status: undone.count(status) for status in ("restored", "deleted", "skipped")},
+        "outcomes": [
+            {"path": one.path, "action": one.action, "status": one.status, "reason": one.reason}
+            for one in undone.outcomes
+        ],
+    }
+    click.echo(dumps(document), nl=False)
+
+
+def _print(undone: Undone) -> None:
+    from cvsim.cli.console import result_console
+    from cvsim.reports.wording import printable, quantity
+
+    console = result_console()
+    for one in undone.outcomes:
+        if one.status != "restored":
+            console.print(f"{one.status}  {printable(one.path)}: {printable(one.reason)}")
+    console.print(f"{quantity(undone.count('restored'), 'file')} restored.")
+    if n_deleted := undone.count("deleted"):
+        console.print(f"{quantity(n_deleted, 'file')} deleted for good.")
+    if n_skipped := undone.count("skipped"):
+        console.print(f"{quantity(n_skipped, 'file')} not restored.")
