@@ -10,6 +10,7 @@ included, with and without machine code, and both must find the same pairs.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -184,7 +185,7 @@ def growth(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     exponents = []
     for backend in dict.fromkeys(run["backend"] for run in runs):
         series = sorted((run for run in runs if run["backend"] == backend), key=lambda run: run["n"])
-        for small, large in zip(series, series[1:], strict=False):
+        for small, large in itertools.pairwise(series):
             ratio = work_s(large) / max(work_s(small), 1e-3)
             exponent = math.log(ratio) / math.log(large["n"] / small["n"])
             exponents.append(

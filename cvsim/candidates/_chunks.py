@@ -16,8 +16,10 @@ Words = NDArray[np.uint64]
 _MAX_WIDTH_BITS = 22
 _TABLE_NS = 2.0
 """For each entry of a chunk's table of buckets."""
-_N_SAMPLED_PAIRS = 1 << 16
-_N_PLANS_MEASURED = 4
+_N_SAMPLED_PAIRS = 1 << 14
+_N_PLANS_MEASURED = 3
+_WORTH_PLANNING_S = 0.03
+"""Planning takes about this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def plan_chunks(queries: Words, stored: Words, radius_bits: int, n_pairs: int, c
     """
     n_bits = 64 * queries.shape[1]
     brute = Plan((Chunk((), 0),), n_pairs * costs.brute_ns * queries.shape[1] * 1e-9)
+    if brute.expected_s < _WORTH_PLANNING_S:
+        return brute
     shapes = _shapes(n_bits, radius_bits, len(queries), n_pairs, costs)
     if not shapes or shapes[0][0] >= brute.expected_s:
         return brute

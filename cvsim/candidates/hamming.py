@@ -35,13 +35,14 @@ Backend = Literal["auto", "numpy", "numba"]
 
 Scan = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
 
-_NUMPY_COSTS = Costs(candidate_ns=9.0, probe_ns=10.0, brute_ns=4.0)
+_NUMPY_COSTS = Costs(candidate_ns=7.0, probe_ns=10.0, brute_ns=7.0)
 _NUMBA_COSTS = Costs(candidate_ns=1.0, probe_ns=5.0, brute_ns=1.0)
 _NUMBA_START_S = 1.0
 """Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
 _MAX_RUN = 4096
 """Hashes of one bucket that are looked at in one task, so that threads share even a single bucket."""
-_N_TASKS = 32
+_TASK_HASHES = 1 << 15
+"""Hashes looked at in one task: few enough to stay in a core's cache under all masks."""
 
 _log = logging.getLogger(__name__)
 
@@ -321,7 +322,7 @@ def _tasks(
             i, j = np.minimum(i, j), np.maximum(i, j)
         return i * n_stored + j
 
-    cuts = np.linspace(0, len(query_words), _N_TASKS + 1)
+    cuts = np.append(np.arange(0, len(query_words), _TASK_HASHES), len(query_words))
     bounds = np.unique(np.searchsorted(run_starts, cuts))
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         yield partial(task, first, last)
