@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self
 
-from cvsim.progress import SilentProgress
 from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
     from cvsim.progress import Progress
     from cvsim.reports.html import Thumbnail
+    from cvsim.stores import Store
     from cvsim.types import Counts, DedupeResult, Group, ScoredPair, Skipped
 
 PathLike = str | bytes | os.PathLike[str]
@@ -20,15 +21,35 @@ PathLike = str | bytes | os.PathLike[str]
 class Report:
     """What `dedupe` found, and the ways to write it down.
 
+    Thumbnails stay in the store of the run until a page asks for them, so a report holds that store
+    open: until `close`, the end of a ``with`` block, or until the report itself is gone.
+
     Attributes
     ----------
     result : DedupeResult
         The frozen values; `groups`, `skipped` and `counts` are short for its own.
     """
 
-    def __init__(self, result: DedupeResult, thumbnail: Thumbnail | None = None) -> None:
+    def __init__(
+        self,
+        result: DedupeResult,
+        thumbnail: Thumbnail | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self.result = result
-        self._thumbnail = thumbnail
+        self._thumbnail: Thumbnail | None = thumbnail
+        self._finalizer = weakref.finalize(self, close)
+
+    def close(self) -> None:
+        """Let go of the thumbnails; pages made after that show none."""
+        self._thumbnail = None
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -148,10 +169,17 @@ def dedupe(
     if isinstance(paths, (str, bytes, os.PathLike)):
         paths = [paths]
     asked = with_values(settings or Settings(), options)
+    stores: list[Store] = []
     result = pipeline.dedupe(
-        [os.fsdecode(path) for path in paths], asked, listed=listed, progress=progress or SilentProgress()
+        [os.fsdecode(path) for path in paths],
+        asked,
+        listed=listed,
+        progress=progress,
+        on_store=stores.append,
     )
-    return Report(result, pipeline.thumbnails(asked))
+    (store,) = stores
+    store.flush()  # a report may be looked at for hours: what was computed is safe from now on
+    return Report(result, pipeline.thumbnail_of(store), store.close)
 
 
 def compare(a: PathLike, b: PathLike, *, settings: Settings | None = None, **options: Any) -> ScoredPair:

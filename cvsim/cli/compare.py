@@ -32,5 +32,6 @@ def compare(a: str, b: str, as_json: bool, config: str | None, quiet: bool, **gi
         return
     from cvsim.cli.console import result_console
     from cvsim.cli.render_pair import print_pair
+    from cvsim.pipeline import make_plan
 
-    print_pair(result_console(), pair, api.threshold(settings))
+    print_pair(result_console(), pair, make_plan(settings).threshold)

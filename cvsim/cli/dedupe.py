@@ -63,9 +63,10 @@ def dedupe(
 
     with progress_bars(quiet) as progress:
         report = api.dedupe(paths, listed=listed, settings=settings, progress=progress)
-    _write(report, as_json, csv_file, html_file, quiet)
-    if not on_stdout:
-        _print(report, quiet or html_file is not None)
+    with report:
+        _write(report, as_json, csv_file, html_file, quiet)
+        if not on_stdout:
+            _print(report, quiet or html_file is not None)
     if check and report.groups:
         click.get_current_context().exit(EXIT_FOUND)
 
