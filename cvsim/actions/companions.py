@@ -19,8 +19,8 @@ What happens to them when their picture is to go:
 - Otherwise a **raw** protects the picture: the pair is one exposure, and half of it is not a copy.
 - Links (``hardlink``, ``symlink``, ``reflink``) leave the picture's name in place, so nothing happens.
 
-A sidecar named after the stem alone (IMG_1.xmp) belongs to every picture of that stem: it stays as long
-as one of them does. A companion that the plan itself removes protects nothing.
+What is named after the stem alone (IMG_1.xmp, IMG_1.cr2) belongs to every picture of that stem: it stays
+as long as one of them does, and protects none. A companion that the plan itself removes protects nothing.
 """
 
 from __future__ import annotations
@@ -97,13 +97,15 @@ class Companions:
         pictures = {
             other for other in siblings if _is_stem(other, stem) and _ending(other) in PICTURES | RAWS
         }
-        claimed = any(os.path.join(folder, other) not in leaving for other in pictures)
+        staying = {other for other in pictures if os.path.join(folder, other) not in leaving}
+        # The other half of a pair is no rival for it: IMG_1.cr2 belongs to IMG_1.jpg and IMG_1.png alike.
+        rivals = {other for other in staying if (_ending(other) in RAWS) == (extension in RAWS)}
         found = []
         for other in siblings:
             role = _role(other, stem, extension, name)
             kind = _kind(role, extension)
             if kind is not None:
-                shared = claimed and kind != "raw" and not role.startswith("*")
+                shared = bool(rivals if kind == "raw" else staying) and not role.startswith("*")
                 found.append(Companion(os.path.join(folder, other), kind, shared))
         return sorted(found, key=lambda one: one.path)
 
@@ -166,9 +168,10 @@ class Belongings:
             One of them protects the picture.
         """
         everything = self._relevant(path, self._leaving)
-        raws = [one for one in everything if one.kind == "raw"]
+        raws = [one for one in everything if one.kind == "raw" and not one.shared]
         vouching = raws or (everything and not self._go_along)
-        twins = {twin for other in kept for twin in self._contents(other)} if vouching else set()
+        own = {one.path for one in everything}  # no companion vouches for itself
+        twins = {twin for other in kept for twin in self._contents(other, own)} if vouching else set()
         self._refuse_any_but(twins, raws)
         # A raw half that goes lays no claim to the sidecar that both share.
         if raws:
@@ -190,9 +193,11 @@ class Belongings:
             if one.path in self._staying or (one.kind, self._digest(one.path)) not in twins:
                 raise RefusedError(_PROTECTS[one.kind].format(name=printable(os.path.basename(one.path))))
 
-    def _contents(self, path: str) -> Iterator[tuple[str, str]]:
+    def _contents(self, path: str, but: Collection[str]) -> Iterator[tuple[str, str]]:
         """Kind and digest of each companion of a kept picture."""
         for one in self._companions.of(path):
+            if one.path in but:
+                continue
             with contextlib.suppress(RefusedError):
                 yield one.kind, self._digest(one.path)
 

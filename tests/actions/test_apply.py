@@ -245,6 +245,26 @@ def test_sidecars_films_and_raws(root: Path) -> None:
     assert "one exposure" in why[3]
 
 
+def test_what_two_pictures_share_stays_with_the_one_that_stays(root: Path) -> None:
+    kept, gone = write(root / "a.JPG", jpeg(1)), write(root / "a.jpg", jpeg(1))
+    shared = [write(root / f"a{ending}", b"shared") for ending in (".cr2", ".xmp", ".mov")]
+    plan = Plan((str(root),), (entry(kept, 1, "keep"), entry(gone, 1, "remove")))
+    for action in ("trash", "delete"):
+        assert act(plan, action, root).count("done") == 1
+        assert not gone.exists()
+        assert all(one.exists() for one in shared)
+        undo(root)
+
+
+def test_no_companion_vouches_for_itself(root: Path) -> None:
+    """The kept file lies under the very name that the companion belongs to."""
+    kept, gone = write(root / "a.jpg.png", jpeg(1)), write(root / "a.jpg", jpeg(1))
+    sidecar = write(root / "a.jpg.xmp", b"of both")
+    plan = Plan((str(root),), (entry(kept, 1, "keep"), entry(gone, 1, "remove")))
+    assert act(plan, "delete", root).count("skipped") == 1
+    assert sidecar.exists()
+
+
 def test_own_files_are_nobodys_sidecar(root: Path) -> None:
     plan = library(root, 1, 1, identical=False)
     own = write(root / "folder 0/1 ü.json", b"{}")
