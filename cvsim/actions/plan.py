@@ -20,7 +20,7 @@ import contextlib
 import json
 import os
 import re
-import tempfile
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -267,21 +267,16 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         The file can not be written.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    temporary = None
+    temporary = os.path.join(folder, f".cvsim-{secrets.token_hex(8)}.new")
     try:
-        fd, temporary = tempfile.mkstemp(prefix=".cvsim-", dir=folder)
-        with os.fdopen(fd, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
     except OSError as exc:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise ActionError(f"{printable(os.fspath(path))} can not be written: {exc.strerror}") from exc
 
 

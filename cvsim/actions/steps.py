@@ -89,7 +89,8 @@ def move(work: Work, file: CheckedFile, targets: Tree, target: str, **fields: An
 def trash(work: Work, file: CheckedFile, **fields: Any) -> Step:
     """Put a checked file into the desktop's trash."""
 
-    if not os.access(os.path.dirname(file.path), os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(os.path.dirname(file.path), os.W_OK | os.X_OK, effective_ids=effective):
         # The trash notes where a file came from before it finds that it can not have it.
         raise RefusedError("its folder may not be written; left alone")
 

@@ -7,7 +7,7 @@ import fcntl
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,25 +37,19 @@ def skipped(applied: Applied) -> list[str]:
     return [one.reason for one in applied.outcomes if one.status == "skipped"]
 
 
-def as_nobody(action: Callable[[], None]) -> None:
-    """Run something as a user whom permission bits bind; its AssertionError becomes ours."""
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """As a user whom permission bits bind."""
     if os.geteuid() != 0:
-        action()
+        yield
         return
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            action()
-            code = 0
-        except BaseException as exc:
-            os.write(2, repr(exc).encode())
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def open_to_all(folder: Path) -> None:
@@ -174,11 +168,10 @@ def test_permission_denied(action: str, root: Path, tmp_path: Path) -> None:
         os.chmod(path, 0o444)
     before = snapshot(root)
 
-    def attempt() -> None:
+    with as_nobody():
         reason = skipped(act(plan, action, work))[0]
-        assert "Permission denied" in reason or "not permitted" in reason or "may not be" in reason
+    assert "Permission denied" in reason or "not permitted" in reason or "may not be" in reason
 
-    as_nobody(attempt)
     assert snapshot(root) == before
     for folder in (root, root / "kept", root / "folder 0"):
         folder.chmod(0o755)
@@ -190,12 +183,10 @@ def test_unreadable_files_are_left_alone(root: Path, tmp_path: Path) -> None:
     os.chmod(plan.entries[0].path, 0o000)
     os.chmod(plan.entries[3].path, 0o000)
 
-    def attempt() -> None:
+    with as_nobody():
         reasons = skipped(act(plan, "delete", tmp_path))
-        assert "can not vouch for it: it can not be opened: Permission denied" in reasons[0]
-        assert reasons[1] == "it can not be opened: Permission denied"
-
-    as_nobody(attempt)
+    assert "can not vouch for it: it can not be opened: Permission denied" in reasons[0]
+    assert reasons[1] == "it can not be opened: Permission denied"
 
 
 @pytest.mark.parametrize("action", ACTIONS)
