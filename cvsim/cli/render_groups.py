@@ -13,7 +13,7 @@ from rich.text import Text
 from cvsim.cli.console import file_link
 from cvsim.reports import explanation
 from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, printable, quantity
-from cvsim.types import DedupeResult, Group, Skipped
+from cvsim.types import DedupeResult, Group, ScoredPair, Skipped
 
 NOT_AN_IMAGE = "not an image"
 _NARROW = 84
@@ -31,6 +31,7 @@ class _Row:
     size: str
     path: str
     damaged: bool
+    linked_with: str
 
 
 def print_result(console: Console, result: DedupeResult) -> None:
@@ -78,13 +79,20 @@ def _rows(group: Group) -> Iterator[_Row]:
         yield _Row(
             decision=explanation.decision(group, member),
             relation=link.relation if link else "",
-            # Of its own pair with the kept file, or nothing: a link to a third file is another claim.
-            sure="" if link is None or member.score is None else percent(member.score),
+            sure=percent(link.score) if link else "",
             dimensions=dimensions(record.width_px, record.height_px),
             size=byte_size(record.size_bytes),
             path=record.path,
             damaged=record.damaged,
+            linked_with=_third(link, record.path, group),
         )
+
+
+def _third(link: ScoredPair | None, path: str, group: Group) -> str:
+    """The other end of a link that is not with the kept file: what is printed of it is another claim."""
+    if link is None or explanation.is_with_kept(link, group):
+        return ""
+    return link.pair.b if link.pair.a == path else link.pair.a
 
 
 def _print_wide(console: Console, row: _Row, widths: list[int]) -> None:
@@ -110,6 +118,8 @@ def _path(row: _Row) -> Text:
     text = Text(printable(row.path), style=Style(link=file_link(row.path)))
     if row.damaged:
         text.append(" (damaged)", style="yellow")
+    if row.linked_with:
+        text.append(f" (with {printable(row.linked_with)}, not the first)", style="dim")
     return text
 
 

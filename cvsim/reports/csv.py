@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from cvsim.reports.explanation import decision, links
+from cvsim.reports.explanation import decision, is_with_kept, links
 from cvsim.types import DedupeResult, Group
 
 COLUMNS = (
@@ -32,8 +32,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def to_csv(result: DedupeResult) -> bytes:
     """The members of every group as CSV, in the encoding that file names have on disk.
 
-    ``decision`` is ``keep``, ``remove`` or ``-`` (left alone); ``score`` is the member's own with the kept
-    file, empty if that pair was never scored.
+    ``decision`` is ``keep``, ``remove`` or ``-`` (left alone). ``score`` and ``relation`` are the member's
+    own with the kept file: empty where that pair was never scored, or is not linked.
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -53,7 +53,7 @@ def _rows(group: Group) -> Iterator[tuple[object, ...]]:
             decision(group, member),
             safe_path(record.path),
             "" if member.score is None else float(member.score),
-            edge.relation if edge else "",
+            edge.relation if edge and is_with_kept(edge, group) else "",
             record.size_bytes,
             record.width_px,
             record.height_px,

@@ -58,7 +58,8 @@ def span(steps: tuple[Step, ...]) -> tuple[float, float]:
 def links(group: Group) -> Mapping[str, ScoredPair]:
     """For each member but the kept one, the edge that ties it to the group, by the member's path.
 
-    Its own edge with the kept file where there is one, otherwise its strongest.
+    Its own edge with the kept file where there is one; otherwise that of a byte-for-byte twin, which says
+    the same of both; otherwise its strongest.
     """
     best: dict[str, ScoredPair] = {}
     for edge in group.edges:
@@ -67,7 +68,19 @@ def links(group: Group) -> Mapping[str, ScoredPair]:
             if known is None or _strength(edge, other, group) > _strength(known, _other(known, path), group):
                 best[path] = edge
     best.pop(group.keep, None)
-    return best
+    return {path: _of_twin(path, edge, best, group) for path, edge in best.items()}
+
+
+def _of_twin(path: str, edge: ScoredPair, best: Mapping[str, ScoredPair], group: Group) -> ScoredPair:
+    if edge.relation != "identical-file" or is_with_kept(edge, group):
+        return edge
+    twins = best.get(_other(edge, path))
+    return twins if twins is not None and is_with_kept(twins, group) else edge
+
+
+def is_with_kept(edge: ScoredPair, group: Group) -> bool:
+    """Whether an edge is one with the kept file, and so speaks about keeping that one."""
+    return group.keep in (edge.pair.a, edge.pair.b)
 
 
 def _strength(edge: ScoredPair, other: str, group: Group) -> tuple[bool, float]:
@@ -119,8 +132,7 @@ def warnings(group: Group, threshold: float | None) -> Iterator[str]:
 def _n_indirect(group: Group) -> int:
     """Members without an edge of their own with the kept file; a byte-for-byte twin needs none."""
     return sum(
-        edge.relation != "identical-file" and group.keep not in (edge.pair.a, edge.pair.b)
-        for edge in links(group).values()
+        edge.relation != "identical-file" and not is_with_kept(edge, group) for edge in links(group).values()
     )
 
 

@@ -203,7 +203,6 @@ def _picture(
     record = member.record
     directory, name = os.path.split(record.path)
     jpeg = thumbnail(record) if thumbnail is not None else None
-    other = "" if link is None else link.pair.b if link.pair.a == record.path else link.pair.a
     return Picture(
         record=record,
         name=wording.printable(name),
@@ -213,9 +212,17 @@ def _picture(
         decision=explanation.decision(group, member),
         reason=member.reason,
         link=link,
-        linked_to="" if other in ("", group.keep) else wording.printable(os.path.basename(other)),
+        linked_to=_linked_to(group, record.path, link),
         waterfall=None if link is None else _waterfall(link),
     )
+
+
+def _linked_to(group: Group, path: str, link: ScoredPair | None) -> str:
+    """The name at the other end of a link that is not with the kept file."""
+    if link is None or explanation.is_with_kept(link, group):
+        return ""
+    other = link.pair.b if link.pair.a == path else link.pair.a
+    return wording.printable(os.path.basename(other))
 
 
 def _href(path: str, folder: str | os.PathLike[str] | None) -> str:

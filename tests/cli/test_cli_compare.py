@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from generate import save_image, scene
+from generate import altered, save_image, scene
 
 from cvsim.cli.group import cvsim
 
@@ -15,7 +15,7 @@ from cvsim.cli.group import cvsim
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pair")
     save_image(folder / "a.jpg", scene(1, 640, 480))
-    save_image(folder / "b.jpg", scene(1, 320, 240), quality=70)
+    save_image(folder / "b.jpg", altered(scene(1, 640, 480), "half"), quality=70)
     save_image(folder / "c.jpg", scene(2, 640, 480))
     (folder / "d.jpg").write_text("no picture")
     return folder

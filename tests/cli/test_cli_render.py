@@ -35,10 +35,10 @@ def test_a_group_says_what_to_keep_why_and_what_it_wins() -> None:
     assert lines[-1].startswith("2 groups, 2 duplicates, 100 kB to win. Looked at 5 pictures")
 
 
-def test_a_score_is_shown_only_for_the_pair_with_the_kept_file() -> None:
-    line = next(line for line in printed(made_result()).splitlines() if line.endswith("q/e.jpg"))
-    assert "leave" in line
-    assert "%" not in line
+def test_a_link_that_is_not_with_the_kept_file_says_with_which() -> None:
+    (line,) = (line for line in printed(made_result()).splitlines() if "q/e.jpg" in line)
+    assert line.split()[:2] == ["leave", "edited"]
+    assert line.endswith("q/e.jpg (with q/d.jpg, not the first)")
 
 
 def test_weak_links_are_flagged() -> None:

@@ -27,7 +27,7 @@ def test_one_row_a_picture() -> None:
         ("2", "remove", "q/d.jpg"),
         ("2", "-", "q/e.jpg"),
     ]
-    assert [row["relation"] for row in found] == ["", "resized", "", "resized", "edited"]
+    assert [row["relation"] for row in found] == ["", "resized", "", "resized", ""]
     assert found[4]["score"] == ""
     assert float(found[1]["score"]) == made_result().groups[0].edges[0].score
 

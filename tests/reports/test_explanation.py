@@ -33,6 +33,13 @@ def test_a_member_without_such_an_edge_by_its_strongest() -> None:
     assert links(chain(1, "k", "m", "z"))["z"].pair.a == "m"
 
 
+def test_a_twin_is_explained_by_what_its_twin_has_with_the_kept_file() -> None:
+    group = chain(1, "k", "m", "z")
+    twin = replace(group.edges[1], relation="identical-file")
+    found = links(replace(group, edges=(group.edges[0], twin)))
+    assert found["z"] is found["m"] is group.edges[0]
+
+
 def test_decisions_and_bytes() -> None:
     group = chain(1, "k", "m", "z")
     assert [decision(group, member) for member in group.members] == ["keep", "remove", "-"]
