@@ -45,6 +45,27 @@ _ALLOWED: Mapping[str, tuple[State, ...]] = {
     "undone": ("undoing",),
     "undo-aborted": ("undoing",),
 }
+_NEEDED: Mapping[str, Mapping[str, type]] = {
+    "run": {"id": str, "roots": list, "made_folders": list},
+    "start": {
+        "step": int,
+        "run": str,
+        "action": str,
+        "path": str,
+        "digest": str,
+        "inode": list,
+        "attributes": dict,
+    },
+}
+_NEEDED_BY_ACTION: Mapping[str, Mapping[str, type]] = {
+    "trash": {},
+    "move": {"target": str, "made_folders": list},
+    "hardlink": {"kept": str, "kept_inode": list},
+    "symlink": {"kept": str, "link": str},
+    "reflink": {"kept": str},
+    "delete": {},
+    "metadata": {"digest_after": str, "donor": str, "offset": int, "removed": str, "inserted": str},
+}
 
 
 @dataclass(slots=True)
@@ -241,6 +262,8 @@ def _replay(data: bytes, path: str) -> tuple[list[Step], list[dict[str, Any]]]:
     runs: list[dict[str, Any]] = []
     for number, event in _events(data, path):
         kind = event.pop("event")
+        if not _is_complete(kind, event):
+            raise ActionError(f"Line {number} of the journal {printable(path)} lacks something: {kind}")
         if kind == "run":
             runs.append({"event": "run", **event})
         elif kind == "start" and event["step"] == len(steps) + 1:
@@ -253,6 +276,14 @@ def _replay(data: bytes, path: str) -> tuple[list[Step], list[dict[str, Any]]]:
         else:
             raise ActionError(f"Line {number} of the journal {printable(path)} makes no sense there: {kind}")
     return steps, runs
+
+
+def _is_complete(kind: str, event: Mapping[str, Any]) -> bool:
+    """Whether an event holds what undoing needs, in the right types."""
+    needed = dict(_NEEDED.get(kind, {"step": int}))
+    if kind == "start":
+        needed |= _NEEDED_BY_ACTION.get(str(event.get("action")), {"action": type(None)})
+    return all(type(event.get(key)) is kind_of for key, kind_of in needed.items())
 
 
 def _may_follow(event: Mapping[str, Any], steps: list[Step], kind: str) -> bool:

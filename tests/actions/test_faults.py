@@ -384,7 +384,14 @@ def test_a_file_that_is_no_journal_is_not_written_to(text: str, root: Path, tmp_
 def test_a_damaged_journal_is_refused_with_its_line(root: Path, tmp_path: Path) -> None:
     act(library(root, 1, 2, identical=True), "hardlink", tmp_path)
     lines = (tmp_path / "journal").read_text().splitlines()
-    for number, line in ((3, "{nonsense"), (4, lines[2]), (5, '{"event": "undone", "step": 1}')):
+    without_kept = lines[2].replace('"kept"', '"keeps"')
+    wrong = ["{nonsense", without_kept, "[]", '{"event": "undone", "step": "1"}', '{"event": "undone"}']
+    wrong += [lines[1].replace('"roots"', '"root"'), lines[2].replace("hardlink", "burn")]
+    for number, line in (
+        (4, lines[2]),
+        (5, '{"event": "undone", "step": 1}'),
+        *((3, line) for line in wrong),
+    ):
         broken = [*lines]
         broken[number - 1] = line
         (tmp_path / "broken").write_text("\n".join(broken) + "\n")
