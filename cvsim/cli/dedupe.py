@@ -29,6 +29,18 @@ EXIT_FOUND = 3
     "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
 )
 @options.keeping
+@click.option(
+    "--include",
+    type=options.NameList(),
+    metavar="LIST",
+    help="Also propose for removal: pasted,cropped,edited,recolored,similar.",
+)
+@click.option(
+    "--decisions",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Heed the answers that are remembered in FILE.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
     "--csv", "csv_file", type=options.OutputFile(), metavar="FILE", help="Write a row for each picture."

@@ -162,6 +162,20 @@ def test_a_threshold_and_a_keep_rule(photos: Path, cache: str) -> None:
     assert run(photos, "--keep", "prettiest").exit_code == 2
 
 
+def test_what_else_to_propose(tmp_path: Path) -> None:
+    save_image(tmp_path / "p" / "color.jpg", scene(1, 640, 480))
+    save_image(tmp_path / "p" / "grey.jpg", altered(scene(1, 640, 480), "grey"), quality=60)
+
+    def proposed(*arguments: str) -> list[str]:
+        document = json.loads(run(tmp_path / "p", "--json", "--no-cache", *arguments).stdout)
+        members = [member for group in document["groups"] for member in group["members"]]
+        return [os.path.basename(member["path"]) for member in members if member["proposed"]]
+
+    assert proposed() == []
+    assert proposed("--include", "recolored") == ["grey.jpg"]
+    assert run(tmp_path / "p", "--include", "anything").exit_code == 2
+
+
 def test_the_scan_options(photos: Path, cache: str) -> None:
     counts = json.loads(
         run(photos, "--exclude", "small", "--min-size", "1k", "--json", "--cache", cache).stdout
