@@ -419,7 +419,7 @@ def locked(roots: Sequence[str]) -> Iterator[None]:
     outer = [
         root for root in real if not any(root != o and root.startswith(os.path.join(o, "")) for o in real)
     ]
-    above = {parent for root in outer for parent in _parents(root)}
+    above = {parent for root in outer for parent in parents(root)}
     with contextlib.ExitStack() as stack:
         for folder in sorted(above | set(outer)):
             kind = fcntl.LOCK_EX if folder in outer else fcntl.LOCK_SH
@@ -443,7 +443,8 @@ def _lock_folder(folder: str, kind: int, stack: contextlib.ExitStack) -> None:
         log.warning("%s can not be locked (%s)", printable(folder), exc.strerror)
 
 
-def _parents(path: str) -> list[str]:
+def parents(path: str) -> list[str]:
+    """The folders above an absolute path, the innermost first."""
     found = []
     while (parent := os.path.dirname(path)) != path:
         found.append(parent)

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from cvsim.actions.filesystem import printable
+from cvsim.actions.filesystem import parents, printable
 from cvsim.errors import ActionError, UsageError
 from cvsim.types import Group
 
@@ -214,9 +214,13 @@ class Plan:
 
 
 def roots_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """The folders that a plan over these arguments may touch: themselves, or the folder of a file."""
+    """The folders that a plan over these arguments may touch: themselves, or the folder of a file.
+
+    Give the ``--reference`` folders too: kept files lie there. A folder inside another is left out.
+    """
     absolute = (os.path.abspath(path) for path in paths)
-    return tuple(dict.fromkeys(path if os.path.isdir(path) else os.path.dirname(path) for path in absolute))
+    roots = dict.fromkeys(path if os.path.isdir(path) else os.path.dirname(path) for path in absolute)
+    return tuple(root for root in roots if not any(parent in roots for parent in parents(root)))
 
 
 def make_plan(roots: Iterable[str], groups: Iterable[Group]) -> Plan:
@@ -238,7 +242,8 @@ def _entries(group: Group) -> Iterable[Entry]:
         if group.keep in (edge.pair.a, edge.pair.b):
             own[edge.pair.b if edge.pair.a == group.keep else edge.pair.a] = edge
     for member in group.members:
-        record, extra = member.record, {}
+        record = member.record
+        extra: dict[str, Any] = {} if member.score is None else {"score": member.score}
         if record.path in own:
             edge = own[record.path]
             side = edge.contained and getattr(edge.pair, edge.contained)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -23,13 +24,19 @@ def unmount(path: Path) -> None:
     subprocess.run(["umount", str(path)], check=False, capture_output=True)
 
 
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A folder in memory where there is one: the tests that sync thousands of times end sooner."""
+@contextlib.contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """Where there is such a thing: the tests that sync thousands of times end sooner."""
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="cvsim-test-", dir=base))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)
@@ -58,19 +65,19 @@ def reflink_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A mounted filesystem whose files can share blocks."""
     if os.geteuid() != 0:
         pytest.skip("a filesystem with reflinks is loop-mounted, which takes root")
-    image, place = tmp_path_factory.mktemp("image") / "disk", tmp_path_factory.mktemp("reflink")
-    for program, options in (("mkfs.btrfs", ["-q"]), ("mkfs.xfs", ["-q", "-m", "reflink=1"])):
-        if shutil.which(program) is None:
-            continue
+    makers = (["mkfs.xfs", "-q", "-m", "reflink=1"], ["mkfs.btrfs", "-q"])
+    maker = next((one for one in makers if shutil.which(one[0])), None)
+    if maker is None:
+        pytest.skip("reflinks need mkfs.xfs or mkfs.btrfs (Debian: xfsprogs, btrfs-progs)")
+    place = tmp_path_factory.mktemp("reflink")
+    with folder_in_memory() as folder:
+        image = folder / "disk"
         with image.open("wb") as stream:
             stream.truncate(320 << 20)
-        subprocess.run([program, *options, "-f", str(image)], check=True, capture_output=True)
+        subprocess.run([*maker, "-f", str(image)], check=True, capture_output=True)
         mount("-o", "loop", str(image), str(place))
         yield place
         unmount(place)
-        image.unlink()
-        return
-    pytest.skip("reflinks need mkfs.btrfs or mkfs.xfs (Debian: btrfs-progs, xfsprogs)")
 
 
 @pytest.fixture

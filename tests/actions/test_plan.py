@@ -119,7 +119,9 @@ def test_the_plan_of_a_run() -> None:
 
 def test_roots_of_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").touch()
-    assert roots_of([str(tmp_path), f"{tmp_path}/", str(tmp_path / "x.jpg")]) == (str(tmp_path),)
+    (tmp_path / "inner").mkdir()
+    given = [str(tmp_path / "inner"), str(tmp_path), f"{tmp_path}/", str(tmp_path / "x.jpg")]
+    assert roots_of(given) == (str(tmp_path),)
 
 
 def test_edits_keep_the_plan_whole() -> None:
