@@ -240,12 +240,14 @@ class _Run:
         return found
 
     def _group(self, removed: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Outcome]:
-        todo = [entry for entry in removed if not self._is_done(entry)]
+        todo = []
         for entry in removed:
-            if entry not in todo:
-                yield Outcome(entry.path, "already", "done by an earlier run", entry.size_bytes, entry.group)
-                with contextlib.suppress(RefusedError):
-                    yield from self._take_along(entry, self._companions(entry, kept))
+            if not self._is_done(entry):
+                todo.append(entry)
+                continue
+            yield Outcome(entry.path, "already", "done by an earlier run", entry.size_bytes, entry.group)
+            with contextlib.suppress(RefusedError):
+                yield from self._take_along(entry, self._companions(entry, kept))
         if not todo:
             return
         with contextlib.ExitStack() as stack:
@@ -273,8 +275,8 @@ class _Run:
                 if self.carry:
                     self._carry_metadata(file, vouchers[0])
                 reason = self._remove(file, vouchers, entry.group)
-        except RefusedError as exc:
-            yield Outcome(entry.path, "skipped", str(exc), entry.size_bytes, entry.group)
+        except (RefusedError, OSError) as exc:
+            yield Outcome(entry.path, "skipped", _words(exc), entry.size_bytes, entry.group)
             return
         yield Outcome(entry.path, self._ended, reason, entry.size_bytes, entry.group)
         yield from self._take_along(entry, belongings)
@@ -292,8 +294,7 @@ class _Run:
         for voucher in vouchers:
             if not voucher.file.is_unchanged():
                 raise RefusedError(f"the kept file {printable(voucher.entry.path)} has just changed")
-        digests = {voucher.file.digest for voucher in vouchers} | {one.entry.digest for one in vouchers}
-        if file.digest in digests:
+        if any(file.digest == voucher.file.digest for voucher in vouchers):
             return
         if self.action.name in steps.LINKS:
             raise RefusedError(
@@ -301,7 +302,8 @@ class _Run:
                 "trash or move it"
             )
         for voucher in vouchers:
-            if voucher.damaged:
+            # One that was given a date by an earlier run is still a copy of what the plan knew.
+            if voucher.damaged and file.digest != voucher.entry.digest:
                 raise RefusedError(f"the kept file {printable(voucher.entry.path)} is damaged")
 
     def _remove(self, file: CheckedFile, vouchers: Sequence[_Voucher], group: int) -> str:
@@ -355,8 +357,8 @@ class _Run:
                     size_bytes = file.stat.st_size
                     reason = self._remove_companion(file, entry)
                 status = self._ended
-            except RefusedError as exc:
-                status, reason = "skipped", str(exc)
+            except (RefusedError, OSError) as exc:
+                status, reason = "skipped", _words(exc)
             words = f"{reason}; with {printable(os.path.basename(entry.path))}"
             yield Outcome(one.path, status, words, size_bytes, entry.group)
 
@@ -398,6 +400,10 @@ class _Run:
             inserted=base64.b64encode(splice.inserted).decode(),
         )
         voucher.reopen(sha256(after))
+
+
+def _words(exc: Exception) -> str:
+    return f"{exc.strerror or exc}; left alone" if isinstance(exc, OSError) else str(exc)
 
 
 @dataclass(slots=True)

@@ -175,7 +175,10 @@ class Tree:
                 status = os.fstat(fd)
                 if not stat.S_ISREG(status.st_mode):
                     raise RefusedError("it is not a regular file any more")
-                digest = digest_of(fd)
+                try:
+                    digest = digest_of(fd)
+                except OSError as exc:
+                    raise RefusedError(f"it can not be read: {exc.strerror}") from exc
                 checked = CheckedFile(path, folder, name, fd, status, digest)
                 if digests is not None and digest not in digests:
                     raise RefusedError("its content has changed since the plan was made")
