@@ -55,6 +55,12 @@ class KeepRule:
 class KeepRules:
     """Ordered rules that choose the file to keep.
 
+    Attributes
+    ----------
+    rules : tuple of KeepRule
+    protected : tuple of str
+        Folders from which nothing is ever removed, wherever among the rules they were named.
+
     Examples
     --------
     >>> rules = KeepRules.parse("folder:/photos/best,format:tiff/png,resolution,oldest")
@@ -63,6 +69,7 @@ class KeepRules:
     """
 
     rules: tuple[KeepRule, ...]
+    protected: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str | Sequence[str] = DEFAULT_KEEP) -> KeepRules:
@@ -74,18 +81,24 @@ class KeepRules:
             In order of importance: ``resolution`` (most pixels), ``size`` (most bytes), ``format`` or
             ``format:tiff/png/jpeg`` (best first), ``oldest`` and ``newest`` (modification time),
             ``metadata`` (EXIF date, GPS), ``path`` (first by code point), ``longest-name``,
-            ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for an order of folders).
+            ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for an order of folders),
+            ``protected:DIR`` (files under DIR before all others, and never removed).
 
         Raises
         ------
         SettingsError
-            An unknown rule, or none at all.
+            An unknown rule, none at all, or a protected folder that does not exist.
         """
-        parts = text.split(",") if isinstance(text, str) else list(text)
-        rules = tuple(_rule(part.strip()) for part in parts if part.strip())
-        if not rules:
+        parts = [part.strip() for part in (text.split(",") if isinstance(text, str) else text)]
+        folders = [part.partition(":")[2] for part in parts if part.startswith("protected:")]
+        rules = tuple(_rule(part) for part in parts if part and not part.startswith("protected:"))
+        if not rules and not folders:
             raise SettingsError(f"No keep rule was given; choose from: {_known()}")
-        return cls(rules)
+        for folder in folders:
+            # A misspelt folder would protect nothing, and nobody would notice.
+            if not os.path.isdir(os.path.expanduser(folder)):
+                raise SettingsError(f"The protected folder {folder!r} does not exist")
+        return cls(rules, tuple(folders))
 
     def choose(self, records: Sequence[ImageRecord], protected: Protected = ()) -> tuple[int, str]:
         """The position of the record to keep and the name of the rule that left it alone on the field.
@@ -124,8 +137,13 @@ class KeepRules:
                 return rule.name
         return "path"
 
+    def protection(self, protected: Protected = ()) -> Callable[[ImageRecord], bool]:
+        """Tells whether a record is never removed: by these rules, or by `protected`."""
+        tests = protection(self.protected), protection(protected)
+        return lambda record: any(test(record) for test in tests)
+
     def _all(self, protected: Protected) -> tuple[KeepRule, ...]:
-        is_protected = protection(protected)
+        is_protected = self.protection(protected)
         return (
             KeepRule("intact", lambda record: record.damaged),
             KeepRule("protected", lambda record: not is_protected(record)),
@@ -137,15 +155,22 @@ class KeepRules:
 def protection(protected: Protected) -> Callable[[ImageRecord], bool]:
     """A function of the record from folders; a function is returned as it is.
 
-    A file is under a folder by its absolute path, links not followed: moving a link must not change
-    what is protected.
+    A file is protected by the path it was found at and by the one that it really has: whichever way a
+    link leads into or out of a protected folder, it is safe.
     """
     if callable(protected):
         return protected
     if not protected:
         return lambda record: False
-    is_under = [_under(folder) for folder in sorted(protected)]
-    return lambda record: any(test(record.path) for test in is_under)
+    folders = [os.path.expanduser(folder) for folder in sorted(protected)]
+    is_under = [_under(path) for folder in folders for path in (folder, os.path.realpath(folder))]
+
+    def is_protected(record: ImageRecord) -> bool:
+        folder, name = os.path.split(os.path.abspath(record.path))
+        paths = record.path, os.path.join(os.path.realpath(folder), name)
+        return any(test(path) for test in is_under for path in paths)
+
+    return is_protected
 
 
 def _rule(text: str) -> KeepRule:
@@ -168,4 +193,4 @@ def _under(folder: str) -> Callable[[str], bool]:
 
 
 def _known() -> str:
-    return ", ".join([*_SIMPLE, "format", "format:A/B/C", "folder:DIR"])
+    return ", ".join([*_SIMPLE, "format", "format:A/B/C", "folder:DIR", "protected:DIR"])

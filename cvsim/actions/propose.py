@@ -37,7 +37,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules, Protected, protection
+from cvsim.actions.keep import KeepRules, Protected
 from cvsim.errors import SettingsError
 from cvsim.types import ImageRecord, ScoredPair
 
@@ -138,7 +138,7 @@ def propose(
     """
     rules = rules or KeepRules.parse()
     allowed = FULL_COPY | set(include)
-    is_protected = protection(protected)
+    is_protected = rules.protection(protected)
     keeper = records[kept]
     own_edge = _edges_with(keeper.path, edges)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,25 @@ def test_damage_and_protection_come_before_every_rule() -> None:
     assert rules.choose([damaged, large], protected={"a"}) == (1, "intact")
     assert rules.why(small, damaged) == "intact"
     assert rules.why(large, small) == "resolution"
+
+
+def test_protected_folders_hold_through_links(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    (library / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(library)
+    rules = KeepRules.parse(f"protected:{library},resolution")
+    assert [rule.name for rule in rules.rules] == ["resolution"]
+    loose = record(str(tmp_path / "loose.jpg"), width_px=900)
+    for path in (library / "a.jpg", tmp_path / "link/inner/a.jpg"):
+        safe = record(str(path))
+        assert rules.choose([loose, safe]) == (1, "protected")
+        assert rules.protection()(safe)
+        assert not rules.protection()(loose)
+    assert (
+        KeepRules.parse(f"protected:{tmp_path / 'link'}").choose([loose, record(str(library / "a"))])[0] == 1
+    )
+    with pytest.raises(SettingsError, match="does not exist"):
+        KeepRules.parse(f"protected:{tmp_path / 'libary'}")
 
 
 @pytest.mark.parametrize("text", ["", " , ", "resolutoin", "folder", "folder:", "size:3", "format:"])

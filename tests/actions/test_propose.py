@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -69,6 +70,21 @@ def test_threshold_is_inclusive_and_protected_files_stay() -> None:
     assert of_two("resized", score=0.95).remove
     assert not of_two("resized", score=0.9499).remove
     assert "protected" in of_two("identical-file", protected={"."}).reason
+
+
+def test_protected_folders_of_the_rules_are_honoured(tmp_path: Path) -> None:
+    records = [
+        record("a.jpg", width_px=900),
+        record(str(tmp_path / "b.jpg")),
+        record(str(tmp_path / "c.jpg")),
+    ]
+    rules = KeepRules.parse(f"protected:{tmp_path},resolution")
+    kept, rule = rules.choose(records)
+    assert (kept, rule) == (1, "path")
+    edges = [edge(records[1].path, one.path, "re-encoded") for one in (records[0], records[2])]
+    proposals = propose(records, kept, edges, threshold=0.95, rules=rules)
+    assert "more pixels" in proposals[0].reason
+    assert "protected" in proposals[2].reason
 
 
 def test_nothing_larger_goes_for_a_file_chosen_for_being_intact_or_protected() -> None:
