@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,6 +38,8 @@ from cvsim.actions.journal import Journal, Step
 from cvsim.actions.settle import settle
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, put_into_trash
 
+_CLOCK_LAG_NS = 50_000_000
+"""Filesystems stamp with a clock that ticks a few times in this span."""
 LINKS = ("hardlink", "symlink", "reflink")
 
 
@@ -95,13 +98,14 @@ def trash(work: Work, file: CheckedFile, **fields: Any) -> Step:
         raise RefusedError("its folder may not be written; left alone")
 
     def carry_out(step: Step) -> dict[str, Any]:
+        begun_ns = time.time_ns()
         put_into_trash(file.path)
         work.checkpoint("trashed")
         if not IS_FREEDESKTOP:
             return {}
         found = find_in_trash(file.path, lambda path: _is_same_file(path, file))
         if found is None:
-            _take_back_stranger(file)
+            _take_back_stranger(file, begun_ns)
             raise RefusedError("it was replaced or changed between the check and the step; left alone")
         return {"trashed": asdict(found)}
 
@@ -231,9 +235,14 @@ def _is_same_file(path: str, file: CheckedFile) -> bool:
         return False
 
 
-def _take_back_stranger(file: CheckedFile) -> None:
+def _take_back_stranger(file: CheckedFile, begun_ns: int) -> None:
     """Something else had taken the name, or the folder's name, and was trashed: put it where it was."""
-    wrong: TrashedFile | None = find_in_trash(file.path, lambda path: not _is_same_file(path, file))
+
+    def came_just_now(path: str) -> bool:
+        # Being renamed is a change of status; older files of this name may lie in the trash too.
+        return os.lstat(path).st_ctime_ns >= begun_ns - _CLOCK_LAG_NS
+
+    wrong: TrashedFile | None = find_in_trash(file.path, came_just_now)
     if wrong is None or os.path.lexists(file.path):
         return
     source, target = os.path.dirname(wrong.path), os.path.dirname(file.path)

@@ -75,7 +75,7 @@ def find_in_trash(path: str, is_it: Callable[[str], bool]) -> TrashedFile | None
                 found = TrashedFile(
                     os.path.join(trash, "files", one), os.path.join(trash, "info", f"{one}.trashinfo")
                 )
-                if _came_from(found.info, wanted) and is_it(found.path):
+                if os.path.lexists(found.path) and _came_from(found.info, wanted) and is_it(found.path):
                     return found
     return None
 

@@ -7,12 +7,14 @@ import fcntl
 import multiprocessing
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import mount, unmount
 from photo_library import ACTIONS, LINKS, contents, entry, jpeg, library, snapshot, write
+from send2trash import send2trash
 
 from cvsim.actions.apply import Applied, apply_plan
 from cvsim.actions.journal import read_steps
@@ -303,6 +305,29 @@ def test_swapped_between_check_and_use(
     if swap == "content":
         assert path.read_bytes() == b"written by somebody just now"
     assert not [name for name in snapshot(base) if ".cvsim-" in name]
+
+
+def test_what_was_trashed_by_mistake_comes_back_and_nothing_older(root: Path, tmp_path: Path) -> None:
+    plan = library(root, 1, 1, identical=False)
+    path = Path(plan.entries[1].path)
+    old, mine = b"trashed a week ago", path.read_bytes()
+    path.write_bytes(old)
+    send2trash(str(path))
+    for trashed in Path(os.environ["XDG_DATA_HOME"], "Trash/files").iterdir():
+        # Its status changed when it was trashed, which no call can set back; time must pass.
+        while time.time_ns() - trashed.stat().st_ctime_ns < 200_000_000:
+            time.sleep(0.05)
+    write(path, mine)
+    plan = Plan(plan.roots, (plan.entries[0], entry(path, 1, "remove")))
+
+    def attack(now: str) -> None:
+        if now == "started":
+            path.rename(tmp_path / "hidden")
+            path.write_bytes(b"somebody's new file")
+
+    assert "replaced or changed" in skipped(act(plan, "trash", tmp_path, checkpoint=attack))[0]
+    assert path.read_bytes() == b"somebody's new file"
+    assert (tmp_path / "hidden").read_bytes() == mine
 
 
 def test_kept_file_swapped_while_its_copies_go(root: Path, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,33 @@ def test_a_date_whose_file_is_gone_for_good_stays(tmp_path: Path) -> None:
     undone = undo_journal(journal)
     assert "which is not back" in undone.outcomes[-1].reason
     assert independent(kept.read_bytes())[0] == DATE
+
+
+@pytest.mark.parametrize("n_changes", range(13))
+@pytest.mark.parametrize("follow", ["undo", "apply"])
+def test_cut_short_anywhere(n_changes: int, follow: str, tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    kept = write(root / "kept.jpg", jpeg(1, 95), mode=0o640)
+    dated = write(root / "dated.jpg", jpeg(1, 90, exif_block()))
+    plan = Plan((str(root),), (entry(kept, 1, "keep"), entry(dated, 1, "remove")))
+    before = snapshot(root)
+    journal = str(tmp_path / "journal")
+
+    def cut(countdown: list[int]) -> Callable[[str], None]:
+        def checkpoint(_word: str) -> None:
+            countdown[0] -= 1
+            if countdown[0] < 0:
+                raise KeyboardInterrupt
+
+        return checkpoint
+
+    with contextlib.suppress(KeyboardInterrupt):
+        apply_plan(plan, "trash", journal, carry_metadata=True, checkpoint=cut([n_changes]))
+    if follow == "apply":
+        assert apply_plan(plan, "trash", journal, carry_metadata=True).count("skipped") == 0
+        assert independent(kept.read_bytes())[0] == DATE
+        assert pixel_digest(kept.read_bytes()) == pixel_digest(jpeg(1, 95))
+    with contextlib.suppress(KeyboardInterrupt):
+        undo_journal(journal, checkpoint=cut([n_changes]))
+    assert undo_journal(journal).count("skipped") == 0
+    assert snapshot(root) == before
