@@ -150,12 +150,7 @@ class Plan:
 
     def to_json(self) -> str:
         """The document as text, one entry a line; ASCII where JSON needs it, readable elsewhere."""
-        head = {"schema": SCHEMA, "roots": list(self.roots), **self.extra}
-        rows = [
-            _dump({**{key: getattr(entry, key) for key in _KEYS}, **entry.extra}) for entry in self.entries
-        ]
-        entries = ",\n".join(f"  {row}" for row in rows)
-        return f'{_dump(head)[:-1]}, "entries": [\n{entries}\n]}}\n'
+        return plan_text(self.roots, self.extra, map(entry_text, self.entries))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan, whole or not at all.
@@ -211,6 +206,26 @@ class Plan:
             )
 
         return replace(self, entries=tuple(decide(entry) for entry in self.entries))
+
+
+def entry_text(entry: Entry) -> str:
+    """The line of an entry, without its indent and comma."""
+    return _dump({**{key: getattr(entry, key) for key in _KEYS}, **entry.extra})
+
+
+def plan_text(roots: Iterable[str], extra: Mapping[str, Any], rows: Iterable[str]) -> str:
+    """The document from its parts, for whoever changes a few rows of many; nothing is checked.
+
+    Parameters
+    ----------
+    roots, extra
+        As of `Plan`.
+    rows : iterable of str
+        From `entry_text`, in order.
+    """
+    head = _dump({"schema": SCHEMA, "roots": list(roots), **extra})
+    entries = ",\n".join(f"  {row}" for row in rows)
+    return f'{head[:-1]}, "entries": [\n{entries}\n]}}\n'
 
 
 def roots_of(paths: Iterable[str]) -> tuple[str, ...]:

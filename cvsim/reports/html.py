@@ -213,7 +213,7 @@ def _picture(
         reason=member.reason,
         link=link,
         linked_to=_linked_to(group, record.path, link),
-        waterfall=None if link is None else _waterfall(link),
+        waterfall=None if link is None else waterfall_bars(link),
     )
 
 
@@ -234,7 +234,8 @@ def _href(path: str, folder: str | os.PathLike[str] | None) -> str:
     return quote(os.fsencode(Path(relative).as_posix()), safe="/")
 
 
-def _waterfall(pair: ScoredPair) -> Waterfall | None:
+def waterfall_bars(pair: ScoredPair) -> Waterfall | None:
+    """The bars that make up a score, for an SVG 100 units wide; None for a pair without comparisons."""
     if not pair.comparisons:
         return None
     steps = explanation.waterfall(pair)
