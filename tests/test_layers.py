@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """The parts, from the top. A part imports parts of lower layers only, never one beside it."""
 
-SAME_PART = {"extraction": "pipeline", "scoring": "pipeline", "models": "pipeline"}
+SAME_PART = {"extraction": "pipeline", "scoring": "pipeline", "models": "pipeline", "products": "pipeline"}
 """Modules that lie beside the one they belong to; ``models`` is data that only the pipeline loads."""
 
 FOUNDATION = LAYERS[-1]

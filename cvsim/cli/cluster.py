@@ -1,0 +1,91 @@
+"""``cvsim cluster``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvsim.cli import options, products
+
+METHODS = ("components", "average", "ward", "kmeans", "density")
+
+
+@click.command(epilog="Example: cvsim cluster photos -o labels.csv")
+@options.paths
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="labels.csv (file,label) or labels.npy (integers in the order of the paths); - is CSV on stdout.",
+)
+@products.profile
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Join what is at least this sure to be one product; for FEATURES.npy without a profile, "
+    "what is at least this similar.  [default: the profile's]",
+)
+@click.option("--method", type=click.Choice(METHODS), help="How groups are made.  [default: the profile's]")
+@click.option("--n-clusters", type=click.IntRange(min=1), metavar="N", help="Make this many groups.")
+@products.signals
+@products.embedding
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
+@options.running
+@options.general
+def cluster(
+    paths: tuple[str, ...],
+    listed: list[str],
+    output: str,
+    profile: str | None,
+    threshold: float | None,
+    method: str | None,
+    n_clusters: int | None,
+    signals: tuple[str, ...] | None,
+    embedding: str | None,
+    as_json: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Group the product photos under PATH..., or the rows of FEATURES.npy, by product.
+
+    A picture that can not be read gets the label -1.
+    """
+    if as_json and output == "-":
+        raise click.UsageError("--json and -o - can not both go to stdout.")
+    if threshold is not None and n_clusters is not None:
+        raise click.UsageError("--threshold and --n-clusters exclude each other.")
+    as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
+    settings = products.product_settings(config, given)
+
+    from cvsim import products as recipes
+    from cvsim.cli.console import progress_bars
+
+    model = products.load_profile(profile)
+    how: dict[str, Any] = {"method": method, "threshold": threshold, "n_clusters": n_clusters}
+    features = products.features_file(paths)
+    with progress_bars(quiet) as progress:
+        if features is not None:
+            labels = recipes.cluster_features(recipes.load_features(features), model, **how)
+            files = [str(row) for row in range(len(labels))]
+        else:
+            vectors = products.read(paths, listed, settings, signals, embedding, model, progress)
+            products.note_skipped(vectors, quiet)
+            with progress.task("Grouping", None):
+                labels = recipes.cluster(vectors, model, **how)
+            files = list(vectors.files)
+    rows = list(zip(files, labels.tolist(), strict=True))
+    content = products.npy_bytes(labels) if as_array else products.csv_bytes(("file", "label"), rows)
+    products.write(output, content, quiet)
+    n_groups = len(set(labels[labels >= 0].tolist()))
+    if as_json:
+        from cvsim.reports.json import dumps
+
+        document = {"n_images": len(labels), "n_groups": n_groups, "n_unreadable": int((labels < 0).sum())}
+        click.echo(dumps(document), nl=False)
+    elif output != "-" and not quiet:
+        click.echo(f"{len(labels):,} pictures, {n_groups:,} products")

@@ -1,0 +1,81 @@
+"""``cvsim train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvsim.cli import options, products
+
+
+@click.command(epilog="Example: cvsim train photos --labels labels.csv -o shop.npz")
+@options.paths
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="CSV with file and label, or a .npy of integers.  [default: the folder that each picture is in]",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="The profile: one .npz file, safe to hand on.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
+@products.signals
+@products.embedding
+@click.option("--json", "as_json", is_flag=True, help="Print how well it did as one JSON document.")
+@options.running
+@options.general
+def train(
+    paths: tuple[str, ...],
+    listed: list[str],
+    labels: str | None,
+    output: str,
+    seed: int,
+    signals: tuple[str, ...] | None,
+    embedding: str | None,
+    as_json: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Learn from labelled product photos what makes two of them the same product.
+
+    The result is given as --profile to cluster and classify. How well it does is measured on products
+    that were held out.
+    """
+    if output == "-":
+        raise click.UsageError("A profile is not printed; name a file.")
+    settings = products.product_settings(config, given)
+
+    from cvsim import products as recipes
+    from cvsim.cli.console import progress_bars
+
+    with progress_bars(quiet) as progress:
+        vectors = products.read(paths, listed, settings, signals, embedding, None, progress)
+        products.note_skipped(vectors, quiet)
+        model = recipes.train_profile(
+            vectors, recipes.labels_for(vectors.files, labels), seed=seed, progress=progress
+        )
+    products.write(output, model.to_bytes(), quiet)
+    if as_json:
+        from cvsim.reports.json import dumps
+
+        weights = {signal.name: round(signal.weight, 4) for signal in model.signals}
+        document = {**model.provenance, "weights": weights, "method": model.grouping.method}
+        click.echo(dumps({**document, "quality": dict(model.quality)}), nl=False)
+        return
+    click.echo(f"{model.provenance['n_images']:,} pictures of {model.provenance['n_products']:,} products")
+    for signal in model.signals:
+        click.echo(f"{signal.name:<16}{signal.weight:>8.0%}")
+    if "ari" in model.quality:
+        click.echo(
+            f"grouping by {model.grouping.method}: ARI {model.quality['ari']:.3f} on products held out"
+        )
+    else:
+        click.echo(str(model.quality["note"]))

@@ -1,0 +1,216 @@
+"""Embeddings: the output of an image network in ONNX form as one more signal.
+
+Any ONNX model with one picture as its input will do. What a picture must look like for it is a
+`Preprocessing`; for the named networks it is known, for others it can be given, and the input's size is
+read from the model. The runtime (extra ``embeddings``) is loaded on first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+from cvsim.errors import MissingExtraError, SettingsError
+from cvsim.features.vector import VectorFeature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import RGB
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+PREFERRED_OUTPUTS = ("features", "embedding", "embeddings", "image_embeds", "pooler_output")
+"""Outputs of these names are taken before the model's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a picture becomes a network's input.
+
+    Attributes
+    ----------
+    side_px : int
+        Of the square input, where the model leaves it open.
+    mean, std : three floats
+        Red, green, blue in [0, 1]: the input is ``(rgb / 255 - mean) / std``.
+    fit : "stretch" or "crop"
+        Squeezed into the square, or the middle of the picture after its shorter side has `resize_px`.
+    resize_px : int
+        For ``"crop"``.
+    """
+
+    side_px: int = 224
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    fit: Literal["stretch", "crop"] = "stretch"
+    resize_px: int = 256
+
+
+PREPROCESSING: dict[str, Preprocessing] = {
+    "mobilenetv2": Preprocessing(),
+    "resnet50": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, "crop", 256),
+    "dinov2-small": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, "crop", 256),
+    "clip": Preprocessing(224, _CLIP_MEAN, _CLIP_STD, "crop", 224),
+    "sscd": Preprocessing(288, _IMAGENET_MEAN, _IMAGENET_STD, "stretch"),
+    "unit": Preprocessing(224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+"""What each kind of network wants; ``unit`` is RGB in [0, 1], as the autoencoder takes."""
+DEFAULT_PREPROCESSING = "mobilenetv2"
+
+
+class Embedding(VectorFeature):
+    """The vector that an ONNX image model gives.
+
+    Parameters
+    ----------
+    spec : str
+        Path of an ``.onnx`` file; ``KIND=PATH`` says which of `PREPROCESSING` it wants.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is no ONNX model, or is no model of images.
+    MissingExtraError
+        The ONNX runtime is not installed.
+    """
+
+    name = "embedding"
+
+    def __init__(self, spec: str) -> None:
+        kind, path = split_spec(spec)
+        self._path = path
+        self._preprocessing = PREPROCESSING[kind]
+        try:
+            self._digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except OSError as exc:
+            raise SettingsError(f"the model {path} can not be read: {exc.strerror or exc}") from exc
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._open()
+
+    @property
+    def n_dims(self) -> int:
+        return self._n_dims
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
+
+    def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
+        picture = prepare(rgb, self._preprocessing, self._side)
+        found = self._run(picture[None])[0]
+        return found if np.isfinite(found).all() else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, 3, side, side) to (n, n_dims)."""
+        if self._channels_last:
+            batch = batch.transpose(0, 2, 3, 1)
+        session = self._ready()
+        # One picture at a time where the model was exported so.
+        parts = [batch] if self._takes_batches else list(batch[:, None])
+        outputs = [session.run([self._output], {self._input: np.ascontiguousarray(p)})[0] for p in parts]
+        pairs = zip(outputs, parts, strict=True)
+        return np.concatenate([np.asarray(output, np.float64).reshape(len(p), -1) for output, p in pairs])
+
+    def _ready(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = open_session(self._path)
+            return self._session
+
+    def _open(self) -> None:
+        """Read what the model takes and gives, and try it once."""
+        session = self._ready()
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
+            shapes = ", ".join(f"{i.name} {i.type}{i.shape}" for i in inputs)
+            raise SettingsError(
+                f"{self._path} is no image model: one float input of shape (N, 3, height, width) is needed; "
+                f"it takes {shapes or 'nothing'}"
+            )
+        batch, *rest = inputs[0].shape
+        self._input = inputs[0].name
+        self._channels_last = rest[2] == 3 and rest[0] != 3
+        sides = rest[:2] if self._channels_last else rest[1:]
+        if not self._channels_last and isinstance(rest[0], int) and rest[0] != 3:
+            raise SettingsError(f"{self._path} is no model of colour images: its input is {inputs[0].shape}")
+        known = {side for side in sides if isinstance(side, int) and side > 0}
+        if len(known) > 1:
+            raise SettingsError(f"{self._path} takes pictures of {sides}; square ones are supported")
+        self._side = known.pop() if known else self._preprocessing.side_px
+        self._takes_batches = not isinstance(batch, int) or batch > 1
+        names = [output.name for output in session.get_outputs()]
+        self._output = next((name for name in PREFERRED_OUTPUTS if name in names), names[0])
+        self._n_dims = 0
+        try:
+            self._n_dims = self._run(np.zeros((1, 3, self._side, self._side), np.float32)).shape[1]
+        except Exception as exc:  # whatever the runtime raises for a model that does not run
+            raise SettingsError(f"{self._path} does not run on a picture: {exc}") from exc
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """``KIND=PATH`` or ``PATH`` to the kind of preprocessing and the path."""
+    kind, separator, path = spec.partition("=")
+    if separator and kind in PREPROCESSING:
+        return kind, path
+    if spec in PREPROCESSING:
+        raise SettingsError(
+            f"{spec!r} says what a network wants, and comes without its weights: "
+            f"give the file as well, {spec}=FILE.onnx"
+        )
+    if separator and not os.path.exists(spec):
+        raise SettingsError(f"unknown kind of network {kind!r}; known: {', '.join(PREPROCESSING)}")
+    return DEFAULT_PREPROCESSING, spec
+
+
+def open_session(path: str) -> Any:
+    """An ONNX runtime session of one thread: pictures are worked on in parallel already."""
+    try:
+        import onnxruntime
+    except ImportError as exc:
+        raise MissingExtraError("Embeddings", "embeddings") from exc
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # the runtime has an exception class for each way to fail
+        raise SettingsError(f"{path} is not an ONNX model that can be run: {str(exc)[:200]}") from exc
+
+
+def prepare(rgb: RGB, how: Preprocessing, side_px: int) -> NDArray[np.float32]:
+    """The (3, side_px, side_px) float32 input of a network."""
+    if how.fit == "crop":
+        height, width = rgb.shape[:2]
+        scale = how.resize_px * side_px / how.side_px / min(height, width)
+        size = max(side_px, round(width * scale)), max(side_px, round(height * scale))
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        top, left = (rgb.shape[0] - side_px) // 2, (rgb.shape[1] - side_px) // 2
+        square = rgb[top : top + side_px, left : left + side_px]
+    else:
+        square = cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    values = square.astype(np.float32) / 255
+    values = (values - np.float32(how.mean)) / np.float32(how.std)
+    return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+
+
+def _plain(how: Preprocessing) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(how).items()}

@@ -1,0 +1,127 @@
+"""Parting a collection into products with a model, trained or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvsim.errors import UsageError
+from cvsim.learning.metric import spread_evenly
+from cvsim.learning.model import Grouping, MergeCurve, ProductModel, Signal
+from cvsim.learning.partition import METHODS, TREES, build_tree, density, kmeans
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.learning.training import SignalSource
+    from cvsim.types import Indices
+
+UNTRAINED_POWER = 0.5
+UNTRAINED_HEIGHT = 1.38
+"""Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
+UNTRAINED_STEEPNESS = -30.0
+
+
+_NO_CURVES = Grouping("components", 0.0, {}, {})
+"""For a given number of groups, which needs no threshold."""
+
+
+def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSource]) -> ProductModel:
+    """The model for a collection without answers: its variances evened out, all signals worth the same."""
+    weight = 1 / len(blocks)
+    signals = tuple(
+        Signal(
+            source.name, source.version, dict(source.params), weight, spread_evenly(block, UNTRAINED_POWER)
+        )
+        for source, block in zip(sources, blocks, strict=True)
+    )
+    # Even odds at the height where merging stops.
+    curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
+    grouping = Grouping("average", 0.0, dict.fromkeys(TREES, 0.5), dict.fromkeys(TREES, curve))
+    return ProductModel(signals, 10.0, -3.0, grouping)
+
+
+def group(
+    model: ProductModel,
+    blocks: Sequence[NDArray[np.float32]],
+    *,
+    method: str | None = None,
+    threshold: float | None = None,
+    n_clusters: int | None = None,
+) -> Indices:
+    """(n,) labels from 0 in the order of first images.
+
+    Parameters
+    ----------
+    model : ProductModel
+    blocks : sequence of (n, n_dims) float arrays
+        One a signal of the model; NaN rows have no evidence.
+    method : str, optional
+        One of `cvsim.learning.partition.METHODS`; the model's own if not given.
+    threshold : float, optional
+        In [0, 1]: merges are made that are at least this probably right; the learned one if not given.
+    n_clusters : int, optional
+        That many groups instead of a threshold.
+    """
+    vectors = model.fuse_collection(blocks)
+    # A picture without any evidence is like no other: it stands alone, and must not draw others to it.
+    known = np.linalg.norm(vectors, axis=1) > 0
+    labels = np.full(len(vectors), -1, np.int64)
+    if known.any():
+        labels[known] = group_vectors(vectors[known], model.grouping, method, threshold, n_clusters)
+    labels[~known] = labels.max(initial=-1) + 1 + np.arange(int((~known).sum()))
+    return labels
+
+
+def group_vectors(
+    vectors: NDArray[np.float32],
+    grouping: Grouping,
+    method: str | None = None,
+    threshold: float | None = None,
+    n_clusters: int | None = None,
+) -> Indices:
+    """Part fused vectors; see `group`. The number of k-means' groups is that of Ward's tree if not given."""
+    method = method or grouping.method
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if n_clusters is not None and not 1 <= n_clusters <= len(vectors):
+        raise UsageError(f"{len(vectors)} images can not make {n_clusters} groups")
+    if method == "density":
+        if n_clusters is not None:
+            raise UsageError("density finds the number of groups itself; leave out the number or the method")
+        return density(vectors, _height(grouping, "components", threshold))
+    tree_method = "ward" if method == "kmeans" else method
+    if method == "kmeans" and n_clusters is not None:
+        return kmeans(vectors, n_clusters)
+    tree = build_tree(vectors, tree_method)
+    if n_clusters is not None:
+        return tree.cut_into(n_clusters)
+    labels = tree.cut(_height(grouping, tree_method, threshold))
+    return kmeans(vectors, int(labels.max()) + 1) if method == "kmeans" else labels
+
+
+def _height(grouping: Grouping, method: str, threshold: float | None) -> float:
+    probability = grouping.thresholds[method] if threshold is None else threshold
+    return grouping.curves[method].height(probability)
+
+
+def group_by_cosine(
+    vectors: NDArray[np.float32], threshold: float, method: str = "components", n_clusters: int | None = None
+) -> Indices:
+    """Part vectors by their cosine alone: a merge is made at a cosine of `threshold` or more.
+
+    Unit vectors with cosine c are sqrt(2 - 2c) apart. For Ward's tree that is the distance of two single
+    images; larger groups are held to more.
+    """
+    norms = np.linalg.norm(np.where(np.isfinite(vectors), vectors, 0), axis=1, keepdims=True)
+    unit = (np.nan_to_num(vectors) / np.maximum(norms, 1e-12)).astype(np.float32)
+    height = float(np.sqrt(max(0.0, 2 - 2 * threshold))) + 1e-4
+    if n_clusters is not None:
+        return group_vectors(unit, _NO_CURVES, method, None, n_clusters)
+    if method == "density":
+        return density(unit, height)
+    tree = build_tree(unit, "ward" if method == "kmeans" else method)
+    labels = tree.cut(height)
+    return kmeans(unit, int(labels.max()) + 1) if method == "kmeans" else labels

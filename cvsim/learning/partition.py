@@ -1,0 +1,134 @@
+"""Ways to part vectors into groups: cutting a tree of merges, k-means, density.
+
+Trees (Ward's, average link, single link) are built once and cut at any height; single link cut at a height
+gives exactly the connected components of the graph of pairs at most that far apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.cluster import DBSCAN, KMeans
+
+from cvsim.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import Indices
+
+TREES = {"ward": "ward", "average": "average", "components": "single"}
+"""Methods that cut a tree, and scipy's names for how it is built."""
+METHODS = (*TREES, "kmeans", "density")
+MAX_IMAGES = 30_000
+"""All pairs of more do not fit into a few gigabytes."""
+DENSITY_NEIGHBOURS = 3
+_BLOCK = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Merges of n images, scipy's ``Z``: (n - 1, 4) float64, by rising height."""
+
+    merges: NDArray[np.float64]
+
+    @property
+    def n_images(self) -> int:
+        return len(self.merges) + 1
+
+    @property
+    def heights(self) -> NDArray[np.float64]:
+        return self.merges[:, 2]
+
+    def cut(self, height: float) -> Indices:
+        """(n,) labels from 0 by first image: merges at most this high are made."""
+        if not len(self.merges):
+            return np.zeros(1, np.int64)
+        return in_order(fcluster(self.merges, height, "distance"))
+
+    def cut_into(self, n_groups: int) -> Indices:
+        """(n,) labels of at most `n_groups` groups."""
+        if not len(self.merges):
+            return np.zeros(1, np.int64)
+        return in_order(fcluster(self.merges, n_groups, "maxclust"))
+
+
+def build_tree(vectors: NDArray[np.float32], method: str) -> Tree:
+    """The tree of merges by Euclidean distance.
+
+    Parameters
+    ----------
+    vectors : (n, n_dims) float array
+    method : str
+        A name in `TREES`.
+
+    Raises
+    ------
+    UsageError
+        The method is unknown, or there are more than `MAX_IMAGES` images.
+    """
+    if method not in TREES:
+        raise UsageError(f"no tree is built by {method!r}; known: {', '.join(TREES)}")
+    if len(vectors) > MAX_IMAGES:
+        raise UsageError(
+            f"{len(vectors):,} pictures are too many to compare all pairs of; {MAX_IMAGES:,} fit"
+        )
+    if len(vectors) < 2:
+        return Tree(np.zeros((0, 4)))
+    return Tree(linkage(condensed_distances(vectors), TREES[method]))
+
+
+def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Euclidean distances of all pairs in scipy's condensed order, by blocks of a matrix product."""
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    n = len(vectors)
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    found = np.empty(n * (n - 1) // 2)
+    end = 0
+    for start in range(0, n, _BLOCK):
+        rows = vectors[start : start + _BLOCK]
+        block = squares[start : start + _BLOCK, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
+        np.sqrt(np.maximum(block, 0), out=block)
+        for i in range(len(rows)):
+            n_right = n - start - i - 1
+            found[end : end + n_right] = block[i, i + 1 :]
+            end += n_right
+    return found
+
+
+def kmeans(vectors: NDArray[np.float32], n_groups: int, seed: int = 0) -> Indices:
+    """(n,) labels of k-means; the best of a few starts."""
+    n_groups = min(n_groups, len(np.unique(vectors, axis=0)))
+    return in_order(KMeans(n_groups, n_init=4, random_state=seed).fit_predict(vectors))
+
+
+def density(vectors: NDArray[np.float32], distance: float) -> Indices:
+    """(n,) labels of DBSCAN within `distance`; what is in no dense place stands alone."""
+    labels = DBSCAN(eps=max(distance, 1e-9), min_samples=DENSITY_NEIGHBOURS).fit_predict(vectors)
+    alone = labels == -1
+    labels[alone] = labels.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return in_order(labels)
+
+
+def in_order(labels: NDArray[np.integer]) -> Indices:
+    """The same groups, numbered from 0 in the order of their first images."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def merge_agreement(tree: Tree, labels: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each merge: the pairs that it joins whose labels are equal, and all pairs that it joins."""
+    n = tree.n_images
+    n_labels = int(labels.max(initial=-1)) + 1
+    counts = {i: np.bincount([label], minlength=n_labels) for i, label in enumerate(labels)}
+    same, pairs = np.empty(n - 1), np.empty(n - 1)
+    for i, (left, right) in enumerate(tree.merges[:, :2].astype(np.int64)):
+        a, b = counts.pop(int(left)), counts.pop(int(right))
+        same[i], pairs[i] = a @ b, a.sum() * b.sum()
+        counts[n + i] = a + b
+    return same, pairs

@@ -1,0 +1,296 @@
+"""Products: read a folder into vectors, learn from labels, group, classify. Recipes only; no algorithms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.collection import find_files, read_files, require_paths
+from cvsim.errors import SettingsError, UsageError
+from cvsim.evaluation import read_labels
+from cvsim.features import make_features
+from cvsim.features.embedding import Embedding
+from cvsim.features.vector import VectorFeature
+from cvsim.learning.gallery import Assignment, classify
+from cvsim.learning.grouping import group, group_by_cosine, untrained
+from cvsim.learning.model import ProductModel
+from cvsim.learning.training import SignalSource, train
+from cvsim.progress import SilentProgress
+from cvsim.stores import open_cache, open_scratch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.progress import Progress
+    from cvsim.settings import Settings
+    from cvsim.types import Indices, Skipped
+
+PRODUCT_SIGNALS = ("color-layout", "gradient")
+"""What tells products apart without a network; an embedding is added to them where one is given."""
+NOT_AN_IMAGE = "not an image"
+NONE_OF_THESE = "none of these"
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """A folder as arrays, in the order of the relative POSIX paths by code point.
+
+    Attributes
+    ----------
+    files : tuple of str
+        Relative to the PATH they were found under.
+    paths : tuple of str
+        As they can be opened.
+    blocks : tuple of (n, n_dims) float32 arrays
+        One a signal. An unreadable file keeps its row, of NaN.
+    sources : tuple of SignalSource
+    readable : (n,) bool array
+    skipped : tuple of Skipped
+    """
+
+    files: tuple[str, ...]
+    paths: tuple[str, ...]
+    blocks: tuple[NDArray[np.float32], ...]
+    sources: tuple[SignalSource, ...]
+    readable: NDArray[np.bool_]
+    skipped: tuple[Skipped, ...]
+
+
+def vector_features(signals: Sequence[str] | None, embedding: str | None) -> tuple[VectorFeature, ...]:
+    """The signals to take, all of which must be vectors.
+
+    Raises
+    ------
+    SettingsError
+        A name is unknown, or its signal is no vector.
+    """
+    names = [name for name in signals or PRODUCT_SIGNALS if name != Embedding.name]
+    wants_embedding = embedding is not None or Embedding.name in (signals or ())
+    if wants_embedding and embedding is None:
+        raise SettingsError("the signal 'embedding' needs a network: --embedding FILE")
+    found: list[VectorFeature] = []
+    for feature in make_features(names):
+        if not isinstance(feature, VectorFeature):
+            raise SettingsError(
+                f"the signal {feature.name!r} is no vector; products are told apart by "
+                f"{', '.join(PRODUCT_SIGNALS)} and embedding"
+            )
+        found.append(feature)
+    if embedding is not None:
+        found.append(Embedding(embedding))
+    return tuple(found)
+
+
+def features_of(model: ProductModel, embedding: str | None) -> tuple[VectorFeature, ...]:
+    """The signals that a trained model was made with.
+
+    Raises
+    ------
+    SettingsError
+        One is missing here, or gives other vectors than it did in training.
+    """
+    names = [signal.name for signal in model.signals]
+    if embedding is not None and Embedding.name not in names:
+        raise SettingsError("the profile was trained without an embedding; leave out --embedding")
+    by_name = {feature.name: feature for feature in vector_features(names, embedding)}
+    for signal in model.signals:
+        feature = by_name[signal.name]
+        if feature.version != signal.version or dict(feature.params) != dict(signal.params):
+            what = "another network" if signal.name == Embedding.name else "another version of the signal"
+            raise SettingsError(f"the profile was trained with {what} ({signal.name}); train it again")
+        if feature.n_dims != len(signal.map.mean):
+            raise SettingsError(f"the profile's map of {signal.name} has the wrong size; train it again")
+    return tuple(by_name[name] for name in names)
+
+
+def read_vectors(
+    paths: Sequence[str],
+    features: Sequence[VectorFeature],
+    settings: Settings,
+    *,
+    listed: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Vectors:
+    """Read every picture under `paths` into vectors, from the cache where they are known.
+
+    Raises
+    ------
+    UsageError
+        No path, or no picture under it.
+    """
+    listed = list(listed)
+    if not listed:
+        require_paths(paths)
+    store = open_scratch() if settings.cache is None else open_cache(settings.cache or None)
+    try:
+        found = find_files(list(paths), listed, settings.scan)
+        reading = read_files(
+            found, features, store, n_workers=settings.n_workers, progress=progress or SilentProgress()
+        )
+        digests = {record.path: record.digest for record in reading.records}
+        root_of = {entry.path: entry.root for entry in found.files}
+        wanted = [path for path in root_of if path in digests or not _is_no_image(path, reading.skipped)]
+        files = {path: _relative(path, root_of[path]) for path in wanted}
+        order = sorted(wanted, key=lambda path: (files[path], path))
+        rows = [digests.get(path) for path in order]
+        blocks = tuple(_block(feature, rows, store) for feature in features)
+    finally:
+        store.close()
+    if not digests:
+        raise UsageError("no picture could be read there" + _reasons(reading.skipped))
+    return Vectors(
+        tuple(files[path] for path in order),
+        tuple(order),
+        blocks,
+        tuple(SignalSource(f.name, f.version, dict(f.params)) for f in features),
+        np.array([row is not None for row in rows], bool),
+        reading.skipped,
+    )
+
+
+def _is_no_image(path: str, skipped: Sequence[Skipped]) -> bool:
+    return any(s.path == path and s.reason == NOT_AN_IMAGE for s in skipped)
+
+
+def _reasons(skipped: Sequence[Skipped]) -> str:
+    return f": {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+
+
+def _relative(path: str, root: str) -> str:
+    relative = os.path.relpath(path, root) if path != root else os.path.basename(path)
+    return relative.replace(os.sep, "/")
+
+
+def _block(feature: VectorFeature, digests: Sequence[str | None], store: Any) -> NDArray[np.float32]:
+    data = store.descriptors(feature.key, {digest for digest in digests if digest is not None})
+    found = (None if digest is None else data.get(digest) for digest in digests)
+    return feature.pack([None if d is None else feature.from_bytes(d) for d in found])
+
+
+def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> list[str]:
+    """One label a file, from a CSV or ``.npy`` file, or (None) from the folder that each file is in.
+
+    Files that a CSV does not name have the label "": they are not used.
+
+    Raises
+    ------
+    UsageError
+        The labels can not be read, name a file that is not there, or do not fit the files in number.
+    """
+    if labels is None:
+        found = [PurePosixPath(file).parent.as_posix() for file in files]
+        if "." in found:
+            raise UsageError(
+                f"{files[found.index('.')]} lies in no folder of its product: give --labels FILE, or one "
+                "folder a product"
+            )
+        return found
+    given = read_labels(Path(labels))
+    if not isinstance(given, Mapping):
+        if len(given) != len(files):
+            raise UsageError(
+                f"{labels} has {len(given)} labels and there are {len(files)} pictures, in path order"
+            )
+        return ["" if label < 0 else str(label) for label in given.tolist()]
+    missing = sorted(given.keys() - set(files))
+    if missing:
+        names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise UsageError(f"{labels} labels {len(missing)} files that are not there: {names}")
+    return [given.get(file, "") for file in files]
+
+
+def train_profile(
+    vectors: Vectors, labels: Sequence[str], *, seed: int = 0, progress: Progress | None = None
+) -> ProductModel:
+    """Learn a profile from the readable pictures that have a label."""
+    used = np.array([label != "" for label in labels], bool) & vectors.readable
+    if not used.any():
+        raise UsageError("no picture has a label")
+    return train(
+        [block[used] for block in vectors.blocks],
+        [label for label, is_used in zip(labels, used, strict=True) if is_used],
+        vectors.sources,
+        seed=seed,
+        provenance={"signals": [source.name for source in vectors.sources]},
+        progress=progress,
+    )
+
+
+def cluster(
+    vectors: Vectors,
+    model: ProductModel | None = None,
+    *,
+    method: str | None = None,
+    threshold: float | None = None,
+    n_clusters: int | None = None,
+) -> Indices:
+    """(n,) labels of the pictures by product; -1 for those that could not be read."""
+    rows = [block[vectors.readable] for block in vectors.blocks]
+    model = model or untrained(rows, vectors.sources)
+    labels = np.full(len(vectors.files), -1, np.int64)
+    labels[vectors.readable] = group(model, rows, method=method, threshold=threshold, n_clusters=n_clusters)
+    return labels
+
+
+def cluster_features(
+    features: NDArray[np.floating[Any]],
+    model: ProductModel | None = None,
+    *,
+    method: str | None = None,
+    threshold: float | None = None,
+    n_clusters: int | None = None,
+) -> Indices:
+    """(n,) labels for an array of vectors from elsewhere; a row with NaN gets -1.
+
+    With a threshold and without a model the threshold is a cosine: 0.95 links what is 95 % similar.
+    """
+    known = np.isfinite(features).all(axis=1)
+    labels = np.full(len(features), -1, np.int64)
+    rows = features[known].astype(np.float32)
+    if not len(rows):
+        raise UsageError("every row of the features holds NaN: nothing to group")
+    if model is not None:
+        sizes = [len(signal.map.mean) for signal in model.signals]
+        if sum(sizes) != rows.shape[1]:
+            raise UsageError(f"the profile wants {sum(sizes)} columns and the features have {rows.shape[1]}")
+        blocks = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
+        labels[known] = group(model, blocks, method=method, threshold=threshold, n_clusters=n_clusters)
+    elif threshold is not None or n_clusters is not None:
+        default = "components" if n_clusters is None else "ward"
+        labels[known] = group_by_cosine(rows, threshold or 0.0, method or default, n_clusters)
+    else:
+        base = untrained([rows], [SignalSource("features", 1, {})])
+        labels[known] = group(base, [rows], method=method)
+    return labels
+
+
+def assign(vectors: Vectors, model: ProductModel) -> Assignment:
+    """Assign every picture to a known product; unreadable ones are none of these."""
+    return classify(model, vectors.blocks)
+
+
+def load_features(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """An (n_images, n_dims) array from a ``.npy`` file.
+
+    Raises
+    ------
+    UsageError
+        The file is no such array.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as exc:
+        raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
+    if (
+        not isinstance(found, np.ndarray)
+        or found.ndim != 2
+        or found.dtype.kind not in "fiu"
+        or not found.size
+    ):
+        raise UsageError(f"{path} must hold one row of numbers an image: (n_images, n_dims)")
+    return found.astype(np.float32)
