@@ -57,6 +57,10 @@ COPY = Profile(
 PROFILES: dict[str, Profile] = {"copy": COPY}
 
 
+MIN_WORD_VOTES: Mapping[str, int] = {"fast": 4, "default": 4, "thorough": 3}
+"""Agreeing keypoints that make a candidate, by effort."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
     """Which files are taken (see `cvsim.images.scan`)."""

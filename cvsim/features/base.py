@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cvsim.types import RGB, Indices, Similarities
 
 D = TypeVar("D")
@@ -20,20 +23,48 @@ Search = Literal["hamming", "words", "vector", "none"]
 """How candidates are found from a feature's keys: equal within a number of bits, equal words, near vectors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What candidate search needs of one descriptor.
+@dataclass(frozen=True, eq=False)
+class HashKeys:
+    """What hash search needs of a collection; a picture may have more than one row.
 
     Attributes
     ----------
-    stored : (n,) uint64 array
-        What the picture is found by.
-    queries : (m,) uint64 array
-        What it looks for in the others: the same keys, or those of its turned and mirrored self.
+    owner : (m,) int64
+        Position of the picture that each row belongs to.
+    stored : (m,) uint64
+        What a picture is found by.
+    variants : (m, v) uint64
+        What it looks for in the others: its own hash, also as it would be turned or mirrored.
     """
 
-    stored: Any
-    queries: Any
+    owner: Indices
+    stored: NDArray[np.uint64]
+    variants: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class WordKeys:
+    """What word search needs of a collection: local features, all pictures after each other.
+
+    Attributes
+    ----------
+    owner : (m,) int64
+        Position of the picture that each row belongs to, ascending.
+    bits : (m, 4) uint64
+        Descriptors of 256 bits.
+    angle : (m,) uint8
+        In 1/256 of a turn.
+    level : (m,) uint8
+        Pyramid level.
+    position : (m,) complex64
+        x + iy in working pixels from the picture's centre.
+    """
+
+    owner: Indices
+    bits: NDArray[np.uint64]
+    angle: NDArray[np.uint8]
+    level: NDArray[np.uint8]
+    position: NDArray[np.complex64]
 
 
 class Feature(ABC, Generic[D]):
@@ -52,7 +83,7 @@ class Feature(ABC, Generic[D]):
     signals : tuple of str
         Names of the comparisons it returns, usually just `name`.
     search : str
-        How `keys` are searched.
+        How candidates are searched, from `hash_keys` or `word_keys`.
     radius_bits : int
         For ``search == "hamming"``: the distance that still makes a candidate.
     """
@@ -101,6 +132,10 @@ class Feature(ABC, Generic[D]):
     def from_bytes(self, data: bytes) -> D:
         """Inverse of `to_bytes`."""
 
-    def keys(self, descriptor: D) -> Keys | None:
-        """What candidate search needs; None for a feature that is not searched by."""
+    def hash_keys(self, packed: Any) -> HashKeys | None:
+        """What hash search needs, for ``search == "hamming"``."""
+        return None
+
+    def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
+        """What word search needs of the pictures at `rows`, for ``search == "words"``."""
         return None

@@ -7,6 +7,7 @@ truncated picture is decoded as far as it goes, and the result is RGB without a 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, without DHT, JPG and DAC
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI: no length follows
-_SOS, _EOI, _APP1, _APP14 = 0xDA, 0xD9, 0xE1, 0xEE
+_SOS, _EOI, _DQT, _COM, _APP1, _APP14 = 0xDA, 0xD9, 0xDB, 0xFE, 0xE1, 0xEE
 _MANY_SCANS = 64  # encoders write about 10
 _UNDECODED = 128  # what libjpeg fills in
 _LEAST_DECODED = 0.01
@@ -87,6 +88,38 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     if width_px == 0 or height_px == 0:
         raise DecodeError("corrupt JPEG: a picture without width or height")
     return JpegHeader(width_px, height_px, n_components, is_progressive, is_adobe, exif)
+
+
+def jpeg_identity(data: bytes) -> tuple[bytes, bytes]:
+    """Digests of the quantisation tables and of all that decides about the pixels.
+
+    Two files of one second digest show the same pixels: they differ in comments and metadata alone. Two
+    files of different first digests hardly can.
+
+    Returns
+    -------
+    tables, code : bytes
+        32 bytes each.
+
+    Raises
+    ------
+    DecodeError
+        As `read_jpeg_header`.
+    """
+    orientation = read_jpeg_header(data).exif.orientation
+    tables, code = hashlib.sha256(), hashlib.sha256(bytes([orientation]))
+    position, end = 2, len(data)
+    while position + 4 <= end and data[position] == 0xFF and data[position + 1] not in (_SOS, _EOI):
+        marker = data[position + 1]
+        following = position + 2 + max(2, int.from_bytes(data[position + 2 : position + 4], "big"))
+        segment = data[position:following]
+        if marker == _DQT:
+            tables.update(segment)
+        if not (_APP1 <= marker <= 0xEF or marker == _COM) or marker == _APP14:
+            code.update(segment)
+        position = following
+    code.update(memoryview(data)[position:])
+    return tables.digest(), code.digest()
 
 
 def is_jpeg_risky(data: bytes) -> bool:

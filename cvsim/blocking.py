@@ -1,0 +1,123 @@
+"""Which pairs of a collection are worth a score: all candidates of all features, each pair once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.candidates.hamming import HammingJoin, join_variants_within
+from cvsim.candidates.words import Keypoints, WordRule, pairs_by_words
+
+if TYPE_CHECKING:
+    from cvsim.features.base import Feature, HashKeys
+    from cvsim.types import Indices
+
+MAX_EXPANDED = 12
+"""Pictures with one hash that are all paired with each other; of more, each is paired with the first."""
+N_REPRESENTATIVES = 2
+"""Members of a group of whole copies that are looked up by their words, for all of them."""
+
+
+def unique_pairs(n: int, *parts: tuple[Indices, Indices]) -> tuple[Indices, Indices]:
+    """All pairs of the parts, ``a < b``, each once, in lexicographic order; no picture with itself."""
+    a = np.concatenate([p[0] for p in parts]) if parts else np.zeros(0, np.int64)
+    b = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    codes = np.unique(low[low != high] * np.int64(n) + high[low != high])
+    return codes // max(n, 1), codes % max(n, 1)
+
+
+def without_pairs(
+    n: int, pairs: tuple[Indices, Indices], known: tuple[Indices, Indices]
+) -> tuple[Indices, Indices]:
+    """The pairs that are not among the known ones; both as `unique_pairs` makes them."""
+    codes, other = pairs[0] * np.int64(n) + pairs[1], known[0] * np.int64(n) + known[1]
+    new = ~np.isin(codes, other)
+    return pairs[0][new], pairs[1][new]
+
+
+def hash_candidates(
+    features: Sequence[Feature[Any]], packed: Mapping[str, Any], n: int
+) -> tuple[Indices, Indices]:
+    """Pairs of pictures within the radius of each other, by any feature that is searched by hashes."""
+    parts = []
+    for feature in features:
+        keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
+        if keys is not None and len(keys.owner):
+            parts.append(_hash_pairs(keys, feature.radius_bits))
+    return unique_pairs(n, *parts)
+
+
+def _hash_pairs(keys: HashKeys, radius_bits: int) -> tuple[Indices, Indices]:
+    join = join_variants_within(keys.stored, keys.variants, radius_bits)
+    a, b = _expanded(join)
+    return keys.owner[a], keys.owner[b]
+
+
+def _expanded(join: HammingJoin) -> tuple[Indices, Indices]:
+    """Pairs of items, those of one hash included: all of a few, a star of many.
+
+    A hash that two pictures share may still belong to two photographs, so a few are all worth a look; that
+    of thousands would be quadratic.
+    """
+    is_few = join.sizes <= MAX_EXPANDED
+    items = np.flatnonzero(is_few[join.inverse])
+    order = items[np.argsort(join.inverse[items], kind="stable")]
+    group = join.inverse[order]
+    starts = np.searchsorted(group, np.arange(len(join.sizes)))
+    sizes = np.where(is_few, join.sizes, 0)
+    pairs = [join.stars(), (join.a, join.b)]
+    for k in range(1, MAX_EXPANDED):
+        has = np.flatnonzero(sizes > k)
+        if not len(has):
+            break
+        kth = order[starts[has] + k]
+        # The k-th of each hash with all before it.
+        for before in range(k):
+            pairs.append((order[starts[has] + before], kth))
+    pairs += _between(join, order, starts, sizes)
+    a = np.concatenate([p[0] for p in pairs])
+    b = np.concatenate([p[1] for p in pairs])
+    return a, b
+
+
+def _between(
+    join: HammingJoin, order: Indices, starts: Indices, sizes: Indices
+) -> list[tuple[Indices, Indices]]:
+    """Pairs of the items of two near hashes, where both hashes have few items."""
+    left, right = join.inverse[join.a], join.inverse[join.b]
+    pairs = []
+    for i in range(MAX_EXPANDED):
+        for j in range(MAX_EXPANDED):
+            both = np.flatnonzero((sizes[left] > i) & (sizes[right] > j))
+            if not len(both):
+                break
+            pairs.append((order[starts[left[both]] + i], order[starts[right[both]] + j]))
+    return pairs
+
+
+def word_candidates(
+    feature: Feature[Any], packed: Any, labels: Indices, quality: Indices, rule: WordRule
+) -> tuple[Indices, Indices]:
+    """Pairs of pictures that share local words, looked up for the best of each group of whole copies.
+
+    Parameters
+    ----------
+    labels : (n,) int64
+        Groups found so far: their members show the same whole picture.
+    quality : (n,) int64
+        The best members of a group stand for it; ties go to the first.
+    """
+    order = np.lexsort((np.arange(len(labels)), -quality, labels))
+    ordered = labels[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    rows = np.sort(order[rank < N_REPRESENTATIVES])
+    keys = feature.word_keys(packed, rows)
+    if keys is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    keypoints = Keypoints(keys.owner, keys.bits, keys.angle, keys.level, keys.position)
+    a, b, _ = pairs_by_words(keypoints, rule)
+    other = labels[a] != labels[b]
+    return a[other], b[other]

@@ -1,0 +1,211 @@
+"""Candidate pairs from local features: an inverted index of words, and a vote on what they agree about.
+
+A word is a run of descriptor bits. Two keypoints that share a word, and whose whole descriptors are near,
+propose that their pictures are related by some turn and some scale; a pair of pictures is a candidate
+when enough keypoints propose about the same. No step is quadratic in the number of pictures: words that
+occur too often say nothing and are dropped.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from cvsim.types import Indices
+
+N_ANGLES = 12
+"""Bins of 30 degrees for the turn between two keypoints."""
+LEVELS_A_BIN = 2
+N_SCALES = 16
+"""More than the levels of any pyramid."""
+LANDING_PX = 140.0
+"""Bins for where one picture's centre lands in the other: a keypoint's angle and level are rough."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordRule:
+    """How words are cut and how many votes make a candidate.
+
+    Attributes
+    ----------
+    n_tables : int
+        Words of a descriptor; each is an index of its own.
+    word_bits : int
+        Bits of a word; ``n_tables * word_bits`` is at most 256.
+    max_occurrences : int
+        A word that more keypoints share is dropped.
+    max_distance_bits : int
+        Of two whole descriptors that share a word.
+    min_votes : int
+        Agreeing keypoints that make a candidate.
+    """
+
+    n_tables: int = 8
+    word_bits: int = 20
+    max_occurrences: int = 48
+    max_distance_bits: int = 64
+    min_votes: int = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Keypoints:
+    """Keypoints of a collection, all pictures after each other.
+
+    Attributes
+    ----------
+    owner : (n,) int64
+        Whose keypoint it is, ascending.
+    bits : (n, 4) uint64
+        Descriptors.
+    angle : (n,) uint8
+        In 1/256 of a turn.
+    level : (n,) uint8
+        Pyramid level: a scale of 1.2 each.
+    position : (n,) complex64
+        x + iy in working pixels from the picture's centre.
+    """
+
+    owner: Indices
+    bits: NDArray[np.uint64]
+    angle: NDArray[np.uint8]
+    level: NDArray[np.uint8]
+    position: NDArray[np.complex64]
+
+
+def word_keys(bits: NDArray[np.uint64], table: int, word_bits: int) -> NDArray[np.uint32]:
+    """Word number `table` of each descriptor, (n, 4) uint64 to (n,) uint32."""
+    first = table * word_bits
+    word, shift = divmod(first, 64)
+    value = bits[:, word] >> np.uint64(shift)
+    if shift + word_bits > 64:
+        value = value | (bits[:, word + 1] << np.uint64(64 - shift))
+    return (value & np.uint64((1 << word_bits) - 1)).astype(np.uint32)
+
+
+def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[Indices, Indices, Indices]:  # noqa: B008
+    """Pairs of pictures that share enough agreeing words.
+
+    Returns
+    -------
+    a, b : (n_pairs,) int64
+        ``a < b``, in lexicographic order.
+    votes : (n_pairs,) int64
+        The most keypoints of each pair that agree about one turn and one scale.
+    """
+    n = len(keypoints.owner)
+    found = [np.zeros(0, np.int64)]
+    for table in range(rule.n_tables):
+        keys = word_keys(keypoints.bits, table, rule.word_bits)
+        for i, j in _equal_words(keys, rule.max_occurrences):
+            near = _is_near(keypoints, i, j, rule.max_distance_bits)
+            i, j = i[near], j[near]
+            found.append(np.minimum(i, j) * n + np.maximum(i, j))
+    matches = np.unique(np.concatenate(found))
+    return _vote(keypoints, matches // n, matches % n, rule.min_votes) if n else (matches, matches, matches)
+
+
+def _equal_words(keys: NDArray[np.uint32], max_occurrences: int) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs of positions with equal keys, but for keys that occur too often."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[starts, len(ordered)])
+    usable = (lengths > 1) & (lengths <= max_occurrences)
+    starts, lengths = starts[usable], lengths[usable]
+    # One step d pairs the k-th of each run with the (k + d)-th: as many steps as the longest run is long.
+    for step in range(1, int(lengths.max(initial=1))):
+        counts = lengths - step
+        runs = np.flatnonzero(counts > 0)
+        counts = counts[runs]
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+        first = np.repeat(starts[runs], counts) + within
+        yield order[first], order[first + step]
+
+
+def _is_near(keypoints: Keypoints, i: Indices, j: Indices, max_distance_bits: int) -> NDArray[np.bool_]:
+    distance = np.zeros(len(i), np.uint16)
+    for word in range(keypoints.bits.shape[1]):
+        column = keypoints.bits[:, word]
+        distance += np.bitwise_count(column[i] ^ column[j])
+    return (distance <= max_distance_bits) & (keypoints.owner[i] != keypoints.owner[j])
+
+
+def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple[Indices, Indices, Indices]:
+    """Pairs of pictures of which enough matches agree; `i < j`, so the picture of `i` comes first.
+
+    First by turn and scale, which is cheap and leaves few; these also by where the centre of one
+    picture lands in the other.
+    """
+    turn = (keypoints.angle[j].astype(np.int64) - keypoints.angle[i]) % 256
+    half_bin = turn * (2 * N_ANGLES) // 256
+    step = keypoints.level[j].astype(np.int64) - keypoints.level[i]
+    n_pictures = int(keypoints.owner.max(initial=0)) + 1
+    pair = keypoints.owner[i] * n_pictures + keypoints.owner[j]
+    # Bins overlap by half on each axis, so that no agreement is cut in two.
+    angle_bins = (half_bin // 2, (half_bin + 1) // 2 % N_ANGLES)
+    scale_bins = tuple((step + N_SCALES + half) // LEVELS_A_BIN for half in range(LEVELS_A_BIN))
+    axes = [angle_bins, scale_bins]
+    kept = np.flatnonzero(_agreeing(pair, axes, min_votes))
+    x, y = _landing(keypoints, i[kept], j[kept], turn[kept], step[kept])
+    axes = [tuple(b[kept] for b in bins) for bins in axes] + [_overlapping(x), _overlapping(y)]
+    pair, votes = _counts(pair[kept], axes, min_votes)
+    return pair // n_pictures, pair % n_pictures, votes
+
+
+def _landing(
+    keypoints: Keypoints, i: Indices, j: Indices, turn: Indices, step: Indices
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where each match puts the centre of the first picture in the second, in units of `LANDING_PX`."""
+    factor = 1.2**step * np.exp(2j * np.pi / 256 * turn)
+    centre = keypoints.position[j] - factor * keypoints.position[i]
+    # The centre of a picture that is shown enlarged lands less exactly.
+    unit = LANDING_PX * np.maximum(np.abs(factor), 1.0)
+    return centre.real / unit, centre.imag / unit
+
+
+def _overlapping(coordinate: NDArray[np.float64]) -> tuple[Indices, Indices]:
+    """The two half-overlapping bins of unit width that hold a coordinate."""
+    low = np.floor(np.clip(coordinate, -100, 100)).astype(np.int64)
+    high = np.floor(np.clip(coordinate, -100, 100) + 0.5).astype(np.int64)
+    return low + 128, high + 128
+
+
+def _ballots(pair: Indices, axes: list[tuple[Indices, ...]]) -> Iterator[Indices]:
+    """One code for each match and each combination of the axes' overlapping bins."""
+    for choice in itertools.product(*(range(len(bins)) for bins in axes)):
+        code = pair
+        for bins, k in zip(axes, choice, strict=True):
+            code = (code * len(bins) + k) * 256 + bins[k]
+        yield code
+
+
+def _agreeing(pair: Indices, axes: list[tuple[Indices, ...]], min_votes: int) -> NDArray[np.bool_]:
+    """Matches that share some ballot with enough others."""
+    agreeing = np.zeros(len(pair), bool)
+    for ballot in _ballots(pair, axes):
+        _, inverse, counts = np.unique(ballot, return_inverse=True, return_counts=True)
+        agreeing |= counts[inverse] >= min_votes
+    return agreeing
+
+
+def _counts(pair: Indices, axes: list[tuple[Indices, ...]], min_votes: int) -> tuple[Indices, Indices]:
+    """Pairs with enough agreeing votes, ascending, and the most votes of each."""
+    winners, votes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for ballot in _ballots(pair, axes):
+        _, first, counts = np.unique(ballot, return_index=True, return_counts=True)
+        enough = counts >= min_votes
+        winners.append(pair[first[enough]])
+        votes.append(counts[enough])
+    winner, count = np.concatenate(winners), np.concatenate(votes)
+    order = np.lexsort((-count, winner))
+    pairs, first = np.unique(winner[order], return_index=True)
+    return pairs, count[order][first]

@@ -1,0 +1,253 @@
+"""A collection: every picture of a run, read once, with its records and packed descriptors.
+
+A node of the graph is not a file but a content on one side: identical files are one node, so that five
+thousand copies of one file cost no more than one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.errors import CvsimError, UsageError
+from cvsim.executors.local import LocalExecutor
+from cvsim.extraction import DECODER, ExtractJob, artefact_keys
+from cvsim.features.base import Feature
+from cvsim.features.local import Local
+from cvsim.images.scan import FileEntry, Scan, scan
+from cvsim.stores import Extraction, KnownFile
+from cvsim.types import ImageRecord, Skipped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.progress import Progress
+    from cvsim.settings import ScanSettings
+    from cvsim.stores import ImageInfo, Store
+    from cvsim.types import Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One content on one side, and the files that hold it.
+
+    Attributes
+    ----------
+    digest : str
+    side : str
+        What pairs are allowed between: see `cvsim.pipeline`.
+    records : tuple of ImageRecord
+        The files, by path.
+    """
+
+    digest: str
+    side: str
+    records: tuple[ImageRecord, ...]
+
+    @property
+    def first(self) -> ImageRecord:
+        return self.records[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What reading the files gave.
+
+    Attributes
+    ----------
+    records : tuple of ImageRecord
+        Readable pictures, by path.
+    roots : mapping of str to str
+        Path -> the argument it was found by.
+    skipped : tuple of Skipped
+        By path.
+    n_decoded, n_read : int
+        Pictures decoded, and files opened; the others were known.
+    bytes_read : int
+    """
+
+    records: tuple[ImageRecord, ...]
+    roots: Mapping[str, str]
+    skipped: tuple[Skipped, ...]
+    n_decoded: int
+    n_read: int
+    bytes_read: int
+
+    @property
+    def n_files(self) -> int:
+        return len(self.records) + len(self.skipped)
+
+
+def find_files(paths: Sequence[str], listed: Iterable[str], settings: ScanSettings) -> Scan:
+    """Scan as the settings say."""
+    return scan(
+        paths,
+        listed=listed,
+        exclude=settings.exclude,
+        hidden=settings.hidden,
+        follow_symlinks=settings.follow_symlinks,
+        min_size_bytes=settings.min_size_bytes,
+    )
+
+
+def read_files(
+    found: Scan, features: Sequence[Feature[Any]], store: Store, *, n_workers: int, progress: Progress
+) -> Reading:
+    """Read and decode what is not known yet; afterwards the store holds everything of every picture."""
+    keys = artefact_keys(features)
+    absolute = {entry.path: os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
+    known = store.known_files(absolute.values() if len(absolute) < 1000 else None)
+    digests = {
+        entry.path: known[key].digest
+        for entry in found.files
+        if (key := absolute[entry.path]) in known and _is_unchanged(known[key], entry)
+    }
+    complete = store.complete(keys)
+    images, failures = store.images(DECODER), store.failures(DECODER)
+    finished = (complete & images.keys()) | failures.keys()
+    todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
+    reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, n_workers, progress)
+    if n_decoded:
+        images, failures = store.images(DECODER), store.failures(DECODER)
+    records, skipped = _records(found, digests, images, failures, reasons)
+    store.touch({record.digest for record in records})
+    return Reading(
+        records,
+        {entry.path: entry.root for entry in found.files},
+        tuple(sorted([*found.skipped, *skipped], key=lambda s: s.path)),
+        n_decoded,
+        len(todo),
+        sum(entry.size_bytes for entry in todo),
+    )
+
+
+def _is_unchanged(known: KnownFile, entry: FileEntry) -> bool:
+    # One comparison for both kinds of status: the store's own rule, on the scan's figures.
+    return known.unchanged(_Status(entry.size_bytes, entry.mtime_ns, entry.inode, entry.device))
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    st_size: int
+    st_mtime_ns: int
+    st_ino: int
+    st_dev: int
+
+
+def _extract(
+    todo: Sequence[FileEntry],
+    features: Sequence[Feature[Any]],
+    finished: set[str],
+    digests: dict[str, str],
+    absolute: Mapping[str, bytes],
+    store: Store,
+    n_workers: int,
+    progress: Progress,
+) -> tuple[dict[str, str], int]:
+    """Extract each file of `todo` and store it; reasons of those that gave no content, and decodes made."""
+    reasons: dict[str, str] = {}
+    n_decoded = 0
+    job = ExtractJob(tuple(features), known=finished, digests={})
+    with LocalExecutor(n_workers) as executor, progress.task("Reading pictures", len(todo)) as advance:
+        for entry, outcome in executor.map(job, todo):
+            advance(1)
+            digest = job.digests.get(entry.path)
+            if isinstance(outcome, CvsimError):
+                reasons[entry.path] = str(outcome)
+                if digest is None:
+                    continue
+                outcome = Extraction(digest, decoder=DECODER, failure=str(outcome))
+            if outcome.image is not None or outcome.failure is not None:
+                n_decoded += outcome.image is not None
+                store.put(outcome)
+                finished.add(outcome.digest)
+            digests[entry.path] = outcome.digest
+            status = _Status(entry.size_bytes, entry.mtime_ns, entry.inode, entry.device)
+            store.put_file(absolute[entry.path], KnownFile.of(status, outcome.digest))
+    return reasons, n_decoded
+
+
+def _records(
+    found: Scan,
+    digests: Mapping[str, str],
+    images: Mapping[str, ImageInfo],
+    failures: Mapping[str, str],
+    reasons: Mapping[str, str],
+) -> tuple[tuple[ImageRecord, ...], list[Skipped]]:
+    records, skipped = [], []
+    for entry in found.files:
+        digest = digests.get(entry.path, "")
+        info = images.get(digest)
+        if info is None:
+            reason = reasons.get(entry.path) or failures.get(digest, "could not be read")
+            skipped.append(Skipped(entry.path, reason))
+            continue
+        records.append(
+            ImageRecord(
+                path=entry.path,
+                digest=digest,
+                width_px=info.width_px,
+                height_px=info.height_px,
+                size_bytes=entry.size_bytes,
+                mtime_ns=entry.mtime_ns,
+                format=info.format,
+                damaged=info.damaged,
+                taken_at=info.taken_at,
+                has_gps=info.has_gps,
+            )
+        )
+    return tuple(sorted(records, key=lambda r: r.path)), skipped
+
+
+def make_nodes(records: Iterable[ImageRecord], side_of: Mapping[str, str]) -> list[Node]:
+    """Nodes in the order of digest and side: the same for any order and naming of the files."""
+    members: dict[tuple[str, str], list[ImageRecord]] = {}
+    for record in records:
+        members.setdefault((record.digest, side_of[record.path]), []).append(record)
+    return [Node(digest, side, tuple(members[digest, side])) for digest, side in sorted(members)]
+
+
+def pack_descriptors(
+    features: Sequence[Feature[Any]], digests: Sequence[str], store: Store
+) -> dict[str, Any]:
+    """Packed descriptors of every feature but the local one, which is fetched when it is needed."""
+    packed = {}
+    for feature in features:
+        if isinstance(feature, Local):
+            continue
+        data = store.descriptors(feature.key, set(digests))
+        packed[feature.name] = feature.pack(
+            [None if (d := data.get(digest)) is None else feature.from_bytes(d) for digest in digests]
+        )
+    return packed
+
+
+def n_pixels(nodes: Sequence[Node]) -> Indices:
+    """Pixels of each node's picture, (n,); a damaged one counts as none."""
+    return np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
+
+
+def sides_of(records: Iterable[ImageRecord], roots: Mapping[str, str], between_only: bool) -> dict[str, str]:
+    """The side of each path: its root if only pairs between roots count, else none."""
+    return {record.path: roots[record.path] if between_only else "" for record in records}
+
+
+def require_paths(paths: Sequence[str]) -> None:
+    """Refuse a call without any path."""
+    if not paths:
+        raise UsageError("no path was given: name a folder or a file")
+
+
+def under_any(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path lies under one of the folders, both taken absolutely."""
+    real = os.path.abspath(path)
+    return any(real == f or real.startswith(f.rstrip(os.sep) + os.sep) for f in folders)
+
+
+def mask_of(flags: Iterable[bool]) -> NDArray[np.bool_]:
+    """(n,) bool."""
+    return np.fromiter(flags, bool)

@@ -1,0 +1,197 @@
+"""From rows of scores to explained pairs: what happened, which side is a part, what each signal added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.errors import CvsimError
+from cvsim.executors.local import LocalExecutor
+from cvsim.extraction import IdentityJob, PixelDigestJob, is_same_code, may_be_equal
+from cvsim.features.local import reversed_evidence
+from cvsim.fusion.model import sigmoid
+from cvsim.fusion.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
+from cvsim.stores import Extraction
+from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
+
+if TYPE_CHECKING:
+    from cvsim.collection import Node
+    from cvsim.fusion.model import FusionModel
+    from cvsim.scoring import Scores
+    from cvsim.stores import Store
+
+IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
+"""Under what the two proofs of equal pixels are stored: see `cvsim.extraction`."""
+_LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
+SAME_BYTES_WEIGHT = 30.0
+"""Log-odds of equal bytes: certainty, but for a broken SHA-256."""
+MIN_EXPLAINED_SHARE = 0.1
+
+
+class Explainer:
+    """Explains rows of scores.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+    scores : Scores
+    plan : has `model` and `features`
+    packed : mapping of str to packed descriptors
+    store : Store
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        scores: Scores,
+        plan: Any,
+        packed: Mapping[str, Any],
+        store: Store,
+        *,
+        n_workers: int = 1,
+    ) -> None:
+        self._nodes, self._scores, self._store = nodes, scores, store
+        self._model: FusionModel = plan.model
+        self._n_workers = n_workers
+        self._tiles = next((f for f in plan.features if f.name == "tiles"), None)
+        self._packed = packed
+        self._weights = {
+            k: np.broadcast_to(v, len(scores)) for k, v in self._model.weights(scores.similarities).items()
+        }
+        color = packed.get("color")
+        self._has_color = None if color is None else color[1]
+        self._verdicts: dict[int, Verdict] = {}
+
+    @property
+    def prior(self) -> float:
+        """Of the model, in log-odds."""
+        return self._model.prior
+
+    def verdict(self, row: int) -> Verdict:
+        """What happened between the two nodes of a row."""
+        if row not in self._verdicts:
+            self._verdicts[row] = self._judge(row)
+        return self._verdicts[row]
+
+    def _judge(self, row: int) -> Verdict:
+        a, b = int(self._scores.a[row]), int(self._scores.b[row])
+        look = self._look(row, a, b)
+        evidence = self._scores.evidence[row]
+        if evidence["share"] >= MIN_EXPLAINED_SHARE:
+            return relation_by_geometry(evidence, look)
+        tiles, orientation = self._tiles_of(a, b)
+        return relation_by_tiles(tiles, orientation, look)
+
+    def _look(self, row: int, a: int, b: int) -> Look:
+        color = self._scores.similarities.get("color")
+        value = 1.0 if color is None or np.isnan(color[row]) else float(color[row])
+        first, second = self._nodes[a].first, self._nodes[b].first
+        one_is_gray = self._has_color is not None and bool(self._has_color[a] != self._has_color[b])
+        size_a, size_b = (first.width_px, first.height_px), (second.width_px, second.height_px)
+        return Look(size_a, size_b, value, one_is_gray, second.size_bytes > first.size_bytes)
+
+    def _tiles_of(self, a: int, b: int) -> tuple[float, int]:
+        if self._tiles is None:
+            return float("nan"), 0
+        similarity, orientation = self._tiles.best_orientations(
+            self._packed["tiles"], np.array([a]), np.array([b])
+        )
+        return float(similarity[0]), int(orientation[0])
+
+    def confirm_pixels(self, rows: Iterable[int]) -> None:
+        """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""
+        alike = [row for row in rows if self._looks_identical(row)]
+        records = {}
+        for row in alike:
+            for node in (self._scores.a[row], self._scores.b[row]):
+                record = self._nodes[int(node)].first
+                records[record.digest] = record
+        identities = self._identities(records)
+        pairs = [
+            tuple(self._nodes[int(n)].digest for n in (self._scores.a[r], self._scores.b[r])) for r in alike
+        ]
+        undecided = {
+            d for a, b in pairs if may_be_equal(identities.get(a), identities.get(b)) for d in (a, b)
+        }
+        pixels = self._pixel_digests({d: records[d] for d in undecided})
+        for row, (a, b) in zip(alike, pairs, strict=True):
+            same_code = is_same_code(identities.get(a), identities.get(b))
+            if same_code or (a in pixels and pixels[a] == pixels.get(b)):
+                self._verdicts[row] = Verdict("identical-pixels")
+
+    def _looks_identical(self, row: int) -> bool:
+        if self.verdict(row).relation not in ("re-encoded", "similar"):
+            return False
+        a, b = (self._nodes[int(n)].first for n in (self._scores.a[row], self._scores.b[row]))
+        similarity = self._scores.similarities
+        return (a.width_px, a.height_px) == (b.width_px, b.height_px) and not any(
+            name in similarity and similarity[name][row] < least for name, least in _LOOKS_IDENTICAL.items()
+        )
+
+    def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
+        return self._stored_or_made(IDENTITY_KEY, records, IdentityJob())
+
+    def _pixel_digests(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
+        return self._stored_or_made(PIXELS_KEY, records, PixelDigestJob())
+
+    def _stored_or_made(self, key: str, records: Mapping[str, ImageRecord], job: Any) -> dict[str, bytes]:
+        """An artefact of each picture, by digest, made from the file where the store has none yet."""
+        if not records:
+            return {}
+        known = self._store.descriptors(key, list(records))
+        found = {digest: data for digest, data in known.items() if data}
+        todo = {record.path: digest for digest, record in records.items() if digest not in known}
+        with LocalExecutor(self._n_workers) as executor:
+            for path, outcome in executor.map(job, sorted(todo)):
+                if isinstance(outcome, CvsimError):
+                    continue  # it was readable a moment ago; without it the relation stays "re-encoded"
+                found[todo[path]] = outcome
+                self._store.put(Extraction(todo[path], artefacts={key: outcome}))
+        return found
+
+    def pair(self, row: int, first: ImageRecord, second: ImageRecord) -> ScoredPair:
+        """The explained pair of two files, one of each node of the row, in the order that is given."""
+        digest_a = self._nodes[int(self._scores.a[row])].digest
+        verdict = self.verdict(row)
+        contained = verdict.contained
+        if contained is not None and first.digest != digest_a:
+            contained = "b" if contained == "a" else "a"
+        comparisons = tuple(
+            Comparison(
+                name,
+                None if np.isnan(values[row]) else round(float(values[row]), 6),
+                round(float(self._weights[name][row]), 4),
+                self._detail(name, row, first.digest != digest_a),
+            )
+            for name, values in self._scores.similarities.items()
+        )
+        score = float(sigmoid(np.float64(self._model.prior + sum(c.weight for c in comparisons))))
+        return ScoredPair(
+            Pair(first.path, second.path), self._model.prior, score, verdict.relation, contained, comparisons
+        )
+
+    def _detail(self, name: str, row: int, is_reversed: bool) -> dict[str, Any]:
+        evidence = self._scores.evidence[row]
+        if name == "keypoints" and evidence["n_inliers"] >= 0:
+            return {"n_inliers": int(evidence["n_inliers"])}
+        if name == "pixels" and not np.isnan(evidence["share"]):
+            shown = reversed_evidence(evidence) if is_reversed else evidence
+            return {
+                "correlation": round(float(shown["correlation"]), 4),
+                "coverage_a": round(float(shown["coverage_a"]), 4),
+                "coverage_b": round(float(shown["coverage_b"]), 4),
+                "matrix": [[round(float(v), 5) for v in line] for line in shown["matrix"]],
+            }
+        return {}
+
+    @staticmethod
+    def identical(
+        first: ImageRecord, second: ImageRecord, prior: float, *, paths: tuple[str, str] | None = None
+    ) -> ScoredPair:
+        """The pair of two files of the same bytes."""
+        same = Comparison("bytes", 1.0, SAME_BYTES_WEIGHT)
+        score = float(sigmoid(np.float64(prior + SAME_BYTES_WEIGHT)))
+        a, b = paths or (first.path, second.path)
+        return ScoredPair(Pair(a, b), prior, score, "identical-file", None, (same,))

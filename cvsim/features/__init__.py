@@ -1,0 +1,53 @@
+"""The signals. One file each; `FEATURES` names them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+from cvsim.errors import SettingsError
+from cvsim.features.base import Feature
+from cvsim.features.color_histogram import ColorHistogram
+from cvsim.features.color_layout import ColorLayout
+from cvsim.features.gradient_layout import GradientLayout
+from cvsim.features.local import Local
+from cvsim.features.perceptual_hash import KINDS, PerceptualHash, TurnedHash
+from cvsim.features.tiles import Tiles
+
+ENTRY_POINTS = "cvsim.features"
+"""Packages add signals under this group: a callable without arguments that returns a `Feature`."""
+
+FEATURES: dict[str, Callable[[], Feature[Any]]] = {
+    "phash": TurnedHash,
+    "tiles": Tiles,
+    "color": ColorHistogram,
+    "color-layout": ColorLayout,
+    "gradient": GradientLayout,
+    "local": Local,
+    "local-dense": lambda: Local("local-dense", n_keypoints=600),
+    **{kind: lambda kind=kind: PerceptualHash(kind) for kind in KINDS},  # type: ignore[misc]
+}
+
+
+def known_features() -> dict[str, Callable[[], Feature[Any]]]:
+    """Every signal by name, those of other installed packages included."""
+    added = {point.name: point.load for point in entry_points(group=ENTRY_POINTS)}
+    return {**{name: (lambda load=load: load()()) for name, load in added.items()}, **FEATURES}  # type: ignore[misc]
+
+
+def make_features(names: Iterable[str]) -> tuple[Feature[Any], ...]:
+    """The named signals, in that order.
+
+    Raises
+    ------
+    SettingsError
+        A name is not known; the message lists those that are.
+    """
+    known = known_features()
+    features = []
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"unknown signal {name!r}; known: {', '.join(sorted(known))}")
+        features.append(known[name]())
+    return tuple(features)

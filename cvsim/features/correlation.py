@@ -1,0 +1,136 @@
+"""How far two grey pictures that lie over each other show the same pixels, tile by tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NOISE_VARIANCE = 2.0
+"""Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
+NO_CONTRAST, FULL_CONTRAST = 4.0, 16.0
+"""Standard deviations in grey levels up to which a tile does not count, and beyond which it counts no more:
+a caption's strokes must not outvote the photograph behind them, nor make two strangers with one caption
+alike."""
+MIN_MEAN_WEIGHT = 0.06
+"""Of the tiles, each in [0, 1]; below, the overlap is flat and says nothing."""
+MIN_CORRELATION = 0.9
+MAX_DISPLACEMENT_PX = 0.3
+"""What makes a tile agree. Moving a camera by a hand's breadth displaces near things against far ones by
+more; decoding, resizing, turning and recolouring a file do not displace anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What the tiles of an overlap say.
+
+    Attributes
+    ----------
+    share : float
+        Of the overlap's contrast, in tiles that correlate and are not displaced; in [0, 1].
+    correlation : float
+        Median correlation of the tiles, weighted by contrast; clipped to [0, 1].
+    shift_px : float
+        Median displacement of the tiles, weighted by contrast.
+    n_tiles : int
+    """
+
+    share: float
+    correlation: float
+    shift_px: float
+    n_tiles: int
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Lower weighted median of each row, (n, m) and (n, m) to (n,); clipped to [0, 1]."""
+    order = np.argsort(values, axis=1)
+    cumulated = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    middle = (cumulated >= cumulated[:, -1:] / 2).argmax(axis=1)
+    median = np.take_along_axis(values, np.take_along_axis(order, middle[:, None], 1), 1)[:, 0]
+    return np.clip(median, 0.0, 1.0)
+
+
+def lower_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Lower weighted median of a row, (m,) and (m,)."""
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(cumulated, cumulated[-1] / 2)]])
+
+
+def contrast_weight(deviation: NDArray[Any]) -> NDArray[Any]:
+    """What a tile of this standard deviation counts, in [0, 1]."""
+    return np.clip((deviation - NO_CONTRAST) / (FULL_CONTRAST - NO_CONTRAST), 0.0, 1.0)
+
+
+def tile_agreement(
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    inside: NDArray[np.uint8] | None,
+    tile_px: int,
+    min_tiles: int,
+) -> Agreement | None:
+    """Agreement of two pictures of one size over the part where both exist.
+
+    In each tile, `b` is fitted by the brightness and contrast of `a` and by a small shift (one step of
+    B. Lucas and T. Kanade, "An iterative image registration technique", 1981): the shift is the tile's
+    displacement, in pixels.
+
+    Parameters
+    ----------
+    a, b : (H, W) uint8
+        Grey values, lightly blurred so that sampling noise does not pass for difference.
+    inside : (H, W) uint8 or None
+        Not 0 where both pictures exist; None: everywhere.
+    tile_px, min_tiles : int
+
+    Returns
+    -------
+    Agreement or None
+        None where fewer than `min_tiles` whole tiles overlap, or where the overlap is flat.
+    """
+    n_rows, n_columns = a.shape[0] // tile_px, a.shape[1] // tile_px
+    if n_rows * n_columns < min_tiles:
+        return None
+    height, width = n_rows * tile_px, n_columns * tile_px
+    planes = np.empty((4, height, width), np.float32)
+    planes[0], planes[3] = a[:height, :width], b[:height, :width]
+    planes[1:3] = 0
+    # Central differences of b; the outermost pixels have none, which bends no inner tile's estimate.
+    np.subtract(planes[3, :, 2:], planes[3, :, :-2], out=planes[1, :, 1:-1])
+    np.subtract(planes[3, 2:], planes[3, :-2], out=planes[2, 1:-1])
+    planes[1:3] *= 0.5
+    tiles = planes.reshape(4, n_rows, tile_px, n_columns, tile_px).transpose(1, 3, 0, 2, 4)
+    tiles = tiles.reshape(n_rows * n_columns, 4, tile_px * tile_px)
+    if inside is not None:
+        whole = inside[:height, :width].reshape(n_rows, tile_px, n_columns, tile_px).all(axis=(1, 3))
+        tiles = tiles[whole.ravel()]
+        if len(tiles) < min_tiles:
+            return None
+    return _agreement_of(tiles)
+
+
+def _agreement_of(tiles: NDArray[np.float32]) -> Agreement | None:
+    """From tiles (n, 4, pixels) of a, the gradients of b along x and y, and b."""
+    n_pixels = tiles.shape[2]
+    mean = tiles.mean(axis=2)
+    moments = tiles @ tiles.transpose(0, 2, 1) / n_pixels - mean[:, :, None] * mean[:, None, :]
+    var_a, var_b = np.maximum(moments[:, 0, 0], 0), np.maximum(moments[:, 3, 3], 0)
+    weight = contrast_weight(np.sqrt(np.maximum(var_a, var_b)))
+    if weight.mean() < MIN_MEAN_WEIGHT:
+        return None
+    correlation = moments[:, 0, 3] / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
+    # The ridge keeps the shift of a tile with hardly any gradient at zero.
+    normal = moments[:, :3, :3] + np.diag([1e-2, 0.5, 0.5]).astype(np.float32)
+    shift = np.linalg.solve(normal, moments[:, :3, 3:])[:, 1:, 0]
+    shift_px = np.hypot(shift[:, 0], shift[:, 1])
+    agrees = (correlation > MIN_CORRELATION) & (shift_px < MAX_DISPLACEMENT_PX)
+    return Agreement(
+        share=float((weight * agrees).sum() / weight.sum()),
+        correlation=min(1.0, max(0.0, lower_median(correlation, weight))),
+        shift_px=lower_median(shift_px, weight),
+        n_tiles=len(tiles),
+    )

@@ -1,0 +1,400 @@
+"""Local: keypoints, the one transform that they agree on, and the pixels that it lays over each other.
+
+What whole-picture signals can not see (a crop, a turn by any angle, a picture pasted into another) is
+found by ORB keypoints: E. Rublee et al., "ORB: an efficient alternative to SIFT or SURF" (ICCV 2011).
+Keypoints alone can not tell a crop from a second photograph of the same castle: both agree on a
+transform. The aligned pixels can: in a copy they agree tile by tile.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from cvsim.features.alignment import (
+    BLUR_PX,
+    Overlap,
+    appearance_under,
+    coverage,
+    fit_transform,
+    inverted,
+    lay_over,
+    mapped_corners,
+    outline_transform,
+    rescaled,
+    seam,
+)
+from cvsim.features.appearance import grain
+from cvsim.features.base import Feature, Search, WordKeys
+from cvsim.features.borders import Box, content_box
+from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.types import Comparison
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.features.alignment import Matrix
+    from cvsim.types import RGB, Indices, Similarities
+
+WORKING_PX = 480
+RASTER_PX = 192
+GRID = 8
+"""Keypoints are spread over a grid of this many cells a side: a caption or a sticker covers some cells only."""
+LEVEL_GROUPS = ((0, 3), (3, 8))
+"""Pyramid levels that get equal shares of the keypoints: a crop, enlarged, shows the fine levels of its
+original at its own coarse ones."""
+N_DETECTED = 2000
+FAST_THRESHOLD = 7
+EDGE_PX = 19
+N_LEVELS = 8
+SCALE_FACTOR = 1.2
+MIN_KEYPOINTS = 12
+MAX_DISTANCE_BITS = 64
+OUTLINE_SIDE_PX = 16
+MIN_OUTLINE_CORRELATION = 0.5
+"""Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
+SUFFICIENT_SHARE = 0.5
+"""Agreement of outlines from which keypoints are not asked: the whole pictures explain each other."""
+
+KEYPOINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "u1"), ("level", "u1"), ("bits", "u1", (32,))])
+"""Position in pixels of the working picture, angle in 1/256 of a turn, pyramid level, ORB descriptor."""
+
+EVIDENCE = np.dtype(
+    [
+        ("n_inliers", "<i2"),  # -1: keypoints were not asked, or one side has too few
+        ("share", "<f4"),  # NaN: nothing was laid over
+        ("correlation", "<f4"),
+        ("coverage_a", "<f4"),
+        ("coverage_b", "<f4"),
+        ("content_a", "<f4"),  # coverage of what is inside the borders
+        ("content_b", "<f4"),
+        ("matrix", "<f4", (2, 3)),  # unit square of a to unit square of b
+        ("aspect_a", "<f4"),  # width / height
+        ("aspect_b", "<f4"),
+        ("seam", "<f4"),  # of the contained picture's outline inside the other; 0 if neither is contained
+        ("tone_shift", "<f4"),  # see appearance.Appearance
+        ("outliers", "<f4"),
+        ("grain", "<f4"),  # log-ratio of the pictures' grain, b to a: blurred below 0, noisy above
+    ]
+)
+"""All that is known of a pair, 82 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 2
+"""Raised whenever two descriptors would give other evidence."""
+MIN_SHARE_TO_EXPLAIN = 0.1
+"""Agreement below which nobody asks what happened between the two."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalDescriptor:
+    """Keypoints and the grey raster of one picture.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Of the working picture, in which keypoint positions are given.
+    keypoints : (n,) array of `KEYPOINT`
+        The strongest of each grid cell in turn; none where the picture has too few.
+    raster : (h, w) uint8
+        The grey picture, its longer side 192 px, lightly blurred.
+    grain : float
+        Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
+    boxes : tuple of Box
+        What may be laid over another outline, in raster pixels: the whole, and the part inside its borders.
+    """
+
+    width_px: int
+    height_px: int
+    keypoints: NDArray[Any]
+    raster: NDArray[np.uint8]
+    grain: float
+    boxes: tuple[Box, ...]
+
+    @functools.cached_property
+    def outlines(self) -> NDArray[np.float32]:
+        """Each box as a small square of mean 0 and norm 1, (n_boxes, 256)."""
+        return np.stack([_outline_square(self.raster, box).ravel() for box in self.boxes])
+
+    @functools.cached_property
+    def turned_outlines(self) -> NDArray[np.float32]:
+        """`outlines` in the eight orientations, (n_boxes * 8, 256)."""
+        side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
+        squares = [turn(o.reshape(side), k).ravel() for o in self.outlines for k in range(N_ORIENTATIONS)]
+        return np.stack(squares)
+
+    @property
+    def raster_scale(self) -> float:
+        return max(self.raster.shape) / max(self.width_px, self.height_px)
+
+
+class Local(Feature[LocalDescriptor]):
+    """ORB keypoints and aligned pixels: one transform, two comparisons.
+
+    ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform;
+    0 where they agree on none; None where a picture has too few, or where the outlines already explain
+    the pair. ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`); None
+    without a transform or where the overlap is flat.
+
+    Parameters
+    ----------
+    name : str
+    n_keypoints : int
+    mirrored : bool
+        Also match the mirror image: finds crops of mirrored pictures, for half as much work again.
+    """
+
+    version = 2
+    search: Search = "words"
+
+    def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
+        self.name = name  # type: ignore[misc]
+        self.n_keypoints = n_keypoints
+        self.mirrored = mirrored
+        self._scratch = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.n_keypoints, self.mirrored)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        return ("keypoints", "pixels")
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {
+            "n_keypoints": self.n_keypoints,
+            "working_px": WORKING_PX,
+            "raster_px": RASTER_PX,
+            "detector": [N_DETECTED, FAST_THRESHOLD, EDGE_PX, N_LEVELS, SCALE_FACTOR, GRID, *LEVEL_GROUPS],
+        }
+
+    def extract(self, rgb: RGB) -> LocalDescriptor | None:
+        gray = shrunk(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WORKING_PX)
+        raster = cv2.GaussianBlur(shrunk(gray, RASTER_PX), (0, 0), BLUR_PX)
+        height, width = gray.shape
+        detector = self._detector()
+        found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
+        found, bits = detector.compute(gray, found)
+        if bits is None or len(found) < MIN_KEYPOINTS:
+            found, bits = (), np.zeros((0, 32), np.uint8)
+        keypoints = np.zeros(len(found), KEYPOINT)
+        keypoints["x"] = [k.pt[0] for k in found]
+        keypoints["y"] = [k.pt[1] for k in found]
+        keypoints["angle"] = np.round(np.array([k.angle for k in found]) * (256 / 360)).astype(np.int64) % 256
+        keypoints["level"] = [k.octave for k in found]
+        keypoints["bits"] = bits
+        return LocalDescriptor(width, height, keypoints, raster, round(grain(gray), 2), _boxes(raster))
+
+    def _detector(self) -> Any:
+        # cv2 detectors keep scratch state: one for each thread.
+        if not hasattr(self._scratch, "orb"):
+            self._scratch.orb = cv2.ORB_create(
+                nfeatures=N_DETECTED,
+                scaleFactor=SCALE_FACTOR,
+                nlevels=N_LEVELS,
+                edgeThreshold=EDGE_PX,
+                fastThreshold=FAST_THRESHOLD,
+            )
+        return self._scratch.orb
+
+    def evidence(self, a: LocalDescriptor, b: LocalDescriptor) -> NDArray[Any]:
+        """All that is known of the pair, a 0-d array of `EVIDENCE`."""
+        n_inliers = -1
+        best = _lay_outlines(a, b)
+        if best is None or best.agreement.share < SUFFICIENT_SHARE:
+            n_inliers, aligned = self._lay_keypoints(a, b)
+            if aligned is not None and (best is None or aligned.agreement.share > best.agreement.share):
+                best = aligned
+        return _evidence(a, b, best, n_inliers)
+
+    def matches(self, a: LocalDescriptor, b: LocalDescriptor) -> tuple[Indices, Indices, Matrix] | None:
+        """Matched keypoints that agree, and their transform in working pixels: what a picture shows."""
+        i, j = match(a.keypoints["bits"], b.keypoints["bits"])
+        proposal = fit_transform(a.keypoints[i], b.keypoints[j])
+        return None if proposal is None else (i[proposal.inliers], j[proposal.inliers], proposal.matrix)
+
+    def _lay_keypoints(self, a: LocalDescriptor, b: LocalDescriptor) -> tuple[int, Overlap | None]:
+        if not len(a.keypoints) or not len(b.keypoints):
+            return -1, None
+        i, j = match(a.keypoints["bits"], b.keypoints["bits"])
+        proposal = fit_transform(a.keypoints[i], b.keypoints[j])
+        if proposal is None:
+            return 0, None
+        matrix = rescaled(proposal.matrix, a.raster_scale, b.raster_scale)
+        return proposal.n_spread, lay_over(a.raster, b.raster, matrix)
+
+    def compare(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> tuple[Comparison, ...]:
+        if a is None or b is None:
+            return Comparison("keypoints", None), Comparison("pixels", None)
+        evidence = self.evidence(a, b)
+        keypoints, pixels = (None if np.isnan(s) else float(s) for s in similarities(evidence))
+        detail = {"n_inliers": int(evidence["n_inliers"])} if evidence["n_inliers"] >= 0 else {}
+        correlation = {} if pixels is None else {"correlation": round(float(evidence["correlation"]), 4)}
+        return Comparison("keypoints", keypoints, detail=detail), Comparison(
+            "pixels", pixels, detail=correlation
+        )
+
+    def pack(self, descriptors: Sequence[LocalDescriptor | None]) -> Sequence[LocalDescriptor | None]:
+        return descriptors
+
+    def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        rows = np.array(
+            [self.evidence_or_none(packed[i], packed[j]) for i, j in zip(a, b, strict=True)], EVIDENCE
+        )
+        return dict(zip(self.signals, similarities(rows), strict=True))
+
+    def evidence_or_none(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> NDArray[Any]:
+        return no_evidence() if a is None or b is None else self.evidence(a, b)
+
+    def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
+        parts = [(int(i), packed[i]) for i in rows]
+        known = [(i, d) for i, d in parts if d is not None and len(d.keypoints)]
+        if not known:
+            return None
+        keypoints = np.concatenate([d.keypoints for _, d in known])
+        counts = [len(d.keypoints) for _, d in known]
+        centre = np.repeat([complex(d.width_px, d.height_px) / 2 for _, d in known], counts)
+        return WordKeys(
+            owner=np.repeat([i for i, _ in known], counts).astype(np.int64),
+            bits=np.ascontiguousarray(keypoints["bits"]).view(np.uint64),
+            angle=keypoints["angle"],
+            level=keypoints["level"],
+            position=(keypoints["x"] + 1j * keypoints["y"] - centre).astype(np.complex64),
+        )
+
+    def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
+        h, w = descriptor.raster.shape
+        n = len(descriptor.keypoints)
+        grain_steps = min(round(descriptor.grain * 100), 65535)
+        head = np.array([descriptor.width_px, descriptor.height_px, n, w, h, grain_steps], "<u2")
+        return head.tobytes() + descriptor.keypoints.tobytes() + descriptor.raster.tobytes()
+
+    def from_bytes(self, data: bytes) -> LocalDescriptor:
+        width, height, n, w, h, grain_steps = np.frombuffer(data, "<u2", 6).tolist()
+        keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
+        raster = np.frombuffer(data, np.uint8, w * h, offset=12 + n * KEYPOINT.itemsize).reshape(h, w)
+        return LocalDescriptor(width, height, keypoints, raster, grain_steps / 100, _boxes(raster))
+
+
+def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities]:
+    """Similarities of ``keypoints`` and ``pixels`` from `EVIDENCE` rows of any shape, NaN for none."""
+    n = evidence["n_inliers"].astype(np.float32)
+    return np.where(n < 0, np.float32(np.nan), n / (n + 8)), evidence["share"]
+
+
+def no_evidence() -> NDArray[Any]:
+    """The `EVIDENCE` of a pair of which nothing is known."""
+    row = np.zeros((), EVIDENCE)
+    row["n_inliers"], row["share"] = -1, np.nan
+    return row
+
+
+def reversed_evidence(row: NDArray[Any]) -> NDArray[Any]:
+    """The `EVIDENCE` of the pair (b, a) from that of (a, b)."""
+    back = row.copy()
+    back["coverage_a"], back["coverage_b"] = row["coverage_b"], row["coverage_a"]
+    back["content_a"], back["content_b"] = row["content_b"], row["content_a"]
+    back["aspect_a"], back["aspect_b"] = row["aspect_b"], row["aspect_a"]
+    back["grain"] = -row["grain"]
+    if not np.isnan(row["share"]):
+        back["matrix"] = inverted(row["matrix"].astype(np.float64))
+    return back
+
+
+def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_inliers: int) -> NDArray[Any]:
+    row = no_evidence()
+    row["n_inliers"] = n_inliers
+    (ha, wa), (hb, wb) = a.raster.shape, b.raster.shape
+    row["aspect_a"], row["aspect_b"] = wa / ha, wb / hb
+    row["grain"] = np.log((b.grain + 0.1) / (a.grain + 0.1))
+    if best is None:
+        return row
+    row["share"], row["correlation"] = best.agreement.share, best.agreement.correlation
+    row["matrix"] = best.matrix * np.array([[wa / wb, ha / wb, 1 / wb], [wa / hb, ha / hb, 1 / hb]])
+    if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
+        return row
+    row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], best.matrix)
+    row["content_a"], row["content_b"] = coverage(a.boxes[-1], b.boxes[-1], best.matrix)
+    if row["coverage_a"] > row["coverage_b"]:
+        row["seam"] = seam(b.raster, mapped_corners(wa, ha, best.matrix))
+    else:
+        row["seam"] = seam(a.raster, mapped_corners(wb, hb, inverted(best.matrix)))
+    appearance = appearance_under(a.raster, b.raster, best.matrix)
+    if appearance is not None:
+        row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
+    return row
+
+
+def _boxes(raster: NDArray[np.uint8]) -> tuple[Box, ...]:
+    whole = (0, 0, raster.shape[1], raster.shape[0])
+    inner = content_box(raster)
+    return (whole,) if inner is None else (whole, inner)
+
+
+def _outline_square(raster: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
+    """The box as a small square of mean 0 and norm 1."""
+    x0, y0, x1, y1 = box
+    side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
+    square = cv2.resize(raster[y0:y1, x0:x1], side, interpolation=cv2.INTER_AREA).astype(np.float32)
+    square -= square.mean()
+    return square / max(float(np.linalg.norm(square)), 1.0)
+
+
+def _lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Overlap | None:
+    """The whole pictures, or what is inside their borders, laid over each other in the best orientation."""
+    correlation = a.turned_outlines @ b.outlines.T
+    best = int(correlation.argmax())
+    if correlation.flat[best] <= MIN_OUTLINE_CORRELATION:
+        return None
+    turned, box_b = divmod(best, len(b.boxes))
+    box_a, orientation = divmod(turned, N_ORIENTATIONS)
+    matrix = outline_transform(a.boxes[box_a], b.boxes[box_b], orientation)
+    return lay_over(a.raster, b.raster, matrix)
+
+
+def shrunk(gray: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+    """The grey picture by area means, its longer side at most `longest_px`."""
+    height, width = gray.shape
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return gray
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+
+
+def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[Any]:
+    """The strongest keypoint of each grid cell, then the second of each, and so on, until there are `n`.
+
+    Each group of levels gets its share of `n`.
+    """
+    if len(keypoints) <= n:
+        return list(keypoints)
+    xy = np.array([k.pt for k in keypoints])
+    response = np.array([k.response for k in keypoints])
+    level = np.array([k.octave for k in keypoints])
+    cell = (xy[:, 1] * GRID // height).astype(np.int64) * GRID + (xy[:, 0] * GRID // width).astype(np.int64)
+    chosen: list[int] = []
+    for low, high in LEVEL_GROUPS:
+        rows = np.flatnonzero((level >= low) & (level < high))
+        order = rows[np.lexsort((-response[rows], cell[rows]))]
+        rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order], side="left")
+        chosen += order[np.lexsort((-response[order], rank))[: n // len(LEVEL_GROUPS)]].tolist()
+    return [keypoints[i] for i in chosen]
+
+
+def match(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[Indices, Indices]:
+    """Mutual nearest neighbours within `MAX_DISTANCE_BITS`: positions in `a` and in `b`."""
+    x, y = np.ascontiguousarray(a).view(np.uint64), np.ascontiguousarray(b).view(np.uint64)
+    distance = np.zeros((len(x), len(y)), np.uint8)
+    for word in range(4):
+        distance += np.bitwise_count(x[:, word, None] ^ y[None, :, word])
+    to_b = distance.argmin(axis=1)
+    rows = np.arange(len(x))
+    near = (distance[rows, to_b] <= MAX_DISTANCE_BITS) & (distance.argmin(axis=0)[to_b] == rows)
+    i = np.flatnonzero(near)
+    return i, to_b[i]

@@ -1,0 +1,298 @@
+"""Perceptual hashes: average, difference, DCT and wavelet, and the composite DCT signal of the copy profile.
+
+The bits of `average_bits`, `difference_bits`, `dct_bits` and `wavelet_bits` equal those of the `imagehash`
+package on the same pixels, and `PerceptualHash` serves each as a signal of its own. `TurnedHash` is made
+for speed and symmetry: the signs of the DCT coefficients, from which the hash of the mirrored, flipped
+or turned picture follows exactly, without looking at a pixel again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cvsim.features.base import Feature, HashKeys, Search
+from cvsim.features.borders import views_of
+from cvsim.features.orientation import ORIENTATION_NAMES
+from cvsim.types import Comparison
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import RGB, Indices, Similarities
+
+    Bits = NDArray[np.bool_]
+    Words = NDArray[np.uint64]
+
+RASTER_PX = 64
+"""Side of the grey square whose DCT gives both composite hashes."""
+
+MIN_EDGE_SHARE = 0.03
+"""Share of raster pixels with a visible step to a neighbour, under which a picture says nothing."""
+
+VISIBLE_STEP = 6
+"""Grey levels between neighbours that count as a visible step."""
+
+
+def gray_square(rgb: RGB, side_px: int) -> NDArray[np.uint8]:
+    """Grey square of the whole picture, (side_px, side_px) uint8, as `imagehash` makes it."""
+    image = Image.fromarray(rgb).convert("L")
+    return np.asarray(image.resize((side_px, side_px), Image.Resampling.LANCZOS))
+
+
+def average_bits(rgb: RGB, side: int = 8) -> Bits:
+    """(side, side) bool: brighter than the mean (``imagehash.average_hash``)."""
+    pixels = gray_square(rgb, side)
+    return pixels > np.mean(pixels)
+
+
+def difference_bits(rgb: RGB, side: int = 8) -> Bits:
+    """(side, side) bool: brighter than the left neighbour (``imagehash.dhash``)."""
+    image = Image.fromarray(rgb).convert("L").resize((side + 1, side), Image.Resampling.LANCZOS)
+    pixels = np.asarray(image)
+    return pixels[:, 1:] > pixels[:, :-1]
+
+
+def dct_bits(rgb: RGB, side: int = 8, highfreq_factor: int = 4) -> Bits:
+    """(side, side) bool: DCT coefficient over the median (``imagehash.phash``)."""
+    low = dct_square(gray_square(rgb, side * highfreq_factor))[:side, :side]
+    return low > np.median(low)
+
+
+def wavelet_bits(rgb: RGB, side: int = 8) -> Bits:
+    """(side, side) bool: Haar approximation over the median, its mean removed (``imagehash.whash``)."""
+    import imagehash
+
+    # The multi-level transform is the reference's own: nothing is gained by writing it again.
+    return imagehash.whash(Image.fromarray(rgb), hash_size=side).hash
+
+
+def dct_square(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Two-dimensional DCT-II, unnormalised, as ``scipy.fftpack.dct`` along both axes."""
+    from scipy.fftpack import dct
+
+    return dct(dct(pixels.astype(np.float64), axis=0), axis=1)
+
+
+def pack_bits(bits: Bits) -> Words:
+    """Bits of the last axis, row-major, as big-endian uint64 words: (..., n) bool to (..., n / 64)."""
+    return np.packbits(bits, axis=-1).view(">u8").astype(np.uint64)
+
+
+def is_informative(square: NDArray[np.uint8]) -> bool:
+    """Whether a grey square holds enough visible steps for its hash to mean anything.
+
+    Flat, two-tone and nearly black pictures fail: their hashes are made of noise, and collide.
+    """
+    steps = square.astype(np.int16)
+    across = np.abs(np.diff(steps, axis=1)) >= VISIBLE_STEP
+    down = np.abs(np.diff(steps, axis=0)) >= VISIBLE_STEP
+    return bool(across.mean() + down.mean() >= 2 * MIN_EDGE_SHARE)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    bits: Callable[[RGB], Bits]
+    n_bits: int
+
+
+KINDS: dict[str, _Kind] = {
+    "ahash": _Kind(average_bits, 64),
+    "dhash": _Kind(difference_bits, 64),
+    "phash64": _Kind(dct_bits, 64),
+    "phash256": _Kind(lambda rgb: dct_bits(rgb, 16), 256),
+    "whash": _Kind(wavelet_bits, 64),
+}
+
+
+class PerceptualHash(Feature["Words"]):
+    """One plain hash of `KINDS`, compared by its Hamming distance; similarity is the share of equal bits."""
+
+    search: Search = "hamming"
+    radius_bits = 8
+
+    def __init__(self, kind: str) -> None:
+        self.name = kind  # type: ignore[misc]
+        self._kind = KINDS[kind]
+
+    def extract(self, rgb: RGB) -> Words | None:
+        if not is_informative(gray_square(rgb, RASTER_PX)):
+            return None
+        return pack_bits(self._kind.bits(rgb).reshape(-1))
+
+    def compare(self, a: Words | None, b: Words | None) -> tuple[Comparison, ...]:
+        if a is None or b is None:
+            return (Comparison(self.name, None),)
+        distance_bits = sum(int(x ^ y).bit_count() for x, y in zip(a.tolist(), b.tolist(), strict=True))
+        similarity = 1.0 - distance_bits / self._kind.n_bits
+        return (Comparison(self.name, similarity, detail={"distance_bits": distance_bits}),)
+
+    def pack(self, descriptors: Sequence[Words | None]) -> tuple[Words, Bits]:
+        blank = np.zeros(self._kind.n_bits // 64, np.uint64)
+        words = np.array([blank if d is None else d for d in descriptors]).reshape(len(descriptors), -1)
+        return words, np.array([d is not None for d in descriptors], bool)
+
+    def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        words, known = packed
+        distance_bits = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int64)
+        similarity = (1.0 - distance_bits / self._kind.n_bits).astype(np.float32)
+        return {self.name: np.where(known[a] & known[b], similarity, np.float32(np.nan))}
+
+    def to_bytes(self, descriptor: Words) -> bytes:
+        return descriptor.astype("<u8").tobytes()
+
+    def from_bytes(self, data: bytes) -> Words:
+        return np.frombuffer(data, "<u8").astype(np.uint64)
+
+    def hash_keys(self, packed: Any) -> HashKeys | None:
+        words, known = packed
+        if self._kind.n_bits != 64:
+            return None
+        owner = np.flatnonzero(known)
+        return HashKeys(owner, words[owner, 0], words[owner])
+
+
+def dct_basis(n_coefficients: int, n_samples: int) -> NDArray[np.float32]:
+    """Rows of the orthogonal DCT-II, (n_coefficients, n_samples)."""
+    k, x = np.arange(n_coefficients)[:, None], np.arange(n_samples)[None, :]
+    return np.cos(np.pi * k * (2 * x + 1) / (2 * n_samples)).astype(np.float32)
+
+
+_BASIS = dct_basis(16, RASTER_PX)
+
+
+def sign_words(square: NDArray[np.uint8]) -> tuple[Words, Words]:
+    """Signs of the low DCT coefficients of a (64, 64) square: 8 x 8 as (1,), 16 x 16 as (4,) uint64.
+
+    Bit (u, v) is coefficient (u, v) > 0. Under a left-right mirror the odd columns change sign, under a
+    top-bottom flip the odd rows, under a transposition the bit matrix is transposed: exactly.
+    """
+    low = _BASIS @ square.astype(np.float32) @ _BASIS.T
+    positive = low > 0
+    return pack_bits(positive[:8, :8].reshape(-1)), pack_bits(positive.reshape(-1))
+
+
+def _orientation_masks(side: int) -> Words:
+    """What a mirror or flip of orientations 0 to 3 changes in a hash of `side` by `side` bits, (4, words)."""
+    odd = np.arange(side) % 2 == 1
+    masks = [(odd[None, :] & bool(k & 1)) ^ (odd[:, None] & bool(k & 2)) for k in range(4)]
+    return np.stack([pack_bits(m.reshape(-1)) for m in masks])
+
+
+_MASKS_64, _MASKS_256 = _orientation_masks(8), _orientation_masks(16)
+
+
+def transposed_words(words: Words) -> Words:
+    """Words of the transposed pictures: (..., side * side / 64) uint64 of square bit matrices."""
+    bits = np.unpackbits(words.astype(">u8").view(np.uint8), axis=-1)
+    side = int(bits.shape[-1] ** 0.5)
+    square = bits.reshape(*bits.shape[:-1], side, side).swapaxes(-1, -2)
+    return pack_bits(square.reshape(bits.shape).astype(bool))
+
+
+_SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,))])
+N_SLOTS = 2
+
+
+class TurnedHash(Feature["NDArray[Any]"]):
+    """DCT sign hashes of 64 and 256 bits, in eight orientations, with and without uniform borders.
+
+    The 64-bit words are the keys of candidate search, the 256-bit words are compared: the distance is
+    the smallest over the orientations and over the four ways to pair whole and trimmed pictures.
+    C. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010); eight
+    orientations from one transform as in Facebook's PDQ (2019).
+
+    A descriptor is a structured array: one slot (no border) or two (whole, trimmed).
+    """
+
+    name = "phash"
+    search: Search = "hamming"
+    radius_bits = 10
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"raster_px": RASTER_PX, "min_edge_share": MIN_EDGE_SHARE, "visible_step": VISIBLE_STEP}
+
+    def extract(self, rgb: RGB) -> NDArray[Any] | None:
+        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        slots = []
+        for view in views_of(gray):
+            square = cv2.resize(view, (RASTER_PX, RASTER_PX), interpolation=cv2.INTER_AREA)
+            if is_informative(square):
+                slot = np.zeros((), _SLOT)
+                slot["w64"], slot["w256"] = sign_words(square)
+                slots.append(slot)
+        return np.stack(slots) if slots else None
+
+    def compare(self, a: NDArray[Any] | None, b: NDArray[Any] | None) -> tuple[Comparison, ...]:
+        if a is None or b is None:
+            return (Comparison(self.name, None),)
+        distance_bits, orientation = min(
+            (int(np.bitwise_count(v ^ y["w256"]).sum()), k)
+            for x in a
+            for y in b
+            for k, v in enumerate(turned_words(x["w256"].astype(np.uint64)[None], _MASKS_256)[0])
+        )
+        detail = {"distance_bits": distance_bits, "orientation": ORIENTATION_NAMES[orientation]}
+        return (Comparison(self.name, 1.0 - distance_bits / 256, detail=detail),)
+
+    def pack(self, descriptors: Sequence[NDArray[Any] | None]) -> Any:
+        n = len(descriptors)
+        words_64 = np.zeros((n, N_SLOTS, 1), np.uint64)
+        words_256 = np.zeros((n, N_SLOTS, 4), np.uint64)
+        n_slots = np.zeros(n, np.int64)
+        for i, d in enumerate(descriptors):
+            if d is not None:
+                words_64[i, : len(d)], words_256[i, : len(d)] = d["w64"], d["w256"]
+                n_slots[i] = len(d)
+        return _Packed(words_64, words_256, transposed_words(words_256), n_slots)
+
+    def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        words, transposed, n_slots = packed.words_256, packed.transposed_256, packed.n_slots
+        best = np.full(len(a), 257, np.int64)
+        for i in range(N_SLOTS):
+            for j in range(N_SLOTS):
+                rows = np.flatnonzero((n_slots[a] > i) & (n_slots[b] > j))
+                for source in (words, transposed):
+                    difference = source[a[rows], i] ^ words[b[rows], j]
+                    for mask in _MASKS_256:
+                        distance = np.bitwise_count(difference ^ mask).sum(axis=1, dtype=np.int64)
+                        best[rows] = np.minimum(best[rows], distance)
+        similarity = (1.0 - best / 256).astype(np.float32)
+        return {self.name: np.where(best <= 256, similarity, np.float32(np.nan))}
+
+    def to_bytes(self, descriptor: NDArray[Any]) -> bytes:
+        return descriptor.tobytes()
+
+    def from_bytes(self, data: bytes) -> NDArray[Any]:
+        return np.frombuffer(data, _SLOT)
+
+    def hash_keys(self, packed: Any) -> HashKeys | None:
+        owner, slot = np.nonzero(np.arange(N_SLOTS) < packed.n_slots[:, None])
+        stored = packed.words_64[owner, slot]
+        return HashKeys(owner.astype(np.int64), stored[:, 0], turned_words(stored, _MASKS_64)[:, :, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Packed:
+    """Hashes of a collection; rows of `n_slots` 0 are blank."""
+
+    words_64: Words
+    words_256: Words
+    transposed_256: Words
+    n_slots: NDArray[np.int64]
+
+
+def turned_words(words: Words, masks: Words) -> Words:
+    """Hashes in the eight orientations of `cvsim.features.orientation`, (n, words) to (n, 8, words).
+
+    Mirror and flip come first, so their masks are transposed with the bits: mirroring changes the odd
+    rows of the transposed matrix.
+    """
+    upright = words[:, None, :] ^ masks
+    return np.concatenate([upright, transposed_words(upright)], axis=1)

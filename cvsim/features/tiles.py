@@ -1,0 +1,161 @@
+"""Tiles: the two pictures laid over each other as small grey squares and correlated tile by tile.
+
+This is pixel evidence for copies that show the whole picture, in any orientation and with any border: a
+re-encoded, resized, squeezed, recoloured copy correlates in every tile, a captioned one in nearly every
+tile, and another photograph of the same place in few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from cvsim.features.base import Feature
+from cvsim.features.borders import views_of
+from cvsim.features.correlation import weighted_median
+from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
+from cvsim.types import Comparison
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import RGB, Indices, Similarities
+
+SIDE_PX = 32
+TILE_PX = 8
+N_TILES = (SIDE_PX // TILE_PX) ** 2
+N_VIEWS = 2
+MIN_VARIANCE = 20.0
+"""Of the whole square; below, the picture is flat."""
+NOISE_VARIANCE = 6.0
+"""Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
+FULL_CONTRAST = 16.0
+"""Standard deviation in grey levels beyond which a tile counts no more: a caption must not outvote the rest."""
+CHUNK = 1024
+"""Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
+
+
+class Tiles(Feature["NDArray[np.uint8]"]):
+    """Weighted median of the tiles' normalised cross-correlation, in the best of eight orientations.
+
+    A descriptor is (n_views, 32, 32) uint8: the whole picture and, where it has uniform borders, the
+    picture inside them. Tiles weigh by their contrast in the clearer of the two pictures, so that what
+    was painted over counts as one tile of sixteen and empty sky hardly counts.
+    """
+
+    name = "tiles"
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"side_px": SIDE_PX, "min_variance": MIN_VARIANCE}
+
+    def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
+        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        squares = [cv2.resize(v, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for v in views_of(gray)]
+        known = [s for s in squares if s.var() >= MIN_VARIANCE]
+        return np.stack(known) if known else None
+
+    def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
+        if a is None or b is None:
+            return (Comparison(self.name, None),)
+        similarity, orientation = max(
+            (_tile_correlation(turn(x, k), y), -k) for x in a for y in b for k in range(N_ORIENTATIONS)
+        )
+        return (Comparison(self.name, similarity, detail={"orientation": ORIENTATION_NAMES[-orientation]}),)
+
+    def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
+        n = len(descriptors)
+        views = np.zeros((n, N_VIEWS, SIDE_PX, SIDE_PX), np.uint8)
+        n_views = np.zeros(n, np.int64)
+        for i, d in enumerate(descriptors):
+            if d is not None:
+                views[i, : len(d)] = d
+                n_views[i] = len(d)
+        return views, n_views
+
+    def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        return {self.name: self.best_orientations(packed, a, b)[0]}
+
+    def best_orientations(self, packed: Any, a: Indices, b: Indices) -> tuple[Similarities, Indices]:
+        """Similarities and the orientations of `a` that reach them, both (n,)."""
+        views, n_views = packed
+        best = np.full(len(a), -1.0, np.float32)
+        orientation = np.zeros(len(a), np.int64)
+        for i in range(N_VIEWS):
+            for j in range(N_VIEWS):
+                rows = np.flatnonzero((n_views[a] > i) & (n_views[b] > j))
+                for start in range(0, len(rows), CHUNK):
+                    part = rows[start : start + CHUNK]
+                    value, turned = _best_correlations(views[a[part], i], views[b[part], j])
+                    better = value > best[part]
+                    best[part[better]], orientation[part[better]] = value[better], turned[better]
+        return np.where(best >= 0, best, np.float32(np.nan)), orientation
+
+    def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
+        return descriptor.tobytes()
+
+    def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
+        return np.frombuffer(data, np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+
+
+def _tile_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """The plain reference: tile by tile, then the median weighted by contrast."""
+    correlations, weights = [], []
+    for y in range(0, SIDE_PX, TILE_PX):
+        for x in range(0, SIDE_PX, TILE_PX):
+            s = a[y : y + TILE_PX, x : x + TILE_PX].astype(np.float64)
+            t = b[y : y + TILE_PX, x : x + TILE_PX].astype(np.float64)
+            s, t = s - s.mean(), t - t.mean()
+            var_s, var_t = (s * s).mean(), (t * t).mean()
+            correlations.append((s * t).mean() / np.sqrt((var_s + NOISE_VARIANCE) * (var_t + NOISE_VARIANCE)))
+            weights.append(min(np.sqrt(max(var_s, var_t)), FULL_CONTRAST))
+    return float(weighted_median(np.array([correlations]), np.array([weights]))[0])
+
+
+def _best_correlations(
+    a: NDArray[np.uint8], b: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """`_tile_correlation` of each pair in its best orientation, and which: (n, 32, 32) uint8 twice to (n,)."""
+    x, deviation_a = _normalised_tiles(a)
+    y, deviation_b = _normalised_tiles(b)
+    best = np.full(len(a), -1.0, np.float32)
+    orientation = np.zeros(len(a), np.int64)
+    # Mirroring a square mirrors the order of its tiles and the inside of each tile alike.
+    for k in range(N_ORIENTATIONS):
+        turned, deviation = _turn_tiles(x, k), _turn_grid(deviation_a, k)
+        correlations = np.einsum("nijuv,nijuv->nij", turned, y, optimize=False).reshape(len(a), N_TILES)
+        weights = np.maximum(deviation, deviation_b).reshape(len(a), N_TILES)
+        weights = np.minimum(weights, FULL_CONTRAST)
+        value = weighted_median(correlations, weights)
+        better = value > best
+        best[better], orientation[better] = value[better], k
+    return best, orientation
+
+
+def _normalised_tiles(squares: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Tiles (n, 4, 4, 8, 8) of mean 0 and, but for noise, norm 1, and their standard deviations (n, 4, 4)."""
+    grid = SIDE_PX // TILE_PX
+    tiles = squares.reshape(-1, grid, TILE_PX, grid, TILE_PX).swapaxes(2, 3).astype(np.float32)
+    tiles -= tiles.mean(axis=(3, 4), keepdims=True)
+    variance = np.einsum("nijuv,nijuv->nij", tiles, tiles) / TILE_PX**2
+    tiles /= np.sqrt((variance + NOISE_VARIANCE) * TILE_PX**2)[..., None, None]
+    return tiles, np.sqrt(variance)
+
+
+def _turn_tiles(tiles: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    if k & 1:
+        tiles = tiles[:, :, ::-1, :, ::-1]
+    if k & 2:
+        tiles = tiles[:, ::-1, :, ::-1, :]
+    return tiles.transpose(0, 2, 1, 4, 3) if k & 4 else tiles
+
+
+def _turn_grid(grid: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    if k & 1:
+        grid = grid[:, :, ::-1]
+    if k & 2:
+        grid = grid[:, ::-1]
+    return grid.transpose(0, 2, 1) if k & 4 else grid

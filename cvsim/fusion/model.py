@@ -1,0 +1,138 @@
+"""The fusion model: log-odds of each signal, added to a fixed prior, through a sigmoid.
+
+Each signal's weight is a rising, piecewise linear function of its similarity. A signal without evidence
+adds nothing. The model is a JSON file that says what it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.errors import SettingsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import Similarities
+
+SCHEMA = "cvsim.fusion/1"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A signal's weight in log-odds, linear between knots.
+
+    Attributes
+    ----------
+    knots : tuple of float
+        Similarities in [0, 1], rising.
+    weights : tuple of float
+        Log-odds at the knots, not falling.
+    """
+
+    knots: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.knots) != len(self.weights) or len(self.knots) < 2:
+            raise SettingsError("a curve of a fusion model needs as many weights as knots, and at least two")
+        if any(b <= a for a, b in zip(self.knots, self.knots[1:], strict=False)):
+            raise SettingsError("the knots of a fusion model's curve must rise")
+
+    def __call__(self, similarity: NDArray[Any]) -> NDArray[np.float64]:
+        """Weights of similarities of any shape; 0 where there is no evidence (NaN)."""
+        weight = np.interp(np.nan_to_num(similarity), self.knots, self.weights)
+        return np.where(np.isnan(similarity), 0.0, weight)
+
+    @property
+    def largest(self) -> float:
+        return max(0.0, *self.weights)
+
+
+@dataclass(frozen=True)
+class FusionModel:
+    """Prior and curves.
+
+    Attributes
+    ----------
+    name : str
+    prior : float
+        Log-odds of a pair of which nothing is known.
+    curves : mapping of str to Curve
+        By signal.
+    origin : mapping
+        Data, seed and figures that it came from.
+    """
+
+    name: str
+    prior: float
+    curves: Mapping[str, Curve]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the model would score a pair differently."""
+        values = [self.prior, {name: [c.knots, c.weights] for name, c in sorted(self.curves.items())}]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
+
+    def weights(self, similarities: Mapping[str, Similarities]) -> dict[str, NDArray[np.float64]]:
+        """What each signal adds, in log-odds; a signal that the model does not know adds nothing."""
+        zero = Curve((0.0, 1.0), (0.0, 0.0))
+        return {name: self.curves.get(name, zero)(s) for name, s in similarities.items()}
+
+    def log_odds(self, similarities: Mapping[str, Similarities]) -> NDArray[np.float64]:
+        """Prior and weights together, (n,)."""
+        return self.prior + sum(self.weights(similarities).values())  # type: ignore[return-value]
+
+    def score(self, similarities: Mapping[str, Similarities]) -> NDArray[np.float64]:
+        """Probability that each pair is the same, (n,)."""
+        return sigmoid(self.log_odds(similarities))
+
+    def to_json(self) -> str:
+        """The file's content."""
+        curves = {n: {"knots": list(c.knots), "weights": list(c.weights)} for n, c in self.curves.items()}
+        document = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "prior": self.prior,
+            "curves": curves,
+            "origin": dict(self.origin),
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+
+def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability from log-odds, without overflow."""
+    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
+
+
+def read_model(path: Path) -> FusionModel:
+    """A model from its file.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or holds no model.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise SettingsError(f"{path}: not a fusion model of {SCHEMA} but of {document['schema']}")
+        curves = {
+            str(name): Curve(tuple(map(float, c["knots"])), tuple(map(float, c["weights"])))
+            for name, c in document["curves"].items()
+        }
+        return FusionModel(
+            str(document["name"]), float(document["prior"]), curves, document.get("origin", {})
+        )
+    except OSError as exc:
+        raise SettingsError(f"{path}: the fusion model can not be read: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise SettingsError(f"{path}: not a fusion model: {exc}") from exc

@@ -1,0 +1,125 @@
+"""What happened between two pictures that are the same: one word for an edge, and which side is a part.
+
+The word is the first of these that holds, so that what loses or adds content comes before what does not:
+a part of the other (cropped, or pasted if the other shows something foreign around it), mirrored, turned,
+painted over, recoloured, resized, encoded again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from cvsim.types import Relation, Side
+
+MIN_CONTAINED = 0.94
+"""Share of a part that lies inside its container."""
+MAX_SHOWN = 0.965
+"""Share of the container that its part shows; above, the two show the same."""
+MIN_SEAM = 1.8
+"""See `cvsim.features.alignment.seam`."""
+MIN_TURN_DEG = 1.2
+MAX_OUTLIERS = 0.02
+"""Share of pixels off the tone curve that encoding alone leaves."""
+MIN_TONE_SHIFT = 5.0
+"""Grey levels."""
+MIN_COLOR = 0.75
+"""Similarity of the colour histograms below which the colours were changed."""
+MAX_GRAIN = 0.55
+"""Log-ratio of the grains, larger file to smaller one; beyond, one side is noisy or blurred. Compression
+takes grain and bytes together, but hardly as much."""
+MAX_ASPECT_RATIO = 1.02
+MIN_TILES = 0.9
+"""Similarity of whole pictures from which, without a closer look, one is a full copy of the other."""
+MIRRORED = frozenset({1, 2, 4, 7})
+"""Orientations (see `cvsim.features.orientation`) that no turning undoes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The sizes of two pictures, how alike their colours are, and whether one of them alone has colour."""
+
+    size_a: tuple[int, int]
+    size_b: tuple[int, int]
+    color: float = 1.0
+    one_is_gray: bool = False
+    is_b_larger: bool = False
+    """In bytes."""
+
+    @property
+    def aspect_change(self) -> float:
+        """Ratio of the sides' ratios, at least 1."""
+        ratio = (self.size_a[0] * self.size_b[1]) / (self.size_a[1] * self.size_b[0])
+        return max(ratio, 1 / ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A relation, the side that is a part, and whether something foreign surrounds it."""
+
+    relation: Relation
+    contained: Side | None = None
+    pasted: bool = False
+
+
+def relation_by_geometry(row: Any, look: Look) -> Verdict:
+    """From the evidence of aligned pixels, a row of `cvsim.features.local.EVIDENCE`."""
+    if (part := _part(row)) is not None:
+        return part
+    turn = _turn_deg(row)
+    if np.linalg.det(row["matrix"][:, :2]) < 0:
+        return Verdict("mirrored")
+    if abs(turn) > MIN_TURN_DEG:
+        return Verdict("rotated")
+    shows_all = min(row["coverage_a"], row["coverage_b"]) >= MIN_CONTAINED
+    if not shows_all or row["outliers"] > MAX_OUTLIERS:
+        return Verdict("edited")
+    if row["tone_shift"] > MIN_TONE_SHIFT or look.one_is_gray or look.color < MIN_COLOR:
+        return Verdict("recolored")
+    if look.size_a != look.size_b:
+        return Verdict("resized")
+    grain = float(row["grain"]) if look.is_b_larger else -float(row["grain"])
+    return Verdict("edited" if grain > MAX_GRAIN else "re-encoded")
+
+
+def _part(row: Any) -> Verdict | None:
+    """The verdict on a pair of which one side shows more, or both show something of their own."""
+    if min(row["coverage_a"], row["coverage_b"]) >= MAX_SHOWN:
+        return None
+    # A painted border is no content: what is inside it may be the whole of the other picture.
+    shown_a, shown_b = float(row["content_a"]), float(row["content_b"])
+    low, high = min(shown_a, shown_b), max(shown_a, shown_b)
+    if low >= MIN_CONTAINED:
+        return None
+    pasted = bool(row["seam"] >= MIN_SEAM)
+    if high >= MIN_CONTAINED:
+        contained: Side = "a" if shown_a > shown_b else "b"
+        return Verdict("pasted" if pasted else "cropped", contained, pasted)
+    if abs(_turn_deg(row)) > MIN_TURN_DEG:
+        return None  # turning cuts the corners of both
+    return Verdict("cropped")
+
+
+def _turn_deg(row: Any) -> float:
+    """Angle of the map, in the pictures' own proportions."""
+    m, aspect_a, aspect_b = row["matrix"], float(row["aspect_a"]), float(row["aspect_b"])
+    # Unit squares to pixels of height 1: x grows by the aspect.
+    linear = np.array([[m[0, 0] * aspect_b / aspect_a, m[0, 1] * aspect_b], [m[1, 0] / aspect_a, m[1, 1]]])
+    return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
+
+
+def relation_by_tiles(tiles: float, orientation: int, look: Look) -> Verdict:
+    """From whole-picture signals alone: what can not be told apart is called similar, and is not removed."""
+    size_a = look.size_a[::-1] if orientation & 4 else look.size_a
+    if not tiles >= MIN_TILES or replace(look, size_a=size_a).aspect_change > MAX_ASPECT_RATIO:
+        return Verdict("similar")
+    if orientation in MIRRORED:
+        return Verdict("mirrored")
+    if orientation:
+        return Verdict("rotated")
+    if look.one_is_gray or look.color < MIN_COLOR:
+        return Verdict("recolored")
+    return Verdict("resized" if look.size_a != look.size_b else "re-encoded")

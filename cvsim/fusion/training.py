@@ -1,0 +1,98 @@
+"""Fit a fusion model to labelled pairs.
+
+Logistic regression on the rises of each signal's curve, none of which may be negative (more alike never
+counts against a pair), with the prior held fixed. Trained jointly, signals that say the same are not
+counted twice, and the probabilities are calibrated on the pairs they were fitted to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from cvsim.errors import UsageError
+from cvsim.fusion.model import Curve, FusionModel, sigmoid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import Similarities
+
+
+def fit_model(
+    name: str,
+    similarities: Mapping[str, Similarities],
+    is_same: NDArray[np.bool_],
+    *,
+    knots: Mapping[str, Sequence[float]],
+    pivots: Mapping[str, float],
+    prior: float,
+    ridge: float = 0.02,
+    sample_weight: NDArray[np.float64] | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> FusionModel:
+    """A model from labelled pairs.
+
+    Parameters
+    ----------
+    similarities : mapping of str to (n,) array
+        By signal, NaN for no evidence.
+    is_same : (n,) bool
+    knots : mapping of str to sequence of float
+        Where each signal's curve may bend.
+    pivots : mapping of str to float
+        The similarity at which each signal speaks neither for nor against: one of its knots. Without it a
+        signal's mere presence would be evidence.
+    prior : float
+        Log-odds, held fixed.
+    ridge : float
+        Penalty on squared rises, against curves that bend for a single pair.
+
+    Raises
+    ------
+    UsageError
+        The pairs are all of one kind.
+    """
+    if is_same.all() or not is_same.any():
+        raise UsageError("a fusion model needs pairs that are the same and pairs that are not")
+    names = list(knots)
+    design = [_rises(similarities[n], np.asarray(knots[n], float), pivots[n]) for n in names]
+    x = np.concatenate(design, axis=1)
+    target = is_same.astype(float)
+    weight = np.ones(len(target)) if sample_weight is None else sample_weight
+
+    def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = prior + x @ theta
+        value = (weight * (np.logaddexp(0, z) - target * z)).sum() + 0.5 * ridge * (theta @ theta)
+        return float(value), x.T @ (weight * (sigmoid(z) - target)) + ridge * theta
+
+    found = minimize(
+        loss,
+        np.zeros(x.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, None)] * x.shape[1],
+        options={"maxiter": 3000},
+    )
+    curves, start = {}, 0
+    for signal in names:
+        k = np.asarray(knots[signal], float)
+        rises = found.x[start : start + len(k) - 1]
+        start += len(k) - 1
+        heights = np.concatenate([[0.0], np.cumsum(rises)])
+        heights -= np.interp(pivots[signal], k, heights)
+        curves[signal] = Curve(tuple(k.tolist()), tuple(np.round(heights, 4).tolist()))
+    return FusionModel(name, prior, curves, dict(origin or {}))
+
+
+def _rises(similarity: NDArray[Any], knots: NDArray[np.float64], pivot: float) -> NDArray[np.float64]:
+    """How far each stretch between knots lies under the similarity, from -1 to 1, 0 at the pivot; (n, k - 1)."""
+
+    def ramps(s: NDArray[Any]) -> NDArray[np.float64]:
+        return np.clip((s - knots[:-1]) / np.diff(knots), 0, 1)
+
+    known = ~np.isnan(similarity)
+    return (ramps(np.nan_to_num(similarity)[:, None]) - ramps(np.array([[pivot]]))) * known[:, None]

@@ -1,0 +1,189 @@
+"""From labelled nodes to the groups of a report: what to keep, what to propose, how firm it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvsim.actions.decisions import Decisions
+from cvsim.actions.keep import KeepRules
+from cvsim.actions.propose import parse_include, propose
+from cvsim.explaining import Explainer
+from cvsim.types import Group, ImageRecord, Member, ScoredPair
+
+if TYPE_CHECKING:
+    from cvsim.clustering import Grouping
+    from cvsim.collection import Node
+    from cvsim.scoring import Scores
+    from cvsim.settings import Settings
+    from cvsim.types import Indices
+
+
+def make_groups(
+    nodes: Sequence[Node],
+    scores: Scores,
+    grouping: Grouping,
+    explainer: Explainer,
+    settings: Settings,
+    threshold: float,
+) -> tuple[Group, ...]:
+    """The groups, numbered in the order of their smallest paths."""
+    linked = grouping.linked[: len(scores)]
+    explainer.confirm_pixels(np.flatnonzero(linked).tolist())
+    rows_of = _ByGroup(scores, grouping)
+    builder = _Builder(nodes, scores, linked, explainer, settings, threshold)
+    groups = []
+    for label in range(grouping.n_groups):
+        members = rows_of.nodes(label)
+        if group := builder.build(members, rows_of.rows(label), grouping, label):
+            groups.append(group)
+    groups.sort(key=lambda g: min(m.record.path for m in g.members))
+    return tuple(replace(group, id=k) for k, group in enumerate(groups, 1))
+
+
+def _sides(edge: ScoredPair) -> tuple[str, str]:
+    return edge.pair.a, edge.pair.b
+
+
+def _other(edge: ScoredPair, path: str) -> str:
+    return edge.pair.b if edge.pair.a == path else edge.pair.a
+
+
+class _ByGroup:
+    """Nodes and scored rows of each group."""
+
+    def __init__(self, scores: Scores, grouping: Grouping) -> None:
+        labels = grouping.labels
+        self._node_order = np.argsort(labels, kind="stable")
+        self._node_ends = np.searchsorted(labels[self._node_order], np.arange(grouping.n_groups + 1))
+        inside = np.flatnonzero(labels[scores.a] == labels[scores.b])
+        of_row = labels[scores.a[inside]]
+        order = np.argsort(of_row, kind="stable")
+        self._rows = inside[order]
+        self._row_ends = np.searchsorted(of_row[order], np.arange(grouping.n_groups + 1))
+
+    def nodes(self, label: int) -> Indices:
+        return self._node_order[self._node_ends[label] : self._node_ends[label + 1]]
+
+    def rows(self, label: int) -> Indices:
+        return self._rows[self._row_ends[label] : self._row_ends[label + 1]]
+
+
+class _Builder:
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        scores: Scores,
+        linked: np.ndarray,
+        explainer: Explainer,
+        settings: Settings,
+        threshold: float,
+    ) -> None:
+        self._nodes, self._scores, self._linked = nodes, scores, linked
+        self._explainer, self._threshold = explainer, threshold
+        self._rules = KeepRules.parse(settings.keep)
+        self._include = parse_include(settings.include)
+        self._decisions = Decisions.load(settings.decisions)
+        self._between_only = settings.between_only
+
+    def build(self, members: Indices, rows: Indices, grouping: Grouping, label: int) -> Group | None:
+        nodes = [self._nodes[int(n)] for n in members]
+        records = [record for node in nodes for record in node.records]
+        if len(records) < 2 or not self._is_worth_showing(nodes):
+            return None
+        reference = {r.path for node in nodes if node.side.startswith("reference") for r in node.records}
+        records.sort(key=lambda r: r.path)
+        kept, rule = self._rules.choose(records, lambda r: r.path in reference)
+        keeper = records[kept]
+        lead = {node.digest + node.side: self._lead(node, keeper) for node in nodes}
+        scored = [self._pair(int(row), lead) for row in rows.tolist()]
+        is_link = self._linked[rows]
+        stars = list(self._stars(nodes, lead))
+        links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
+        own = self._own_edges(records, keeper, rows, lead) + stars
+        proposals = propose(
+            records,
+            kept,
+            own,
+            threshold=self._threshold,
+            rules=self._rules,
+            rule=rule,
+            include=self._include,
+            protected=lambda r: r.path in reference,
+            decisions=self._decisions,
+        )
+        score_with = {_other(edge, keeper.path): edge.score for edge in own if keeper.path in _sides(edge)}
+        listed = [
+            Member(r, 1.0 if r is keeper else score_with.get(r.path), p.remove, p.reason)
+            for r, p in zip(records, proposals, strict=True)
+        ]
+        listed.sort(key=lambda m: (m.record is not keeper, m.record.path))
+        weakest_link = grouping.weakest_link[label]
+        return Group(
+            id=0,
+            members=tuple(listed),
+            keep=keeper.path,
+            rule=rule,
+            edges=tuple(sorted(links, key=lambda e: e.pair)),
+            weakest_link=1.0 if np.isnan(weakest_link) else float(weakest_link),
+            weakest_pair=min((pair.score for pair in scored + stars), default=None),
+            bridges=int(grouping.n_bridges[label]) + self._n_star_bridges(nodes),
+        )
+
+    def _is_worth_showing(self, nodes: Sequence[Node]) -> bool:
+        """Copies within references alone, or within one path when only pairs between paths count, are not."""
+        if all(node.side.startswith("reference") for node in nodes):
+            return False
+        return not self._between_only or len({node.side for node in nodes}) > 1
+
+    def _lead(self, node: Node, keeper: ImageRecord) -> ImageRecord:
+        """The file that stands for a node in its edges: the kept one where it is among them."""
+        return keeper if keeper in node.records else node.first
+
+    def _pair(self, row: int, lead: dict[str, ImageRecord]) -> ScoredPair:
+        a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
+        first, second = sorted((lead[a.digest + a.side], lead[b.digest + b.side]), key=lambda r: r.path)
+        return self._explainer.pair(row, first, second)
+
+    def _stars(self, nodes: Sequence[Node], lead: dict[str, ImageRecord]) -> Iterator[ScoredPair]:
+        """Edges between files of the same bytes: each with its node's lead, nodes of one content in a row."""
+        before: dict[str, ImageRecord] = {}
+        for node in nodes:
+            center = lead[node.digest + node.side]
+            if node.digest in before:
+                yield self._identical(before[node.digest], center)
+            before[node.digest] = center
+            if not node.side:
+                for record in node.records:
+                    if record is not center:
+                        yield self._identical(center, record)
+
+    def _identical(self, a: ImageRecord, b: ImageRecord) -> ScoredPair:
+        first, second = sorted((a, b), key=lambda r: r.path)
+        return Explainer.identical(first, second, self._explainer.prior)
+
+    def _own_edges(
+        self, records: Sequence[ImageRecord], keeper: ImageRecord, rows: Indices, lead: dict[str, ImageRecord]
+    ) -> list[ScoredPair]:
+        """Each file's own edge with the kept one: files of the same bytes share a score, not an edge."""
+        edges = []
+        for row in rows.tolist():
+            a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
+            other = b if keeper in a.records else a if keeper in b.records else None
+            if other is None:
+                continue
+            for record in other.records:
+                first, second = sorted((keeper, record), key=lambda r: r.path)
+                edges.append(self._explainer.pair(row, first, second))
+        edges += [
+            self._identical(keeper, record)
+            for record in records
+            if record.digest == keeper.digest and record is not keeper
+        ]
+        return edges
+
+    def _n_star_bridges(self, nodes: Sequence[Node]) -> int:
+        return sum(len(node.records) - 1 for node in nodes if not node.side)

@@ -1,0 +1,400 @@
+"""The recipes: dedupe and compare, stage by stage. No algorithms here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from cvsim.actions.decisions import Decisions
+from cvsim.actions.keep import KeepRules
+from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
+from cvsim.candidates.words import WordRule
+from cvsim.clustering import Grouping, connected_components
+from cvsim.collection import (
+    Node,
+    Reading,
+    find_files,
+    make_nodes,
+    mask_of,
+    n_pixels,
+    pack_descriptors,
+    read_files,
+    require_paths,
+    under_any,
+)
+from cvsim.errors import ImageError
+from cvsim.explaining import Explainer
+from cvsim.extraction import THUMBNAIL_KEY
+from cvsim.features import make_features
+from cvsim.features.local import Local
+from cvsim.fusion.model import FusionModel, read_model
+from cvsim.grouping import make_groups
+from cvsim.progress import SilentProgress
+from cvsim.scoring import Scorer, Scores
+from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
+from cvsim.stores import open_cache, open_scratch
+from cvsim.types import Counts, DedupeResult, ImageRecord, ScoredPair
+
+if TYPE_CHECKING:
+    from cvsim.features.base import Feature
+    from cvsim.progress import Progress
+    from cvsim.stores import Store
+    from cvsim.types import Indices
+
+MODELS = Path(__file__).parent / "models"
+MAX_ALL_PAIRS = 200
+"""Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
+
+cv2.setNumThreads(1)  # cvsim's own threads each work on one picture: more would only contend
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What the settings come to: features, model, threshold."""
+
+    features: tuple[Feature[Any], ...]
+    model: FusionModel
+    threshold: float
+
+    @property
+    def min_log_odds(self) -> float:
+        p = min(max(self.threshold, 1e-12), 1 - 1e-12)
+        return float(np.log(p / (1 - p)))
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Features, model and threshold of a run.
+
+    Raises
+    ------
+    SettingsError
+        The profile or a signal is not known.
+    """
+    profile = PROFILES[settings.profile]
+    names = settings.signals or profile.signals[settings.effort]
+    threshold = profile.threshold if settings.threshold is None else settings.threshold
+    model = read_model(MODELS / f"{profile.models[settings.effort]}.json")
+    return Plan(make_features(names), model, threshold)
+
+
+def open_run_store(settings: Settings) -> Store:
+    """The cache that the settings name, or a scratch one that ends with the process."""
+    return open_scratch() if settings.cache is None else open_cache(settings.cache or None)
+
+
+def dedupe(
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    listed: Iterable[str] = (),
+    progress: Progress | None = None,
+    on_store: Callable[[Store], None] | None = None,
+) -> DedupeResult:
+    """Find groups of pictures that show the same.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    settings : Settings
+    listed : iterable of str
+        More paths, of which those that are gone are skipped.
+    progress : Progress, optional
+    on_store : callable, optional
+        Takes over the store, to fetch thumbnails and to close it; closed here if not given.
+    """
+    progress = progress or SilentProgress()
+    listed = list(listed)
+    if not listed:
+        require_paths(paths)
+    plan = make_plan(settings)
+    clock = _Clock()
+    store = open_run_store(settings)
+    try:
+        found = find_files([*paths, *settings.reference], listed, settings.scan)
+        clock.mark("scan")
+        reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
+        clock.mark("read")
+        nodes = make_nodes(reading.records, _sides(reading, settings))
+        run = _Run(plan, settings, nodes, store, progress)
+        scores, grouping = run.link(clock)
+        groups = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
+        clock.mark("explain")
+    finally:
+        if on_store is None:
+            store.close()
+    if on_store is not None:
+        on_store(store)
+    stats = {"n_decoded": reading.n_decoded, "n_read": reading.n_read, "bytes_read": reading.bytes_read}
+    stats |= {"n_scored": len(scores), "n_verified": run.scorer.n_verified, "seconds": clock.seconds}
+    return DedupeResult(
+        _described(paths, settings, plan), _counts(reading, groups), groups, reading.skipped, stats
+    )
+
+
+def _sides(reading: Reading, settings: Settings) -> dict[str, str]:
+    """What each file may be paired with: see `_Run.is_allowed`."""
+    references = [os.path.abspath(folder) for folder in settings.reference]
+    sides = {}
+    for record in reading.records:
+        side = "reference" if references and under_any(record.path, references) else ""
+        if settings.between_only:
+            side += "\0" + reading.roots[record.path]
+        sides[record.path] = side
+    return sides
+
+
+def is_reference(node: Node) -> bool:
+    """Whether a node's files lie under a reference folder."""
+    return node.side.startswith("reference")
+
+
+class _Run:
+    """The stages between reading and reporting, over one collection."""
+
+    def __init__(
+        self, plan: Plan, settings: Settings, nodes: Sequence[Node], store: Store, progress: Progress
+    ) -> None:
+        self.plan, self.settings, self.nodes = plan, settings, nodes
+        self.store, self.progress = store, progress
+        self.digests = [node.digest for node in nodes]
+        self.packed = pack_descriptors(plan.features, self.digests, store)
+        self.scorer = Scorer(
+            plan.features,
+            self.packed,
+            self.digests,
+            store,
+            plan.model,
+            min_log_odds=plan.min_log_odds,
+            n_workers=settings.n_workers,
+        )
+        self._reference = mask_of(is_reference(node) for node in nodes)
+        sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
+        self._side = np.array([sides[node.side] for node in nodes], np.int64)
+        self._decisions = Decisions.load(settings.decisions)
+        self._rules = KeepRules.parse(settings.keep)
+        self._reference_paths = {r.path for node in nodes if is_reference(node) for r in node.records}
+
+    def link(self, clock: _Clock) -> tuple[Scores, Grouping]:
+        """Candidates, scores, groups; then every pair of each group, so that no weak one stays unseen."""
+        n = len(self.nodes)
+        scores = self._score(hash_candidates(self.plan.features, self.packed, n), "Comparing pictures")
+        clock.mark("hash candidates")
+        local = self.scorer.local
+        if local is not None:
+            grouping = self._group(scores)
+            words = unique_pairs(n, self._word_candidates(local, grouping))
+            new = without_pairs(n, words, (scores.a, scores.b))
+            clock.mark("word candidates")
+            scores = scores.joined(self._score(new, "Comparing parts"))
+            clock.mark("verify")
+        grouping = self._group(scores)
+        scores = self._with_weakest(self._with_kept(scores, grouping), grouping)
+        clock.mark("check groups")
+        return scores, self._group(scores)
+
+    def _word_candidates(self, local: Local, grouping: Grouping) -> tuple[Indices, Indices]:
+        rule = WordRule(min_votes=MIN_WORD_VOTES[self.settings.effort])
+        packed = LazyDescriptors(self.scorer)
+        return word_candidates(local, packed, grouping.labels, n_pixels(self.nodes), rule)
+
+    def _score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
+        allowed = self.is_allowed(*pairs)
+        a, b = pairs[0][allowed], pairs[1][allowed]
+        with self.progress.task(description, len(a)) as advance:
+            return self.scorer.score(a, b, advance)
+
+    def is_allowed(self, a: Indices, b: Indices) -> Any:
+        """Which pairs count: two contents, not both under references, between roots if only those do."""
+        allowed = ~(self._reference[a] & self._reference[b])
+        if self.settings.between_only:
+            allowed &= self._side[a] != self._side[b]
+        return allowed
+
+    def _group(self, scores: Scores) -> Grouping:
+        a, b = self._same_content()
+        probability = 1 / (1 + np.exp(-scores.log_odds))
+        probability = np.where(self._is_separated(scores, probability), 0.0, probability)
+        explainer = self.explainer(scores)
+        linked = np.flatnonzero(probability >= self.plan.threshold)
+        part = np.full(len(scores), -1)
+        pasted = np.zeros(len(scores), bool)
+        for k in linked.tolist():
+            verdict = explainer.verdict(k)
+            pasted[k] = verdict.pasted
+            if verdict.contained is not None:
+                part[k] = scores.a[k] if verdict.contained == "a" else scores.b[k]
+        return connected_components(
+            len(self.nodes),
+            np.concatenate([scores.a, a]),
+            np.concatenate([scores.b, b]),
+            np.concatenate([probability, np.ones(len(a))]),
+            self.plan.threshold,
+            part=np.concatenate([part, np.full(len(a), -1)]),
+            pasted=np.concatenate([pasted, np.zeros(len(a), bool)]),
+        )
+
+    def _is_separated(self, scores: Scores, probability: Any) -> Any:
+        """Pairs that somebody said are no duplicates."""
+        separated = np.zeros(len(scores), bool)
+        if self._decisions.answers:
+            for k in np.flatnonzero(probability >= self.plan.threshold).tolist():
+                a, b = self.digests[int(scores.a[k])], self.digests[int(scores.b[k])]
+                separated[k] = self._decisions.answer(a, b) == "not-a-duplicate"
+        return separated
+
+    def _same_content(self) -> tuple[Indices, Indices]:
+        """Neighbouring nodes of one content: the same bytes on two sides."""
+        same = [k for k in range(1, len(self.digests)) if self.digests[k] == self.digests[k - 1]]
+        b = np.array(same, np.int64)
+        allowed = self.is_allowed(b - 1, b)
+        return b[allowed] - 1, b[allowed]
+
+    def _with_kept(self, scores: Scores, grouping: Grouping) -> Scores:
+        """The scores, and those of every member with the picture of its group that is to be kept."""
+        parts = []
+        for members in grouping.groups():
+            kept = members[self._kept(members)]
+            others = members[members != kept]
+            parts.append((np.full(len(others), kept), others))
+        return scores.joined(self._score_new(unique_pairs(len(self.nodes), *parts), scores))
+
+    def _kept(self, members: Indices) -> int:
+        """Position among the members of the one that the keep rules choose."""
+        records = [self.nodes[node].first for node in members.tolist()]
+        return self._rules.choose(records, lambda record: record.path in self._reference_paths)[0]
+
+    def _score_new(self, pairs: tuple[Indices, Indices], scores: Scores) -> Scores:
+        a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
+        different = np.array([self.digests[i] != self.digests[j] for i, j in zip(a, b, strict=True)], bool)
+        return self._score((a[different], b[different]), "Checking groups")
+
+    def _with_weakest(self, scores: Scores, grouping: Grouping) -> Scores:
+        """The scores, and that of the weakest pair of each group that is not too large.
+
+        Only pairs that may be weaker than the weakest one known are scored, the most suspect first: a pair
+        can not score below what its global signals alone come to, and most groups show their weakest
+        pair within a few.
+        """
+        small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
+        pairs = unique_pairs(
+            len(self.nodes), *(tuple(m[k] for k in np.triu_indices(len(m), 1)) for m in small)
+        )
+        a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
+        allowed = self.is_allowed(a, b)
+        a, b = a[allowed], b[allowed]
+        least = self.scorer.least_log_odds(a, b)
+        while len(a):
+            weakest = np.full(grouping.n_groups, np.inf)
+            inside = grouping.labels[scores.a] == grouping.labels[scores.b]
+            np.minimum.at(weakest, grouping.labels[scores.a[inside]], scores.log_odds[inside])
+            open_ = np.flatnonzero(least < weakest[grouping.labels[a]])
+            a, b, least = a[open_], b[open_], least[open_]
+            order = np.lexsort((b, a, least, grouping.labels[a]))
+            _, first = np.unique(grouping.labels[a[order]], return_index=True)
+            chosen = np.sort(order[first])
+            scores = scores.joined(self._score_new((a[chosen], b[chosen]), scores))
+            a, b, least = (np.delete(column, chosen) for column in (a, b, least))
+        return scores
+
+    def explainer(self, scores: Scores) -> Explainer:
+        """What turns rows of `scores` into explained pairs."""
+        return Explainer(
+            self.nodes, scores, self.plan, self.packed, self.store, n_workers=self.settings.n_workers
+        )
+
+
+class LazyDescriptors:
+    """Local descriptors by position, for whoever wants them one after the other."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def __getitem__(self, row: int) -> Any:
+        return self._scorer.descriptors.fetch(np.array([row]))[row]
+
+
+def _described(paths: Sequence[str], settings: Settings, plan: Plan) -> dict[str, Any]:
+    """The settings as the report shows them: enough to repeat the run, and nothing of this machine."""
+    described = asdict(settings)
+    for name in ("cache", "workers"):
+        described.pop(name)
+    described["threshold"] = plan.threshold
+    described["signals"] = [feature.name for feature in plan.features]
+    described["model"] = f"{plan.model.name} {plan.model.version}"
+    return {"paths": list(paths), **described}
+
+
+def _counts(reading: Reading, groups: Sequence[Any]) -> Counts:
+    proposed = [member.record for group in groups for member in group.members if member.proposed]
+    return Counts(
+        files=reading.n_files,
+        images=len(reading.records),
+        skipped=len(reading.skipped),
+        groups=len(groups),
+        duplicates=len(proposed),
+        reclaimable_bytes=sum(record.size_bytes for record in proposed),
+    )
+
+
+class _Clock:
+    """Seconds by stage, for those who ask where the time went."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = None) -> ScoredPair:
+    """Score one pair as `dedupe` would.
+
+    Raises
+    ------
+    UsageError
+        A path does not exist.
+    ImageError
+        One of the two can not be used.
+    """
+    plan = make_plan(settings)
+    store = open_run_store(settings)
+    try:
+        found = find_files([a, b], (), settings.scan)
+        reading = read_files(
+            found, plan.features, store, n_workers=settings.n_workers, progress=progress or SilentProgress()
+        )
+        if reading.skipped:
+            raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
+        by_path = {record.path: record for record in reading.records}
+        # A second name of one file is no second entry of the scan.
+        first = by_path.get(a) or reading.records[0]
+        second = by_path.get(b) or reading.records[-1]
+        nodes = make_nodes(dict.fromkeys((first, second)), {r.path: "" for r in reading.records})
+        run = _Run(plan, settings, nodes, store, SilentProgress())
+        rows = [k for k in range(len(nodes))]
+        pair = (np.array(rows[:1], np.int64), np.array(rows[1:2], np.int64)) if len(nodes) == 2 else None
+        if pair is None:
+            return Explainer.identical(first, second, plan.model.prior, paths=(a, b))
+        scores = run.scorer.score(*pair)
+        return run.explainer(scores).pair(0, first, second)
+    finally:
+        store.close()
+
+
+def thumbnail_of(store: Store) -> Callable[[ImageRecord], bytes | None]:
+    """Fetches a picture's thumbnail, JPEG bytes, from the store of a run."""
+
+    def fetch(record: ImageRecord) -> bytes | None:
+        return store.descriptors(THUMBNAIL_KEY, [record.digest]).get(record.digest)
+
+    return fetch

@@ -1,0 +1,220 @@
+"""From pairs to scores: the one place where a pair is scored, for every command and every backend."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.features.base import Feature
+from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from cvsim.fusion.model import FusionModel
+    from cvsim.stores import Store
+    from cvsim.types import Indices, Similarities
+
+CHUNK_PAIRS = 2048
+MAX_HELD = 2500
+"""Local descriptors held in memory, about 40 kB each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scored pairs, as columns.
+
+    Attributes
+    ----------
+    a, b : (n,) int64
+        ``a < b``.
+    similarities : mapping of str to (n,) float32
+        By signal, NaN for no evidence.
+    evidence : (n,) array of `EVIDENCE`
+        Blank where the local signal was not asked.
+    log_odds : (n,) float64
+    """
+
+    a: Indices
+    b: Indices
+    similarities: Mapping[str, Similarities]
+    evidence: NDArray[Any]
+    log_odds: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def joined(self, other: Scores) -> Scores:
+        """Both, in the order of pairs."""
+        a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
+        order = np.lexsort((b, a))
+        return Scores(
+            a[order],
+            b[order],
+            {
+                name: np.concatenate([values, other.similarities[name]])[order]
+                for name, values in self.similarities.items()
+            },
+            np.concatenate([self.evidence, other.evidence])[order],
+            np.concatenate([self.log_odds, other.log_odds])[order],
+        )
+
+
+class Descriptors:
+    """The local descriptors of a collection, fetched from the store when needed, a bounded number held.
+
+    All calls come from one thread, as the store wants; what `fetch` returns may be read by others.
+    """
+
+    def __init__(self, feature: Local, digests: Sequence[str], store: Store) -> None:
+        self._feature = feature
+        self._digests = digests
+        self._store = store
+        self._held: OrderedDict[str, Any] = OrderedDict()
+
+    def fetch(self, rows: Indices) -> dict[int, Any]:
+        """Descriptors by position; None for pictures without."""
+        wanted = {int(row): self._digests[int(row)] for row in rows}
+        missing = sorted({digest for digest in wanted.values() if digest not in self._held})
+        found = self._store.descriptors(self._feature.key, missing) if missing else {}
+        for digest in missing:
+            data = found.get(digest)
+            self._held[digest] = None if data is None else self._feature.from_bytes(data)
+        result = {}
+        for row, digest in wanted.items():
+            self._held.move_to_end(digest)
+            result[row] = self._held[digest]
+        while len(self._held) > MAX_HELD:
+            self._held.popitem(last=False)
+        return result
+
+
+class Scorer:
+    """Scores pairs of one collection.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+    packed : mapping of str to packed descriptors
+        By feature name, of all features but the local one.
+    digests : sequence of str
+        Of the collection; a pair is stored under the digests of its sides.
+    store : Store
+        Where local descriptors and verified pairs are kept.
+    model : FusionModel
+    min_log_odds : float
+        The local signal is left out where even its best result could not lift a pair to this.
+    n_workers : int
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature[Any]],
+        packed: Mapping[str, Any],
+        digests: Sequence[str],
+        store: Store,
+        model: FusionModel,
+        *,
+        min_log_odds: float,
+        n_workers: int = 1,
+    ) -> None:
+        self._global = [f for f in features if not isinstance(f, Local)]
+        self.local = next((f for f in features if isinstance(f, Local)), None)
+        self._packed = packed
+        self._digests = digests
+        self._store = store
+        self._model = model
+        self._min_log_odds = min_log_odds
+        self._n_workers = n_workers
+        self.n_verified = 0
+        if self.local is not None:
+            self.descriptors = Descriptors(self.local, digests, store)
+            self._pair_key = f"pair:{EVIDENCE_VERSION}:{self.local.key}"
+            self._known: dict[tuple[str, str], bytes] | None = None
+
+    def least_log_odds(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        """What the score of each pair can not fall below, without asking the local signal."""
+        found = self._global_similarities(a, b)
+        curves = self._model.curves
+        signals = self.local.signals if self.local is not None else ()
+        worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
+        return self._model.log_odds(found) + np.full(len(a), worst)
+
+    def _global_similarities(self, a: Indices, b: Indices) -> dict[str, Similarities]:
+        found: dict[str, Similarities] = {}
+        for feature in self._global:
+            found.update(feature.compare_many(self._packed[feature.name], a, b))
+        return found
+
+    def score(self, a: Indices, b: Indices, advance: Callable[[int], None] = lambda n: None) -> Scores:
+        """Score the pairs ``zip(a, b)``; `advance` is told of each pair that is done."""
+        found = self._global_similarities(a, b)
+        evidence = np.full(len(a), no_evidence(), EVIDENCE)
+        if self.local is None:
+            advance(len(a))
+        else:
+            asked = np.flatnonzero(self._may_reach(found, len(a)))
+            advance(len(a) - len(asked))
+            evidence[asked] = self._evidence(a[asked], b[asked], advance)
+            found.update(zip(self.local.signals, similarities(evidence), strict=True))
+        return Scores(a, b, found, evidence, self._model.log_odds(found) + np.zeros(len(a)))
+
+    def _may_reach(self, found: Mapping[str, Similarities], n: int) -> NDArray[np.bool_]:
+        assert self.local is not None
+        curves = self._model.curves
+        best = sum(curves[signal].largest for signal in self.local.signals if signal in curves)
+        return self._model.log_odds(found) + np.zeros(n) + best >= self._min_log_odds
+
+    def _evidence(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> NDArray[Any]:
+        """Evidence of the pairs, from the store where it is known."""
+        rows = np.full(len(a), no_evidence(), EVIDENCE)
+        todo = []
+        for k, pair in enumerate(self._pairs_of(a, b)):
+            data = self._known_pairs().get(pair)
+            if data is None:
+                todo.append(k)
+            else:
+                rows[k] = np.frombuffer(data, EVIDENCE)[0]
+        advance(len(a) - len(todo))
+        order = np.array(todo, np.int64)
+        for start in range(0, len(order), CHUNK_PAIRS):
+            part = order[start : start + CHUNK_PAIRS]
+            for k, row in zip(part.tolist(), self._verified(a[part], b[part], advance), strict=True):
+                rows[k] = row
+            self._remember(a[part], b[part], rows[part])
+        return rows
+
+    def _pairs_of(self, a: Indices, b: Indices) -> Iterator[tuple[str, str]]:
+        for i, j in zip(a.tolist(), b.tolist(), strict=True):
+            yield self._digests[i], self._digests[j]
+
+    def _known_pairs(self) -> dict[tuple[str, str], bytes]:
+        if self._known is None:
+            self._known = dict(self._store.pairs(self._pair_key, self._digests))
+        return self._known
+
+    def _verified(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
+        """Evidence of the pairs, in order, computed in threads: most of it is OpenCV's work."""
+        assert self.local is not None
+        held = self.descriptors.fetch(np.unique(np.concatenate([a, b])))
+        local = self.local
+
+        def verify(pair: tuple[int, int]) -> NDArray[Any]:
+            return local.evidence_or_none(held[pair[0]], held[pair[1]])
+
+        with ThreadPoolExecutor(self._n_workers) as threads:
+            for row in threads.map(verify, zip(a.tolist(), b.tolist(), strict=True)):
+                self.n_verified += 1
+                advance(1)
+                yield row
+
+    def _remember(self, a: Indices, b: Indices, rows: NDArray[Any]) -> None:
+        new = {pair: rows[k].tobytes() for k, pair in enumerate(self._pairs_of(a, b))}
+        self._store.put_pairs(self._pair_key, new)
