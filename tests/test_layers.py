@@ -29,7 +29,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """The parts, from the top. A part imports parts of lower layers only, never one beside it."""
 
-SAME_PART = {"extraction": "pipeline", "scoring": "pipeline", "models": "pipeline", "products": "pipeline"}
+_PIPELINE = (
+    "blocking collection explaining extraction fetching grouping indexing models prefiltering products scoring "
+    "searching"
+)
+SAME_PART = dict.fromkeys(_PIPELINE.split(), "pipeline")
 """Modules that lie beside the one they belong to; ``models`` is data that only the pipeline loads."""
 
 FOUNDATION = LAYERS[-1]
@@ -39,6 +43,7 @@ ONLY_IN = {
     "rich": ("cli",),
     "click": ("cli",),
     "httpx": ("images.remote",),
+    "httpcore": ("images.guarded_network",),
     "requests": (),
     "urllib.request": ("images.remote",),
     "http.client": ("images.remote",),
