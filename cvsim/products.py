@@ -13,6 +13,7 @@ import numpy as np
 from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, UsageError
 from cvsim.evaluation import read_labels
+from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.features import make_features
 from cvsim.features.embedding import Embedding
 from cvsim.features.vector import VectorFeature
@@ -51,6 +52,8 @@ class Vectors:
     sources : tuple of SignalSource
     readable : (n,) bool array
     skipped : tuple of Skipped
+    thumbnails : tuple of JPEG bytes
+        None for an unreadable file.
     """
 
     files: tuple[str, ...]
@@ -59,6 +62,7 @@ class Vectors:
     sources: tuple[SignalSource, ...]
     readable: NDArray[np.bool_]
     skipped: tuple[Skipped, ...]
+    thumbnails: tuple[bytes | None, ...] = ()
 
 
 def vector_features(signals: Sequence[str] | None, embedding: str | None) -> tuple[VectorFeature, ...]:
@@ -139,6 +143,8 @@ def read_vectors(
         order = sorted(wanted, key=lambda path: (files[path], path))
         rows = [digests.get(path) for path in order]
         blocks = tuple(_block(feature, rows, store) for feature in features)
+        small = store.descriptors(THUMBNAIL_KEY, set(digests.values()))
+        thumbnails = tuple(None if row is None else small.get(row) for row in rows)
     finally:
         store.close()
     if not digests:
@@ -150,6 +156,7 @@ def read_vectors(
         tuple(SignalSource(f.name, f.version, dict(f.params)) for f in features),
         np.array([row is not None for row in rows], bool),
         reading.skipped,
+        thumbnails,
     )
 
 
@@ -204,6 +211,16 @@ def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> l
     return [given.get(file, "") for file in files]
 
 
+def labels_in_order(labels: str | os.PathLike[str], n: int) -> list[str]:
+    """Labels of the rows of an array; those of a CSV are taken in the order of their files' paths."""
+    given = read_labels(Path(labels))
+    if len(given) != n:
+        raise UsageError(f"{labels} has {len(given)} labels and the features have {n} rows")
+    if isinstance(given, Mapping):
+        return [given[file] for file in sorted(given)]
+    return [str(label) for label in given.tolist()]
+
+
 def train_profile(
     vectors: Vectors, labels: Sequence[str], *, seed: int = 0, progress: Progress | None = None
 ) -> ProductModel:
@@ -235,6 +252,15 @@ def cluster(
     labels = np.full(len(vectors.files), -1, np.int64)
     labels[vectors.readable] = group(model, rows, method=method, threshold=threshold, n_clusters=n_clusters)
     return labels
+
+
+def fused_vectors(vectors: Vectors, model: ProductModel | None = None) -> NDArray[np.float32]:
+    """(n, n_fused) what the pictures are grouped by; zeros for those that could not be read."""
+    rows = [block[vectors.readable] for block in vectors.blocks]
+    found = (model or untrained(rows, vectors.sources)).fuse_collection(rows)
+    table = np.zeros((len(vectors.files), found.shape[1]), np.float32)
+    table[vectors.readable] = found
+    return table
 
 
 def cluster_features(

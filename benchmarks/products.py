@@ -1,0 +1,169 @@
+"""Grouping product photos: every signal and method against MobileNetV2 with k-means.
+
+    python benchmarks/products.py --set cartons=FOLDER --set catalogue=FOLDER [--model mobilenet.onnx]
+
+A set is a folder with ``images/`` and ``labels.csv``. Products, not photos, are parted in two halves, several
+times: what is learned on one half is measured on the other. The baseline runs on the same halves. Writes
+``results/products.json`` and prints the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from cvsim.learning.gallery import classify
+from cvsim.learning.grouping import group, untrained
+from cvsim.learning.partition import METHODS, build_tree
+from cvsim.learning.training import PROBABILITIES, train
+from cvsim.products import labels_for, read_vectors, vector_features
+from cvsim.settings import Settings
+
+RESULTS = Path(__file__).parent / "results" / "products.json"
+FIRST_SEED = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER", dest="sets")
+    parser.add_argument("--model", help="MobileNetV2 as ONNX; without it there is no baseline")
+    parser.add_argument("--splits", type=int, default=5)
+    options = parser.parse_args()
+    found = {}
+    for entry in options.sets:
+        name, _, folder = entry.partition("=")
+        found[name] = measure_set(Path(folder), options.model, options.splits)
+        print(table(name, found[name]), flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure_set(folder: Path, model: str | None, n_splits: int) -> dict[str, dict[str, list[float]]]:
+    """Each figure's values over the splits, by signals and method."""
+    settings = replace(Settings(), cache=None)
+    vectors = read_vectors([str(folder / "images")], vector_features(None, model), settings)
+    labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
+    codes = np.unique(labels, return_inverse=True)[1]
+    values: dict[str, dict[str, list[float]]] = {}
+    for seed in range(FIRST_SEED, FIRST_SEED + n_splits):
+        drawn = np.random.default_rng(seed).permutation(codes.max() + 1)
+        learn = np.isin(codes, drawn[: len(drawn) // 2])
+        for row, figures in measure_split(vectors, codes, learn).items():
+            for figure, value in figures.items():
+                values.setdefault(row, {}).setdefault(figure, []).append(round(float(value), 4))
+    for seed in range(FIRST_SEED, FIRST_SEED + n_splits):
+        for row, figures in measure_classify(vectors, codes, seed).items():
+            for figure, value in figures.items():
+                values.setdefault(row, {}).setdefault(figure, []).append(round(float(value), 4))
+    return values
+
+
+def signal_sets(names: list[str]) -> list[tuple[int, ...]]:
+    """Which signals to try: each alone, all without the embedding, and all."""
+    alone = [(k,) for k in range(len(names))]
+    plain = tuple(k for k, name in enumerate(names) if name != "embedding")
+    return [*alone, plain, *([(*plain, len(names) - 1)] if len(plain) < len(names) else [])]
+
+
+def measure_split(vectors, codes, learn) -> dict[str, dict[str, float]]:
+    names = [source.name for source in vectors.sources]
+    truth, found = codes[~learn], {}
+    if "embedding" in names:
+        network = vectors.blocks[names.index("embedding")][~learn]
+        found["baseline: MobileNetV2, k-means, true k"] = {
+            "ari": ari(truth, k_means(network, len(set(truth))))
+        }
+        found["baseline: MobileNetV2, k-means, estimated k"] = {"ari": ari(truth, k_means(network, None))}
+    for chosen in signal_sets(names):
+        sources = [vectors.sources[k] for k in chosen]
+        blocks = [vectors.blocks[k] for k in chosen]
+        held = [block[~learn] for block in blocks]
+        title = " + ".join(names[k] for k in chosen)
+        found[f"{title}, untrained"] = grouped(untrained(held, sources), held, truth)
+        model = train([b[learn] for b in blocks], codes[learn], sources, with_gallery=False)
+        found[f"{title}, trained"] = grouped(model, held, truth)
+        if len(chosen) > 1:
+            for method in METHODS:
+                found[f"{title}, trained, {method}"] = {"ari": ari(truth, group(model, held, method=method))}
+    return found
+
+
+def grouped(model, blocks, truth) -> dict[str, float]:
+    """ARI at the program's own threshold, and how far the best threshold is above it."""
+    own = ari(truth, group(model, blocks))
+    method = model.grouping.method
+    tree = build_tree(model.fuse_collection(blocks), method)
+    curve = model.grouping.curves[method]
+    best = max(ari(truth, tree.cut(curve.height(p))) for p in PROBABILITIES)
+    return {"ari": own, "gap": max(0.0, best - own), "n_groups": len(set(group(model, blocks).tolist()))}
+
+
+def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
+    """Accuracy on unseen photos of known products, and how many of unknown products are rejected."""
+    names = [source.name for source in vectors.sources]
+    rng = np.random.default_rng(seed)
+    n_products = codes.max() + 1
+    unknown = np.isin(codes, rng.permutation(n_products)[: n_products // 4])
+    learn = ~unknown & (rng.random(len(codes)) < 0.7)
+    known = ~unknown & ~learn & np.isin(codes, codes[learn])
+    found = {}
+    for chosen in signal_sets(names)[-2:]:
+        blocks = [vectors.blocks[k] for k in chosen]
+        model = train([b[learn] for b in blocks], codes[learn], [vectors.sources[k] for k in chosen])
+        labels = np.array([int(label) for label in model.gallery.labels])
+        seen = classify(model, [b[known] for b in blocks])
+        strange = classify(model, [b[unknown] for b in blocks])
+        found[f"classify: {' + '.join(names[k] for k in chosen)}"] = {
+            "accuracy": (labels[seen.products.argmax(axis=1)] == codes[known]).mean(),
+            "known_rejected": (seen.codes == -1).mean(),
+            "unknown_rejected": (strange.codes == -1).mean(),
+            "unknown_rejected_at_5_percent": (
+                strange.products.sum(axis=1) < np.quantile(seen.products.sum(axis=1), 0.05)
+            ).mean(),
+        }
+    return found
+
+
+def k_means(rows, k: int | None):
+    """k-means' labels; without k, that of the largest silhouette."""
+    if k is not None:
+        return KMeans(k, n_init=5, random_state=0).fit_predict(rows)
+    tried = np.unique(np.geomspace(2, len(rows) // 2, 12).round().astype(int))
+    labels = [KMeans(int(k), n_init=2, random_state=0).fit_predict(rows) for k in tried]
+    return max(labels, key=lambda found: silhouette_score(rows, found))
+
+
+def ari(truth, labels) -> float:
+    return adjusted_rand_score(truth, labels)
+
+
+def table(name: str, values: dict[str, dict[str, list[float]]]) -> str:
+    """Markdown: mean and standard deviation over the splits, and the error against the baseline's."""
+    base = values.get("baseline: MobileNetV2, k-means, true k", {}).get("ari")
+    lines = [
+        f"\n### {name}\n",
+        "| signals and method | ARI | spread | gap to best threshold | error / baseline's |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for row, figures in values.items():
+        if "ari" not in figures:
+            continue
+        mean, spread = np.mean(figures["ari"]), np.std(figures["ari"])
+        gap = f"{np.mean(figures['gap']):.3f}" if "gap" in figures else ""
+        ratio = f"{(1 - mean) / (1 - np.mean(base)):.2f}" if base else ""
+        lines.append(f"| {row} | {mean:.3f} | {spread:.3f} | {gap} | {ratio} |")
+    for row, figures in values.items():
+        if "accuracy" in figures:
+            parts = ", ".join(f"{figure.replace('_', ' ')} {np.mean(v):.3f}" for figure, v in figures.items())
+            lines.append(f"\n{row}: {parts}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

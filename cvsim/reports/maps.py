@@ -1,0 +1,239 @@
+"""Maps of a collection: pictures laid out so that those with near vectors lie near each other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from cvsim.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Layout = Literal["tsne", "pca"]
+LAYOUTS = ("tsne", "pca")
+THUMBNAIL_PX = 64
+TSNE_COMPONENTS = 50
+"""Principal components that t-SNE starts from: the rest is noise and costs time."""
+
+
+def layout(vectors: NDArray[np.float32], how: str = "tsne", seed: int = 0) -> NDArray[np.float64]:
+    """(n, 2) positions in [0, 1], x to the right and y up; rows with NaN count as zeros.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two rows.
+    """
+    if len(vectors) < 2:
+        raise UsageError("a map needs at least two pictures")
+    rows = np.nan_to_num(vectors).astype(np.float64)
+    n_components = min(TSNE_COMPONENTS if how == "tsne" else 2, *rows.shape)
+    flat = PCA(n_components, random_state=seed).fit_transform(rows)
+    # A perplexity of 30 needs several times as many points; with a handful there is nothing to unfold.
+    if how == "tsne" and len(rows) >= 10:
+        perplexity = min(30.0, (len(rows) - 1) / 3)
+        flat = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(flat)
+    flat = np.pad(flat, ((0, 0), (0, max(0, 2 - flat.shape[1]))))[:, :2]
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    return (flat - low) / np.maximum(high - low, 1e-12)
+
+
+def colors(labels: Sequence[str]) -> list[str]:
+    """One CSS colour a picture, the same for the same label; far apart in hue for labels in a row."""
+    code = {label: i for i, label in enumerate(sorted(set(labels)))}
+    # Steps of the golden angle never come back to a hue.
+    return [f"hsl({code[label] * 137.508 % 360:.0f} 65% {40 + code[label] % 3 * 10}%)" for label in labels]
+
+
+def small(thumbnail: bytes | None) -> NDArray[np.uint8] | None:
+    """A thumbnail's pixels, (h, w, 3) RGB with the longer side at most `THUMBNAIL_PX`."""
+    found = None if thumbnail is None else cv2.imdecode(np.frombuffer(thumbnail, np.uint8), cv2.IMREAD_COLOR)
+    if found is None:
+        return None
+    scale = min(1.0, THUMBNAIL_PX / max(found.shape[:2]))
+    size = (max(1, round(found.shape[1] * scale)), max(1, round(found.shape[0] * scale)))
+    return cv2.cvtColor(cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+def map_png(
+    positions: NDArray[np.float64], labels: Sequence[str], thumbnails: Sequence[bytes | None], title: str
+) -> bytes:
+    """A PNG of the map, pictures framed in the colour of their label.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+    except ImportError as exc:
+        raise MissingExtraError("Maps as PNG", "plot") from exc
+    import colorsys
+
+    figure = Figure(figsize=(14, 14), dpi=110, layout="tight")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[], yticks=[], title=title.replace("$", r"\$"))
+    code = {label: i for i, label in enumerate(sorted(set(labels)))}
+    rgb = [colorsys.hls_to_rgb(code[label] * 137.508 % 360 / 360, 0.5, 0.65) for label in labels]
+    axes.scatter(positions[:, 0], positions[:, 1], c=rgb, s=12)
+    zoom = float(np.clip(14 / np.sqrt(len(labels)), 0.25, 1.0))
+    for position, thumbnail, color in zip(positions, thumbnails, rgb, strict=True):
+        pixels = small(thumbnail)
+        if pixels is not None:
+            frame = {"edgecolor": color, "linewidth": 1.5, "boxstyle": "square,pad=0.1"}
+            axes.add_artist(AnnotationBbox(OffsetImage(pixels, zoom=zoom), tuple(position), bboxprops=frame))
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def map_html(
+    maps: dict[str, NDArray[np.float64]],
+    names: Sequence[str],
+    labels: Sequence[str],
+    thumbnails: Sequence[bytes | None],
+) -> bytes:
+    """One self-contained page: drag to move, turn the wheel to zoom, point at a picture to see its name.
+
+    Nothing is fetched from anywhere, and a content security policy sees to it. File names and labels reach
+    the page as data, never as markup.
+
+    Parameters
+    ----------
+    maps : mapping of name to (n, 2) positions
+        The page switches between them.
+    """
+    data = {
+        "names": [_text(name) for name in names],
+        "labels": [_text(label) for label in labels],
+        "colors": colors(labels),
+        "maps": {how: np.round(positions, 4).tolist() for how, positions in maps.items()},
+        "images": [_data_url(thumbnail) for thumbnail in thumbnails],
+    }
+    # "<" can not end the script element when it is written as an escape.
+    script = "const DATA = " + json.dumps(data).replace("<", "\\u003c") + ";\n" + _SCRIPT
+    style_source, script_source = f"'{_csp_hash(_STYLE)}'", f"'{_csp_hash(script)}'"
+    policy = f"default-src 'none'; img-src data:; style-src {style_source}; script-src {script_source}"
+    page = (
+        "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>cvsim map</title>"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<style>{_STYLE}</style></head><body><div id=bar></div><canvas id=map></canvas>"
+        f"<div id=tip hidden><img id=big alt=''><div id=name></div><div id=label></div></div>"
+        f"<script>{script}</script></body></html>\n"
+    )
+    return page.encode()
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _data_url(thumbnail: bytes | None) -> str:
+    return "" if thumbnail is None else "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+_STYLE = """
+html,body{margin:0;height:100%;overflow:hidden;font:14px system-ui,sans-serif;background:#fff;color:#222}
+canvas{display:block;width:100vw;height:100vh;cursor:grab}
+#bar{position:fixed;top:8px;left:8px}
+#bar button{font:inherit;margin-right:4px}
+#tip{position:fixed;pointer-events:none;background:#fff;border:1px solid #888;padding:6px;max-width:260px;
+overflow-wrap:anywhere;box-shadow:0 2px 8px #0003}
+#tip[hidden]{display:none}
+#tip img{max-width:240px;display:block}
+#label{font-weight:600}
+"""
+
+_SCRIPT = """
+const canvas = document.getElementById("map"), pen = canvas.getContext("2d");
+const tip = document.getElementById("tip"), big = document.getElementById("big");
+const images = DATA.images.map((source) => {
+  if (!source) return null;
+  const image = new Image();
+  image.onload = () => requestAnimationFrame(draw);
+  image.src = source;
+  return image;
+});
+let points = Object.values(DATA.maps)[0], zoom = 1, left = 0, top_ = 0, grabbed = null;
+for (const [how, positions] of Object.entries(DATA.maps)) {
+  const button = document.createElement("button");
+  button.textContent = {tsne: "t-SNE", pca: "PCA"}[how] || how;
+  button.onclick = () => { points = positions; draw(); };
+  document.getElementById("bar").append(button);
+}
+function side() { return 0.9 * Math.min(innerWidth, innerHeight) * zoom; }
+function place(i) {
+  return [left + innerWidth * 0.05 + points[i][0] * side(),
+          top_ + innerHeight * 0.05 + (1 - points[i][1]) * side()];
+}
+function half() {
+  return Math.max(4, Math.min(64, 10 * Math.sqrt(zoom * (400 / points.length + 0.3))));
+}
+function draw() {
+  const ratio = devicePixelRatio || 1;
+  canvas.width = innerWidth * ratio; canvas.height = innerHeight * ratio;
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  const r = half();
+  points.forEach((_, i) => {
+    const [x, y] = place(i), image = images[i];
+    if (x < -r || y < -r || x > innerWidth + r || y > innerHeight + r) return;
+    pen.fillStyle = DATA.colors[i];
+    if (image && image.complete && image.naturalWidth) {
+      const scale = 2 * r / Math.max(image.naturalWidth, image.naturalHeight);
+      const w = image.naturalWidth * scale, h = image.naturalHeight * scale;
+      pen.fillRect(x - w / 2 - 2, y - h / 2 - 2, w + 4, h + 4);
+      pen.drawImage(image, x - w / 2, y - h / 2, w, h);
+    } else { pen.beginPath(); pen.arc(x, y, Math.min(r, 6), 0, 7); pen.fill(); }
+  });
+}
+function nearest(x, y) {
+  let best = -1, distance = half() * 1.3;
+  points.forEach((_, i) => {
+    const [px, py] = place(i), d = Math.max(Math.abs(px - x), Math.abs(py - y));
+    if (d <= distance) { best = i; distance = d; }
+  });
+  return best;
+}
+canvas.onmousedown = (e) => { grabbed = [e.clientX - left, e.clientY - top_]; };
+onmouseup = () => { grabbed = null; };
+canvas.onmousemove = (e) => {
+  if (grabbed) { left = e.clientX - grabbed[0]; top_ = e.clientY - grabbed[1]; draw(); }
+  const i = nearest(e.clientX, e.clientY);
+  tip.hidden = i < 0;
+  if (i < 0) return;
+  big.hidden = !DATA.images[i];
+  if (DATA.images[i]) big.src = DATA.images[i];
+  document.getElementById("name").textContent = DATA.names[i];
+  document.getElementById("label").textContent = DATA.labels[i];
+  tip.style.left = Math.min(e.clientX + 14, innerWidth - 280) + "px";
+  tip.style.top = Math.min(e.clientY + 14, innerHeight - 280) + "px";
+};
+canvas.addEventListener("wheel", (e) => {
+  e.preventDefault();
+  const before = zoom;
+  zoom = Math.max(0.5, Math.min(60, zoom * Math.exp(-e.deltaY / 400)));
+  const x = e.clientX - innerWidth * 0.05, y = e.clientY - innerHeight * 0.05;
+  left = x - (x - left) * zoom / before; top_ = y - (y - top_) * zoom / before;
+  draw();
+}, {passive: false});
+onresize = draw;
+draw();
+"""
