@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
+    from cvsim.actions.plan import Plan
     from cvsim.progress import Progress
     from cvsim.reports.html import Thumbnail
     from cvsim.stores import Store
@@ -119,9 +120,60 @@ class Report:
         folder = os.path.dirname(os.path.abspath(path))
         write(path, to_html(self.result, self._thumbnail, folder=folder))
 
+    def plan(self) -> Plan:
+        """What is proposed, as a plan that `cvsim apply` carries out and `cvsim review` edits.
+
+        It holds the settings of the run, so that a review judges as the run did.
+
+        Raises
+        ------
+        ActionError
+            A path can not be part of a plan.
+        """
+        from dataclasses import replace
+
+        from cvsim.actions.plan import make_plan, roots_of
+
+        settings = self.result.settings
+        named = [str(path) for path in (*settings["paths"], *settings["reference"])]
+        members = [member.record.path for group in self.groups for member in group.members]
+        roots = roots_of([*named, *members])
+        return replace(make_plan(roots, self.groups), extra={"settings": _judging(settings)})
+
+    def plan_bytes(self) -> bytes:
+        """The ``cvsim.plan/1`` document; raises like `plan`."""
+        return self.plan().to_json().encode()
+
+    def to_plan(self, path: str | os.PathLike[str]) -> None:
+        """Write `plan` to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists.
+
+        Raises
+        ------
+        ActionError
+            The file can not be written, or a path can not be part of a plan.
+        """
+        self.plan().save(path)
+
     def __repr__(self) -> str:
         counts = self.counts
         return f"<Report: {counts.groups} groups, {counts.duplicates} duplicates in {counts.images} images>"
+
+
+def _judging(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what is a copy and what may go, folders made absolute."""
+    keep = settings["keep"].split(",") if isinstance(settings["keep"], str) else settings["keep"]
+    rules = []
+    for rule in keep:
+        name, _, folder = rule.strip().partition(":")
+        is_folder = name in ("folder", "protected") and folder
+        rules.append(f"{name}:{os.path.abspath(os.path.expanduser(folder))}" if is_folder else rule.strip())
+    judging = {name: settings[name] for name in ("profile", "effort", "threshold", "signals", "include")}
+    return {**judging, "keep": rules, "reference": [os.path.abspath(path) for path in settings["reference"]]}
 
 
 def dedupe(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,6 +48,13 @@ EXIT_FOUND = 3
 @click.option(
     "--html", "html_file", type=options.OutputFile(), metavar="FILE", help="Write a page with thumbnails."
 )
+@click.option(
+    "--plan",
+    "plan_file",
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="Write what to keep and what to let go, for cvsim review and cvsim apply.",
+)
 @click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
 @options.running
 @options.general
@@ -57,13 +64,15 @@ def dedupe(
     as_json: bool,
     csv_file: str | None,
     html_file: str | None,
+    plan_file: str | None,
     check: bool,
     config: str | None,
     quiet: bool,
     **given: Any,
 ) -> None:
     """Find groups of copies under PATH... and say which to keep. Touches nothing."""
-    on_stdout = [name for name, wanted in _to_stdout(as_json, csv_file, html_file) if wanted]
+    files = {"--csv": csv_file, "--html": html_file, "--plan": plan_file}
+    on_stdout = [name for name, file in {"--json": "-" if as_json else None, **files}.items() if file == "-"]
     if len(on_stdout) > 1:
         raise click.UsageError(
             f"{' and '.join(on_stdout)} can not both go to stdout; give one of them a file."
@@ -76,26 +85,25 @@ def dedupe(
     with progress_bars(quiet) as progress:
         report = api.dedupe(paths, listed=listed, settings=settings, progress=progress)
     with report:
-        _write(report, as_json, csv_file, html_file, quiet)
+        if as_json:
+            click.echo(report.to_json(), nl=False)
+        _write(report, files, quiet)
         if not on_stdout:
-            _print(report, quiet or html_file is not None)
+            _print(report, quiet or html_file is not None, plan_file)
     if check and report.groups:
         click.get_current_context().exit(EXIT_FOUND)
 
 
-def _to_stdout(as_json: bool, csv_file: str | None, html_file: str | None) -> Iterable[tuple[str, bool]]:
-    return ("--json", as_json), ("--csv", csv_file == "-"), ("--html", html_file == "-")
-
-
-def _write(report: Report, as_json: bool, csv_file: str | None, html_file: str | None, quiet: bool) -> None:
+def _write(report: Report, files: Mapping[str, str | None], quiet: bool) -> None:
     from cvsim.cli.console import write_bytes
 
-    if as_json:
-        click.echo(report.to_json(), nl=False)
-    for file, to_bytes, to_file in (
-        (csv_file, report.csv_bytes, report.to_csv),
-        (html_file, report.html_bytes, report.to_html),
-    ):
+    ways = {
+        "--csv": (report.csv_bytes, report.to_csv),
+        "--html": (report.html_bytes, report.to_html),
+        "--plan": (report.plan_bytes, report.to_plan),
+    }
+    for option, (to_bytes, to_file) in ways.items():
+        file = files[option]
         if file == "-":
             write_bytes(to_bytes())
         elif file is not None:
@@ -104,11 +112,15 @@ def _write(report: Report, as_json: bool, csv_file: str | None, html_file: str |
                 click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
 
 
-def _print(report: Report, without_hint: bool) -> None:
+def _print(report: Report, without_hint: bool, plan_file: str | None) -> None:
     from cvsim.cli.console import notes_console, result_console
     from cvsim.cli.render_groups import print_result
+    from cvsim.reports.wording import printable
 
     print_result(result_console(), report.result)
     notes = notes_console()
     if report.groups and notes.is_terminal and not without_hint:
-        notes.print("Nothing was touched. To see the pictures, add --html report.html", style="dim")
+        next_step = "To decide picture by picture, run cvsim review with the same paths"
+        if plan_file is not None:
+            next_step = f"To look and decide: cvsim review {printable(plan_file)}"
+        notes.print(f"Nothing was touched. {next_step}; for a page to keep, add --html FILE", style="dim")

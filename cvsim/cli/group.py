@@ -18,6 +18,7 @@ from cvsim.errors import CvsimError, UsageError
 
 VERBS = {
     "dedupe": "Find groups of copies; touches nothing.",
+    "review": "Look at copies in the browser, decide, apply, undo.",
     "apply": "Carry out a plan, so that it can be taken back.",
     "undo": "Take back what apply did.",
     "compare": "Say why two pictures are the same, or why not.",

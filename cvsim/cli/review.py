@@ -1,0 +1,195 @@
+"""``cvsim review``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import click
+
+from cvsim.cli import options
+from cvsim.settings import Settings
+
+
+@click.command(epilog="Example: cvsim review photos")
+@options.paths
+@options.scoring
+@click.option(
+    "--reference",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(exists=True),
+    help="Look here too; nothing in it is proposed for removal or compared with each other. Repeatable.",
+)
+@click.option(
+    "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
+)
+@options.keeping
+@click.option(
+    "--include",
+    type=options.NameList(),
+    metavar="LIST",
+    help="Also propose for removal: pasted,cropped,edited,recolored,similar.",
+)
+@click.option(
+    "--decisions",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Heed and remember answers in FILE.  [default: one of your own]",
+)
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Where the plan of a PATH is written.  [default: among your own plans]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Port of the page.  [default: any that is free]",
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@options.running
+@options.general
+def review(
+    paths: tuple[str, ...],
+    listed: list[str],
+    plan_file: str | None,
+    port: int,
+    no_browser: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Look at groups of copies in the browser, decide by keyboard, apply and undo.
+
+    Give a plan of cvsim dedupe --plan, or paths: then copies are looked for first. The page is on this
+    machine only, for whoever has its address. Every decision is saved in the plan at once; no picture is
+    touched before you apply. Ctrl-C ends it; cvsim review PLAN goes on.
+    """
+    _require_web()
+    settings = options.settings_from(config, given)
+    settings = replace(settings, decisions=os.path.abspath(settings.decisions or _own_decisions()))
+    with _with_cache(settings) as settings:
+        if _is_plan(paths, listed):
+            plan_file = paths[0]
+            settings = _as_planned(plan_file, settings, given)
+        else:
+            plan_file = _new_plan(plan_file or _own_plan(), paths, listed, settings, quiet)
+            settings = _as_planned(plan_file, settings, given)
+        _serve(plan_file, settings, port, open_browser=not no_browser, quiet=quiet)
+
+
+def _require_web() -> None:
+    from cvsim.errors import MissingExtraError
+
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtraError("Pages in the browser", "web") from exc
+
+
+def _is_plan(paths: Sequence[str], listed: Sequence[str]) -> bool:
+    """Whether the one argument is a plan: a file that begins as JSON, which no picture does."""
+    if len(paths) != 1 or listed or not os.path.isfile(paths[0]):
+        return False
+    try:
+        with open(paths[0], "rb") as stream:
+            return stream.read(64).lstrip().startswith(b"{")
+    except OSError:
+        return False
+
+
+def _as_planned(plan_file: str, settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """The settings of the run that made the plan, but for what was given now."""
+    from cvsim.actions.plan import Plan
+    from cvsim.errors import ActionError
+    from cvsim.settings import with_values
+
+    made_with = Plan.load(plan_file).extra.get("settings", {})
+    if not isinstance(made_with, dict):
+        raise ActionError(f"The settings in {plan_file} are {made_with!r}, not an object")
+    names = ("profile", "effort", "threshold", "signals", "include", "keep", "reference")
+    return with_values(
+        settings,
+        {name: made_with[name] for name in names if name in made_with and given.get(name) in (None, ())},
+    )
+
+
+def _new_plan(
+    plan_file: str, paths: Sequence[str], listed: Sequence[str], settings: Settings, quiet: bool
+) -> str:
+    from cvsim import api
+    from cvsim.cli.console import progress_bars
+    from cvsim.errors import CvsimError, UsageError
+    from cvsim.reports.wording import printable
+
+    if os.path.exists(plan_file):
+        shown = printable(plan_file)
+        raise UsageError(f"{shown} is there already; go on with cvsim review {shown}, or name another")
+    with progress_bars(quiet) as progress, api.dedupe(
+        paths, listed=listed, settings=settings, progress=progress
+    ) as report:
+        if not report.groups:
+            raise CvsimError("There is nothing to review: no two of these pictures are the same.")
+        report.to_plan(plan_file)
+    return plan_file
+
+
+def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
+    from cvsim.pipeline import open_run_store
+    from cvsim.reports.wording import printable
+    from cvsim.web.pairs import Pairs
+    from cvsim.web.pictures import Pictures
+    from cvsim.web.review import Review
+    from cvsim.web.review_app import make_review_app
+    from cvsim.web.server import serve
+
+    pairs = Pairs(settings)
+    assert settings.decisions is not None
+    state = Review(plan_file, settings.decisions, pairs.proposals)
+    pictures = Pictures(state.paths_of, lambda: open_run_store(settings))
+
+    def on_ready(address: str) -> None:
+        click.echo(address)
+        if not quiet:
+            click.echo("cvsim: open this address; Ctrl-C ends it, and loses nothing", err=True)
+
+    serve(lambda: make_review_app(state, pairs, pictures), port=port, open_browser=open_browser, on_ready=on_ready)
+    if not quiet:
+        click.echo(f"cvsim: go on with: cvsim review {printable(plan_file)}", err=True)
+
+
+@contextmanager
+def _with_cache(settings: Settings) -> Iterator[Settings]:
+    """A cache there must be, since a page asks again and again: without one, one that ends with it."""
+    if settings.cache is not None:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="cvsim-") as folder:
+        yield replace(settings, cache=os.path.join(folder, "cache.db"))
+
+
+def _own_decisions() -> str:
+    import platformdirs
+
+    folder = platformdirs.user_data_dir("cvsim")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, "decisions.jsonl")
+
+
+def _own_plan() -> str:
+    import platformdirs
+
+    folder = os.path.join(platformdirs.user_data_dir("cvsim"), "plans")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, f"{datetime.now():%Y-%m-%d-%H%M%S}.json")

@@ -1,0 +1,204 @@
+"""Who may talk to a local page: only the browser that was given its address.
+
+A page on loopback can be reached by every program of the machine, and by every web site that the same
+browser shows: a site may send requests to 127.0.0.1, or let its own name point there (DNS rebinding). So,
+before any route is looked at:
+
+- the Host must be the one that was bound, or another site's name has been pointed here;
+- the Origin, and what browsers say in Sec-Fetch-Site, must be the page's own, or another site asks;
+- the cookie must hold the token that was in the opened address: a SameSite=Strict, HttpOnly cookie;
+- what changes something must be a POST of JSON with the header that only the page's script can send: a
+  foreign site can neither read its value nor send it without being refused at the preflight;
+- bodies are small.
+
+What goes out forbids the browser everything that the page does not need.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from html import escape
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CSRF_HEADER = "x-cvsim-csrf"
+MAX_BODY_BYTES = 64 * 1024
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Mapping[str, str] = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+_HELLO = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
+<title>cvsim</title><p><a href="/">Go on</a></p>"""
+
+
+class Guard:
+    """ASGI middleware around one local page.
+
+    Parameters
+    ----------
+    app : ASGI application
+    port : int
+        The port that it is reached by.
+    token : str
+        What the opened address carries; made by `new_token`.
+
+    Attributes
+    ----------
+    csrf : str
+        What the page's script sends in the header `CSRF_HEADER` with each POST.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        # Cookies do not know ports: another page of cvsim must not overwrite this one's.
+        self._cookie = f"cvsim-{port}"
+        self.csrf = secrets.token_urlsafe(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return  # no web sockets here: the connection ends
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await refusal(scope, receive, _with_headers(send))
+            return
+        if scope["method"] == "POST":
+            body = await _read_body(receive)
+            if body is None:
+                await _refused(413, "The request is too large.")(scope, receive, _with_headers(send))
+                return
+            receive = _replayed(body)
+        await self._app(scope, receive, _with_headers(send))
+
+    def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+        """Why this request goes no further, or None."""
+        host = headers.get("host", "")
+        if host not in self._hosts or _is_repeated(scope, b"host"):
+            return _refused(421, "This page answers to its own address only.")
+        origin = headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return _refused(403, "Another site asked for this; it gets nothing.")
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            # The browser's first visit may come from a link; with the token in hand that is all right.
+            if not self._is_hello(scope):
+                return _refused(403, "Another site asked for this; it gets nothing.")
+        if self._is_hello(scope):
+            return self._hello()
+        if not self._has_token(headers):
+            return _refused(403, "Open the address that cvsim printed: it holds the key to this page.")
+        if scope["method"] == "POST":
+            return self._post_refusal(headers)
+        if scope["method"] not in ("GET", "HEAD"):
+            return _refused(405, "There is nothing like that here.")
+        return None
+
+    def _post_refusal(self, headers: Mapping[str, str]) -> Response | None:
+        if "origin" not in headers:
+            return _refused(403, "A change must come from the page itself.")
+        if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), self.csrf.encode()):
+            return _refused(403, "The page is older than this run of cvsim: reload it.")
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return _refused(415, "Only JSON is understood here.")
+        if not headers.get("content-length", "0").isdigit():
+            return _refused(400, "The length of the request makes no sense.")
+        if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
+            return _refused(413, "The request is too large.")
+        return None
+
+    def _is_hello(self, scope: Scope) -> bool:
+        """Whether this is the address that was opened, with the right token."""
+        if scope["method"] != "GET" or scope["path"] != "/":
+            return False
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _hello(self) -> Response:
+        """Swap the token in the address for the cookie.
+
+        By a page that reloads, not by a redirect: after one, a browser that came from a link elsewhere
+        would hold the strict cookie back.
+        """
+        response = HTMLResponse(_HELLO)
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        return response
+
+    def _has_token(self, headers: Mapping[str, str]) -> bool:
+        try:
+            cookies = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            return False
+        given = cookies[self._cookie].value if self._cookie in cookies else ""
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def new_token() -> str:
+    """256 random bits, fit for an address."""
+    return secrets.token_urlsafe(32)
+
+
+def _is_repeated(scope: Scope, name: bytes) -> bool:
+    return sum(key == name for key, _ in scope["headers"]) > 1
+
+
+def _refused(status: int, words: str) -> Response:
+    if status == 413:
+        return JSONResponse({"error": words}, status)
+    page = f'<!doctype html><meta charset="utf-8"><title>cvsim</title><p>{escape(words)}</p>'
+    return HTMLResponse(page, status)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body, or None if it is too large: what the header says of it is not believed."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    return receive
+
+
+def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = list(message.get("headers", []))
+            names = {name.lower() for name, _ in given}
+            added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            if b"cache-control" not in names:
+                added.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": given + added}
+        await send(message)
+
+    return sending

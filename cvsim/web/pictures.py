@@ -1,0 +1,141 @@
+"""Pictures for a page: of known contents only, decoded where the decoder can be killed, at bounded size."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cvsim.errors import CvsimError, ImageError
+from cvsim.executors.base import Demand
+from cvsim.executors.local import LocalExecutor
+from cvsim.extraction import THUMBNAIL_KEY
+from cvsim.images.content import Content, read_content
+from cvsim.images.raster import thumbnail
+
+if TYPE_CHECKING:
+    from cvsim.stores import Store
+
+SIZES_PX = {"small": 256, "large": 1600, "huge": 5000}
+"""The longer side of what is served, by the name that the address has for it."""
+_MEMORY_BYTES = 96 << 20
+_AT_ONCE = 2
+_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewJob:
+    """Decode one file and make a JPEG of it, always in a child process.
+
+    Attributes
+    ----------
+    longest_px : int
+    """
+
+    longest_px: int
+
+    def load(self, item: tuple[str, str]) -> Content:
+        """Read a file; one whose content is not the one that was looked at is none of ours."""
+        path, digest = item
+        content = read_content(path)
+        if content.digest != digest:
+            raise ImageError("it has changed since it was looked at")
+        return content
+
+    def demand(self, payload: Content) -> Demand:
+        return Demand(isolated=True, memory_bytes=payload.memory_bytes)
+
+    def run(self, payload: Content) -> bytes:
+        return thumbnail(payload.decode(longest_px=self.longest_px).rgb, self.longest_px)
+
+
+class Pictures:
+    """JPEGs of contents, by digest. For several threads.
+
+    Parameters
+    ----------
+    paths_of : callable
+        Digest -> the files that hold it, none for a content that is not part of the page. There is no
+        way from an address to a path but this.
+    open_store : callable
+        Opens the cache, in which small versions lie ready.
+    """
+
+    def __init__(self, paths_of: Callable[[str], Iterable[str]], open_store: Callable[[], Store]) -> None:
+        self._paths_of = paths_of
+        self._executor = LocalExecutor(1)
+        self._gate = threading.BoundedSemaphore(_AT_ONCE)
+        self._made: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._made_bytes = 0
+        self._lock = threading.Lock()
+        # A store is used from one thread only.
+        self._store_thread = ThreadPoolExecutor(1, "cvsim-thumbnails")
+        self._open_store = open_store
+        self._store: Store | None = None
+
+    def close(self) -> None:
+        """End the decoders and let go of the cache."""
+        self._store_thread.submit(self._close_store).result()
+        self._store_thread.shutdown()
+        self._executor.close()
+
+    def get(self, digest: str, size: str) -> bytes:
+        """A JPEG whose longer side is at most ``SIZES_PX[size]``.
+
+        Raises
+        ------
+        KeyError
+            No such content here, or no such size.
+        ImageError
+            It can not be shown: gone, changed, or not decodable any more.
+        """
+        longest_px = SIZES_PX[size]
+        paths = list(self._paths_of(digest))
+        if not paths:
+            raise KeyError(digest)
+        with self._lock:
+            if (digest, size) in self._made:
+                self._made.move_to_end((digest, size))
+                return self._made[digest, size]
+        jpeg = self._thumbnail(digest) if size == "small" else None
+        if jpeg is None:
+            with self._gate:
+                jpeg = self._decode(paths, digest, longest_px)
+        self._keep((digest, size), jpeg)
+        return jpeg
+
+    def _decode(self, paths: Iterable[str], digest: str, longest_px: int) -> bytes:
+        error: CvsimError = ImageError("it is not there any more")
+        for path in paths:
+            for _, outcome in self._executor.map(PreviewJob(longest_px), [(path, digest)], timeout_s=_TIMEOUT_S):
+                if isinstance(outcome, bytes):
+                    return outcome
+                error = outcome
+        raise error
+
+    def _keep(self, key: tuple[str, str], jpeg: bytes) -> None:
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = jpeg
+                self._made_bytes += len(jpeg)
+            while self._made_bytes > _MEMORY_BYTES and len(self._made) > 1:
+                _, oldest = self._made.popitem(last=False)
+                self._made_bytes -= len(oldest)
+
+    def _thumbnail(self, digest: str) -> bytes | None:
+        try:
+            return self._store_thread.submit(self._from_store, digest).result()
+        except CvsimError:
+            return None  # the cache only saves time
+
+    def _from_store(self, digest: str) -> bytes | None:
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store.descriptors(THUMBNAIL_KEY, [digest]).get(digest)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()

@@ -1,0 +1,452 @@
+"""A review: the groups of a plan, what a person decided about them, and the way back.
+
+Every decision is in the plan file, and every answer in the decisions file, before it counts: closing the
+browser, or killing the program, loses nothing. Which groups were decided is in the plan too, as
+``"reviewed": true`` on their entries.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from cvsim.actions.decisions import Answer, Decisions
+from cvsim.actions.journal import default_path, read_steps
+from cvsim.actions.plan import Decision, Entry, Plan, entry_text, plan_text, write_whole
+from cvsim.errors import ActionError, CvsimError, UsageError
+from cvsim.types import ScoredPair
+
+REVIEWED = "reviewed"
+State = Literal["open", "decided", "done"]
+Proposals = Callable[[Sequence[Entry], Entry, Decisions], tuple[dict[str, str], dict[str, ScoredPair]]]
+"""(entries of a group, the one to keep, answers) -> what may go then, and each one's pair with it."""
+MAX_FOLDERS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class GroupView:
+    """One group as it stands.
+
+    Attributes
+    ----------
+    number : int
+    entries : tuple of Entry
+        In the order of the plan.
+    gone : frozenset of str
+        Paths that were carried out and not brought back.
+    """
+
+    number: int
+    entries: tuple[Entry, ...]
+    gone: frozenset[str] = frozenset()
+
+    @cached_property
+    def kept(self) -> Entry:
+        """The file that the others are shown beside: the first kept one."""
+        return next((entry for entry in self.entries if entry.decision == "keep"), self.entries[0])
+
+    @cached_property
+    def others(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry is not self.kept)
+
+    @cached_property
+    def removed(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.decision == "remove")
+
+    @cached_property
+    def state(self) -> State:
+        if self.gone:
+            return "done"
+        return "decided" if all(entry.extra.get(REVIEWED) is True for entry in self.entries) else "open"
+
+    @cached_property
+    def score(self) -> float | None:
+        """How sure the least sure proposal is; of all members where nothing is proposed."""
+        scores = [s for e in self.removed or self.others if (s := _score(e)) is not None]
+        return min(scores, default=None)
+
+    @cached_property
+    def sure(self) -> bool:
+        """Something is proposed, and every proposal has a score of its own."""
+        return bool(self.removed) and all(_score(entry) is not None for entry in self.removed)
+
+    @cached_property
+    def relations(self) -> tuple[str, ...]:
+        found = (entry.extra.get("relation") for entry in self.others)
+        return tuple(dict.fromkeys(relation for relation in found if isinstance(relation, str)))
+
+    @cached_property
+    def n_bytes(self) -> int:
+        """What letting go of the removed files frees."""
+        return sum(entry.size_bytes for entry in self.removed)
+
+    @cached_property
+    def waiting(self) -> tuple[Entry, ...]:
+        """Files that would go if the plan were carried out now."""
+        return () if self.state == "open" else tuple(e for e in self.removed if e.path not in self.gone)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        return frozenset(os.path.dirname(entry.path) for entry in self.entries)
+
+
+def _score(entry: Entry) -> float | None:
+    value = entry.extra.get("score")
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which groups are shown, in which order; empty texts let everything through.
+
+    Attributes
+    ----------
+    state : "", "open", "decided" or "done"
+    relation, folder, text : str
+        A relation that a member has, a folder that one lies in or below, a part of a path.
+    order : "plan", "doubt" or "bytes"
+    """
+
+    state: str = ""
+    relation: str = ""
+    folder: str = ""
+    text: str = ""
+    order: str = "plan"
+
+    def lets_through(self, group: GroupView) -> bool:
+        if self.state and group.state != self.state:
+            return False
+        if self.relation and self.relation not in group.relations:
+            return False
+        if self.folder:
+            below = os.path.join(self.folder, "")
+            if not any(folder == self.folder or folder.startswith(below) for folder in group.folders):
+                return False
+        text = self.text.casefold()
+        return not text or any(text in entry.path.casefold() for entry in group.entries)
+
+
+ORDERS: Mapping[str, Callable[[GroupView], Any]] = {
+    "plan": lambda group: group.number,
+    "doubt": lambda group: (group.score is not None, group.score, group.number),
+    "bytes": lambda group: (-group.n_bytes, group.number),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How far the review is. `files` and `bytes` wait to be carried out; `gone` are files that were."""
+
+    groups: int
+    open: int
+    decided: int
+    done: int
+    files: int
+    bytes: int
+    gone: int
+    proposed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer that was given, and what counted before."""
+
+    digests: tuple[str, str]
+    names: tuple[str, str]
+    before: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one decision changed, enough to take it back."""
+
+    words: str
+    before: Mapping[int, tuple[Entry, ...]]
+    said: tuple[_Said, ...] = ()
+
+
+@dataclass
+class Review:
+    """The state behind the page. For several threads.
+
+    Parameters
+    ----------
+    path : str
+        The plan file; each change replaces it.
+    decisions_path : str
+        Where answers are remembered.
+    proposals : callable
+        See `Proposals`.
+    """
+
+    path: str
+    decisions_path: str
+    proposals: Proposals
+    groups: dict[int, GroupView] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        self.journal = default_path(self.path)
+        self._decisions = Decisions.load(self.decisions_path)
+        self._load()
+
+    def _load(self) -> None:
+        self._stamp = _stamp(self.path)
+        plan = Plan.load(self.path)
+        if not plan.entries:
+            raise UsageError("There is nothing to review: no group of copies was found.")
+        self.roots, self._extra = plan.roots, plan.extra
+        self._changes: list[_Change] = []
+        # Rows stay where they are in the file, also where groups were mixed by hand.
+        self._order = [(entry.group, entry.path) for entry in plan.entries]
+        self._rows = {entry.path: entry_text(entry) for entry in plan.entries}
+        self.paths = tuple(entry.path for entry in plan.entries)
+        self.number = {path: number for number, path in enumerate(self.paths)}
+        self._of_digest: dict[str, list[str]] = {}
+        for entry in plan.entries:
+            self._of_digest.setdefault(entry.digest, []).append(entry.path)
+        gone = self._carried_out()
+        self.groups = {
+            number: GroupView(number, entries, gone & {entry.path for entry in entries})
+            for number, entries in plan.groups.items()
+        }
+
+    # ---- Looking ----
+
+    def group(self, number: int) -> GroupView:
+        """Raises KeyError for an unknown number."""
+        with self.lock:
+            return self.groups[number]
+
+    def entry(self, group: GroupView, file: int) -> Entry:
+        """The entry of a group whose place in the plan is `file`; raises KeyError."""
+        for entry in group.entries:
+            if self.number[entry.path] == file:
+                return entry
+        raise KeyError(file)
+
+    def paths_of(self, digest: str) -> tuple[str, ...]:
+        """The files of the plan with this content."""
+        return tuple(self._of_digest.get(digest, ()))
+
+    def find(self, filters: Filters) -> list[int]:
+        """Numbers of the groups that pass, in order."""
+        with self.lock:
+            groups = [group for group in self.groups.values() if filters.lets_through(group)]
+        return [group.number for group in sorted(groups, key=ORDERS[filters.order])]
+
+    def totals(self) -> Totals:
+        with self.lock:
+            groups = list(self.groups.values())
+        states = Counter(group.state for group in groups)
+        waiting = [entry for group in groups for entry in group.waiting]
+        return Totals(
+            groups=len(groups),
+            open=states["open"],
+            decided=states["decided"],
+            done=states["done"],
+            files=len(waiting),
+            bytes=sum(entry.size_bytes for entry in waiting),
+            gone=sum(len(group.gone) for group in groups),
+            proposed_bytes=sum(group.n_bytes for group in groups),
+        )
+
+    def relations(self) -> list[tuple[str, int]]:
+        """Relations with how many groups hold them, the commonest first."""
+        counts = Counter(relation for group in self.groups.values() for relation in group.relations)
+        return counts.most_common()
+
+    def folders(self) -> list[tuple[str, int]]:
+        """Folders with how many groups have a file right in them, by path; the fullest, if there are many."""
+        counts = Counter(folder for group in self.groups.values() for folder in group.folders)
+        return sorted(counts.most_common(MAX_FOLDERS))
+
+    @property
+    def last_change(self) -> str | None:
+        """What `undo` would take back, in words."""
+        return self._changes[-1].words if self._changes else None
+
+    # ---- Deciding ----
+
+    def accept(self, number: int) -> GroupView:
+        """Agree with the group as it stands."""
+        with self.lock:
+            group = self._changeable(number)
+            return self._change(group, [_reviewed(entry) for entry in group.entries], "accepted")
+
+    def accept_all(self, min_score: float, filters: Filters) -> list[int]:
+        """Agree with every open group among the filtered whose proposals are all at least that sure."""
+        with self.lock:
+            numbers = self.acceptable(min_score, filters)
+            before = {number: self.groups[number].entries for number in numbers}
+            after = {n: tuple(map(_reviewed, entries)) for n, entries in before.items()}
+            if numbers:
+                self._commit(_Change(f"accepted {len(numbers):,} groups", before), after)
+            return numbers
+
+    def acceptable(self, min_score: float, filters: Filters) -> list[int]:
+        """What `accept_all` would accept."""
+        found = (self.groups[number] for number in self.find(replace(filters, state="open")))
+        return [g.number for g in found if g.sure and g.score is not None and g.score >= min_score]
+
+    def keep(self, number: int, file: int) -> GroupView:
+        """Keep this file; of the rest of its group, only what is a full copy of it goes."""
+        group, chosen = self.group(number), self.entry(self.group(number), file)
+        removals, pairs = self.proposals(group.entries, chosen, self._decisions)
+        with self.lock:
+            if self._changeable(number).entries != group.entries:
+                raise ActionError("The group was changed just now; look again.")
+            changed = Plan(self.roots, group.entries).with_kept(chosen.path, removals).entries
+            entries = [_reviewed(_with_pair(entry, chosen.path, pairs)) for entry in changed]
+            return self._change(group, entries, f"kept {_name(chosen)}")
+
+    def decide(self, number: int, file: int, decision: Decision) -> GroupView:
+        """Let one more file go, or leave it alone, without an answer that is remembered."""
+        with self.lock:
+            group = self._changeable(number)
+            entry = self.entry(group, file)
+            words = "let go by hand" if decision == "remove" else "left alone by hand"
+            changed = Plan(self.roots, group.entries).decided(entry.path, decision, words).entries
+            return self._change(group, _settled(changed), f"{words}: {_name(entry)}")
+
+    def answer(self, number: int, file: int, answer: Answer) -> GroupView:
+        """Leave a file alone because it is no duplicate of the kept one, or because both are wanted."""
+        with self.lock:
+            group = self._changeable(number)
+            entry, kept = self.entry(group, file), group.kept
+            if entry is kept:
+                raise ActionError("This is the kept file; choose another one of the group.")
+            words = "no duplicate, you said" if answer == "not-a-duplicate" else "you keep both"
+            changed = Plan(self.roots, group.entries).decided(entry.path, "skip", words).entries
+            said = _Said(
+                (kept.digest, entry.digest),
+                (_name(kept), _name(entry)),
+                self._decisions.answer(kept.digest, entry.digest) or "forget",
+            )
+            self._remember(said, answer)
+            return self._change(group, _settled(changed), f"{answer}: {_name(entry)}", (said,))
+
+    def undo(self) -> int:
+        """Take back the last decision; returns the number of its (first) group."""
+        with self.lock:
+            if not self._changes:
+                raise ActionError("There is nothing to take back.")
+            change = self._changes[-1]
+            for number in change.before:
+                self._changeable(number)
+            for said in change.said:
+                self._remember(said, said.before)
+            self._put(change.before)
+            self._changes.pop()
+            return min(change.before)
+
+    def _remember(self, said: _Said, answer: Answer) -> None:
+        self._decisions.remember(self.decisions_path, answer, *said.digests, said.names)
+
+    def _changeable(self, number: int) -> GroupView:
+        group = self.groups[number]
+        if group.gone:
+            raise ActionError("Files of this group are gone already; bring them back first.")
+        return group
+
+    def _change(
+        self, group: GroupView, entries: Iterable[Entry], words: str, said: tuple[_Said, ...] = ()
+    ) -> GroupView:
+        self._commit(_Change(words, {group.number: group.entries}, said), {group.number: tuple(entries)})
+        return self.groups[group.number]
+
+    def _commit(self, change: _Change, after: Mapping[int, tuple[Entry, ...]]) -> None:
+        self._put(after)
+        self._changes.append(change)
+
+    def _put(self, groups: Mapping[int, tuple[Entry, ...]]) -> None:
+        """Write the plan with these groups changed, then believe it."""
+        rows = self._rows | {e.path: entry_text(e) for entries in groups.values() for e in entries}
+        self._refuse_foreign_changes()
+        text = plan_text(self.roots, self._extra, (rows[path] for _, path in self._order))
+        write_whole(self.path, text.encode())
+        self._stamp = _stamp(self.path)
+        self._rows = rows
+        for number, entries in groups.items():
+            self.groups[number] = GroupView(number, entries, self.groups[number].gone)
+
+    def _refuse_foreign_changes(self) -> None:
+        if _stamp(self.path) == self._stamp:
+            return
+        self._load()
+        raise ActionError("The plan was changed by another program. It was read anew: look, and decide again.")
+
+    # ---- Carrying out ----
+
+    def decided_plan(self) -> Plan:
+        """The plan in which only decided groups let go of anything."""
+        with self.lock:
+            self._refuse_foreign_changes()
+            entries = [
+                entry if group.state != "open" or entry.decision != "remove" else _on_hold(entry)
+                for group in self.groups.values()
+                for entry in group.entries
+            ]
+            return Plan(self.roots, tuple(entries), self._extra)
+
+    def look_again(self) -> None:
+        """Take in what the journal says by now."""
+        gone = self._carried_out()
+        with self.lock:
+            for number, group in self.groups.items():
+                still = gone & {entry.path for entry in group.entries}
+                if still != group.gone:
+                    self.groups[number] = GroupView(number, group.entries, still)
+
+    def _carried_out(self) -> frozenset[str]:
+        if not os.path.exists(self.journal):
+            return frozenset()
+        latest = {step.path: step for step in read_steps(self.journal) if step.action != "metadata"}
+        done = {path for path, step in latest.items() if step.state == "done"}
+        # What is at its place again was brought back by hand.
+        return frozenset(path for path in done & set(self.paths) if not os.path.lexists(path))
+
+
+def _name(entry: Entry) -> str:
+    return os.path.basename(entry.path)
+
+
+def _reviewed(entry: Entry) -> Entry:
+    return replace(entry, extra={**entry.extra, REVIEWED: True})
+
+
+def _settled(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Decided, once nothing goes that a person has not spoken about; otherwise as it was."""
+    if all(entry.rule == "you" for entry in entries if entry.decision == "remove"):
+        return [_reviewed(entry) for entry in entries]
+    return entries
+
+
+def _on_hold(entry: Entry) -> Entry:
+    return replace(entry, decision="skip", reason="not decided yet")
+
+
+def _with_pair(entry: Entry, keep: str, pairs: Mapping[str, ScoredPair]) -> Entry:
+    """The entry with what is known of its pair with the newly kept file, instead of the old one."""
+    extra = {k: v for k, v in entry.extra.items() if k not in ("score", "relation", "contained")}
+    pair = pairs.get(entry.path)
+    if entry.path == keep:
+        extra["score"] = 1.0
+    elif pair is not None:
+        side = pair.contained and getattr(pair.pair, pair.contained)
+        contained = side and ("keep" if side == keep else "this")
+        extra |= {"score": pair.score, "relation": pair.relation, "contained": contained}
+    return replace(entry, extra=extra)
+
+
+def _stamp(path: str) -> tuple[int, int, int]:
+    try:
+        status = os.stat(path)
+    except OSError as exc:
+        raise CvsimError(f"The plan {path} can not be read: {exc.strerror}") from exc
+    return status.st_ino, status.st_size, status.st_mtime_ns

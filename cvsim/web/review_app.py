@@ -1,0 +1,365 @@
+"""The review page: routes over a `Review`. No decision is made here.
+
+Pictures are asked for by the digest of their content, files by their number in the plan: no path ever
+comes in, except the folder of ``move``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from cvsim import __version__
+from cvsim.actions.apply import Applied, apply_plan
+from cvsim.actions.decisions import Answer
+from cvsim.actions.undo import Undone, undo_journal
+from cvsim.errors import ActionError, CvsimError, ImageError
+from cvsim.progress import Progress
+from cvsim.reports import wording
+from cvsim.web import review_views
+from cvsim.web.pairs import Pairs
+from cvsim.web.pictures import SIZES_PX, Pictures
+from cvsim.web.review import ORDERS, Filters, Review
+from cvsim.web.work import Ended, Work
+
+MAX_ROWS = 100
+"""Rows of the list that are made at once."""
+MAX_TEXT = 4096
+MAX_NOTES = 200
+_STATES = ("", "open", "decided", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the page is made of."""
+
+    review: Review
+    pairs: Pairs
+    pictures: Pictures
+    work: Work
+
+
+def make_review_app(review: Review, pairs: Pairs, pictures: Pictures) -> Starlette:
+    """The application. It belongs behind a `cvsim.web.guard.Guard`; by itself it lets everyone in."""
+    page = _Page(Parts(review, pairs, pictures, Work()))
+    get, post = ["GET"], ["POST"]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        pictures.close()
+
+    return Starlette(
+        routes=[
+            Route("/", page.shell, methods=get),
+            Route("/groups", page.groups, methods=get),
+            Route("/rows", page.rows, methods=get),
+            Route("/group/{group:int}", page.group, methods=get),
+            Route("/group/{group:int}/{file:int}", page.pair, methods=get),
+            Route("/picture/{digest:str}/{size:str}", page.picture, methods=get),
+            Route("/work", page.work, methods=get),
+            Route("/decide", page.decide, methods=post),
+            Route("/accept", page.accept, methods=post),
+            Route("/undo", page.undo, methods=post),
+            Route("/apply", page.apply, methods=post),
+            Route("/restore", page.restore, methods=post),
+            Mount("/static", StaticFiles(packages=[("cvsim.web", "static")]), name="static"),
+        ],
+        exception_handlers={CvsimError: _said, KeyError: _not_found, HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+
+
+class _Page:
+    def __init__(self, parts: Parts) -> None:
+        self._review, self._pairs = parts.review, parts.pairs
+        self._pictures, self._work = parts.pictures, parts.work
+        self._templates = _environment()
+
+    def _html(self, name: str, **values: Any) -> HTMLResponse:
+        # Names that are not UTF-8 have been made printable; this is for what else a plan may hold.
+        text = self._templates.get_template(name).render(**values)
+        return HTMLResponse(text.encode("utf-8", "backslashreplace"))
+
+    # ---- Looking ----
+
+    def shell(self, request: Request) -> Response:
+        review = self._review
+        folders = [
+            (folder, wording.printable(review_views.short_folder(folder, review.roots)), n)
+            for folder, n in review.folders()
+        ]
+        return self._html(
+            "review.html",
+            csrf=request.app.state.csrf,
+            version=__version__,
+            relations=review.relations(),
+            folders=[(number, words, n) for number, (_, words, n) in enumerate(folders)],
+            plan=wording.printable(os.path.abspath(review.path)),
+            decisions=wording.printable(os.path.abspath(review.decisions_path)),
+            totals=review.totals(),
+            threshold=self._pairs.threshold,
+        )
+
+    def groups(self, request: Request) -> Response:
+        """The numbers of the groups that pass the filters: the page asks for rows as it needs them."""
+        filters = self._filters(request.query_params)
+        return JSONResponse({"groups": self._review.find(filters), **self._standing()})
+
+    def rows(self, request: Request) -> Response:
+        numbers = request.query_params.get("numbers", "")
+        wanted = [_number(text) for text in numbers.split(",") if text][:MAX_ROWS]
+        return self._html("rows.html", rows=[review_views.row_view(self._review.group(n)) for n in wanted])
+
+    def group(self, request: Request) -> Response:
+        group = self._review.group(request.path_params["group"])
+        facts = self._pairs.facts([entry for entry in group.entries if entry.path not in group.gone])
+        pictures = review_views.picture_views(self._review, group, facts)
+        return self._html(
+            "group.html", group=group, pictures=pictures, row=review_views.row_view(group), sizes=SIZES_PX
+        )
+
+    def pair(self, request: Request) -> Response:
+        """The kept file beside another one."""
+        group = self._review.group(request.path_params["group"])
+        other, kept = self._review.entry(group, request.path_params["file"]), group.kept
+        pair, problem = None, ""
+        try:
+            pair = self._pairs.compare(kept, other)
+        except ImageError as exc:
+            problem = str(exc)
+        facts = self._pairs.facts([kept, other])
+        view = review_views.pair_view(self._review, kept, other, facts, pair, problem)
+        matrix = None if view.matrix is None else json.dumps(view.matrix)
+        return self._html("pair.html", pair=view, matrix=matrix)
+
+    def picture(self, request: Request) -> Response:
+        digest, size = request.path_params["digest"], request.path_params["size"]
+        try:
+            jpeg = self._pictures.get(digest, size)
+        except ImageError as exc:
+            return JSONResponse({"error": str(exc)}, 404)
+        headers = {"cache-control": "private, max-age=3600, immutable"}
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    def _filters(self, given: Mapping[str, Any]) -> Filters:
+        """Filters from an address or a body; a folder is named by its number in the list."""
+        state, order = _text(given, "state"), _text(given, "order") or "plan"
+        if state not in _STATES or order not in ORDERS:
+            raise HTTPException(400, "There is no such filter.")
+        folder = _text(given, "folder")
+        if folder:
+            folders = self._review.folders()
+            number = _number(folder)
+            folder = folders[number][0] if number < len(folders) else ""
+        return Filters(state, _text(given, "relation"), folder, _text(given, "text"), order)
+
+    def _standing(self) -> dict[str, Any]:
+        """How far the review is, for the head of the page."""
+        totals = self._review.totals()
+        words = {
+            "bytes_words": wording.byte_size(totals.bytes),
+            "files_words": wording.quantity(totals.files, "file"),
+        }
+        return {"totals": {**asdict(totals), **words}, "undo": self._review.last_change}
+
+    # ---- Deciding ----
+
+    async def decide(self, request: Request) -> Response:
+        body = await _body(request)
+        number, action = _whole(body, "group"), _text(body, "action")
+        file = _whole(body, "file") if action != "accept" else 0
+        ways: Mapping[str, Callable[[], Any]] = {
+            "accept": lambda: self._review.accept(number),
+            "keep": lambda: self._review.keep(number, file),
+            "remove": lambda: self._review.decide(number, file, "remove"),
+            "leave": lambda: self._review.decide(number, file, "skip"),
+            "keep-both": lambda: self._answer(number, file, "keep-both"),
+            "not-a-duplicate": lambda: self._answer(number, file, "not-a-duplicate"),
+        }
+        if action not in ways:
+            raise HTTPException(400, "There is no such decision.")
+        self._work.refuse_while_running()
+        group = await run_in_threadpool(ways[action])
+        return JSONResponse({"group": number, "state": group.state, **self._standing()})
+
+    def _answer(self, number: int, file: int, answer: str) -> Any:
+        return self._review.answer(number, file, cast(Answer, answer))
+
+    async def accept(self, request: Request) -> Response:
+        """Bulk: count first (``dry``), then accept what was counted."""
+        body = await _body(request)
+        score, filters = body.get("min_score"), self._filters(body)
+        if not isinstance(score, (int, float)) or isinstance(score, bool) or not 0 <= score <= 1:
+            raise HTTPException(400, "The score is a probability, from 0 to 1.")
+        if body.get("dry") is True:
+            return JSONResponse({"n": len(self._review.acceptable(score, filters))})
+        self._work.refuse_while_running()
+        numbers = await run_in_threadpool(self._review.accept_all, score, filters)
+        return JSONResponse({"n": len(numbers), **self._standing()})
+
+    async def undo(self, request: Request) -> Response:
+        await _body(request)
+        self._work.refuse_while_running()
+        number = await run_in_threadpool(self._review.undo)
+        return JSONResponse({"group": number, **self._standing()})
+
+    # ---- Carrying out ----
+
+    async def apply(self, request: Request) -> Response:
+        """Carry out what was decided. What the person was shown must still be so."""
+        body = await _body(request)
+        action, folder = _text(body, "action"), _text(body, "folder").strip()
+        if action not in ("trash", "move"):
+            raise HTTPException(400, "From this page files go to the trash or into a folder.")
+        if action == "move" and not os.path.isabs(os.path.expanduser(folder)):
+            raise HTTPException(400, "Give the whole path of the folder, from / or ~ on.")
+        if _whole(body, "n_files") != self._review.totals().files:
+            raise ActionError("The decisions changed since you were asked; look at the numbers again.")
+        chosen = action if action == "trash" else f"move:{folder}"
+        dry_run = body.get("dry_run") is True
+        self._work.start(lambda progress: self._apply(chosen, dry_run, progress))
+        return JSONResponse({"started": True})
+
+    def _apply(self, action: str, dry_run: bool, progress: Progress) -> Ended:
+        review = self._review
+        with _looking_again(review):
+            applied = apply_plan(
+                review.decided_plan(),
+                action,
+                review.journal,
+                dry_run=dry_run,
+                own_files=[review.path, review.decisions_path],
+                progress=progress,
+            )
+        return _applied(applied, dry_run)
+
+    async def restore(self, request: Request) -> Response:
+        """Bring back what one group, or the whole plan, let go of."""
+        body = await _body(request)
+        paths = None
+        if "group" in body:
+            group = self._review.group(_whole(body, "group"))
+            paths = {entry.path for entry in group.entries}
+        self._work.start(lambda progress: self._restore(paths, progress))
+        return JSONResponse({"started": True})
+
+    def _restore(self, paths: set[str] | None, progress: Progress) -> Ended:
+        with _looking_again(self._review):
+            undone = undo_journal(self._review.journal, paths=paths, progress=progress)
+        return _undone(undone)
+
+    def work(self, request: Request) -> Response:
+        return JSONResponse({**asdict(self._work.status), **self._standing()})
+
+
+@contextmanager
+def _looking_again(review: Review) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        review.look_again()
+
+
+def _applied(applied: Applied, dry_run: bool) -> Ended:
+    n, size = applied.count("would" if dry_run else "done"), wording.byte_size(applied.done_bytes)
+    headline = f"{wording.quantity(n, 'file')} ({size}) {'would go' if dry_run else 'gone'}"
+    if n_skipped := applied.count("skipped"):
+        headline += f", {wording.quantity(n_skipped, 'file')} skipped"
+    return Ended(headline + ".", _notes((o.path, o.reason) for o in applied.outcomes if o.status == "skipped"))
+
+
+def _undone(undone: Undone) -> Ended:
+    headline = f"{wording.quantity(undone.count('restored'), 'file')} brought back"
+    if n_skipped := undone.count("skipped"):
+        headline += f", {wording.quantity(n_skipped, 'file')} not"
+    return Ended(
+        headline + ".", _notes((o.path, o.reason) for o in undone.outcomes if o.status != "restored")
+    )
+
+
+def _notes(said: Iterator[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    notes = [(wording.printable(path), wording.printable(reason)) for path, reason in said]
+    more = len(notes) - MAX_NOTES
+    return (*notes[:MAX_NOTES], *([(f"and {more:,} more", "")] if more > 0 else []))
+
+
+# ---- What comes in ----
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as exc:
+        raise HTTPException(400, "This is no JSON.") from exc
+    if not isinstance(body, dict):
+        raise HTTPException(400, "A JSON object was expected.")
+    return body
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+        raise HTTPException(400, f"{name} is no text that can be used.")
+    return value
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int:
+    value = given.get(name)
+    if type(value) is not int or value < 0:
+        raise HTTPException(400, f"{name} is no whole number.")
+    return value
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise HTTPException(400, "A number was expected.")
+    return int(text)
+
+
+# ---- What goes out when something is wrong ----
+
+
+def _said(_request: Request, exc: Exception) -> Response:
+    return JSONResponse({"error": wording.printable(str(exc))}, 409)
+
+
+def _not_found(_request: Request, _exc: Exception) -> Response:
+    return JSONResponse({"error": "There is nothing like that here."}, 404)
+
+
+def _http_error(_request: Request, exc: Exception) -> Response:
+    error = cast(HTTPException, exc)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cvsim.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        byte_size=wording.byte_size,
+        printable=wording.printable,
+        relation_words=wording.relation_words,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+    )
+    environment.globals.update(quantity=wording.quantity)
+    return environment

@@ -1,0 +1,207 @@
+"""What the templates of the review show: words and numbers, no HTML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cvsim.actions.plan import Entry
+from cvsim.reports.html import Waterfall, waterfall_bars
+from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, printable, relation_words
+from cvsim.types import ImageRecord, ScoredPair
+from cvsim.web.pairs import Facts
+from cvsim.web.review import GroupView, Review
+
+_STATES = {"open": "", "decided": "decided", "done": "done"}
+_BADGES = {"keep": "Keep", "remove": "Goes", "skip": "Stays"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A group in the list."""
+
+    number: int
+    digests: tuple[str, ...]
+    name: str
+    n_files: int
+    relation: str
+    sure: str
+    state: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """A file of the group."""
+
+    file: int
+    digest: str
+    name: str
+    folder: str
+    decision: str
+    badge: str
+    reason: str
+    problem: str
+    facts: str
+    sure: str
+    relation: str
+    is_gone: bool
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A line of the table that puts two files side by side."""
+
+    name: str
+    kept: str
+    other: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """Two files of a group."""
+
+    sure: str
+    relation: str
+    contained: str
+    waterfall: Waterfall | None
+    matrix: Any
+    problem: str
+    differences: tuple[Difference, ...]
+
+
+def row_view(group: GroupView) -> Row:
+    shown = (group.kept, *group.others)[:2]
+    return Row(
+        number=group.number,
+        digests=tuple(entry.digest for entry in shown),
+        name=printable(os.path.basename(group.kept.path)),
+        n_files=len(group.entries),
+        relation=", ".join(group.relations[:2]) or "not compared",
+        sure="" if group.score is None else percent(group.score),
+        state=_STATES[group.state],
+        bytes=group.n_bytes,
+    )
+
+
+def picture_views(review: Review, group: GroupView, facts: Facts) -> list[PictureView]:
+    """The kept file first, then what goes, then what stays."""
+    others = sorted(group.others, key=lambda entry: entry.decision != "remove")
+    return [_picture(review, group, entry, facts) for entry in (group.kept, *others)]
+
+
+def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> PictureView:
+    folder, name = os.path.split(entry.path)
+    record = facts.records.get(entry.path)
+    is_gone = entry.path in group.gone
+    score, relation = entry.extra.get("score"), entry.extra.get("relation")
+    return PictureView(
+        file=review.number[entry.path],
+        digest=entry.digest,
+        name=printable(name),
+        folder=printable(short_folder(folder, review.roots)),
+        decision=entry.decision,
+        badge="Gone" if is_gone else _BADGES[entry.decision],
+        reason=printable(_reason(entry)),
+        problem="" if is_gone else printable(facts.missing.get(entry.path, "")),
+        facts="" if record is None else _facts(record),
+        sure=percent(score) if isinstance(score, float) and entry is not group.kept else "",
+        relation=relation_words(relation) if isinstance(relation, str) else "",
+        is_gone=is_gone,
+        width_px=0 if record is None else record.width_px,
+        height_px=0 if record is None else record.height_px,
+    )
+
+
+def _reason(entry: Entry) -> str:
+    if entry.decision == "keep":
+        return "kept because you said so" if entry.rule == "you" else f"kept because {keep_words(entry.rule)}"
+    return entry.reason.removeprefix("left alone: ")
+
+
+def _facts(record: ImageRecord) -> str:
+    parts = [dimensions(record.width_px, record.height_px), byte_size(record.size_bytes), record.format.upper()]
+    return " · ".join([part for part in parts if part] + (["damaged"] if record.damaged else []))
+
+
+def short_folder(folder: str, roots: Sequence[str]) -> str:
+    """A folder as seen from the one that was scanned, with that one's name before it."""
+    for root in roots:
+        if folder == root or folder.startswith(os.path.join(root, "")):
+            rest = os.path.relpath(folder, root)
+            return os.path.basename(root) + ("" if rest == "." else f"/{rest}")
+    return folder
+
+
+def pair_view(
+    review: Review, kept: Entry, other: Entry, facts: Facts, pair: ScoredPair | None, problem: str
+) -> PairView:
+    """The kept file and another one: why they are the same, and in what they differ."""
+    differences = tuple(_differences(review, kept, other, facts))
+    if pair is None:
+        return PairView("", "", "", None, None, printable(problem), differences)
+    contained = ""
+    if pair.contained:
+        part, whole = ("this one", "the kept one") if pair.contained == "b" else ("the kept one", "this one")
+        contained = f"{part} shows a part of {whole}"
+    return PairView(
+        sure=percent(pair.score),
+        relation=relation_words(pair.relation),
+        contained=contained,
+        waterfall=waterfall_bars(pair),
+        matrix=_matrix(pair),
+        problem="",
+        differences=differences,
+    )
+
+
+def _matrix(pair: ScoredPair) -> Any:
+    """The affine map from the unit square of a to that of b, where one was found."""
+    for comparison in pair.comparisons:
+        if matrix := comparison.detail.get("matrix"):
+            return matrix
+    return [[1, 0, 0], [0, 1, 0]] if pair.relation == "identical-file" else None
+
+
+def _differences(review: Review, kept: Entry, other: Entry, facts: Facts) -> Iterable[Difference]:
+    a, b = facts.records.get(kept.path), facts.records.get(other.path)
+    rows: list[tuple[str, str, str]] = [
+        (
+            "Folder",
+            *(printable(short_folder(os.path.dirname(e.path), review.roots)) for e in (kept, other)),
+        ),
+        ("Name", *(printable(os.path.basename(entry.path)) for entry in (kept, other))),
+    ]
+    if a is not None and b is not None:
+        rows += [
+            ("Pixels", dimensions(a.width_px, a.height_px), dimensions(b.width_px, b.height_px)),
+            ("Format", a.format.upper(), b.format.upper()),
+            ("Taken", _taken(a), _taken(b)),
+            ("Position", *("yes" if record.has_gps else "none" for record in (a, b))),
+            ("Intact", *("damaged" if record.damaged else "yes" for record in (a, b))),
+        ]
+    rows += [
+        ("Size", *(f"{byte_size(e.size_bytes)}" for e in (kept, other))),
+        ("Changed", *(_time(entry.mtime_ns) for entry in (kept, other))),
+    ]
+    same_bytes = kept.size_bytes == other.size_bytes
+    for name, first, second in rows:
+        differs = first != second or (name == "Size" and not same_bytes)
+        yield Difference(name, first, second, differs)
+
+
+def _taken(record: ImageRecord) -> str:
+    return "unknown" if record.taken_at is None else record.taken_at.replace("T", " ")
+
+
+def _time(mtime_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(mtime_ns // 10**9).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "out of range"

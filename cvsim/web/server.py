@@ -1,0 +1,85 @@
+"""Serving a local page: on loopback, at an address that holds its key, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from cvsim.errors import CvsimError
+from cvsim.web.guard import Guard, new_token
+
+HOST = "127.0.0.1"
+
+
+def serve(
+    make_app: Callable[[], Starlette],
+    *,
+    port: int = 0,
+    open_browser: bool = True,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve an application to this machine's user; returns after Ctrl-C.
+
+    Parameters
+    ----------
+    make_app : callable
+        Makes the application; its ``state.csrf`` is set before it is served.
+    port : int
+        0: any that is free.
+    open_browser : bool
+        Open the address in the user's browser.
+    on_ready : callable
+        Told the address, which holds the token, as soon as the port is bound.
+
+    Raises
+    ------
+    CvsimError
+        The port is taken.
+    """
+    with _bound(port) as listener:
+        port = listener.getsockname()[1]
+        token = new_token()
+        app = make_app()
+        guard = Guard(app, port=port, token=token)
+        app.state.csrf = guard.csrf
+        address = f"http://{HOST}:{port}/?token={token}"
+        on_ready(address)
+        if open_browser:
+            # Asking the desktop can take seconds; the page is up before it answers.
+            threading.Thread(target=_open, args=(address,), daemon=True).start()
+        # No access log: it would hold the token.
+        config = uvicorn.Config(
+            guard,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _bound(port: int):  # type: ignore[no-untyped-def]
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with contextlib.closing(listener):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except (OSError, OverflowError) as exc:
+            raise CvsimError(f"Port {port} can not be used: {exc}; choose another with --port") from exc
+        yield listener
+
+
+def _open(address: str) -> None:
+    with contextlib.suppress(webbrowser.Error):
+        webbrowser.open(address)

@@ -1,0 +1,454 @@
+// The review page. The server holds the truth; this asks, shows, and passes decisions on one by one.
+"use strict";
+
+(() => {
+  const PAGE = 50;
+  const SCORES = [0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999];
+  const $ = (id) => document.getElementById(id);
+  const csrf = document.querySelector("meta[name=csrf]").content;
+  const main = $("main");
+  let groups = []; // numbers of the groups that pass the filters, as they were when the filters were set
+  let page = 0;
+  let current = null; // number of the group on the stage
+  let stage = null;
+  let standing = { totals: null, undo: null };
+  let queue = Promise.resolve(); // decisions go out one after the other, however fast the keys are
+
+  // ---- Asking the server ----
+
+  async function get(address) {
+    return answered(await fetch(address, { headers: { accept: "*/*" } }));
+  }
+
+  async function post(address, body = {}) {
+    const headers = { "content-type": "application/json", "x-cvsim-csrf": csrf };
+    return (await answered(await fetch(address, { method: "POST", headers, body: JSON.stringify(body) }))).json();
+  }
+
+  async function answered(response) {
+    if (response.ok) return response;
+    let words = `The server said ${response.status}.`;
+    try {
+      words = (await response.json()).error || words;
+    } catch {
+      if (response.status === 403) words = "This page belongs to an earlier run of cvsim. Open the new address.";
+    }
+    throw new Error(words);
+  }
+
+  function say(words, isError = false) {
+    const toast = $("toast");
+    toast.textContent = words;
+    toast.classList.toggle("error", isError);
+    toast.hidden = false;
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => (toast.hidden = true), isError ? 8000 : 2500);
+  }
+
+  function failed(error) {
+    const lost = error instanceof TypeError;
+    say(lost ? "cvsim does not answer: is it still running? What you decided is saved." : error.message, true);
+  }
+
+  // One thing at a time, in order.
+  function inTurn(action) {
+    queue = queue.then(action).catch(failed);
+    return queue;
+  }
+
+  // ---- The head ----
+
+  function showStanding(now) {
+    if (!now.totals) return;
+    standing = now;
+    const { groups: n, decided, done, open, files_words, bytes_words, files, gone } = now.totals;
+    $("standing").textContent =
+      `${count(decided + done)} of ${count(n)} decided` + (files ? ` · ${files_words}, ${bytes_words} to let go` : "");
+    $("track-done").style.width = `${(100 * done) / n}%`;
+    $("track-decided").style.width = `${(100 * decided) / n}%`;
+    $("undo").disabled = !now.undo;
+    $("undo").title = now.undo ? `Take back: ${now.undo}` : "";
+    $("apply-button").disabled = !files && !gone;
+    $("bulk-button").disabled = !open;
+  }
+
+  const count = (n) => n.toLocaleString("en");
+
+  // ---- The list ----
+
+  function filters() {
+    const { state, relation, folder, order, text } = Object.fromEntries(new FormData($("filters")));
+    return { state, relation, folder, order, text };
+  }
+
+  async function loadList({ keepCurrent = false } = {}) {
+    const found = await (await get(`/groups?${new URLSearchParams(filters())}`)).json();
+    groups = found.groups;
+    showStanding(found);
+    $("nothing").hidden = groups.length > 0;
+    const wanted = keepCurrent && current !== null ? current : groups[0];
+    page = Math.max(0, Math.floor(groups.indexOf(wanted) / PAGE));
+    await showPage();
+    if (wanted !== undefined) await openGroup(wanted);
+    else emptyStage();
+  }
+
+  async function showPage() {
+    const shown = groups.slice(page * PAGE, (page + 1) * PAGE);
+    const rows = shown.length ? await (await get(`/rows?numbers=${shown}`)).text() : "";
+    $("list").innerHTML = rows; // made by the server's template, which escapes every name
+    $("list").scrollTop = 0;
+    const last = page * PAGE + shown.length;
+    $("page-words").textContent = shown.length ? `${count(page * PAGE + 1)}–${count(last)} of ${count(groups.length)}` : "";
+    $("page-back").disabled = page === 0;
+    $("page-on").disabled = last >= groups.length;
+    $("pager").hidden = groups.length <= PAGE;
+    markRow();
+  }
+
+  function turnPage(step) {
+    page += step;
+    return showPage();
+  }
+
+  function markRow() {
+    for (const row of $("list").children) {
+      const isCurrent = Number(row.dataset.group) === current;
+      row.classList.toggle("current", isCurrent);
+      row.firstElementChild.toggleAttribute("aria-current", isCurrent);
+      if (isCurrent) row.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  async function refreshRow(number) {
+    const row = $("list").querySelector(`[data-group="${number}"]`);
+    if (!row) return;
+    row.outerHTML = await (await get(`/rows?numbers=${number}`)).text();
+    markRow();
+  }
+
+  // ---- The group on the stage ----
+
+  function emptyStage() {
+    stage?.close();
+    stage = null;
+    current = null;
+    const state = filters().state;
+    const words = state === "open" && standing.totals && !standing.totals.open ? "Everything is decided." : "Nothing here.";
+    main.replaceChildren(Object.assign(document.createElement("p"), { className: "blank", textContent: words }));
+  }
+
+  async function openGroup(number, file = null) {
+    const mode = stage?.mode || "side";
+    const html = await (await get(`/group/${number}`)).text();
+    stage?.close();
+    current = number;
+    if (location.hash !== `#${number}`) history.replaceState(null, "", `#${number}`);
+    main.innerHTML = html; // made by the server's template, which escapes every name
+    stage = new Stage($("stage"));
+    const others = panes();
+    pick(others.find((pane) => pane.dataset.file === String(file)) || others[0]);
+    stage.setMode(mode);
+    pressMode(mode);
+    const at = Math.floor(groups.indexOf(number) / PAGE);
+    if (at >= 0 && at !== page) {
+      page = at;
+      await showPage();
+    }
+    markRow();
+    closeList();
+    lookAhead(number);
+  }
+
+  const panes = () => Array.from($("stage").querySelectorAll(".other"));
+
+  async function pick(pane) {
+    stage.pick(pane);
+    for (const button of main.querySelectorAll("[data-pick]")) {
+      const isPicked = button.dataset.pick === pane.dataset.file;
+      button.setAttribute("aria-selected", isPicked);
+      if (isPicked) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    const toggle = main.querySelector("[data-do=toggle] span");
+    toggle.textContent = pane.dataset.decision === "remove" ? "Leave it" : "Let it go";
+    const isDone = main.querySelector(".group").dataset.state === "done";
+    for (const button of main.querySelectorAll(".actions button")) button.disabled = isDone;
+    const [own, number] = [stage, current];
+    try {
+      const html = await (await get(`/group/${number}/${pane.dataset.file}`)).text();
+      if (own !== stage || stage.other !== pane) return; // the person has gone on
+      $("pair").innerHTML = html; // made by the server's template, which escapes every name
+      const matrix = $("pair").querySelector("[data-matrix]").dataset.matrix;
+      stage.setMatrix(matrix ? JSON.parse(matrix) : null);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  // The next group's pictures, while the person looks at this one.
+  async function lookAhead(number) {
+    const next = groups[groups.indexOf(number) + 1];
+    if (next === undefined) return;
+    clearTimeout(lookAhead.timer);
+    lookAhead.timer = setTimeout(async () => {
+      try {
+        const html = await (await get(`/group/${next}`)).text();
+        const fragment = new DOMParser().parseFromString(html, "text/html");
+        const digests = Array.from(fragment.querySelectorAll(".pane"), (pane) => pane.dataset.digest);
+        for (const digest of new Set(digests.slice(0, 2))) new Image().src = `/picture/${digest}/large`;
+      } catch {
+        // it will be asked for again when it is opened
+      }
+    }, 250);
+  }
+
+  function step(by) {
+    const at = groups.indexOf(current);
+    const next = groups[at < 0 ? 0 : at + by];
+    if (next !== undefined) return openGroup(next);
+    say(by > 0 ? "That was the last one." : "This is the first one.");
+  }
+
+  function stepPicture(by) {
+    const all = panes();
+    const next = all[all.indexOf(stage.other) + by];
+    if (next) pick(next);
+  }
+
+  function pressMode(mode) {
+    for (const button of main.querySelectorAll("[data-mode][aria-pressed]")) {
+      button.setAttribute("aria-pressed", button.dataset.mode === mode);
+    }
+  }
+
+  function setMode(mode) {
+    if (!stage) return;
+    if (mode === "blink" && stage.mode === "blink") stage.showsOther = !stage.showsOther;
+    else stage.setMode(mode);
+    stage.draw();
+    pressMode(mode);
+  }
+
+  // ---- Deciding ----
+
+  const DID = {
+    accept: "Accepted", keep: "Kept this one", "keep-both": "Both stay", "not-a-duplicate": "Not a duplicate",
+    remove: "It will go", leave: "It stays",
+  };
+
+  function decide(name) {
+    if (!stage || current === null) return;
+    const pane = stage.other;
+    const action = name === "toggle" ? (pane.dataset.decision === "remove" ? "leave" : "remove") : name;
+    const [number, isPair] = [current, panes().length === 1];
+    return inTurn(async () => {
+      const now = await post("/decide", { group: number, file: Number(pane.dataset.file), action });
+      showStanding(now);
+      await refreshRow(number);
+      say(DID[action]);
+      const goesOn = action === "accept" || (now.state === "decided" && isPair && name !== "toggle");
+      if (goesOn && groups.indexOf(number) + 1 < groups.length) await step(1);
+      else await openGroup(number, action === "keep" ? null : pane.dataset.file);
+      if (goesOn && !now.totals.open) say("Everything is decided. Apply when you are ready.");
+    });
+  }
+
+  function undo() {
+    return inTurn(async () => {
+      const now = await post("/undo");
+      showStanding(now);
+      say("Taken back");
+      await showPage();
+      await openGroup(now.group);
+    });
+  }
+
+  // ---- Many at once ----
+
+  function score() {
+    return SCORES[Number($("bulk-score").value)];
+  }
+
+  async function countBulk() {
+    $("bulk-words").textContent = `${(score() * 100).toFixed(score() > 0.999 ? 2 : 1)} %`;
+    const { n } = await post("/accept", { min_score: score(), dry: true, ...filters() });
+    $("bulk-count").textContent = n ? `${count(n)} ${n === 1 ? "group" : "groups"}` : "No group";
+    $("bulk-go").disabled = !n;
+  }
+
+  function acceptMany() {
+    $("bulk").close();
+    return inTurn(async () => {
+      const now = await post("/accept", { min_score: score(), ...filters() });
+      showStanding(now);
+      say(`Accepted ${count(now.n)} ${now.n === 1 ? "group" : "groups"}`);
+      await loadList();
+    });
+  }
+
+  // ---- Carrying out ----
+
+  function askToApply() {
+    const { files, files_words, bytes_words, gone } = standing.totals;
+    $("apply-ask").hidden = !files;
+    $("apply-run").hidden = true;
+    $("apply-count").textContent = `${files_words}, ${bytes_words}`;
+    $("apply-back").hidden = !gone;
+    $("apply-back").firstElementChild.textContent = gone === 1 ? "1 file was let go of." : `${count(gone)} files were let go of.`;
+    $("apply").showModal();
+  }
+
+  function apply(dryRun) {
+    const { action } = Object.fromEntries(new FormData($("apply-form")));
+    const body = { action, folder: $("apply-folder").value, n_files: standing.totals.files, dry_run: dryRun };
+    return watch(() => post("/apply", body), { isApply: !dryRun });
+  }
+
+  const restore = (body) => watch(() => post("/restore", body), { isApply: false });
+
+  // Start a piece of work and follow it until it has ended.
+  async function watch(start, { isApply }) {
+    try {
+      await start();
+    } catch (error) {
+      return failed(error);
+    }
+    if (!$("apply").open) $("apply").showModal();
+    $("apply-ask").hidden = true;
+    $("apply-back").hidden = true;
+    $("apply-run").hidden = false;
+    $("apply-after").hidden = true;
+    $("apply-notes").replaceChildren();
+    $("apply-bar").hidden = false;
+    for (;;) {
+      let now;
+      try {
+        now = await (await get("/work")).json();
+      } catch (error) {
+        return failed(error);
+      }
+      if (now.state !== "running") return ended(now, isApply);
+      $("apply-words").textContent = `${count(now.done)} of ${count(now.total)}`;
+      if (now.total) Object.assign($("apply-bar"), { max: now.total, value: now.done });
+      else $("apply-bar").removeAttribute("value");
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async function ended(now, isApply) {
+    $("apply-bar").hidden = true;
+    $("apply-words").textContent = now.ended.headline;
+    $("apply-notes").replaceChildren(...now.ended.notes.map(([path, reason]) => {
+      const item = document.createElement("li");
+      const name = Object.assign(document.createElement("bdi"), { textContent: path });
+      item.append(name, reason ? `: ${reason}` : "");
+      return item;
+    }));
+    $("apply-after").hidden = false;
+    $("apply-undo").hidden = !isApply || !now.totals.gone;
+    showStanding(now);
+    await inTurn(() => loadList({ keepCurrent: true }));
+  }
+
+  // ---- Events ----
+
+  function openList() {
+    document.body.classList.add("list-open");
+    $("open-list").setAttribute("aria-expanded", "true");
+  }
+
+  function closeList() {
+    document.body.classList.remove("list-open");
+    $("open-list").setAttribute("aria-expanded", "false");
+  }
+
+  const KEYS = {
+    j: () => inTurn(() => step(1)), ArrowDown: () => inTurn(() => step(1)),
+    k: () => inTurn(() => step(-1)), ArrowUp: () => inTurn(() => step(-1)),
+    ArrowRight: () => stepPicture(1), ArrowLeft: () => stepPicture(-1),
+    Enter: () => decide("accept"), t: () => decide("keep"), b: () => decide("keep-both"),
+    n: () => decide("not-a-duplicate"), x: () => decide("toggle"), u: undo,
+    1: () => setMode("side"), 2: () => setMode("blink"), 3: () => setMode("slide"), 4: () => setMode("difference"),
+    "+": () => stage.zoom(1.5), "=": () => stage.zoom(1.5), "-": () => stage.zoom(1 / 1.5), 0: () => stage.fit(),
+    "?": () => $("help").showModal(), Escape: closeList,
+    "/": () => { openList(); $("more-filters").open = true; $("filters").elements.text.focus(); },
+  };
+  const NEEDS_STAGE = new Set(["ArrowRight", "ArrowLeft", "Enter", "+", "=", "-", "0"]);
+
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.target.matches("input[type=search], input[type=text], select")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    // Enter on a button or a link presses that.
+    if (event.key === "Enter" && event.target.matches("button, a, summary, input")) return;
+    const action = KEYS[event.key];
+    if (!action || (NEEDS_STAGE.has(event.key) && !stage)) return;
+    event.preventDefault();
+    action();
+  });
+
+  main.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { mode, zoom, pick: file, do: name } = button.dataset;
+    if (mode) setMode(mode);
+    else if (zoom === "fit") stage.fit();
+    else if (zoom) stage.zoom(zoom === "in" ? 1.5 : 1 / 1.5);
+    else if (file) pick(panes().find((pane) => pane.dataset.file === file));
+    else if (name === "restore") restore({ group: current });
+    else if (name) decide(name);
+    button.blur(); // or Enter would press it again instead of going on
+  });
+
+  $("list").addEventListener("click", (event) => {
+    const row = event.target.closest(".row");
+    if (!row) return;
+    event.preventDefault();
+    event.target.closest("a").blur();
+    inTurn(() => openGroup(Number(row.dataset.group)));
+  });
+
+  let typing = 0;
+  $("filters").addEventListener("input", (event) => {
+    clearTimeout(typing);
+    typing = setTimeout(() => inTurn(() => loadList()), event.target.name === "text" ? 250 : 0);
+    if (event.target.type === "radio") event.target.blur();
+  });
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("page-back").addEventListener("click", () => inTurn(() => turnPage(-1)));
+  $("page-on").addEventListener("click", () => inTurn(() => turnPage(1)));
+  $("undo").addEventListener("click", undo);
+  $("help-button").addEventListener("click", () => $("help").showModal());
+  $("open-list").addEventListener("click", () => (document.body.classList.contains("list-open") ? closeList() : openList()));
+  $("bulk-button").addEventListener("click", () => { $("bulk").showModal(); countBulk().catch(failed); });
+  $("bulk-score").addEventListener("input", () => countBulk().catch(failed));
+  $("bulk-go").addEventListener("click", acceptMany);
+  $("apply-button").addEventListener("click", askToApply);
+  $("apply-form").addEventListener("input", () => ($("apply-folder").hidden = $("apply-form").elements.action.value !== "move"));
+  $("apply-form").addEventListener("submit", (event) => event.preventDefault());
+  $("apply-dry").addEventListener("click", () => apply(true));
+  $("apply-go").addEventListener("click", () => apply(false));
+  $("apply-undo").addEventListener("click", () => restore({}));
+  $("restore-all").addEventListener("click", () => restore({}));
+  $("apply-close").addEventListener("click", () => $("apply").close());
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) dialog.close(); // beside it
+    });
+  }
+
+  // Where the person was before the page was loaded again.
+  const last = Number(location.hash.slice(1));
+  inTurn(async () => {
+    if (!last) return loadList();
+    current = last;
+    try {
+      await loadList({ keepCurrent: true });
+    } catch {
+      current = null;
+      await loadList();
+    }
+  });
+})();
