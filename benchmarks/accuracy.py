@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""How much cvsim finds, how little it confuses, and what other tools find in the same files.
+
+    python benchmarks/accuracy.py --data DATA --eval EVAL --work FOLDER [--peers-python PYTHON]
+
+DATA holds folders of photographs (``distractors/``, ``products-catalogue/``), EVAL the maker of copy sets
+(see `labelled_sets`). Models and thresholds come from part a of the copies; part b, of other photographs, is
+what is reported. Everything slow is kept in FOLDER: a run that was stopped goes on where it was, and cvsim's
+results are made again when its code changes. Writes ``results/accuracy.json`` and the tables of README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ablation import run_ablation
+from accuracy_tables import write_tables
+from cvsim_runs import (
+    calibration,
+    code_fingerprint,
+    report_figures,
+    run_dedupe,
+    score_collection,
+)
+from labelled_sets import LabelledSet, copy_set, different_photographs, flat_pictures
+from peer_runs import PeerRun, available
+
+import cvsim
+from cvsim.pipeline import Plan, make_plan
+from cvsim.settings import EFFORTS, Settings
+
+RESULTS = Path(__file__).with_name("results") / "accuracy.json"
+PARTS = ("cvsim", "calibration", "ablation", "peers")
+HARD_NEGATIVES = ("distractors", "products-catalogue")
+ABLATED = "default"
+SAME_FIGURE = 1e-9
+
+
+def main() -> None:
+    args = parse_args()
+    bench = Bench(args)
+    parts: dict[str, Callable[[], Any]] = {
+        "cvsim": bench.cvsim_figures,
+        "calibration": bench.calibrations,
+        "ablation": bench.ablation,
+        "peers": bench.peers,
+    }
+    result = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {}
+    result["machine"] = machine()
+    result["cvsim_version"], result["code"] = cvsim.__version__, code_fingerprint()
+    for part in args.parts:
+        start = perf_counter()
+        result[part] = parts[part]()
+        print(f"{part}: {perf_counter() - start:.0f} s", file=sys.stderr)
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if args.readme:
+        write_tables(result, args.readme)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folders of photographs")
+    parser.add_argument("--eval", type=Path, help="maker and scorer of copy sets")
+    parser.add_argument("--work", type=Path, required=True, help="sets and results on the way are kept here")
+    parser.add_argument("--parts", type=names, default=PARTS, metavar=",".join(PARTS))
+    parser.add_argument("--efforts", type=names, default=EFFORTS, metavar=",".join(EFFORTS))
+    parser.add_argument("--peers", type=names, metavar="NAME,...", help="only these")
+    parser.add_argument("--peers-python", default=sys.executable, metavar="PYTHON", help="holds the peers")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
+    readme = Path(__file__).with_name("README.md")
+    parser.add_argument(
+        "--readme", type=Path, default=readme, metavar="FILE", help="whose tables are written"
+    )
+    parser.add_argument("--no-readme", dest="readme", action="store_const", const=None)
+    args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"unknown part {min(unknown)!r}; known: {', '.join(PARTS)}")
+    return args
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def machine() -> dict[str, Any]:
+    return {"cpu": platform.machine(), "n_cores": os.cpu_count(), "python": platform.python_version()}
+
+
+class Bench:
+    """The parts of the benchmark over the sets that the arguments name."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._work: Path = args.work
+        sets = args.work / "sets"
+        self.learned = copy_set(args.eval, sets, "a")
+        self.reported = copy_set(args.eval, sets, "b")
+        self.learned_light = copy_set(args.eval, sets, "a", "light")
+        self.light = copy_set(args.eval, sets, "b", "light")
+        self.negatives = [different_photographs(args.data / name) for name in HARD_NEGATIVES]
+        self.negatives.append(flat_pictures(sets))
+
+    def cvsim_figures(self) -> dict[str, Any]:
+        """By effort and set, what the report says."""
+        return {
+            effort: {
+                data.name: self._kept(f"{data.name}-{data.fingerprint}-{effort}", self._dedupe, data, effort)
+                for data in (self.reported, self.light, *self.negatives)
+            }
+            for effort in self._args.efforts
+        }
+
+    def _kept(self, name: str, make: Callable[..., Any], *args: Any) -> Any:
+        """A result of this very code from the work folder, or made now and kept there."""
+        file = self._work / "runs" / code_fingerprint() / f"{name}.json"
+        if not file.exists():
+            made = make(*args)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = file.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(made), encoding="utf-8")
+            unfinished.rename(file)
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    def _dedupe(self, data: LabelledSet, effort: str) -> dict[str, Any]:
+        result, cost = run_dedupe(data, effort, self._cache(data, effort))
+        figures = {**report_figures(data, result), **cost}
+        if data.truth_file.exists() and self._args.eval is not None:
+            groups = [[member.record.path for member in group.members] for group in result.groups]
+            self._check_scorer(data, groups, figures)
+        print(
+            f"{data.name} {effort}: precision {figures['pair_precision']:.4f}, recall "
+            f"{figures['pair_recall']:.4f}, {figures['n_false_pairs']} false pairs, {cost['wall_s']:.0f} s",
+            file=sys.stderr,
+        )
+        return figures
+
+    def _cache(self, data: LabelledSet, effort: str) -> Path:
+        return self._work / "caches" / f"{data.name}-{effort}.sqlite"
+
+    def _check_scorer(self, data: LabelledSet, groups: list[list[str]], figures: dict[str, Any]) -> None:
+        """An independent scorer must come to the same figures."""
+        scorer = self._args.eval / "score.py"
+        if not scorer.exists():
+            return
+        file = self._work / "groups.json"
+        file.write_text(json.dumps(groups), encoding="utf-8")
+        command = [sys.executable, str(scorer), str(data.truth_file), str(file), "--json"]
+        scored = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        ours = {
+            "precision": "pair_precision",
+            "recall": "pair_recall",
+            "ari": "ari",
+            "false_merges": "n_false_pairs",
+        }
+        pairs = [(key, scored[key], figures[own]) for key, own in ours.items()]
+        pairs += [(kind, value, figures["kinds"][kind]) for kind, value in scored["kinds"].items()]
+        for key, theirs, own in pairs:
+            if abs(theirs - own) > SAME_FIGURE:
+                raise SystemExit(f"{scorer} says {key} = {theirs}, cvsim.evaluation {own}, of {data.name}")
+
+    def calibrations(self) -> dict[str, Any]:
+        """By effort: what became of pairs scored in each bin, on part b and on all sets together."""
+        return {
+            effort: self._kept(f"calibration-{self.reported.fingerprint}-{effort}", self._calibration, effort)
+            for effort in self._args.efforts
+        }
+
+    def _calibration(self, effort: str) -> dict[str, Any]:
+        import numpy as np
+
+        scores, same = [], []
+        for data in (self.reported, *self.negatives):
+            settings = Settings(effort=effort, cache=str(self._cache(data, effort)))  # type: ignore[arg-type]
+            plan = make_plan(settings)
+            collection = score_collection(data, Plan(plan.features, plan.model, 0.5), settings)
+            scores.append(1 / (1 + np.exp(-collection.candidates.log_odds)))
+            same.append(collection.is_same)
+        return {
+            "part b": calibration(scores[0], same[0]),
+            "with hard negatives": calibration(np.concatenate(scores), np.concatenate(same)),
+        }
+
+    def ablation(self) -> dict[str, Any]:
+        """Part b without each signal, and with each of the others."""
+        model = make_plan(Settings(effort=ABLATED)).model  # type: ignore[arg-type]
+        folders = [self._args.data / name for name in model.origin.get("negatives", HARD_NEGATIVES)]
+        folders = [folder for folder in folders if folder.is_dir()]
+        shelf = self.negatives[0]
+        name = f"ablation-{self.learned.fingerprint}-{self.reported.fingerprint}"
+        rows = self._kept(
+            name, run_ablation, ABLATED, self.learned, folders, self.reported, shelf, self._work / "caches"
+        )
+        return {"effort": ABLATED, "rows": rows}
+
+    def peers(self) -> dict[str, Any]:
+        """Each peer at the threshold that part a chose, at its best on part b, and on the hard negatives."""
+        python = self._args.peers_python
+        found: dict[str, Any] = {}
+        for peer, entry in available(python).items():
+            if self._args.peers and peer not in self._args.peers:
+                continue
+            found[peer] = {
+                key: entry[key] for key in ("usual", "is_hash", "version", "absent") if key in entry
+            }
+            if "absent" in entry:
+                print(f"{peer}: absent ({entry['absent']})", file=sys.stderr)
+                continue
+            found[peer] |= dict(self._peer(peer, entry))
+        return found
+
+    def _peer(self, peer: str, entry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        def links(data: LabelledSet) -> PeerRun:
+            return PeerRun(self._args.peers_python, peer, entry["version"], data, self._work)
+
+        thresholds, threshold = entry["thresholds"], None
+        for learned, reported in ((self.learned, self.reported), (self.learned_light, self.light)):
+            chosen, run = links(learned).best(thresholds), links(reported)
+            yield (
+                reported.name,
+                {
+                    "usual": run.at(entry["usual"]),
+                    "chosen_on_a": None if chosen is None else run.at(chosen["threshold"]),
+                    "best_here": run.best(thresholds),
+                    "wall_s": run.wall_s,
+                    "cpu_s": run.cpu_s,
+                    "n_unreadable": run.n_unreadable,
+                },
+            )
+            if reported is self.reported:
+                threshold = None if chosen is None else chosen["threshold"]
+        for data in self.negatives:
+            yield data.name, None if threshold is None else links(data).at(threshold)
+        print(f"{peer}: threshold {threshold}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

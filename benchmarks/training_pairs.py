@@ -1,0 +1,83 @@
+"""Labelled pairs to fit a fusion model to: candidates among copies and different photographs together."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from console import SimpleProgress
+
+from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
+from cvsim.candidates.words import WordRule
+from cvsim.clustering import connected_components
+from cvsim.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
+from cvsim.features import make_features
+from cvsim.fusion.model import FusionModel
+from cvsim.pipeline import LazyDescriptors
+from cvsim.scoring import Scorer
+from cvsim.settings import ScanSettings
+from cvsim.stores import open_cache, open_scratch
+
+WIDE_RADIUS_BITS = 17
+WIDE_MIN_VOTES = 3
+"""Candidates for training are taken more widely than in use: a larger collection has such pairs, too."""
+STAND_IN_TILES = 0.85
+"""Before there is a model: pictures that correlate by this much stand for each other in the word search."""
+
+
+def labelled_pairs(
+    copies: Path, negatives: Sequence[Path], names: Sequence[str], cache: str | None, also: Sequence[str] = ()
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Similarities of all candidate pairs, and whether each is the same.
+
+    Parameters
+    ----------
+    copies : Path
+        Holds ``images/`` and ``truth.csv`` (file,group,kind).
+    negatives : sequence of Path
+        Folders of photographs of which no two are the same.
+    names : sequence of str
+        Features by which candidates are found and compared.
+    cache : str or None
+        Where descriptors and verified pairs are kept between runs.
+    also : sequence of str
+        Features that are compared, but find no candidates.
+
+    Returns
+    -------
+    similarities : dict of str to (n,) float32
+        By signal, NaN for no evidence.
+    is_same : (n,) bool
+    """
+    with (copies / "truth.csv").open(newline="") as stream:
+        truth = {row["file"]: row["group"] for row in csv.DictReader(stream)}
+    features, extra = make_features(names), make_features(also)
+    progress = SimpleProgress()
+    settings = ScanSettings()
+    with open_cache(cache) if cache else open_scratch() as store:
+        found = find_files([str(copies / "images"), *map(str, negatives)], (), settings)
+        reading = read_files(found, (*features, *extra), store, n_workers=2, progress=progress)
+        nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
+        digests = [node.digest for node in nodes]
+        packed = pack_descriptors((*features, *extra), digests, store)
+        blank = FusionModel("blank", 0.0, {})
+        scorer = Scorer(features, packed, digests, store, blank, min_log_odds=-np.inf, n_workers=2)
+        for feature in features:
+            feature.radius_bits = WIDE_RADIUS_BITS
+        with progress.task("Scoring pairs", None) as advance:
+            a, b = hash_candidates(features, packed, len(nodes))
+            scores = scorer.score(a, b, advance)
+            if scorer.local is not None:
+                tiles = np.nan_to_num(scores.similarities["tiles"])
+                labels = connected_components(len(nodes), a, b, tiles, STAND_IN_TILES).labels
+                rule = WordRule(min_votes=WIDE_MIN_VOTES)
+                words = word_candidates(scorer.local, LazyDescriptors(scorer), labels, n_pixels(nodes), rule)
+                new = without_pairs(len(nodes), unique_pairs(len(nodes), words), (a, b))
+                scores = scores.joined(scorer.score(*new, advance))
+    similarities = {name: np.asarray(values) for name, values in scores.similarities.items()}
+    for feature in extra:
+        similarities.update(feature.compare_many(packed[feature.name], scores.a, scores.b))
+    group = np.array([truth.get(Path(node.first.path).name, node.digest) for node in nodes])
+    return similarities, group[scores.a] == group[scores.b]
