@@ -79,7 +79,9 @@ def main() -> None:
     result = measure(arguments.folder, arguments.n)
     print(f"{result['n_pictures']} pictures, decoded at {result['working_px']} px and at full size")
     for name, row in result["hashes"].items():
-        print(f"{name:9} mean {row['mean_bits']:5} bits, 95 % within {row['p95_bits']}, at most {row['max_bits']}")
+        print(
+            f"{name:9} mean {row['mean_bits']:5} bits, 95 % within {row['p95_bits']}, at most {row['max_bits']}"
+        )
     if arguments.o:
         arguments.o.parent.mkdir(parents=True, exist_ok=True)
         arguments.o.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -95,7 +95,9 @@ def _shares_word(bits: list[int], i: int, j: int, table: int, rule: WordRule) ->
     def word(value: int) -> int:
         return value >> (table * rule.word_bits) & ((1 << rule.word_bits) - 1)
 
-    return word(bits[i]) == word(bits[j]) and sum(word(b) == word(bits[i]) for b in bits) <= rule.max_occurrences
+    return (
+        word(bits[i]) == word(bits[j]) and sum(word(b) == word(bits[i]) for b in bits) <= rule.max_occurrences
+    )
 
 
 def _agreeing(ballots: list[list], min_votes: int) -> list[bool]:

@@ -96,7 +96,17 @@ def gallery() -> Gallery:
         "miss b": near_miss(3)[1],
         "flat": FLAT["grey"],
     }
-    for kind in ("jpeg-low", "half", "crop50", "mirrored", "rotated90", "letterboxed", "captioned", "pasted", "grey"):
+    for kind in (
+        "jpeg-low",
+        "half",
+        "crop50",
+        "mirrored",
+        "rotated90",
+        "letterboxed",
+        "captioned",
+        "pasted",
+        "grey",
+    ):
         pictures[kind] = altered(photo, kind, 2)
     return Gallery(pictures | dict(odd_pictures()))
 
@@ -168,7 +178,9 @@ def check_comparisons(feature: Feature[Any], descriptors: dict[str, Any]) -> Non
             check_range(forth)
             assert (forth.similarity is None) == (back.similarity is None), name
             if forth.similarity is not None:
-                assert forth.similarity == pytest.approx(back.similarity, abs=TOLERANCE), f"{name}: not symmetric"
+                assert forth.similarity == pytest.approx(back.similarity, abs=TOLERANCE), (
+                    f"{name}: not symmetric"
+                )
         for comparison in feature.compare(descriptor, descriptor):
             check_range(comparison)
             if comparison.similarity is not None:

@@ -46,7 +46,8 @@ def seen(local: Local, a: LocalDescriptor, b: LocalDescriptor) -> Seen:
 
 
 @pytest.mark.parametrize(
-    "kind", ["crop80", "crop50", "crop25", "tilted", "rotated90", "rotated180", "pasted", "mirrored", "stickered"]
+    "kind",
+    ["crop80", "crop50", "crop25", "tilted", "rotated90", "rotated180", "pasted", "mirrored", "stickered"],
 )
 def test_what_hashes_miss_is_found(local: Local, originals: dict, kind: str) -> None:
     for seed, (rgb, descriptor) in originals.items():

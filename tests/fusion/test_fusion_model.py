@@ -55,7 +55,8 @@ def test_no_evidence_adds_nothing(curve: Curve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("knots", "weights"), [((0.5,), (1.0,)), ((0.1, 0.2), (1.0,)), ((0.2, 0.2), (0.0, 1.0)), ((0.5, 0.1), (0.0, 1.0))]
+    ("knots", "weights"),
+    [((0.5,), (1.0,)), ((0.1, 0.2), (1.0,)), ((0.2, 0.2), (0.0, 1.0)), ((0.5, 0.1), (0.0, 1.0))],
 )
 def test_a_curve_that_is_none_is_refused(knots: tuple[float, ...], weights: tuple[float, ...]) -> None:
     with pytest.raises(SettingsError):
@@ -222,7 +223,9 @@ def test_two_signals_that_say_the_same_are_not_counted_twice() -> None:
     first = similarities["first"]
     doubled = {"first": first, "again": first}
     knots, pivots = FIT["knots"]["first"], 0.3  # type: ignore[index]
-    one = fit_model("one", {"first": first}, same, knots={"first": knots}, pivots={"first": pivots}, prior=-3.0)
+    one = fit_model(
+        "one", {"first": first}, same, knots={"first": knots}, pivots={"first": pivots}, prior=-3.0
+    )
     two = fit_model(
         "two",
         doubled,

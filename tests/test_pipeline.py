@@ -1,0 +1,565 @@
+"""`dedupe` over folders with known truth: what it finds, and what makes no difference to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from generate import Copy, altered, copy_set, near_miss, save_image, scene
+from PIL import Image
+
+from cvsim.candidates import hamming
+from cvsim.cli.group import cvsim as program
+from cvsim.pipeline import compare, dedupe
+from cvsim.reports.json import document
+from cvsim.settings import PROFILES, Settings
+from cvsim.types import DedupeResult, ScoredPair
+
+KINDS = ("jpeg", "half", "grey", "crop80", "mirrored", "captioned")
+WHOLE_KINDS = ("jpeg", "half", "grey", "rotated90", "mirrored", "captioned")
+SIZE = (480, 360)
+
+Paths = frozenset[str]
+
+
+def run(*paths: Path, cache: Path | None = None, **settings: Any) -> DedupeResult:
+    values = {"cache": None if cache is None else str(cache), "workers": 2, **settings}
+    return dedupe([str(path) for path in paths], Settings(**values))
+
+
+def names(result: DedupeResult) -> set[Paths]:
+    """Groups by the names of their files."""
+    return {frozenset(os.path.basename(m.record.path) for m in group.members) for group in result.groups}
+
+
+def true_groups(rows: Iterable[Copy]) -> set[Paths]:
+    members: dict[str, set[str]] = {}
+    for row in rows:
+        members.setdefault(row.group, set()).add(row.file)
+    return {frozenset(files) for files in members.values() if len(files) > 1}
+
+
+def proposed(result: DedupeResult) -> set[str]:
+    return {os.path.basename(m.record.path) for g in result.groups for m in g.members if m.proposed}
+
+
+def edges(result: DedupeResult) -> list[ScoredPair]:
+    return [edge for group in result.groups for edge in group.edges]
+
+
+def answer(result: DedupeResult) -> str:
+    """What must not depend on how a run is made, byte for byte."""
+    whole = document(result)
+    return json.dumps([whole[key] for key in ("groups", "skipped", "counts")])
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("library")
+    copy_set(folder, 6, KINDS, size=SIZE, n_others=5)
+    (folder / "images" / "notes.txt").write_text("no picture")
+    (folder / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(library: Path) -> list[Copy]:
+    with (library / "truth.csv").open(encoding="utf-8") as stream:
+        return [Copy(row["file"], row["group"], row["kind"]) for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="module")
+def found(library: Path) -> DedupeResult:
+    return run(library / "images")
+
+
+# --- the answer -------------------------------------------------------------------------------------------
+
+
+def test_the_groups_are_the_truth(found: DedupeResult, rows: list[Copy]) -> None:
+    assert names(found) == true_groups(rows)
+    assert (found.counts.files, found.counts.skipped) == (len(rows) + 2, 2)
+    assert found.counts.files == found.counts.images + found.counts.skipped
+
+
+def test_only_copies_of_the_whole_are_proposed(found: DedupeResult, rows: list[Copy]) -> None:
+    kinds = {row.file: row.kind for row in rows}
+    # A mirrored copy has as many pixels as its original: either may be the one to keep.
+    assert {kinds[name] for name in proposed(found)} <= {"jpeg", "half", "mirrored", "original"}
+    for group in found.groups:
+        (keeper,) = [m for m in group.members if m.record.path == group.keep]
+        assert not keeper.proposed
+        assert kinds[os.path.basename(group.keep)] not in {"half", "crop80"}
+    assert found.counts.duplicates == len(proposed(found))
+    sizes = [m.record.size_bytes for g in found.groups for m in g.members if m.proposed]
+    assert found.counts.reclaimable_bytes == sum(sizes)
+
+
+def test_fast_finds_what_shows_the_whole_picture(tmp_path: Path) -> None:
+    truth = copy_set(tmp_path, 5, WHOLE_KINDS, size=SIZE, n_others=4, seed=20)
+    assert names(run(tmp_path / "images", effort="fast")) == true_groups(truth)
+
+
+def test_thorough_finds_the_same_groups(library: Path, rows: list[Copy]) -> None:
+    assert names(run(library / "images", effort="thorough")) == true_groups(rows)
+
+
+def test_every_score_is_the_sum_of_its_parts(found: DedupeResult) -> None:
+    for edge in edges(found):
+        log_odds = edge.prior + sum(comparison.weight for comparison in edge.comparisons)
+        assert edge.score == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-12)
+        assert all(c.weight == 0 for c in edge.comparisons if c.similarity is None)
+
+
+def test_what_a_group_says_of_itself(found: DedupeResult) -> None:
+    threshold = found.settings["threshold"]
+    for group in found.groups:
+        paths = {member.record.path for member in group.members}
+        pairs = [(edge.pair.a, edge.pair.b) for edge in group.edges]
+        assert pairs == sorted(set(pairs))
+        assert all(a < b and {a, b} <= paths for a, b in pairs)
+        assert all(edge.score >= threshold for edge in group.edges)
+        assert min(edge.score for edge in group.edges) <= group.weakest_link
+        assert group.weakest_pair is not None
+        assert group.weakest_pair <= min(edge.score for edge in group.edges)
+        with_keeper = {frozenset(pair): e.score for pair, e in zip(pairs, group.edges, strict=True)}
+        for member in group.members:
+            own = with_keeper.get(frozenset((member.record.path, group.keep)))
+            assert own is None or member.score == own
+    assert [group.id for group in found.groups] == list(range(1, len(found.groups) + 1))
+    firsts = [min(m.record.path for m in group.members) for group in found.groups]
+    assert firsts == sorted(firsts)
+
+
+def test_compare_says_what_dedupe_says(found: DedupeResult, tmp_path: Path) -> None:
+    settings = Settings(cache=str(tmp_path / "cache.sqlite"), workers=2)
+    for edge in edges(found)[::17]:
+        again = compare(edge.pair.a, edge.pair.b, settings)
+        assert again == edge
+        back = compare(edge.pair.b, edge.pair.a, settings)
+        assert (back.score, back.relation) == (edge.score, edge.relation)
+        assert back.contained == {"a": "b", "b": "a", None: None}[edge.contained]
+
+
+def test_a_higher_threshold_only_takes_links_away(library: Path, found: DedupeResult, tmp_path: Path) -> None:
+    strict = run(library / "images", threshold=0.9999)
+    links = {(e.pair, e.score) for e in edges(found)}
+    assert {(e.pair, e.score) for e in edges(strict)} <= links
+    assert all(edge.score >= 0.9999 for edge in edges(strict))
+
+
+def test_one_signal_alone_can_be_asked_for(library: Path) -> None:
+    for signals in (("phash", "tiles"), ("ahash", "tiles"), ("phash256", "phash")):
+        result = run(library / "images", signals=signals)
+        assert list(result.settings["signals"]) == list(signals)
+
+
+def test_near_misses_are_left_alone(tmp_path: Path) -> None:
+    for seed in range(6):
+        for k, rgb in enumerate(near_miss(seed, 400, 300)):
+            save_image(tmp_path / f"{seed}-{k}.jpg", rgb)
+    assert run(tmp_path).groups == ()
+
+
+def test_pictures_without_content_do_not_collide(tmp_path: Path) -> None:
+    """Flat, two-tone and nearly black pictures say nothing, so none is a copy of another."""
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        flat = np.full((240, 320, 3), rng.integers(0, 256, 3), np.uint8)
+        save_image(tmp_path / f"flat-{k}.png", flat)
+        two = flat.copy()
+        two[100:] = rng.integers(0, 256, 3)
+        save_image(tmp_path / f"two-{k}.png", two)
+        save_image(tmp_path / f"dark-{k}.png", rng.integers(0, 3, (240, 320, 3)).astype(np.uint8))
+        save_image(tmp_path / f"dot-{k}.png", np.full((1, 1, 3), 20 * k, np.uint8))
+        save_image(tmp_path / f"line-{k}.png", np.full((1, 400, 3), 20 * k, np.uint8))
+    result = run(tmp_path)
+    assert result.skipped == ()
+    assert names(result) == set()
+
+
+def test_nothing_to_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty").counts.files == 0
+    for signals in (("ahash",), ("phash",), ("local",), ("color",)):
+        assert run(tmp_path / "empty", signals=signals).groups == ()
+    save_image(tmp_path / "one" / "one.jpg", scene(0, 320, 240))
+    assert run(tmp_path / "one").counts.images == 1
+
+
+# --- what makes no difference -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers(library: Path, found: DedupeResult, workers: int) -> None:
+    assert answer(run(library / "images", workers=workers)) == answer(found)
+
+
+def test_any_order_of_files(library: Path, found: DedupeResult) -> None:
+    files = sorted((library / "images").iterdir())
+    random.Random(1).shuffle(files)
+    assert answer(run(*files)) == answer(found)
+
+
+def test_a_cold_and_a_warm_cache(library: Path, found: DedupeResult, tmp_path: Path) -> None:
+    cache = tmp_path / "cache.sqlite"
+    assert answer(run(library / "images", cache=cache)) == answer(found)
+    assert answer(run(library / "images", cache=cache)) == answer(found)
+
+
+def test_a_cache_that_knows_only_some(library: Path, found: DedupeResult, tmp_path: Path) -> None:
+    cache = tmp_path / "cache.sqlite"
+    run(*sorted((library / "images").glob("*.jpg"))[::3], cache=cache)
+    run(library / "images", cache=cache, effort="fast")
+    assert answer(run(library / "images", cache=cache)) == answer(found)
+
+
+def test_with_and_without_machine_code(
+    library: Path, monkeypatch: pytest.MonkeyPatch, found: DedupeResult
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr(hamming, "_NUMBA_START_S", 0.0)
+    used = []
+    choose = hamming._choose_scan
+
+    def watched(*args: Any) -> Any:
+        scan = choose(*args)
+        used.append(scan[0].__module__)
+        return scan
+
+    monkeypatch.setattr(hamming, "_choose_scan", watched)
+    assert answer(run(library / "images")) == answer(found)
+    assert any("numba" in module for module in used)
+
+
+def test_other_names_give_the_same_links(library: Path, found: DedupeResult, tmp_path: Path) -> None:
+    """Scores and relations hang on the pictures, not on what the files are called."""
+    files = sorted((library / "images").glob("*.jpg"))
+    random.Random(2).shuffle(files)
+    for k, file in enumerate(files):
+        shutil.copy(file, tmp_path / f"{k:03}.jpg")
+
+    def links(result: DedupeResult) -> Counter[Any]:
+        digest = {m.record.path: m.record.digest for g in result.groups for m in g.members}
+        found = Counter()
+        for edge in edges(result):
+            part = None if edge.contained is None else digest[getattr(edge.pair, edge.contained)]
+            sides = frozenset((digest[edge.pair.a], digest[edge.pair.b]))
+            found[sides, edge.score, edge.relation, part] += 1
+        return found
+
+    assert links(run(tmp_path)) == links(found)
+
+
+# --- nothing is done twice --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(library: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the library and the cache of a run over it."""
+    folder = tmp_path / "photos"
+    shutil.copytree(library / "images", folder)
+    cache = tmp_path / "cache.sqlite"
+    assert run(folder, cache=cache).stats["n_decoded"] > 0
+    return folder, cache
+
+
+def test_a_second_run_reads_nothing(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    stats = run(folder, cache=cache).stats
+    assert (stats["n_decoded"], stats["n_verified"]) == (0, 0)
+    # What was found to be no picture is no content of the cache: it is looked at again.
+    assert stats["n_read"] <= 1
+
+
+def test_a_moved_or_renamed_file_is_not_decoded(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    (folder / "sub").mkdir()
+    moved = sorted(folder.glob("*.jpg"))[:4]
+    for k, file in enumerate(moved):
+        file.rename(folder / "sub" / f"renamed-{k}.jpg")
+    stats = run(folder, cache=cache).stats
+    assert (stats["n_decoded"], stats["n_verified"]) == (0, 0)
+    assert stats["n_read"] <= len(moved) + 1
+
+
+def test_a_touched_file_is_read_and_not_decoded(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    os.utime(folder / "g0000_half.jpg", (1, 1))
+    stats = run(folder, cache=cache).stats
+    assert stats["n_decoded"] == 0
+    assert 1 <= stats["n_read"] <= 2
+
+
+def test_a_changed_file_is_seen(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    save_image(folder / "g0000_half.jpg", scene(77, *SIZE))
+    result = run(folder, cache=cache)
+    assert result.stats["n_decoded"] == 1
+    assert not any("g0000_half.jpg" in group for group in names(result))
+
+
+def test_another_signal_decodes_again_and_leaves_the_rest(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    more = run(folder, cache=cache, signals=("phash", "tiles", "ahash"))
+    assert more.stats["n_decoded"] == more.counts.images
+    assert run(folder, cache=cache).stats["n_decoded"] == 0
+    assert run(folder, cache=cache, effort="fast").stats["n_decoded"] == 0
+
+
+def test_verified_pairs_are_remembered_by_content(cached: tuple[Path, Path]) -> None:
+    folder, cache = cached
+    before = run(folder, cache=cache)
+    assert before.stats["n_scored"] > 0
+    assert before.stats["n_verified"] == 0
+
+
+# --- identical files --------------------------------------------------------------------------------------
+
+
+def test_identical_files_form_a_star(tmp_path: Path) -> None:
+    first = save_image(tmp_path / "a.jpg", scene(1, *SIZE))
+    for name in "bcde":
+        shutil.copy(first, tmp_path / f"{name}.jpg")
+    (group,) = run(tmp_path).groups
+    keeper = group.keep
+    assert len(group.edges) == 4
+    assert all(keeper in (edge.pair.a, edge.pair.b) for edge in group.edges)
+    assert {edge.relation for edge in group.edges} == {"identical-file"}
+    assert [member.proposed for member in group.members] == [False, True, True, True, True]
+    assert group.bridges == 4
+
+
+def test_thousands_of_identical_files_cost_little(tmp_path: Path) -> None:
+    first = save_image(tmp_path / "a.jpg", scene(1, 320, 240)).read_bytes()
+    for k in range(2000):
+        (tmp_path / f"{k}.jpg").write_bytes(first)
+    save_image(tmp_path / "small.jpg", altered(scene(1, 320, 240), "half"))
+    result = run(tmp_path)
+    (group,) = result.groups
+    assert (len(group.members), len(group.edges)) == (2002, 2001)
+    assert result.counts.duplicates == 2001
+    # A few may be on their way before the first is known.
+    assert result.stats["n_decoded"] <= 20
+
+
+def test_hard_links_are_one_file(tmp_path: Path) -> None:
+    first = save_image(tmp_path / "a.jpg", scene(1, 320, 240))
+    os.link(first, tmp_path / "b.jpg")
+    result = run(tmp_path)
+    assert (result.counts.files, result.groups) == (1, ())
+
+
+def test_identical_pixels_are_confirmed(tmp_path: Path) -> None:
+    file = save_image(tmp_path / "a.jpg", scene(2, *SIZE))
+    pixels = np.asarray(Image.open(file))
+    save_image(tmp_path / "b.png", pixels)
+    nearly = pixels.copy()
+    nearly[5, 5] ^= 1
+    save_image(tmp_path / "c.png", nearly)
+    result = run(tmp_path)
+    relations = {(os.path.basename(e.pair.a), os.path.basename(e.pair.b)): e.relation for e in edges(result)}
+    assert relations["a.jpg", "b.png"] == "identical-pixels"
+    assert relations["a.jpg", "c.png"] == "re-encoded"
+    assert compare(str(file), str(tmp_path / "b.png"), Settings(cache=None)).relation == "identical-pixels"
+    assert compare(str(file), str(tmp_path / "c.png"), Settings(cache=None)).relation == "re-encoded"
+
+
+# --- which pairs count ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Originals in one, twenty copies of each in the other: many more than are ever compared all with all."""
+    folder = tmp_path_factory.mktemp("two")
+    for seed in range(3):
+        rgb = scene(seed, *SIZE)
+        save_image(folder / "new" / f"{seed}.jpg", rgb)
+        for quality in range(60, 92, 2):
+            save_image(folder / "old" / f"{seed}-q{quality}.jpg", rgb, quality=quality)
+        for kind in ("mirrored", "upside-down", "rotated90", "crop80", "crop50"):
+            save_image(folder / "old" / f"{seed}-{kind}.jpg", altered(rgb, kind, seed))
+    save_image(folder / "new" / "own.jpg", scene(50, *SIZE))
+    shutil.copy(folder / "new" / "own.jpg", folder / "new" / "own copy.jpg")
+    save_image(folder / "old" / "theirs.jpg", scene(51, *SIZE))
+    shutil.copy(folder / "old" / "theirs.jpg", folder / "old" / "theirs copy.jpg")
+    shutil.copy(folder / "new" / "1.jpg", folder / "old" / "1-same.jpg")
+    return folder / "new", folder / "old"
+
+
+def crossing(result: DedupeResult) -> set[tuple[str, str]]:
+    """Links between the two folders, by name."""
+    return {
+        (os.path.basename(edge.pair.a), os.path.basename(edge.pair.b))
+        for edge in edges(result)
+        if os.path.dirname(edge.pair.a) != os.path.dirname(edge.pair.b)
+    }
+
+
+@pytest.fixture(scope="module")
+def copies_that_cross(two_folders: tuple[Path, Path]) -> set[tuple[str, str]]:
+    """The pairs of an original and a copy that `compare` calls the same, one after the other."""
+    new, old = two_folders
+    settings = Settings(cache=None, signals=("phash", "tiles", "color", "local"))
+    wanted = set()
+    for seed in range(3):
+        for copy in sorted(old.glob(f"{seed}-*.jpg")):
+            if compare(str(new / f"{seed}.jpg"), str(copy), settings).score >= PROFILES["copy"].threshold:
+                wanted.add((f"{seed}.jpg", copy.name))
+    assert len(wanted) >= 60
+    return wanted
+
+
+def test_between_only_finds_the_copies_that_cross(
+    two_folders: tuple[Path, Path], copies_that_cross: set[tuple[str, str]]
+) -> None:
+    result = run(*two_folders, between_only=True)
+    assert all(os.path.dirname(e.pair.a) != os.path.dirname(e.pair.b) for e in edges(result))
+    assert crossing(result) == copies_that_cross
+    assert not any("own.jpg" in group or "theirs.jpg" in group for group in names(result))
+
+
+def test_a_reference_finds_the_copies_that_cross(
+    two_folders: tuple[Path, Path], copies_that_cross: set[tuple[str, str]]
+) -> None:
+    new, old = two_folders
+    result = run(new, reference=(str(old),))
+    assert crossing(result) == copies_that_cross
+    sides = [{os.path.dirname(e.pair.a), os.path.dirname(e.pair.b)} for e in edges(result)]
+    assert {str(old)} not in sides
+    assert not [
+        m for g in result.groups for m in g.members if m.proposed and m.record.path.startswith(f"{old}/")
+    ]
+    assert frozenset({"own.jpg", "own copy.jpg"}) in names(result)
+    assert not any("theirs.jpg" in group for group in names(result))
+    kept = {os.path.dirname(group.keep) for group in result.groups if len(group.members) > 2}
+    assert kept == {str(old)}, "what the reference holds is there to be kept"
+
+
+# --- collages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effort", ["default", "thorough"])
+@pytest.mark.parametrize("include", [(), ("pasted", "cropped", "edited", "recolored", "similar")])
+def test_nothing_unique_is_proposed_beside_collages(
+    tmp_path: Path, effort: str, include: tuple[str, ...]
+) -> None:
+    photos = [scene(seed, *SIZE) for seed in range(6)]
+    for k, rgb in enumerate(photos):
+        save_image(tmp_path / f"photo{k}.jpg", rgb)
+    save_image(tmp_path / "two.jpg", np.hstack(photos[:2]))
+    rows = [np.hstack(photos[2:4]), np.hstack(photos[4:6])]
+    save_image(tmp_path / "four.jpg", np.vstack(rows))
+    save_image(tmp_path / "crop.jpg", altered(photos[0], "crop50"))
+    save_image(tmp_path / "sticker.jpg", altered(photos[3], "stickered", 3))
+    save_image(tmp_path / "copy.jpg", altered(photos[5], "half"))
+    result = run(tmp_path, effort=effort, include=include)
+    together = [group for group in names(result) if len(group & {f"photo{k}.jpg" for k in range(6)}) > 1]
+    assert together == [], "two photographs are joined through a collage"
+    gone = proposed(result)
+    assert "copy.jpg" in gone
+    assert (
+        gone <= {"copy.jpg"}
+        if not include
+        else gone <= {"copy.jpg", "crop.jpg", "sticker.jpg"} | {f"photo{k}.jpg" for k in range(6)}
+    )
+    # Whatever was asked for, a photograph goes only where all of it is seen in a picture that stays.
+    for group in result.groups:
+        for member in group.members:
+            name = os.path.basename(member.record.path)
+            if member.proposed and name.startswith("photo"):
+                assert os.path.basename(group.keep) in {"two.jpg", "four.jpg"}
+                assert "pasted" in include
+    assert not {"two.jpg", "four.jpg"} & gone
+
+
+# --- answers that are remembered --------------------------------------------------------------------------
+
+
+def digest_of(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def decisions(path: Path, said: str, a: Path, b: Path) -> Path:
+    first, second = sorted((digest_of(a), digest_of(b)))
+    rows = [{"schema": "cvsim.decisions/1"}, {"answer": said, "a": first, "b": second}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    rgb = scene(3, *SIZE)
+    return save_image(tmp_path / "p" / "a.jpg", rgb), save_image(
+        tmp_path / "p" / "b.jpg", altered(rgb, "half")
+    )
+
+
+def command(*arguments: str | Path) -> dict[str, Any]:
+    done = CliRunner().invoke(
+        program, ["dedupe", *map(str, arguments), "--json", "--no-cache"], catch_exceptions=False
+    )
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("said", "n_groups", "n_proposed"), [("not-a-duplicate", 0, 0), ("keep-both", 1, 0), ("forget", 1, 1)]
+)
+def test_what_somebody_said_of_a_pair(
+    pair: Any, tmp_path: Path, said: str, n_groups: int, n_proposed: int
+) -> None:
+    file = decisions(tmp_path / "answers.jsonl", said, *pair)
+    report = command(pair[0].parent, "--decisions", file)
+    assert report["counts"]["groups"] == n_groups
+    assert report["counts"]["duplicates"] == n_proposed
+
+
+def test_a_third_picture_may_still_join_what_was_separated(pair: Any, tmp_path: Path) -> None:
+    third = save_image(tmp_path / "p" / "c.jpg", altered(scene(3, *SIZE), "jpeg"))
+    file = decisions(tmp_path / "answers.jsonl", "not-a-duplicate", *pair)
+    report = command(pair[0].parent, "--decisions", file)
+    (group,) = report["groups"]
+    assert {Path(m["path"]).name for m in group["members"]} == {"a.jpg", "b.jpg", third.name}
+    assert not any(m["proposed"] for m in group["members"] if Path(m["path"]).name in {"a.jpg", "b.jpg"})
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ("oldest,size", "a.jpg"),
+        ("newest", "b.jpg"),
+        ("resolution,newest", "c.jpg"),
+        ("folder:{}/p/sub", "c.jpg"),
+    ],
+)
+def test_the_rules_choose_what_stays(pair: Any, tmp_path: Path, rules: str, kept: str) -> None:
+    a, b = pair
+    c = tmp_path / "p" / "sub" / "c.jpg"
+    save_image(c, altered(scene(3, *SIZE), "jpeg"), quality=93)
+    for k, file in enumerate((a, c, b)):
+        os.utime(file, (1000 * (k + 1), 1000 * (k + 1)))
+    (group,) = command(tmp_path / "p", "--keep", rules.format(tmp_path))["groups"]
+    assert Path(group["keep"]).name == kept
+
+
+def test_all_pairs_are_looked_at_within_a_group(found: DedupeResult) -> None:
+    """The weakest pair of a group is one of all its pairs, linked or not."""
+    for group in found.groups:
+        n_links = len(group.edges)
+        n_pairs = len(list(combinations(group.members, 2)))
+        if n_links < n_pairs:
+            assert group.weakest_pair < found.settings["threshold"]  # type: ignore[operator]
