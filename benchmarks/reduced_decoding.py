@@ -1,4 +1,4 @@
-"""How many bits decoding a JPEG at a reduced size adds to each hash, against the picture decoded at full size.
+"""How many bits decoding a JPEG at a reduced size adds to each hash, against decoding at full size.
 
     python benchmarks/reduced_decoding.py FOLDER [-n 60] [-o benchmarks/results/reduced_decoding.json]
 
@@ -79,9 +79,7 @@ def main() -> None:
     result = measure(arguments.folder, arguments.n)
     print(f"{result['n_pictures']} pictures, decoded at {result['working_px']} px and at full size")
     for name, row in result["hashes"].items():
-        print(
-            f"{name:9} mean {row['mean_bits']:5} bits, 95 % within {row['p95_bits']}, at most {row['max_bits']}"
-        )
+        print("{:9} mean {:5} bits, 95 % within {}, at most {}".format(name, *row.values()))
     if arguments.o:
         arguments.o.parent.mkdir(parents=True, exist_ok=True)
         arguments.o.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

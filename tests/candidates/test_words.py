@@ -1,4 +1,4 @@
-"""Candidates from local words: equal to a plain reference on small sets, whatever the order of the pictures."""
+"""Candidates from local words: equal to a plain reference on small sets."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _agreeing(ballots: list[list], min_votes: int) -> list[bool]:
 
 
 def _ballots_of(points: Keypoints, i: int, j: int) -> tuple[list, list]:
-    """What a match votes for: bins of turn and scale, and bins of where the centre lands, half overlapping."""
+    """What a match votes for: half-overlapping bins of turn and scale, and of where the centre lands."""
     turn = (int(points.angle[j]) - int(points.angle[i])) % 256
     half = turn * 2 * N_ANGLES // 256
     angles = [(0, half // 2), (1, (half + 1) // 2 % N_ANGLES)]
@@ -170,7 +170,7 @@ def test_pictures_that_share_nothing_do_not_matter(seed: int) -> None:
 
 
 def test_turning_the_collection_around_finds_the_same_pairs() -> None:
-    """Votes are cast from the picture that comes first; who that is may move a vote over a bin's edge, no more."""
+    """Which picture comes first may move a vote over the edge of a bin, no more."""
     n_there, n_both = 0, 0
     for seed in range(30):
         points = made(seed)

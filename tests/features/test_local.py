@@ -1,4 +1,4 @@
-"""Local: crops, turns and pasted copies are found, other scenes and other photographs of one place are not."""
+"""Local: crops, turns and pasted copies are found, other photographs are not, of the same place too."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_the_version_follows_what_scores() -> None:
         "[]",
         "{}",
         '{"schema": "cvsim.fusion/9"}',
-        '{"schema": "cvsim.fusion/1", "name": "x", "prior": 0, "curves": {"a": {"knots": [0], "weights": [0]}}}',
+        '{"schema": "cvsim.fusion/1", "name": "x", "prior": 0, "curves": {"a": {"knots": [0]}}}',
         '{"schema": "cvsim.fusion/1", "name": "x", "prior": "much", "curves": {}}',
         '{"schema": "cvsim.fusion/1", "name": "x", "prior": 0, "curves": []}',
     ],
@@ -162,7 +162,7 @@ def test_a_shipped_model_says_what_it_came_from_and_rises(path: Path) -> None:
 
 
 def synthetic(n: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Pairs whose true probability is known: two signals with linear log-odds, a third of them without evidence."""
+    """Pairs whose true probability is known: linear log-odds, a third without evidence of one."""
     rng = np.random.default_rng(seed)
     first, second = rng.random(n), rng.random(n)
     unknown = rng.random(n) < 1 / 3
@@ -219,7 +219,7 @@ def test_a_signal_that_says_the_opposite_is_given_no_weight() -> None:
 
 
 def test_two_signals_that_say_the_same_are_not_counted_twice() -> None:
-    similarities, same, probability = synthetic(20_000, 4)
+    similarities, same, _ = synthetic(20_000, 4)
     first = similarities["first"]
     doubled = {"first": first, "again": first}
     knots, pivots = FIT["knots"]["first"], 0.3  # type: ignore[index]
