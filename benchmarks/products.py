@@ -115,7 +115,12 @@ def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
     found = {}
     for chosen in signal_sets(names)[-2:]:
         blocks = [vectors.blocks[k] for k in chosen]
-        model = train([b[learn] for b in blocks], codes[learn], [vectors.sources[k] for k in chosen])
+        model = train(
+            [b[learn] for b in blocks],
+            codes[learn],
+            [vectors.sources[k] for k in chosen],
+            with_grouping=False,
+        )
         labels = np.array([int(label) for label in model.gallery.labels])
         seen = classify(model, [b[known] for b in blocks])
         strange = classify(model, [b[unknown] for b in blocks])

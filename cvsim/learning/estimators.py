@@ -214,7 +214,9 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         self._sizes = _block_sizes(self.blocks, rows.shape[1])
         blocks = _split(np.clip(rows, -1e30, 1e30), self._sizes)
         try:
-            self.model_ = train(blocks, codes, _sources(len(blocks)), seed=self.random_state)
+            self.model_ = train(
+                blocks, codes, _sources(len(blocks)), seed=self.random_state, with_grouping=False
+            )
         except UsageError as exc:
             raise EstimatorError(f"{exc} (number of classes: {len(self.classes_)})") from exc
         return self

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.learning.metric import fit_metric
+from cvsim.learning.metric import fit_metric, has_evidence
 from cvsim.learning.model import Gallery, ProductModel, Signal, fused
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ N_NEAREST = 5
 FLOOR_QUANTILE = 0.05
 KNOWN_REJECTED = 0.05
 """Share of photos of known products that "none of these" may cost."""
-N_ROUNDS = 4
+N_ROUNDS = 6
+LEARNED_SHARE = 0.9
+"""Of a round's photos: the calibration should see nearly the gallery that will be used."""
 MAX_CALIBRATION_IMAGES = 4000
 DEFAULT_TEMPERATURE = 0.05
 _CHUNK = 2048
@@ -70,7 +72,7 @@ def classify(model: ProductModel, blocks: Sequence[NDArray[np.float32]]) -> Assi
     known = _sigmoid(
         gallery.scale * excess[np.arange(len(vectors)), similarity.argmax(axis=1)] + gallery.intercept
     )
-    known[np.linalg.norm(vectors, axis=1) == 0] = 0.0
+    known[~has_evidence(blocks)] = 0.0
     logits = similarity / gallery.temperature
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     products = known[:, None] * share / share.sum(axis=1, keepdims=True)
@@ -151,7 +153,7 @@ def _held_out_excess(
     turn = rng.permutation(n_products) % N_ROUNDS
     for i in range(N_ROUNDS):
         left_out = turn[codes] == i
-        learn = ~left_out & (rng.random(len(codes)) < 0.7)
+        learn = ~left_out & (rng.random(len(codes)) < LEARNED_SHARE)
         present = np.isin(codes, codes[learn])
         test, strange = ~left_out & ~learn & present, left_out
         if len(np.unique(codes[learn])) < 2 or (np.bincount(codes[learn]) < 2).all():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvsim.errors import UsageError
-from cvsim.learning.metric import spread_evenly
+from cvsim.learning.metric import has_evidence, spread_evenly
 from cvsim.learning.model import Grouping, MergeCurve, ProductModel, Signal
 from cvsim.learning.partition import METHODS, TREES, build_tree, density, kmeans
 
@@ -67,7 +67,7 @@ def group(
     """
     vectors = model.fuse_collection(blocks)
     # A picture without any evidence is like no other: it stands alone, and must not draw others to it.
-    known = np.linalg.norm(vectors, axis=1) > 0
+    known = has_evidence(blocks)
     labels = np.full(len(vectors), -1, np.int64)
     if known.any():
         labels[known] = group_vectors(vectors[known], model.grouping, method, threshold, n_clusters)

@@ -10,6 +10,7 @@ Without labels, the scatter of the whole collection is evened out in part instea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,11 @@ class LinearMap:
         return mapped
 
 
+def has_evidence(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """(n,) whether any of the signals gave a vector for the picture."""
+    return np.any([np.isfinite(block).all(axis=1) for block in blocks], axis=0)
+
+
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of norm 1; rows of zeros stay."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
@@ -73,7 +79,8 @@ def reduce(vectors: NDArray[np.float32], n_components: int) -> LinearMap:
     if len(rows) < rows.shape[1]:
         values, left = np.linalg.eigh(centred @ centred.T)
         keep = _largest(values, n_components)
-        directions = centred.T @ (left[:, keep] / np.sqrt(values[keep]))
+        # Pictures that are all alike have no direction at all: zeros, not a division by zero.
+        directions = centred.T @ (left[:, keep] / np.sqrt(np.maximum(values[keep], 1e-12)))
     else:
         values, directions = np.linalg.eigh(centred.T @ centred)
         keep = _largest(values, n_components)

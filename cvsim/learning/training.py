@@ -73,6 +73,7 @@ def train(
     *,
     seed: int = 0,
     with_gallery: bool = True,
+    with_grouping: bool = True,
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ProductModel:
@@ -90,6 +91,8 @@ def train(
         Of the partings; the same input gives the same model.
     with_gallery : bool
         Keep the photos' vectors, so that `cvsim.learning.gallery.classify` can assign new ones.
+    with_grouping : bool
+        Learn how to group, which takes most of the time; without, the model groups by defaults.
     provenance : mapping, optional
         JSON values to keep in the model.
     progress : Progress, optional
@@ -110,7 +113,11 @@ def train(
         for fold in _folds(blocks, codes, seed):
             folds.append(fold)
             advance(1)
-        weights, grouping, quality = _choose(folds, len(blocks))
+        if with_grouping:
+            weights, grouping, quality = _choose(folds, len(blocks))
+        else:
+            weights = _weights(folds, len(blocks))
+            grouping, quality = _default_grouping(), {}
         slope, prior = _pair_model(folds, weights)
         advance(1)
         signals = tuple(
@@ -269,13 +276,16 @@ class _Trial:
         return float(np.interp(self.threshold, PROBABILITIES, self.ari))
 
 
+def _default_grouping() -> Grouping:
+    thresholds = dict.fromkeys(TREES, DEFAULT_THRESHOLD)
+    return Grouping(DEFAULT_METHOD, 0.0, thresholds, dict.fromkeys(TREES, MergeCurve(0.0, -4.0)))
+
+
 def _grouping(folds: Sequence[_Fold], weights: NDArray[np.float64]) -> tuple[Grouping, dict[str, Any]]:
     """The best way of grouping, and what each reached on held-out products."""
     if not folds:
-        curve = MergeCurve(0.0, -4.0)
-        thresholds = dict.fromkeys(TREES, DEFAULT_THRESHOLD)
-        grouping = Grouping(DEFAULT_METHOD, 0.0, thresholds, dict.fromkeys(TREES, curve))
-        return grouping, {"note": "too few products for cross-validation; threshold and weights are defaults"}
+        note = "too few products for cross-validation; threshold and weights are defaults"
+        return _default_grouping(), {"note": note}
     trials = [_trial(folds, weights, method, power) for power in POWERS for method in TREES]
     top = max(trial.reached for trial in trials)
     best = next(trial for trial in trials if trial.reached >= top - TIE)

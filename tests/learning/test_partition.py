@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from product_vectors import make_products
+from scipy.spatial.distance import pdist
+from sklearn.metrics import adjusted_rand_score
+
+from cvsim.errors import UsageError
+from cvsim.learning.grouping import group, group_by_cosine, untrained
+from cvsim.learning.model import MergeCurve
+from cvsim.learning.partition import (
+    METHODS,
+    build_tree,
+    condensed_distances,
+    density,
+    kmeans,
+    merge_agreement,
+)
+from cvsim.learning.training import SignalSource, train
+
+
+def random_rows(n, seed):
+    return np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(2, 40), seed=st.integers(0, 99), height=st.floats(0.1, 4))
+def test_components_are_those_of_the_graph_of_near_pairs(n, seed, height):
+    rows = random_rows(n, seed)
+    distance = np.linalg.norm(rows[:, None].astype(float) - rows[None], axis=2)
+    off = np.abs(distance - height)
+    if off.min() < 1e-4:
+        return
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n))
+    graph.add_edges_from(np.argwhere(np.triu(distance <= height, 1)).tolist())
+    labels = build_tree(rows, "components").cut(height)
+    found = {frozenset(np.flatnonzero(labels == label).tolist()) for label in np.unique(labels)}
+    assert found == {frozenset(component) for component in nx.connected_components(graph)}
+
+
+def test_distances_are_those_of_scipy_across_blocks():
+    rows = random_rows(1100, 0)
+    assert np.allclose(condensed_distances(rows), pdist(rows.astype(float)), atol=2e-3)
+
+
+def test_merge_agreement_counts_every_pair_once():
+    rows, labels = random_rows(30, 1), np.random.default_rng(2).integers(0, 4, 30)
+    same, pairs = merge_agreement(build_tree(rows, "average"), labels)
+    assert pairs.sum() == 30 * 29 / 2
+    sizes = np.bincount(labels)
+    assert same.sum() == (sizes * (sizes - 1) / 2).sum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_parts_clear_groups(method):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 8)
+    rows = (np.eye(6)[labels] * 5 + rng.normal(size=(48, 6)) * 0.1).astype(np.float32)
+    found = group_by_cosine(rows, 0.9, method)
+    assert adjusted_rand_score(labels, found) == 1.0
+
+
+def test_ninety_five_percent_similar_is_inclusive_and_means_the_cosine():
+    angle = np.arccos(0.951)
+    rows = np.array([[1, 0], [np.cos(angle), np.sin(angle)], [0, 1]], np.float32)
+    assert group_by_cosine(rows, 0.95).tolist() == [0, 0, 1]
+    assert group_by_cosine(rows, 0.96).tolist() == [0, 1, 2]
+
+
+def test_k_means_and_density_label_every_image():
+    rows = random_rows(20, 3)
+    assert set(kmeans(rows, 4).tolist()) == {0, 1, 2, 3}
+    assert len(set(density(rows, 1e-6).tolist())) == 20
+
+
+def test_a_merge_curve_is_its_own_inverse_and_falls():
+    curve = MergeCurve(2.0, -5.0)
+    for probability in (0.1, 0.5, 0.95):
+        assert curve.probability(curve.height(probability)) == pytest.approx(probability)
+    assert curve.height(0.9) < curve.height(0.1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_trained_model_groups_new_products(method):
+    seen, seen_labels = make_products(16, 10, seed=1)
+    new, new_labels = make_products(8, 10, seed=2)
+    model = train([seen], seen_labels, [SignalSource("made", 1, {})], with_gallery=False)
+    assert adjusted_rand_score(new_labels, group(model, [new], method=method)) > 0.8
+    assert 0 <= model.grouping.thresholds["ward"] <= 1
+
+
+def test_a_picture_without_evidence_stands_alone():
+    rows, _ = make_products(5, 6)
+    rows[[0, 7]] = np.nan
+    found = group(untrained([rows], [SignalSource("made", 1, {})]), [rows])
+    for row in (0, 7):
+        assert (found == found[row]).sum() == 1
+
+
+def test_wrong_requests_are_refused():
+    rows = random_rows(5, 0)
+    with pytest.raises(UsageError, match="known: ward"):
+        group_by_cosine(rows, 0.5, "magic")
+    model = untrained([rows], [SignalSource("made", 1, {})])
+    with pytest.raises(UsageError, match="can not make 9 groups"):
+        group(model, [rows], n_clusters=9)
+    with pytest.raises(UsageError, match="density"):
+        group(model, [rows], method="density", n_clusters=2)
