@@ -170,5 +170,5 @@ def _folder(
         yield os.path.join(output, "sprite.png"), sprite
     yield os.path.join(output, "vectors.tsv"), projector.vectors_tsv(vectors)
     yield os.path.join(output, "metadata.tsv"), projector.metadata_tsv(names, labels)
-    config = projector.config_json(*vectors.shape, side_px, has_pictures)
+    config = projector.config_json(len(vectors), vectors.shape[1], side_px, has_pictures)
     yield os.path.join(output, "projector_config.json"), config

@@ -78,8 +78,8 @@ class ColorLayout(VectorFeature):
 
 
 def _soft_bins(
-    values: NDArray[np.float32], n_bins: int
-) -> tuple[tuple[NDArray[np.int64], NDArray[np.float32]], ...]:
+    values: NDArray[np.floating[Any]], n_bins: int
+) -> tuple[tuple[NDArray[np.int64], NDArray[np.floating[Any]]], ...]:
     """Of values in [0, 1], the two nearest bins and the share of each; beyond, the outermost bin."""
     place = np.clip(values, 0, 1 - 1e-6) * np.float32(n_bins - 1)
     lower = place.astype(np.int64)

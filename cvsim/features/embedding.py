@@ -202,13 +202,13 @@ def prepare(rgb: RGB, how: Preprocessing, side_px: int) -> NDArray[np.float32]:
         height, width = rgb.shape[:2]
         scale = how.resize_px * side_px / how.side_px / min(height, width)
         size = max(side_px, round(width * scale)), max(side_px, round(height * scale))
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        top, left = (rgb.shape[0] - side_px) // 2, (rgb.shape[1] - side_px) // 2
-        square = rgb[top : top + side_px, left : left + side_px]
+        scaled = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        top, left = (scaled.shape[0] - side_px) // 2, (scaled.shape[1] - side_px) // 2
+        square: Any = scaled[top : top + side_px, left : left + side_px]
     else:
         square = cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA)
     values = square.astype(np.float32) / 255
-    values = (values - np.float32(how.mean)) / np.float32(how.std)
+    values = (values - np.asarray(how.mean, np.float32)) / np.asarray(how.std, np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
 
 

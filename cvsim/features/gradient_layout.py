@@ -94,9 +94,7 @@ def _extent(counts: NDArray[np.integer], n_px: int) -> slice:
     return slice(first * n_px // len(counts), -(-last * n_px // len(counts)))
 
 
-def _strongest_gradient(
-    square: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _strongest_gradient(square: Any) -> tuple[Any, Any, Any]:
     """(dx, dy, magnitude), (h, w) each, of the colour channel whose gradient is strongest."""
     dx, dy = cv2.Sobel(square, cv2.CV_32F, 1, 0), cv2.Sobel(square, cv2.CV_32F, 0, 1)
     magnitude = np.sqrt(dx * dx + dy * dy)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _largest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
 
 
 def whiten_within(
-    vectors: NDArray[np.float32], labels: ArrayLike, shrinkage: float = SHRINKAGE
+    vectors: NDArray[np.floating[Any]], labels: ArrayLike, shrinkage: float = SHRINKAGE
 ) -> NDArray[np.float32]:
     """The (n_components, n_components) matrix that evens out the scatter within classes.
 

@@ -185,7 +185,7 @@ class ProductModel:
         text = json.dumps(_about(self), sort_keys=True, ensure_ascii=True)
         arrays["about"] = np.frombuffer(text.encode(), np.uint8)
         stream = io.BytesIO()
-        np.savez_compressed(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
         return stream.getvalue()
 
 
