@@ -14,10 +14,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cvsim.api import Report, compare, dedupe
     from cvsim.errors import CvsimError
+    from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
     from cvsim.settings import Settings
 
 _HOMES = {
     "CvsimError": "cvsim.errors",
+    "ProductClassifier": "cvsim.learning.estimators",
+    "ProductClusterer": "cvsim.learning.estimators",
+    "ProductMetric": "cvsim.learning.estimators",
     "Report": "cvsim.api",
     "Settings": "cvsim.settings",
     "compare": "cvsim.api",
@@ -25,7 +29,17 @@ _HOMES = {
 }
 """Public names and the module that each is loaded from on first use: importing cvsim costs nothing."""
 
-__all__ = ["CvsimError", "Report", "Settings", "__version__", "compare", "dedupe"]
+__all__ = [
+    "CvsimError",
+    "ProductClassifier",
+    "ProductClusterer",
+    "ProductMetric",
+    "Report",
+    "Settings",
+    "__version__",
+    "compare",
+    "dedupe",
+]
 
 
 def __getattr__(name: str) -> Any:

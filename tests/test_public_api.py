@@ -10,6 +10,9 @@ import cvsim
 
 PUBLIC = [
     "CvsimError",
+    "ProductClassifier",
+    "ProductClusterer",
+    "ProductMetric",
     "Report",
     "Settings",
     "__version__",

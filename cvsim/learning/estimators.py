@@ -92,7 +92,15 @@ class ProductMetric(_AllowsNaN, TransformerMixin, BaseEstimator):
         self.shrinkage = shrinkage
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> ProductMetric:
-        """Learn from (n, n_dims) vectors and the product of each, (n,)."""
+        """Learn from labelled vectors.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        y : (n,) array
+            The product of each image.
+        """
         if y is None:
             raise EstimatorError(
                 "requires y to be passed, but the target y is None: the product of each image"
@@ -113,7 +121,13 @@ class ProductMetric(_AllowsNaN, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(n, n_components) of norm 1 (0 without evidence); inner products are mean cosines."""
+        """(n, n_components) of norm 1 (0 without evidence); inner products are mean cosines.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        """
         check_is_fitted(self)
         blocks = _split(_rows(self, X, reset=False), self._sizes)
         mapped = [m(block) for m, block in zip(self.maps_, blocks, strict=True)]
@@ -162,7 +176,14 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
         self.blocks = blocks
 
     def fit(self, X: ArrayLike, y: object = None) -> ProductClusterer:
-        """Group (n, n_dims) vectors; `y` is ignored."""
+        """Group vectors.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        y : ignored
+        """
         rows = _rows(self, X, reset=True)
         blocks = _split(rows, _block_sizes(self.blocks, rows.shape[1]))
         try:
@@ -201,7 +222,15 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> ProductClassifier:
-        """Learn from (n, n_dims) vectors and the product of each, (n,)."""
+        """Learn from labelled vectors.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        y : (n,) array
+            The product of each image.
+        """
         if y is None:
             raise EstimatorError(
                 "requires y to be passed, but the target y is None: the product of each image"
@@ -222,7 +251,13 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(n, n_classes); a row sums to 1, or with `reject` to the probability of being any known product."""
+        """(n, n_classes); rows sum to 1, or with `reject` to the probability of any known product.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        """
         assigned = self._assign(X).products
         if self.reject:
             return assigned
@@ -230,7 +265,13 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         return np.where(total > 0, assigned / np.maximum(total, 1e-300), 1 / assigned.shape[1])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """(n,) labels; -1 for none of these."""
+        """(n,) labels; -1 for none of these.
+
+        Parameters
+        ----------
+        X : (n, n_dims) array
+            One row an image; NaN within a block is "no evidence".
+        """
         assigned = self._assign(X)
         labels = self.classes_[assigned.products.argmax(axis=1)]
         if not self.reject:
