@@ -10,6 +10,7 @@ import ast
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,9 @@ def modules(package: Path) -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def imports(package: Path) -> list[Import]:
+    """Every import of a package, read once."""
     trees = modules(package)
     return [found for name, tree in trees.items() for found in module_imports(name, tree, trees, package)]
 
@@ -205,12 +208,27 @@ def test_libraries_with_a_home_are_used_there_only(module: str) -> None:
 
 
 def test_signals_do_not_import_each_other() -> None:
+    """What two of them need (borders, orientations, alignment) has a module of its own."""
     features = importlib.import_module("cvsim.features")
-    signals = {factory.__module__ for factory in features.FEATURES.values() if hasattr(factory, "__module__")}
+    signals = {type(factory()).__module__ for factory in features.FEATURES.values()}
+    assert len(signals) > 3
     wrong = [
         str(found)
         for found in imports(PACKAGE)
         if found.importer in signals and found.imported in signals - {found.importer}
+    ]
+    assert wrong == []
+
+
+def test_features_know_no_path_no_store_and_no_score() -> None:
+    """They take arrays: of cvsim they import each other's parts, the value types and the errors."""
+    allowed = {"features", *FOUNDATION}
+    wrong = [
+        str(found)
+        for found in imports(PACKAGE)
+        if part_of(found.importer) == "features"
+        and found.imported.startswith("cvsim.")
+        and part_of(found.imported) not in allowed
     ]
     assert wrong == []
 

@@ -128,9 +128,9 @@ def test_every_signal_is_explained() -> None:
 
 
 def signals_of(feature: str) -> tuple[str, ...]:
-    from cvsim.features import make_feature
+    from cvsim.features import make_features
 
-    return make_feature(feature).signals
+    return make_features([feature])[0].signals
 
 
 def test_every_relation_is_explained() -> None:
