@@ -75,27 +75,20 @@ def review(
     machine only, for whoever has its address. Every decision is saved in the plan at once; no picture is
     touched before you apply. Ctrl-C ends it; cvsim review PLAN goes on.
     """
-    _require_web()
+    from cvsim.web import require_server
+
+    require_server()
     settings = options.settings_from(config, given)
     settings = replace(settings, decisions=os.path.abspath(settings.decisions or _own_decisions()))
     with _with_cache(settings) as settings:
-        if _is_plan(paths, listed):
-            plan_file = paths[0]
-            settings = _as_planned(plan_file, settings, given)
-        else:
+        if not _is_plan(paths, listed):
             plan_file = _new_plan(plan_file or _own_plan(), paths, listed, settings, quiet)
-            settings = _as_planned(plan_file, settings, given)
+        elif plan_file is not None:
+            raise click.UsageError("--plan is where the plan of a PATH goes; this is a plan already.")
+        else:
+            plan_file = paths[0]
+        settings = _as_planned(plan_file, settings, given)
         _serve(plan_file, settings, port, open_browser=not no_browser, quiet=quiet)
-
-
-def _require_web() -> None:
-    from cvsim.errors import MissingExtraError
-
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as exc:
-        raise MissingExtraError("Pages in the browser", "web") from exc
 
 
 def _is_plan(paths: Sequence[str], listed: Sequence[str]) -> bool:
@@ -136,9 +129,10 @@ def _new_plan(
     if os.path.exists(plan_file):
         shown = printable(plan_file)
         raise UsageError(f"{shown} is there already; go on with cvsim review {shown}, or name another")
-    with progress_bars(quiet) as progress, api.dedupe(
-        paths, listed=listed, settings=settings, progress=progress
-    ) as report:
+    with (
+        progress_bars(quiet) as progress,
+        api.dedupe(paths, listed=listed, settings=settings, progress=progress) as report,
+    ):
         if not report.groups:
             raise CvsimError("There is nothing to review: no two of these pictures are the same.")
         report.to_plan(plan_file)
@@ -164,7 +158,12 @@ def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool,
         if not quiet:
             click.echo("cvsim: open this address; Ctrl-C ends it, and loses nothing", err=True)
 
-    serve(lambda: make_review_app(state, pairs, pictures), port=port, open_browser=open_browser, on_ready=on_ready)
+    serve(
+        lambda: make_review_app(state, pairs, pictures),
+        port=port,
+        open_browser=open_browser,
+        on_ready=on_ready,
+    )
     if not quiet:
         click.echo(f"cvsim: go on with: cvsim review {printable(plan_file)}", err=True)
 

@@ -43,7 +43,7 @@ _HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _HELLO = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
-<title>cvsim</title><p><a href="/">Go on</a></p>"""
+<link rel="icon" href="/static/icon.svg"><title>cvsim</title><p><a href="/">Go on</a></p>"""
 
 
 class Guard:
@@ -98,12 +98,11 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != f"http://{host}":
             return _refused(403, "Another site asked for this; it gets nothing.")
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            # The browser's first visit may come from a link; with the token in hand that is all right.
-            if not self._is_hello(scope):
-                return _refused(403, "Another site asked for this; it gets nothing.")
+        # The first visit may come from a link anywhere: it has the token in hand.
         if self._is_hello(scope):
             return self._hello()
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return _refused(403, "Another site asked for this; it gets nothing.")
         if not self._has_token(headers):
             return _refused(403, "Open the address that cvsim printed: it holds the key to this page.")
         if scope["method"] == "POST":

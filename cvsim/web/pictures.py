@@ -110,7 +110,9 @@ class Pictures:
     def _decode(self, paths: Iterable[str], digest: str, longest_px: int) -> bytes:
         error: CvsimError = ImageError("it is not there any more")
         for path in paths:
-            for _, outcome in self._executor.map(PreviewJob(longest_px), [(path, digest)], timeout_s=_TIMEOUT_S):
+            for _, outcome in self._executor.map(
+                PreviewJob(longest_px), [(path, digest)], timeout_s=_TIMEOUT_S
+            ):
                 if isinstance(outcome, bytes):
                     return outcome
                 error = outcome

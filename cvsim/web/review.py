@@ -379,7 +379,9 @@ class Review:
         if _stamp(self.path) == self._stamp:
             return
         self._load()
-        raise ActionError("The plan was changed by another program. It was read anew: look, and decide again.")
+        raise ActionError(
+            "The plan was changed by another program. It was read anew: look, and decide again."
+        )
 
     # ---- Carrying out ----
 

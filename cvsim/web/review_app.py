@@ -137,11 +137,14 @@ class _Page:
         group = self._review.group(request.path_params["group"])
         other, kept = self._review.entry(group, request.path_params["file"]), group.kept
         pair, problem = None, ""
-        try:
-            pair = self._pairs.compare(kept, other)
-        except ImageError as exc:
-            problem = str(exc)
-        facts = self._pairs.facts([kept, other])
+        if other.path in group.gone:
+            problem = "It was let go of; bring it back to compare the two again."
+        else:
+            try:
+                pair = self._pairs.compare(kept, other)
+            except ImageError as exc:
+                problem = str(exc)
+        facts = self._pairs.facts([entry for entry in (kept, other) if entry.path not in group.gone])
         view = review_views.pair_view(self._review, kept, other, facts, pair, problem)
         matrix = None if view.matrix is None else json.dumps(view.matrix)
         return self._html("pair.html", pair=view, matrix=matrix)
@@ -279,7 +282,9 @@ def _applied(applied: Applied, dry_run: bool) -> Ended:
     headline = f"{wording.quantity(n, 'file')} ({size}) {'would go' if dry_run else 'gone'}"
     if n_skipped := applied.count("skipped"):
         headline += f", {wording.quantity(n_skipped, 'file')} skipped"
-    return Ended(headline + ".", _notes((o.path, o.reason) for o in applied.outcomes if o.status == "skipped"))
+    return Ended(
+        headline + ".", _notes((o.path, o.reason) for o in applied.outcomes if o.status == "skipped")
+    )
 
 
 def _undone(undone: Undone) -> Ended:

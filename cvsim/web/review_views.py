@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,6 +90,15 @@ def row_view(group: GroupView) -> Row:
     )
 
 
+def _as_planned(entry: Entry) -> tuple[str, str]:
+    """How sure, and what happened, as the plan has it."""
+    score, relation = entry.extra.get("score"), entry.extra.get("relation")
+    return (
+        percent(score) if isinstance(score, float) else "",
+        relation_words(relation) if isinstance(relation, str) else "",
+    )
+
+
 def picture_views(review: Review, group: GroupView, facts: Facts) -> list[PictureView]:
     """The kept file first, then what goes, then what stays."""
     others = sorted(group.others, key=lambda entry: entry.decision != "remove")
@@ -100,7 +109,7 @@ def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> Pi
     folder, name = os.path.split(entry.path)
     record = facts.records.get(entry.path)
     is_gone = entry.path in group.gone
-    score, relation = entry.extra.get("score"), entry.extra.get("relation")
+    sure, relation = _as_planned(entry)
     return PictureView(
         file=review.number[entry.path],
         digest=entry.digest,
@@ -111,8 +120,8 @@ def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> Pi
         reason=printable(_reason(entry)),
         problem="" if is_gone else printable(facts.missing.get(entry.path, "")),
         facts="" if record is None else _facts(record),
-        sure=percent(score) if isinstance(score, float) and entry is not group.kept else "",
-        relation=relation_words(relation) if isinstance(relation, str) else "",
+        sure="" if entry is group.kept else sure,
+        relation=relation,
         is_gone=is_gone,
         width_px=0 if record is None else record.width_px,
         height_px=0 if record is None else record.height_px,
@@ -122,11 +131,16 @@ def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> Pi
 def _reason(entry: Entry) -> str:
     if entry.decision == "keep":
         return "kept because you said so" if entry.rule == "you" else f"kept because {keep_words(entry.rule)}"
-    return entry.reason.removeprefix("left alone: ")
+    # How to ask the command line for more is no help here: there is a key for it.
+    return entry.reason.removeprefix("left alone: ").partition("; --include")[0]
 
 
 def _facts(record: ImageRecord) -> str:
-    parts = [dimensions(record.width_px, record.height_px), byte_size(record.size_bytes), record.format.upper()]
+    parts = [
+        dimensions(record.width_px, record.height_px),
+        byte_size(record.size_bytes),
+        record.format.upper(),
+    ]
     return " · ".join([part for part in parts if part] + (["damaged"] if record.damaged else []))
 
 
@@ -145,7 +159,7 @@ def pair_view(
     """The kept file and another one: why they are the same, and in what they differ."""
     differences = tuple(_differences(review, kept, other, facts))
     if pair is None:
-        return PairView("", "", "", None, None, printable(problem), differences)
+        return PairView(*_as_planned(other), "", None, None, printable(problem), differences)
     contained = ""
     if pair.contained:
         part, whole = ("this one", "the kept one") if pair.contained == "b" else ("the kept one", "this one")
@@ -169,35 +183,27 @@ def _matrix(pair: ScoredPair) -> Any:
     return [[1, 0, 0], [0, 1, 0]] if pair.relation == "identical-file" else None
 
 
-def _differences(review: Review, kept: Entry, other: Entry, facts: Facts) -> Iterable[Difference]:
-    a, b = facts.records.get(kept.path), facts.records.get(other.path)
-    rows: list[tuple[str, str, str]] = [
-        (
-            "Folder",
-            *(printable(short_folder(os.path.dirname(e.path), review.roots)) for e in (kept, other)),
-        ),
-        ("Name", *(printable(os.path.basename(entry.path)) for entry in (kept, other))),
-    ]
-    if a is not None and b is not None:
-        rows += [
-            ("Pixels", dimensions(a.width_px, a.height_px), dimensions(b.width_px, b.height_px)),
-            ("Format", a.format.upper(), b.format.upper()),
-            ("Taken", _taken(a), _taken(b)),
-            ("Position", *("yes" if record.has_gps else "none" for record in (a, b))),
-            ("Intact", *("damaged" if record.damaged else "yes" for record in (a, b))),
-        ]
-    rows += [
-        ("Size", *(f"{byte_size(e.size_bytes)}" for e in (kept, other))),
-        ("Changed", *(_time(entry.mtime_ns) for entry in (kept, other))),
-    ]
-    same_bytes = kept.size_bytes == other.size_bytes
-    for name, first, second in rows:
-        differs = first != second or (name == "Size" and not same_bytes)
+def _differences(review: Review, kept: Entry, other: Entry, facts: Facts) -> Iterator[Difference]:
+    for (name, first), (_, second) in zip(
+        _properties(review, kept, facts), _properties(review, other, facts), strict=True
+    ):
+        differs = first != second or (name == "Size" and kept.size_bytes != other.size_bytes)
         yield Difference(name, first, second, differs)
 
 
-def _taken(record: ImageRecord) -> str:
-    return "unknown" if record.taken_at is None else record.taken_at.replace("T", " ")
+def _properties(review: Review, entry: Entry, facts: Facts) -> Iterator[tuple[str, str]]:
+    """Names and values, the same names for every file."""
+    record = facts.records.get(entry.path)
+    folder, name = os.path.split(entry.path)
+    yield "Folder", printable(short_folder(folder, review.roots))
+    yield "Name", printable(name)
+    yield "Pixels", "?" if record is None else dimensions(record.width_px, record.height_px)
+    yield "Format", "?" if record is None else record.format.upper()
+    yield "Size", byte_size(entry.size_bytes)
+    yield "Taken", "?" if record is None else (record.taken_at or "unknown").replace("T", " ")
+    yield "Position", "?" if record is None else "yes" if record.has_gps else "none"
+    yield "Intact", "?" if record is None else "damaged" if record.damaged else "yes"
+    yield "Changed", _time(entry.mtime_ns)
 
 
 def _time(mtime_ns: int) -> str:

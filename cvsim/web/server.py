@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,10 +49,6 @@ def serve(
         guard = Guard(app, port=port, token=token)
         app.state.csrf = guard.csrf
         address = f"http://{HOST}:{port}/?token={token}"
-        on_ready(address)
-        if open_browser:
-            # Asking the desktop can take seconds; the page is up before it answers.
-            threading.Thread(target=_open, args=(address,), daemon=True).start()
         # No access log: it would hold the token.
         config = uvicorn.Config(
             guard,
@@ -65,16 +61,21 @@ def serve(
             timeout_graceful_shutdown=2,
         )
         with contextlib.suppress(KeyboardInterrupt):
+            on_ready(address)
+            if open_browser:
+                # Asking the desktop can take seconds; the page is up before it answers.
+                threading.Thread(target=_open, args=(address,), daemon=True).start()
             uvicorn.Server(config).run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def _bound(port: int):  # type: ignore[no-untyped-def]
+def _bound(port: int) -> Iterator[socket.socket]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     with contextlib.closing(listener):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()  # from here on, who comes before the server is up waits
         except (OSError, OverflowError) as exc:
             raise CvsimError(f"Port {port} can not be used: {exc}; choose another with --port") from exc
         yield listener

@@ -301,13 +301,13 @@
   function apply(dryRun) {
     const { action } = Object.fromEntries(new FormData($("apply-form")));
     const body = { action, folder: $("apply-folder").value, n_files: standing.totals.files, dry_run: dryRun };
-    return watch(() => post("/apply", body), { isApply: !dryRun });
+    return watch(() => post("/apply", body), dryRun ? "check" : "apply");
   }
 
-  const restore = (body) => watch(() => post("/restore", body), { isApply: false });
+  const restore = (body) => watch(() => post("/restore", body), "restore");
 
   // Start a piece of work and follow it until it has ended.
-  async function watch(start, { isApply }) {
+  async function watch(start, kind) {
     try {
       await start();
     } catch (error) {
@@ -327,7 +327,7 @@
       } catch (error) {
         return failed(error);
       }
-      if (now.state !== "running") return ended(now, isApply);
+      if (now.state !== "running") return ended(now, kind);
       $("apply-words").textContent = `${count(now.done)} of ${count(now.total)}`;
       if (now.total) Object.assign($("apply-bar"), { max: now.total, value: now.done });
       else $("apply-bar").removeAttribute("value");
@@ -335,7 +335,7 @@
     }
   }
 
-  async function ended(now, isApply) {
+  async function ended(now, kind) {
     $("apply-bar").hidden = true;
     $("apply-words").textContent = now.ended.headline;
     $("apply-notes").replaceChildren(...now.ended.notes.map(([path, reason]) => {
@@ -345,7 +345,8 @@
       return item;
     }));
     $("apply-after").hidden = false;
-    $("apply-undo").hidden = !isApply || !now.totals.gone;
+    $("apply-undo").hidden = kind !== "apply" || !now.totals.gone;
+    $("apply-ask").hidden = kind !== "check"; // it was only a look: the question stands
     showStanding(now);
     await inTurn(() => loadList({ keepCurrent: true }));
   }

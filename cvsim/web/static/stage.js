@@ -48,11 +48,12 @@ class Stage {
       image.src = address;
       image.decode().catch(() => {}).then(() => this.draw());
     };
-    next.onerror = () => {
-      if (size === "large") pane.classList.add("no-picture");
-    };
     next.src = address;
-    if (!image.src) image.src = `/picture/${pane.dataset.digest}/small`;
+    if (image.src) return;
+    // The small one at once, and for good where the file itself is gone.
+    image.onerror = () => pane.classList.add("no-picture");
+    image.onload = () => pane.classList.remove("no-picture");
+    image.src = `/picture/${pane.dataset.digest}/small`;
   }
 
   setMatrix(matrix) {
@@ -182,7 +183,7 @@ class Stage {
     pen.fillStyle = "#0006";
     pen.fillRect(edge - 2, 0, 1, height);
     pen.fillRect(edge + 2, 0, 1, height);
-    this.words.textContent = "Left of the line the kept one, right of it this one: drag";
+    this.words.textContent = "Left: the kept one. Right: this one. Drag";
   }
 
   draw_difference({ pen, put, frame, placed, base, over }) {

@@ -1,0 +1,268 @@
+"""The state behind the page: every decision is on the disk, and can be taken back."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generate import save_image, scene
+from review_plan import Workplace
+
+pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
+
+from cvsim.actions.apply import apply_plan
+from cvsim.actions.decisions import Decisions
+from cvsim.actions.plan import Entry, Plan
+from cvsim.actions.undo import undo_journal
+from cvsim.errors import ActionError, ImageError, UsageError
+from cvsim.settings import Settings
+from cvsim.stores import open_cache
+from cvsim.web.pairs import Pairs
+from cvsim.web.pictures import SIZES_PX, Pictures
+from cvsim.web.review import Filters, Review
+
+
+def opened(place: Workplace) -> Review:
+    pairs = Pairs(Settings(cache=str(place.folder / "cache.db"), workers=1))
+    return Review(str(place.plan), str(place.decisions), pairs.proposals)
+
+
+@pytest.fixture
+def review(place: Workplace) -> Review:
+    return opened(place)
+
+
+def decisions_of(review: Review, number: int) -> dict[str, str]:
+    return {os.path.basename(entry.path): entry.decision for entry in review.group(number).entries}
+
+
+def file(review: Review, number: int, name: str) -> int:
+    (path,) = (e.path for e in review.group(number).entries if e.path.endswith(name))
+    return review.number[path]
+
+
+def test_accepting_is_in_the_plan_at_once(review: Review, place: Workplace) -> None:
+    assert review.accept(2).state == "decided"
+    assert {entry.extra.get("reviewed") for entry in Plan.load(place.plan).groups[2]} == {True}
+    again = opened(place)
+    assert again.group(2).state == "decided"
+    assert again.group(3).state == "open"
+    assert (again.totals().decided, again.totals().files) == (1, 2)
+
+
+def test_another_file_is_kept_and_only_full_copies_of_it_go(review: Review) -> None:
+    group = review.keep(2, file(review, 2, "scene0-again.jpg"))
+    assert group.state == "decided"
+    assert decisions_of(review, 2) == {
+        "scene0.jpg": "remove",
+        "scene0-again.jpg": "keep",
+    }
+    assert [entry.decision for entry in group.entries].count("remove") == 2
+    assert all(entry.rule == "you" for entry in group.entries)
+    pairs = {e.path: e.extra["relation"] for e in group.entries if e.decision == "remove"}
+    assert len(pairs) == 2
+
+
+def test_what_is_no_full_copy_stays_when_another_file_is_kept(place: Workplace) -> None:
+    plan = Plan.load(place.plan)
+    stranger = save_image(place.photos / "stranger.jpg", scene(77, 320, 240))
+    digest = place.tree()["stranger.jpg"]
+    entry = Entry(str(stranger), digest, stranger.stat().st_size, 1, 2, "remove", "size", "")
+    Plan(plan.roots, (*plan.entries, entry), plan.extra).save(place.plan)
+    review = opened(place)
+    review.keep(2, file(review, 2, "scene0-again.jpg"))
+    assert decisions_of(review, 2)["stranger.jpg"] == "skip"
+
+
+def test_a_reference_is_never_proposed(place: Workplace) -> None:
+    settings = Settings(
+        cache=str(place.folder / "cache.db"), workers=1, reference=(str(place.photos / "originals"),)
+    )
+    review = Review(str(place.plan), str(place.decisions), Pairs(settings).proposals)
+    review.keep(3, file(review, 3, "copies/scene1.jpg"))
+    assert all(entry.decision != "remove" for entry in review.group(3).entries)
+
+
+def test_answers_are_remembered_and_forgotten_by_undo(review: Review, place: Workplace) -> None:
+    kept, other = review.group(3).kept, review.group(3).others[0]
+    group = review.answer(3, review.number[other.path], "not-a-duplicate")
+    assert group.state == "decided"
+    assert not group.removed
+    assert Decisions.load(str(place.decisions)).answer(kept.digest, other.digest) == "not-a-duplicate"
+    assert review.undo() == 3
+    assert Decisions.load(str(place.decisions)).answer(kept.digest, other.digest) is None
+    assert review.group(3).state == "open"
+
+
+def test_one_answer_does_not_decide_about_the_rest_of_a_group(review: Review) -> None:
+    assert review.answer(2, file(review, 2, "scene0-again.jpg"), "keep-both").state == "open"
+    assert review.answer(2, file(review, 2, "copies/scene0.jpg"), "keep-both").state == "decided"
+
+
+def test_many_are_accepted_above_a_score_and_within_the_filters(review: Review, place: Workplace) -> None:
+    assert review.acceptable(1.0, Filters()) == []
+    folder = str(place.photos / "copies")
+    assert review.accept_all(0.95, Filters(folder=folder)) == [2, 3, 4, 5]
+    assert review.group(1).state == "open"
+    assert review.undo() == 2
+    assert review.totals().decided == 0
+
+
+def test_a_proposal_without_a_score_is_not_accepted_in_bulk(place: Workplace) -> None:
+    plan = Plan.load(place.plan)
+    entries = [replace(entry, extra={}) if entry.group == 3 else entry for entry in plan.entries]
+    Plan(plan.roots, tuple(entries), plan.extra).save(place.plan)
+    assert 3 not in opened(place).acceptable(0.0, Filters())
+
+
+def test_filters_and_orders(review: Review, place: Workplace) -> None:
+    review.accept(4)
+    assert review.find(Filters(state="open")) == [1, 2, 3, 5]
+    assert review.find(Filters(state="decided")) == [4]
+    assert review.find(Filters(relation="re-encoded")) == [2]
+    assert review.find(Filters(text="SCENE1")) == [3]
+    assert review.find(Filters(folder=str(place.photos / "cop"))) == []
+    assert set(review.find(Filters(folder=str(place.photos)))) == {1, 2, 3, 4, 5}
+    sizes = [review.group(number).n_bytes for number in review.find(Filters(order="bytes"))]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_undo_takes_back_any_history_bit_for_bit(review: Review, place: Workplace) -> None:
+    before = place.plan.read_bytes()
+    rng = random.Random(7)
+    n_changes = 0
+    for _ in range(25):
+        number = rng.choice(list(review.groups))
+        group = review.group(number)
+        other = review.number[rng.choice(group.others).path]
+        act: Any = rng.choice(
+            [
+                lambda n, f: review.accept(n),
+                lambda n, f: review.answer(n, f, "keep-both"),
+                lambda n, f: review.decide(n, f, "skip"),
+                lambda n, f: review.decide(n, f, "remove"),
+                lambda n, f: review.keep(n, f),
+            ]
+        )
+        act(number, other)
+        n_changes += 1
+        assert Plan.load(place.plan).groups[number] == review.group(number).entries
+    for _ in range(n_changes):
+        review.undo()
+    assert place.plan.read_bytes() == before
+    with pytest.raises(ActionError, match="nothing to take back"):
+        review.undo()
+
+
+def test_a_plan_that_another_program_changed_is_not_overwritten(review: Review, place: Workplace) -> None:
+    plan = Plan.load(place.plan)
+    plan.decided(plan.entries[1].path, "skip").save(place.plan)
+    with pytest.raises(ActionError, match="another program"):
+        review.accept(2)
+    assert Plan.load(place.plan).entries[1].decision == "skip"
+    assert review.accept(2).state == "decided"  # it was read anew
+    assert Plan.load(place.plan).entries[1].decision == "skip"
+
+
+def test_only_decided_groups_are_carried_out(review: Review, place: Workplace) -> None:
+    review.accept(3)
+    before = place.tree()
+    away = place.folder / "away"
+    applied = apply_plan(review.decided_plan(), f"move:{away}", review.journal)
+    assert applied.count("done") == 1
+    review.look_again()
+    assert review.group(3).state == "done"
+    assert review.totals().gone == 1
+    assert set(before) - set(place.tree()) == {"copies/scene1.jpg"}
+    for change in (lambda: review.accept(3), review.undo):
+        with pytest.raises(ActionError, match="gone already"):
+            change()
+    assert opened(place).group(3).state == "done"
+    undo_journal(review.journal)
+    review.look_again()
+    assert review.group(3).state == "decided"
+    assert place.tree() == before
+
+
+def test_a_changed_file_is_neither_kept_nor_compared(review: Review, place: Workplace) -> None:
+    other = review.group(3).others[0]
+    save_image(Path(other.path), scene(50, 320, 240))
+    with pytest.raises(ImageError, match="changed since"):
+        review.keep(3, review.number[other.path])
+    Path(other.path).unlink()
+    with pytest.raises(ImageError, match="scene1"):
+        review.keep(3, review.number[other.path])
+    assert review.group(3).state == "open"
+
+
+def test_an_empty_plan_is_nothing_to_review(tmp_path: Path) -> None:
+    Plan((str(tmp_path),), ()).save(tmp_path / "plan.json")
+    with pytest.raises(UsageError, match="nothing to review"):
+        Review(str(tmp_path / "plan.json"), str(tmp_path / "d"), lambda *_: ({}, {}))
+
+
+def test_ten_thousand_groups(tmp_path: Path) -> None:
+    """Opened, filtered, decided and saved whole."""
+    entries = [
+        Entry(
+            f"{tmp_path}/{number % 90}/{number}-{k}.jpg",
+            f"{3 * number + k:064x}",
+            1000,
+            1,
+            number,
+            "remove" if k else "keep",
+            "size",
+            "",
+            {"score": 0.99, "relation": "resized", "contained": None} if k else {},
+        )
+        for number in range(1, 10_001)
+        for k in range(2)
+    ]
+    Plan((str(tmp_path),), tuple(entries)).save(tmp_path / "plan.json")
+    review = Review(str(tmp_path / "plan.json"), str(tmp_path / "d"), lambda *_: ({}, {}))
+    assert len(review.find(Filters(order="doubt"))) == 10_000
+    assert review.accept(9_999).state == "decided"
+    assert len(review.accept_all(0.99, Filters(folder=f"{tmp_path}/3"))) > 100
+    saved = json.loads((tmp_path / "plan.json").read_bytes())["entries"]
+    assert sum(row.get("reviewed", False) for row in saved) == 2 * review.totals().decided
+
+
+# --- pictures ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(review: Review, place: Workplace) -> Iterator[Pictures]:
+    made = Pictures(review.paths_of, lambda: open_cache(str(place.folder / "cache.db")))
+    yield made
+    made.close()
+
+
+def test_pictures_are_bounded(review: Review, pictures: Pictures) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    digest = review.group(1).kept.digest
+    for size, longest_px in SIZES_PX.items():
+        width, height = Image.open(BytesIO(pictures.get(digest, size))).size
+        assert max(width, height) <= longest_px
+        assert abs(width / height - 320 / 240) < 0.02
+
+
+def test_a_picture_of_unknown_content_is_not_made(review: Review, pictures: Pictures) -> None:
+    with pytest.raises(KeyError):
+        pictures.get("0" * 64, "large")
+
+
+def test_a_decoder_that_fails_ends_no_page(review: Review, pictures: Pictures) -> None:
+    entry = review.group(3).others[0]
+    Path(entry.path).write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    with pytest.raises(ImageError, match="changed"):
+        pictures.get(entry.digest, "large")
+    assert pictures.get(review.group(3).kept.digest, "large")

@@ -1,0 +1,309 @@
+"""The page in a real browser: decided by keyboard, reloaded, applied, taken back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from review_plan import MARKUP, Workplace
+
+from cvsim.actions.decisions import Decisions
+from cvsim.actions.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOW = "needs a browser: apt-get install chromium, and pip install playwright"
+pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
+playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW)
+
+MIDDLE_OF_CANVAS = """() => {
+    const canvas = document.querySelector("#laid canvas");
+    const [w, h] = [canvas.width / 5 | 0, canvas.height / 5 | 0];
+    const { data } = canvas.getContext("2d").getImageData(2 * w, 2 * h, w, h);
+    let [light, opaque] = [0, 0];
+    for (let i = 0; i < data.length; i += 4) {
+        light += data[i] + data[i + 1] + data[i + 2];
+        opaque += data[i + 3];
+    }
+    return [light / data.length * 4 / 3, opaque / data.length * 4 / 255];
+}"""
+"""Mean brightness, 0 to 255, and opacity, 0 to 1, of the middle of what is laid over each other."""
+
+WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 400, "height": 860}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as library:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        started = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+class Program:
+    """``cvsim review PLAN`` at work, with a home, and so a trash, of its own."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.plan = place.plan
+        self.home = place.folder / "home"
+        self.home.mkdir(exist_ok=True)
+        variables = {
+            "HOME": str(self.home),
+            "XDG_DATA_HOME": str(self.home / "data"),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "PYTHONPATH": str(ROOT),
+        }
+        options = ["--no-browser", "--decisions", place.decisions, "--cache", place.folder / "cache.db"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cvsim", "review", str(place.plan), *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **variables},
+        )
+        assert self._process.stdout is not None
+        self.address = self._process.stdout.readline().strip()
+        assert self.address.startswith("http://127.0.0.1:"), self._process.communicate(timeout=20)[1]
+
+    def stop(self) -> tuple[int, str]:
+        """End it as a person does; returns its exit code and what it said."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        said = self._process.communicate(timeout=30)[1]
+        return self._process.returncode, said
+
+
+@pytest.fixture
+def program(place: Workplace) -> Iterator[Program]:
+    started = Program(place)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def shown(made_workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One program for all tests that only look, or take back what they did."""
+    started = Program(made_workplace.copied(tmp_path_factory.mktemp("shown") / "work"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def page(browser: Any, program: Program) -> Iterator[Any]:
+    """The page of a program of the test's own, opened wide."""
+    yield from opened(browser, program, WIDE)
+
+
+@pytest.fixture
+def gallery(browser: Any, shown: Program) -> Iterator[Any]:
+    """The page of `shown`."""
+    yield from opened(browser, shown, WIDE)
+
+
+def opened(browser: Any, program: Program, viewport: Any, **options: Any) -> Iterator[Any]:
+    """Anything that the page's script or its policy complains of, or asks others for, fails the test."""
+    context = browser.new_context(viewport=viewport, **options)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+    page.on("request", lambda asked: "//127.0.0.1:" in asked.url or complaints.append(asked.url))
+    page.goto(program.address)
+    on_group(page, 1)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def on_group(page: Any, number: int) -> None:
+    """Wait until the group is on the stage, with its explanation."""
+    page.wait_for_selector(f"article.group[data-group='{number}'] #pair table.differences", timeout=30_000)
+
+
+def wait_until(page: Any, expression: str, argument: Any = None) -> None:
+    """Ask the page until it is so. (Playwright's own way to wait is one that the page's policy forbids.)"""
+    ends = time.monotonic() + 30
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < ends, f"still not so: {expression} {argument}"
+        page.wait_for_timeout(50)
+
+
+def wait_for_text(page: Any, selector: str, words: str) -> None:
+    wait_until(page, "([s, w]) => document.querySelector(s).textContent.includes(w)", [selector, words])
+
+
+def wait_for_standing(page: Any, words: str) -> None:
+    wait_for_text(page, "#standing", words)
+
+
+def test_three_groups_by_keyboard_then_reload_apply_and_undo(
+    page: Any, place: Workplace, program: Program
+) -> None:
+    before = place.tree()
+    page.keyboard.press("Enter")  # group 1: accepted
+    on_group(page, 2)
+    page.keyboard.press("t")  # group 2: keep the first copy instead
+    wait_for_standing(page, "2 of 5 decided")
+    page.wait_for_selector("article[data-group='2'][data-state='decided']")
+    page.keyboard.press("j")
+    on_group(page, 3)
+    page.keyboard.press("n")  # group 3: no duplicate
+    on_group(page, 4)
+    wait_for_standing(page, "3 of 5 decided")
+
+    plan = Plan.load(place.plan)  # it was saved at once
+    kept, other = plan.groups[3]
+    assert {e.extra.get("reviewed") for n in (1, 2, 3) for e in plan.groups[n]} == {True}
+    assert Decisions.load(str(place.decisions)).answer(kept.digest, other.digest) == "not-a-duplicate"
+    assert place.tree() == before
+
+    page.reload()
+    on_group(page, 4)
+    wait_for_standing(page, "3 of 5 decided · 3 files")
+    page.keyboard.press("u")
+    wait_for_standing(page, "2 of 5 decided")
+    on_group(page, 3)
+    page.keyboard.press("n")
+    wait_for_standing(page, "3 of 5 decided")
+
+    page.click("#apply-button")
+    assert "3 files" in page.text_content("#apply-count")
+    page.click("#apply-go")
+    page.wait_for_selector("#apply-after:not([hidden])", timeout=30_000)
+    assert page.text_content("#apply-words").startswith("3 files")
+    gone = {entry.path for n in (1, 2) for entry in plan.groups[n] if entry.decision == "remove"}
+    left = place.tree()
+    names = {os.path.relpath(path, place.photos) for path in gone}
+    assert set(before) - set(left) == names
+    assert len(list((program.home / "data" / "Trash" / "files").iterdir())) == 3
+
+    page.click("#apply-undo")
+    wait_for_text(page, "#apply-words", "brought back")
+    page.wait_for_selector("#apply-after:not([hidden])", timeout=30_000)
+    assert place.tree() == before
+    page.click("#apply-close")
+    wait_for_standing(page, "3 of 5 decided · 3 files")
+
+
+def test_one_group_is_moved_and_brought_back(page: Any, place: Workplace) -> None:
+    before = place.tree()
+    page.keyboard.press("Enter")
+    on_group(page, 2)
+    page.click("#apply-button")
+    page.check("input[name=action][value=move]")
+    page.fill("#apply-folder", str(place.folder / "away"))
+    page.click("#apply-dry")
+    page.wait_for_selector("#apply-after:not([hidden])")
+    assert "would go" in page.text_content("#apply-words")
+    assert place.tree() == before
+    page.click("#apply-close")
+    page.click("#apply-button")
+    page.click("#apply-go")
+    page.wait_for_selector("#apply-after:not([hidden])")
+    assert (place.folder / "away" / "zzz.jpg").exists()
+    page.click("#apply-close")
+    page.click("#filters label:has-text('Applied')")
+    on_group(page, 1)
+    assert page.is_disabled("[data-do=accept]")
+    page.click("[data-do=restore]")
+    wait_for_text(page, "#apply-words", "brought back")
+    assert place.tree() == before
+
+
+def test_many_at_once_above_a_score_and_filters(gallery: Any, shown: Program) -> None:
+    gallery.click("#more-filters summary")
+    gallery.select_option("select[name=relation]", "re-encoded")
+    on_group(gallery, 2)
+    wait_until(gallery, "document.querySelectorAll('#list .row').length === 1")
+    gallery.select_option("select[name=relation]", "")
+    wait_until(gallery, "document.querySelectorAll('#list .row').length === 5")
+    gallery.click("#bulk-button")
+    wait_for_text(gallery, "#bulk-count", "group")
+    gallery.evaluate("document.getElementById('bulk-score').value = 0")
+    gallery.dispatch_event("#bulk-score", "input")
+    wait_for_text(gallery, "#bulk-count", "5 groups")
+    gallery.click("#bulk-go")
+    wait_for_standing(gallery, "5 of 5 decided")
+    wait_for_text(gallery, "#main", "Everything is decided")
+    rows = json.loads(shown.plan.read_bytes())["entries"]
+    assert all(row["reviewed"] for row in rows)
+    gallery.keyboard.press("u")
+    wait_for_standing(gallery, "0 of 5 decided")
+
+
+def test_pictures_are_laid_over_each_other_and_zoomed(gallery: Any) -> None:
+    gallery.keyboard.press("j")
+    on_group(gallery, 2)
+    wait_until(
+        gallery,
+        "[...document.querySelectorAll('.pane:not([hidden]) img')].every(image => image.naturalWidth >= 100)",
+    )
+    for key, mode in (("2", "blink"), ("3", "slide"), ("4", "difference")):
+        gallery.keyboard.press(key)
+        gallery.wait_for_selector(f"#stage[data-mode={mode}] canvas")
+        assert gallery.is_visible("#laid-words")
+    gallery.wait_for_timeout(300)
+    # Copies agree: the middle of their difference is dark, and the canvas is drawn at all.
+    brightness, drawn = gallery.evaluate(MIDDLE_OF_CANVAS)
+    assert drawn > 0.99
+    assert brightness < 25
+    gallery.keyboard.press("1")
+    gallery.keyboard.press("+")
+    assert gallery.text_content("#zoom-words") == "1.5 ×"
+    transforms = gallery.eval_on_selector_all(
+        ".pane:not([hidden]) img", "all => all.map(i => i.style.transform)"
+    )
+    assert all("scale(1.5)" in transform for transform in transforms)
+
+
+def test_a_name_with_markup_is_only_a_name(gallery: Any) -> None:
+    assert MARKUP in gallery.text_content("#main")
+    assert MARKUP in gallery.text_content("#list")
+    assert gallery.title() == "Review · cvsim"
+    assert gallery.query_selector("[onerror]") is None
+
+
+def test_the_token_leaves_the_address(gallery: Any, shown: Program, browser: Any) -> None:
+    assert "token" not in gallery.url
+    (cookie,) = gallery.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    elsewhere = browser.new_context().new_page()
+    answer = elsewhere.goto(re.sub(r"\?.*", "", shown.address))
+    assert answer.status == 403
+    elsewhere.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(browser: Any, shown: Program, scheme: str) -> None:
+    for page in opened(browser, shown, PHONE, color_scheme=scheme, has_touch=True):
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert page.evaluate("document.getElementById('main').scrollWidth") <= PHONE["width"]
+        page.tap("#open-list")
+        page.wait_for_selector("#list .row >> nth=1", state="visible")
+        page.tap("#list .row >> nth=1")
+        on_group(page, 2)
+        page.tap("[data-do=accept]")
+        on_group(page, 3)
+        page.tap("#undo")
+        on_group(page, 2)
+
+
+def test_ctrl_c_ends_it_well(program: Program, place: Workplace) -> None:
+    code, said = program.stop()
+    assert code == 0
+    assert f"cvsim review {place.plan}" in said
+    assert "Traceback" not in said
