@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,17 @@ from cvsim.progress import SilentProgress
 from cvsim.settings import Settings
 from cvsim.types import ImageRecord, Pair, ScoredPair
 
+Stamp = tuple[int, int, int, int]
+"""What changes when a file does."""
 _MOST_REMEMBERED = 5000
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +59,48 @@ class Pairs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.threshold = pipeline.make_plan(settings).threshold
+        plan = pipeline.make_plan(settings)
+        self.threshold, self._features = plan.threshold, plan.features
         self.rules = KeepRules.parse(settings.keep)
         self._lock = threading.Lock()
+        self._seen: dict[str, tuple[Stamp, ImageRecord]] = {}
         self._known: OrderedDict[tuple[str, str], ScoredPair] = OrderedDict()
 
     def facts(self, entries: Sequence[Entry]) -> Facts:
-        """Look at the files of a group: from the cache where they are unchanged."""
+        """Look at the files of a group; those that have not changed since the last look are only asked so."""
         digests = {entry.path: entry.digest for entry in entries}
-        features = pipeline.make_plan(self.settings).features
         with self._lock:
-            store = pipeline.open_run_store(self.settings)
-            try:
-                found = find_files((), list(digests), self.settings.scan)
-                reading = read_files(
-                    found, features, store, n_workers=self.settings.n_workers, progress=SilentProgress()
-                )
-            finally:
-                store.close()
-        same = {r.path: r for r in reading.records if r.digest == digests.get(r.path)}
-        reasons = {item.path: item.reason for item in reading.skipped}
-        aliases = {alias.path: alias.same_as for alias in found.aliases}
-        for path in digests.keys() & aliases.keys():
-            reasons[path] = "it is the same file as another one of the group, under a second name"
-        for path in digests.keys() - same.keys() - reasons.keys():
-            changed = any(record.path == path for record in reading.records)
-            reasons[path] = "it has changed since it was looked at" if changed else "it is not there any more"
-        return Facts(same, {path: reason for path, reason in reasons.items() if path in digests})
+            known = {
+                p: self._seen[p][1] for p in digests if p in self._seen and self._seen[p][0] == _stamp(p)
+            }
+            missing = self._read([path for path in digests if path not in known], known)
+        for path, record in known.items():
+            if record.digest != digests[path]:
+                missing[path] = "it has changed since it was looked at"
+        return Facts({path: r for path, r in known.items() if path not in missing}, missing)
+
+    def _read(self, paths: Sequence[str], known: dict[str, ImageRecord]) -> dict[str, str]:
+        """Add records of files that are read, or found unchanged in the cache; why others have none."""
+        if not paths:
+            return {}
+        stamps = {path: _stamp(path) for path in paths}
+        store = pipeline.open_run_store(self.settings)
+        try:
+            found = find_files((), paths, self.settings.scan)
+            reading = read_files(
+                found, self._features, store, n_workers=self.settings.n_workers, progress=SilentProgress()
+            )
+        finally:
+            store.close()
+        for record in reading.records:
+            known[record.path] = record
+            if (stamp := stamps[record.path]) is not None:
+                self._seen[record.path] = stamp, record
+        reasons = dict.fromkeys((p for p in paths if p not in known), "it is not there any more")
+        reasons |= {item.path: item.reason for item in reading.skipped}
+        for alias in found.aliases:
+            reasons[alias.path] = f"it is {alias.same_as} under a second name"
+        return {path: reasons[path] for path in paths if path in reasons}
 
     def compare(self, a: Entry, b: Entry) -> ScoredPair:
         """The pair as `cvsim compare` gives it.

@@ -328,6 +328,7 @@ class Review:
                 (_name(kept), _name(entry)),
                 self._decisions.answer(kept.digest, entry.digest) or "forget",
             )
+            self._refuse_foreign_changes()  # before the answer is on the disk
             self._remember(said, answer)
             return self._change(group, _settled(changed), f"{answer}: {_name(entry)}", (said,))
 
@@ -339,6 +340,7 @@ class Review:
             change = self._changes[-1]
             for number in change.before:
                 self._changeable(number)
+            self._refuse_foreign_changes()
             for said in change.said:
                 self._remember(said, said.before)
             self._put(change.before)

@@ -158,6 +158,13 @@ def test_what_a_browser_says_comes_from_elsewhere_is_refused(page: Page, site: s
     assert page.post("/decide", {"group": 1, "action": "accept"}, **headers).status_code == 403
 
 
+def test_odd_cookies_of_other_local_pages_do_no_harm(page: Page) -> None:
+    stranger = page.stranger()
+    cookie = f'odd={{"a": [1, 2]}}; cvsim-1=x; cvsim-{PORT}={TOKEN}; bad name=\x01'
+    assert stranger.get("/groups", headers={"cookie": cookie}).status_code == 200
+    assert stranger.get("/groups", headers={"cookie": f"xcvsim-{PORT}={TOKEN}"}).status_code == 403
+
+
 # --- changes -----------------------------------------------------------------------------------------------
 
 

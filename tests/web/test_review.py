@@ -105,10 +105,15 @@ def test_one_answer_does_not_decide_about_the_rest_of_a_group(review: Review) ->
     assert review.answer(2, file(review, 2, "copies/scene0.jpg"), "keep-both").state == "decided"
 
 
-def test_many_are_accepted_above_a_score_and_within_the_filters(review: Review, place: Workplace) -> None:
-    assert review.acceptable(1.0, Filters()) == []
-    folder = str(place.photos / "copies")
-    assert review.accept_all(0.95, Filters(folder=folder)) == [2, 3, 4, 5]
+def test_many_are_accepted_above_a_score_and_within_the_filters(place: Workplace) -> None:
+    plan = Plan.load(place.plan)
+    scored = [replace(e, extra={**e.extra, "score": 0.9 + e.group / 100}) for e in plan.entries]
+    Plan(plan.roots, tuple(scored), plan.extra).save(place.plan)
+    review = opened(place)
+    assert review.acceptable(0.955, Filters()) == []
+    assert review.acceptable(0.9 + 4 / 100, Filters()) == [4, 5]
+    copies = Filters(folder=str(place.photos / "copies"))
+    assert review.accept_all(0.9, copies) == [2, 3, 4, 5]
     assert review.group(1).state == "open"
     assert review.undo() == 2
     assert review.totals().decided == 0

@@ -198,7 +198,9 @@ def test_three_groups_by_keyboard_then_reload_apply_and_undo(
     wait_for_standing(page, "3 of 5 decided · 3 files")
 
 
-def test_one_group_is_moved_and_brought_back(page: Any, place: Workplace) -> None:
+def test_one_group_is_moved_and_brought_back_and_ctrl_c_ends_it(
+    page: Any, place: Workplace, program: Program
+) -> None:
     before = place.tree()
     page.keyboard.press("Enter")
     on_group(page, 2)
@@ -221,6 +223,12 @@ def test_one_group_is_moved_and_brought_back(page: Any, place: Workplace) -> Non
     page.click("[data-do=restore]")
     wait_for_text(page, "#apply-words", "brought back")
     assert place.tree() == before
+
+    page.goto("about:blank")
+    code, said = program.stop()
+    assert code == 0
+    assert f"cvsim review {place.plan}" in said
+    assert "Traceback" not in said
 
 
 def test_many_at_once_above_a_score_and_filters(gallery: Any, shown: Program) -> None:
@@ -300,10 +308,3 @@ def test_it_fits_a_phone(browser: Any, shown: Program, scheme: str) -> None:
         on_group(page, 3)
         page.tap("#undo")
         on_group(page, 2)
-
-
-def test_ctrl_c_ends_it_well(program: Program, place: Workplace) -> None:
-    code, said = program.stop()
-    assert code == 0
-    assert f"cvsim review {place.plan}" in said
-    assert "Traceback" not in said

@@ -194,8 +194,9 @@
       try {
         const html = await (await get(`/group/${next}`)).text();
         const fragment = new DOMParser().parseFromString(html, "text/html");
-        const digests = Array.from(fragment.querySelectorAll(".pane"), (pane) => pane.dataset.digest);
-        for (const digest of new Set(digests.slice(0, 2))) new Image().src = `/picture/${digest}/large`;
+        const first = Array.from(fragment.querySelectorAll(".pane")).slice(0, 2);
+        for (const pane of first) new Image().src = `/picture/${pane.dataset.digest}/large`;
+        await get(`/group/${next}/${first[1].dataset.file}`); // compared by the time it is opened
       } catch {
         // it will be asked for again when it is opened
       }
