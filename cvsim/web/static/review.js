@@ -115,7 +115,7 @@
     for (const row of $("list").children) {
       const isCurrent = Number(row.dataset.group) === current;
       row.classList.toggle("current", isCurrent);
-      row.firstElementChild.toggleAttribute("aria-current", isCurrent);
+      row.firstElementChild.setAttribute("aria-current", isCurrent);
       if (isCurrent) row.scrollIntoView({ block: "nearest" });
     }
   }
@@ -390,6 +390,11 @@
     event.preventDefault();
     action();
   });
+
+  // Errors of pictures do not bubble; a picture that can not be had leaves its place empty.
+  document.addEventListener("error", (event) => {
+    if (event.target.matches?.(".thumbs img, .strip img")) event.target.classList.add("broken");
+  }, true);
 
   main.addEventListener("click", (event) => {
     const button = event.target.closest("button");
