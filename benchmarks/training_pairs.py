@@ -61,19 +61,20 @@ def labelled_pairs(
         reading = read_files(found, (*features, *extra), store, n_workers=2, progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
         digests = [node.digest for node in nodes]
+        side = np.zeros(len(nodes), np.int64)
         packed = pack_descriptors((*features, *extra), digests, store)
         blank = FusionModel("blank", 0.0, {})
         scorer = Scorer(features, packed, digests, store, blank, min_log_odds=-np.inf, n_workers=2)
         for feature in features:
             feature.radius_bits = WIDE_RADIUS_BITS
         with progress.task("Scoring pairs", None) as advance:
-            a, b = hash_candidates(features, packed, len(nodes))
+            a, b = hash_candidates(features, packed, side)
             scores = scorer.score(a, b, advance)
             if scorer.local is not None:
                 tiles = np.nan_to_num(scores.similarities["tiles"])
                 labels = connected_components(len(nodes), a, b, tiles, STAND_IN_TILES).labels
                 rule = WordRule(min_votes=WIDE_MIN_VOTES)
-                words = word_candidates(scorer.local, LazyDescriptors(scorer), labels, n_pixels(nodes), rule)
+                words = word_candidates(scorer.local, LazyDescriptors(scorer), labels, n_pixels(nodes), side, rule)
                 new = without_pairs(len(nodes), unique_pairs(len(nodes), words), (a, b))
                 scores = scores.joined(scorer.score(*new, advance))
     similarities = {name: np.asarray(values) for name, values in scores.similarities.items()}

@@ -11,6 +11,8 @@ from cvsim.candidates.hamming import HammingJoin, join_variants_within
 from cvsim.candidates.words import Keypoints, WordRule, pairs_by_words
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cvsim.features.base import Feature, HashKeys
     from cvsim.types import Indices
 
@@ -38,55 +40,65 @@ def without_pairs(
     return pairs[0][new], pairs[1][new]
 
 
+def strongest_of_each(a: Indices, b: Indices, strength: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
+    """(n_pairs,) True for the pairs that are among the `n` strongest of either side."""
+    chosen = np.zeros(len(a), bool)
+    rows = np.arange(len(a))
+    node, row = np.concatenate([a, b]), np.concatenate([rows, rows])
+    order = np.lexsort((row, -strength[row], node))
+    ordered = node[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    chosen[row[order[rank < n]]] = True
+    return chosen
+
+
 def hash_candidates(
-    features: Sequence[Feature[Any]], packed: Mapping[str, Any], n: int
+    features: Sequence[Feature[Any]], packed: Mapping[str, Any], side: Indices
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures within the radius of each other, by any feature that is searched by hashes."""
     parts = []
     for feature in features:
         keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
         if keys is not None and len(keys.owner):
-            parts.append(_hash_pairs(keys, feature.radius_bits))
-    return unique_pairs(n, *parts)
+            parts.append(_hash_pairs(keys, side, feature.radius_bits))
+    return unique_pairs(len(side), *parts)
 
 
-def _hash_pairs(keys: HashKeys, radius_bits: int) -> tuple[Indices, Indices]:
+def _hash_pairs(keys: HashKeys, side: Indices, radius_bits: int) -> tuple[Indices, Indices]:
     join = join_variants_within(keys.stored, keys.variants, radius_bits)
-    a, b = _expanded(join)
+    a, b = _expanded(join, side[keys.owner])
     return keys.owner[a], keys.owner[b]
 
 
-def _expanded(join: HammingJoin) -> tuple[Indices, Indices]:
-    """Pairs of items, those of one hash included: all of a few, a star of many.
+def _expanded(join: HammingJoin, side: Indices) -> tuple[Indices, Indices]:
+    """Pairs of items, those of one hash included: all of a few, stars of many.
 
     A hash that two pictures share may still belong to two photographs, so a few are all worth a look; that
-    of thousands would be quadratic.
+    of thousands would be quadratic, and the first item of each side speaks for them.
     """
+    n_sides = int(side.max(initial=0)) + 1
     is_few = join.sizes <= MAX_EXPANDED
-    items = np.flatnonzero(is_few[join.inverse])
-    order = items[np.argsort(join.inverse[items], kind="stable")]
+    speaks = is_few[join.inverse]
+    speaks[np.unique(join.inverse * n_sides + side, return_index=True)[1]] = True
+    speakers = np.flatnonzero(speaks)
+    order = speakers[np.argsort(join.inverse[speakers], kind="stable")]
     group = join.inverse[order]
     starts = np.searchsorted(group, np.arange(len(join.sizes)))
-    sizes = np.where(is_few, join.sizes, 0)
-    pairs = [join.stars(), (join.a, join.b)]
-    for k in range(1, MAX_EXPANDED):
-        has = np.flatnonzero(sizes > k)
-        if not len(has):
-            break
-        kth = order[starts[has] + k]
-        # The k-th of each hash with all before it.
-        for before in range(k):
-            pairs.append((order[starts[has] + before], kth))
-    pairs += _between(join, order, starts, sizes)
-    a = np.concatenate([p[0] for p in pairs])
-    b = np.concatenate([p[1] for p in pairs])
-    return a, b
+    counts = np.minimum(np.bincount(group, minlength=len(join.sizes)), MAX_EXPANDED)
+    pairs = _between(join, order, starts, counts)
+    crowd = np.flatnonzero(~is_few[join.inverse])
+    for k in range(MAX_EXPANDED):
+        kth = np.flatnonzero(counts > k)
+        pairs += [(order[starts[kth] + before], order[starts[kth] + k]) for before in range(k)]
+        led = crowd[counts[join.inverse[crowd]] > k]
+        pairs.append((order[starts[join.inverse[led]] + k], led))
+    return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
 
 
 def _between(
     join: HammingJoin, order: Indices, starts: Indices, sizes: Indices
 ) -> list[tuple[Indices, Indices]]:
-    """Pairs of the items of two near hashes, where both hashes have few items."""
+    """Pairs of the speakers of two near hashes."""
     left, right = join.inverse[join.a], join.inverse[join.b]
     pairs = []
     for i in range(MAX_EXPANDED):
@@ -99,7 +111,12 @@ def _between(
 
 
 def word_candidates(
-    feature: Feature[Any], packed: Any, labels: Indices, quality: Indices, rule: WordRule
+    feature: Feature[Any],
+    packed: Any,
+    labels: Indices,
+    quality: Indices,
+    side: Indices,
+    rule: WordRule,
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures that share local words, looked up for the best of each group of whole copies.
 
@@ -109,9 +126,12 @@ def word_candidates(
         Groups found so far: their members show the same whole picture.
     quality : (n,) int64
         The best members of a group stand for it; ties go to the first.
+    side : (n,) int64
+        Each side of a group is stood for by members of its own.
     """
-    order = np.lexsort((np.arange(len(labels)), -quality, labels))
-    ordered = labels[order]
+    cell = labels * (int(side.max(initial=0)) + 1) + side
+    order = np.lexsort((np.arange(len(cell)), -quality, cell))
+    ordered = cell[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     rows = np.sort(order[rank < N_REPRESENTATIVES])
     keys = feature.word_keys(packed, rows)

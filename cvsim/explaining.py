@@ -40,6 +40,8 @@ class Explainer:
     plan : has `model` and `features`
     packed : mapping of str to packed descriptors
     store : Store
+    verdicts : dict, optional
+        Verdicts that are known already, by the pair's nodes; new ones are added.
     """
 
     def __init__(
@@ -50,19 +52,18 @@ class Explainer:
         packed: Mapping[str, Any],
         store: Store,
         *,
+        verdicts: dict[tuple[int, int], Verdict] | None = None,
         n_workers: int = 1,
     ) -> None:
         self._nodes, self._scores, self._store = nodes, scores, store
         self._model: FusionModel = plan.model
         self._n_workers = n_workers
-        self._tiles = next((f for f in plan.features if f.name == "tiles"), None)
-        self._packed = packed
         self._weights = {
             k: np.broadcast_to(v, len(scores)) for k, v in self._model.weights(scores.similarities).items()
         }
         color = packed.get("color")
         self._has_color = None if color is None else color[1]
-        self._verdicts: dict[int, Verdict] = {}
+        self._verdicts = {} if verdicts is None else verdicts
 
     @property
     def prior(self) -> float:
@@ -71,9 +72,13 @@ class Explainer:
 
     def verdict(self, row: int) -> Verdict:
         """What happened between the two nodes of a row."""
-        if row not in self._verdicts:
-            self._verdicts[row] = self._judge(row)
-        return self._verdicts[row]
+        pair = self._nodes_of(row)
+        if pair not in self._verdicts:
+            self._verdicts[pair] = self._judge(row)
+        return self._verdicts[pair]
+
+    def _nodes_of(self, row: int) -> tuple[int, int]:
+        return int(self._scores.a[row]), int(self._scores.b[row])
 
     def _judge(self, row: int) -> Verdict:
         a, b = int(self._scores.a[row]), int(self._scores.b[row])
@@ -81,8 +86,9 @@ class Explainer:
         evidence = self._scores.evidence[row]
         if evidence["share"] >= MIN_EXPLAINED_SHARE:
             return relation_by_geometry(evidence, look)
-        tiles, orientation = self._tiles_of(a, b)
-        return relation_by_tiles(tiles, orientation, look)
+        tiles = self._scores.similarities.get("tiles")
+        similarity = float("nan") if tiles is None else float(tiles[row])
+        return relation_by_tiles(similarity, int(self._scores.orientation[row]), look)
 
     def _look(self, row: int, a: int, b: int) -> Look:
         color = self._scores.similarities.get("color")
@@ -91,14 +97,6 @@ class Explainer:
         one_is_gray = self._has_color is not None and bool(self._has_color[a] != self._has_color[b])
         size_a, size_b = (first.width_px, first.height_px), (second.width_px, second.height_px)
         return Look(size_a, size_b, value, one_is_gray, second.size_bytes > first.size_bytes)
-
-    def _tiles_of(self, a: int, b: int) -> tuple[float, int]:
-        if self._tiles is None:
-            return float("nan"), 0
-        similarity, orientation = self._tiles.best_orientations(
-            self._packed["tiles"], np.array([a]), np.array([b])
-        )
-        return float(similarity[0]), int(orientation[0])
 
     def confirm_pixels(self, rows: Iterable[int]) -> None:
         """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""
@@ -119,7 +117,7 @@ class Explainer:
         for row, (a, b) in zip(alike, pairs, strict=True):
             same_code = is_same_code(identities.get(a), identities.get(b))
             if same_code or (a in pixels and pixels[a] == pixels.get(b)):
-                self._verdicts[row] = Verdict("identical-pixels")
+                self._verdicts[self._nodes_of(row)] = Verdict("identical-pixels")
 
     def _looks_identical(self, row: int) -> bool:
         if self.verdict(row).relation not in ("re-encoded", "similar"):
@@ -161,13 +159,13 @@ class Explainer:
         comparisons = tuple(
             Comparison(
                 name,
-                None if np.isnan(values[row]) else round(float(values[row]), 6),
-                round(float(self._weights[name][row]), 4),
+                None if np.isnan(values[row]) else float(values[row]),
+                float(self._weights[name][row]),
                 self._detail(name, row, first.digest != digest_a),
             )
             for name, values in self._scores.similarities.items()
         )
-        score = float(sigmoid(np.float64(self._model.prior + sum(c.weight for c in comparisons))))
+        score = float(sigmoid(self._scores.log_odds[row]))
         return ScoredPair(
             Pair(first.path, second.path), self._model.prior, score, verdict.relation, contained, comparisons
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,13 @@ import numpy as np
 
 from cvsim.actions.decisions import Decisions
 from cvsim.actions.keep import KeepRules
-from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
+from cvsim.blocking import (
+    hash_candidates,
+    strongest_of_each,
+    unique_pairs,
+    without_pairs,
+    word_candidates,
+)
 from cvsim.candidates.words import WordRule
 from cvsim.clustering import Grouping, connected_components
 from cvsim.collection import (
@@ -29,12 +36,13 @@ from cvsim.collection import (
     require_paths,
     under_any,
 )
-from cvsim.errors import ImageError
+from cvsim.errors import ImageError, SettingsError
 from cvsim.explaining import Explainer
 from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.features import make_features
 from cvsim.features.local import Local
-from cvsim.fusion.model import FusionModel, read_model
+from cvsim.fusion.model import FusionModel, read_model, sigmoid
+from cvsim.fusion.relation import Verdict
 from cvsim.grouping import make_groups
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scorer, Scores
@@ -49,8 +57,14 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 MODELS = Path(__file__).parent / "models"
+N_AT_ONCE = 3
+"""Candidates of each picture that are scored before it is seen which groups they make."""
+CERTAINLY_WEAK = -4.6
+"""Log-odds of 0.01: a weaker pair of a group is not searched for."""
 MAX_ALL_PAIRS = 200
 """Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
+
+_log = logging.getLogger(__name__)
 
 cv2.setNumThreads(1)  # cvsim's own threads each work on one picture: more would only contend
 
@@ -77,6 +91,8 @@ def make_plan(settings: Settings) -> Plan:
     SettingsError
         The profile or a signal is not known.
     """
+    if settings.profile not in PROFILES:
+        raise SettingsError(f"unknown profile {settings.profile!r}; known: {', '.join(sorted(PROFILES))}")
     profile = PROFILES[settings.profile]
     names = settings.signals or profile.signals[settings.effort]
     threshold = profile.threshold if settings.threshold is None else settings.threshold
@@ -133,6 +149,7 @@ def dedupe(
         on_store(store)
     stats = {"n_decoded": reading.n_decoded, "n_read": reading.n_read, "bytes_read": reading.bytes_read}
     stats |= {"n_scored": len(scores), "n_verified": run.scorer.n_verified, "seconds": clock.seconds}
+    _log.info("done: %s", stats)
     return DedupeResult(
         _described(paths, settings, plan), _counts(reading, groups), groups, reading.skipped, stats
     )
@@ -178,31 +195,62 @@ class _Run:
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self._side = np.array([sides[node.side] for node in nodes], np.int64)
         self._decisions = Decisions.load(settings.decisions)
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._rules = KeepRules.parse(settings.keep)
         self._reference_paths = {r.path for node in nodes if is_reference(node) for r in node.records}
 
     def link(self, clock: _Clock) -> tuple[Scores, Grouping]:
-        """Candidates, scores, groups; then every pair of each group, so that no weak one stays unseen."""
-        n = len(self.nodes)
-        scores = self._score(hash_candidates(self.plan.features, self.packed, n), "Comparing pictures")
-        clock.mark("hash candidates")
-        local = self.scorer.local
-        if local is not None:
-            grouping = self._group(scores)
-            words = unique_pairs(n, self._word_candidates(local, grouping))
-            new = without_pairs(n, words, (scores.a, scores.b))
-            clock.mark("word candidates")
-            scores = scores.joined(self._score(new, "Comparing parts"))
-            clock.mark("verify")
+        """Candidates, scores, groups; then what else is to be known of each group."""
+        scores = self.score_candidates(clock)
         grouping = self._group(scores)
         scores = self._with_weakest(self._with_kept(scores, grouping), grouping)
         clock.mark("check groups")
         return scores, self._group(scores)
 
+    def score_candidates(self, clock: _Clock) -> Scores:
+        """Scores of candidates: by hashes, then by words of one or two of each group found so far."""
+        n = len(self.nodes)
+        hashed = hash_candidates(self.plan.features, self.packed, self._side)
+        scores = self._link(self._no_scores(), hashed, "Comparing pictures")
+        clock.mark("hash candidates")
+        local = self.scorer.local
+        if local is not None:
+            words = unique_pairs(n, self._word_candidates(local, self._group(scores)))
+            clock.mark("word candidates")
+            scores = self._link(scores, words, "Comparing parts")
+            clock.mark("verify")
+        return scores
+
+    def _link(self, scores: Scores, pairs: tuple[Indices, Indices], description: str) -> Scores:
+        """The scores, and those of as many of the pairs as can change a group.
+
+        The strongest of each picture come first. A pair within one group needs no look: whatever it came
+        to, the groups would be the same.
+        """
+        a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
+        allowed = self.is_allowed(a, b)
+        a, b = a[allowed], b[allowed]
+        if self.scorer.local is None:
+            return scores.joined(self._score((a, b), description))
+        strength = self.scorer.least_log_odds(a, b)
+        with self.progress.task(description, len(a)) as advance:
+            while len(a):
+                chosen = strongest_of_each(a, b, strength, N_AT_ONCE)
+                scores = scores.joined(self.scorer.score(a[chosen], b[chosen], advance))
+                labels = self._group(scores).labels
+                left = ~chosen & (labels[a] != labels[b])
+                advance(int((~chosen & ~left).sum()))
+                a, b, strength = a[left], b[left], strength[left]
+        return scores
+
+    def _no_scores(self) -> Scores:
+        none = np.zeros(0, np.int64)
+        return self.scorer.score(none, none)
+
     def _word_candidates(self, local: Local, grouping: Grouping) -> tuple[Indices, Indices]:
         rule = WordRule(min_votes=MIN_WORD_VOTES[self.settings.effort])
         packed = LazyDescriptors(self.scorer)
-        return word_candidates(local, packed, grouping.labels, n_pixels(self.nodes), rule)
+        return word_candidates(local, packed, grouping.labels, n_pixels(self.nodes), self._side, rule)
 
     def _score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
         allowed = self.is_allowed(*pairs)
@@ -219,7 +267,7 @@ class _Run:
 
     def _group(self, scores: Scores) -> Grouping:
         a, b = self._same_content()
-        probability = 1 / (1 + np.exp(-scores.log_odds))
+        probability = sigmoid(scores.log_odds)
         probability = np.where(self._is_separated(scores, probability), 0.0, probability)
         explainer = self.explainer(scores)
         linked = np.flatnonzero(probability >= self.plan.threshold)
@@ -280,7 +328,7 @@ class _Run:
 
         Only pairs that may be weaker than the weakest one known are scored, the most suspect first: a pair
         can not score below what its global signals alone come to, and most groups show their weakest
-        pair within a few.
+        pair within a few. Below one in a hundred, weaker does not matter.
         """
         small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
         pairs = unique_pairs(
@@ -294,7 +342,8 @@ class _Run:
             weakest = np.full(grouping.n_groups, np.inf)
             inside = grouping.labels[scores.a] == grouping.labels[scores.b]
             np.minimum.at(weakest, grouping.labels[scores.a[inside]], scores.log_odds[inside])
-            open_ = np.flatnonzero(least < weakest[grouping.labels[a]])
+            known = weakest[grouping.labels[a]]
+            open_ = np.flatnonzero((least < known) & (known > CERTAINLY_WEAK))
             a, b, least = a[open_], b[open_], least[open_]
             order = np.lexsort((b, a, least, grouping.labels[a]))
             _, first = np.unique(grouping.labels[a[order]], return_index=True)
@@ -306,7 +355,13 @@ class _Run:
     def explainer(self, scores: Scores) -> Explainer:
         """What turns rows of `scores` into explained pairs."""
         return Explainer(
-            self.nodes, scores, self.plan, self.packed, self.store, n_workers=self.settings.n_workers
+            self.nodes,
+            scores,
+            self.plan,
+            self.packed,
+            self.store,
+            verdicts=self._verdicts,
+            n_workers=self.settings.n_workers,
         )
 
 
@@ -381,12 +436,12 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
         second = by_path.get(b) or reading.records[-1]
         nodes = make_nodes(dict.fromkeys((first, second)), {r.path: "" for r in reading.records})
         run = _Run(plan, settings, nodes, store, SilentProgress())
-        rows = [k for k in range(len(nodes))]
-        pair = (np.array(rows[:1], np.int64), np.array(rows[1:2], np.int64)) if len(nodes) == 2 else None
-        if pair is None:
+        if len(nodes) == 1:
             return Explainer.identical(first, second, plan.model.prior, paths=(a, b))
-        scores = run.scorer.score(*pair)
-        return run.explainer(scores).pair(0, first, second)
+        scores = run.scorer.score(np.array([0]), np.array([1]))
+        explainer = run.explainer(scores)
+        explainer.confirm_pixels([0])
+        return explainer.pair(0, first, second)
     finally:
         store.close()
 

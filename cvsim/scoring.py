@@ -12,6 +12,7 @@ import numpy as np
 
 from cvsim.features.base import Feature
 from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
+from cvsim.features.tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,8 @@ class Scores:
         ``a < b``.
     similarities : mapping of str to (n,) float32
         By signal, NaN for no evidence.
+    orientation : (n,) int64
+        Of `a` over `b` as whole pictures, of `cvsim.features.orientation`; 0 where no signal knows.
     evidence : (n,) array of `EVIDENCE`
         Blank where the local signal was not asked.
     log_odds : (n,) float64
@@ -45,6 +48,7 @@ class Scores:
     a: Indices
     b: Indices
     similarities: Mapping[str, Similarities]
+    orientation: Indices
     evidence: NDArray[Any]
     log_odds: NDArray[np.float64]
 
@@ -62,6 +66,7 @@ class Scores:
                 name: np.concatenate([values, other.similarities[name]])[order]
                 for name, values in self.similarities.items()
             },
+            np.concatenate([self.orientation, other.orientation])[order],
             np.concatenate([self.evidence, other.evidence])[order],
             np.concatenate([self.log_odds, other.log_odds])[order],
         )
@@ -141,21 +146,26 @@ class Scorer:
 
     def least_log_odds(self, a: Indices, b: Indices) -> NDArray[np.float64]:
         """What the score of each pair can not fall below, without asking the local signal."""
-        found = self._global_similarities(a, b)
+        found, _ = self._global_similarities(a, b)
         curves = self._model.curves
         signals = self.local.signals if self.local is not None else ()
         worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
         return self._model.log_odds(found) + np.full(len(a), worst)
 
-    def _global_similarities(self, a: Indices, b: Indices) -> dict[str, Similarities]:
+    def _global_similarities(self, a: Indices, b: Indices) -> tuple[dict[str, Similarities], Indices]:
         found: dict[str, Similarities] = {}
+        orientation = np.zeros(len(a), np.int64)
         for feature in self._global:
-            found.update(feature.compare_many(self._packed[feature.name], a, b))
-        return found
+            packed = self._packed[feature.name]
+            if isinstance(feature, Tiles):
+                found[feature.name], orientation = feature.best_orientations(packed, a, b)
+            else:
+                found.update(feature.compare_many(packed, a, b))
+        return found, orientation
 
     def score(self, a: Indices, b: Indices, advance: Callable[[int], None] = lambda n: None) -> Scores:
         """Score the pairs ``zip(a, b)``; `advance` is told of each pair that is done."""
-        found = self._global_similarities(a, b)
+        found, orientation = self._global_similarities(a, b)
         evidence = np.full(len(a), no_evidence(), EVIDENCE)
         if self.local is None:
             advance(len(a))
@@ -164,7 +174,7 @@ class Scorer:
             advance(len(a) - len(asked))
             evidence[asked] = self._evidence(a[asked], b[asked], advance)
             found.update(zip(self.local.signals, similarities(evidence), strict=True))
-        return Scores(a, b, found, evidence, self._model.log_odds(found) + np.zeros(len(a)))
+        return Scores(a, b, found, orientation, evidence, self._model.log_odds(found) + np.zeros(len(a)))
 
     def _may_reach(self, found: Mapping[str, Similarities], n: int) -> NDArray[np.bool_]:
         assert self.local is not None

@@ -52,7 +52,7 @@ COPY = Profile(
         "default": ("phash", "tiles", "color", "local"),
         "thorough": ("phash", "tiles", "color", "local-dense"),
     },
-    models={"fast": "copy-fast", "default": "copy-default", "thorough": "copy-thorough"},
+    models={"fast": "copy-fast", "default": "copy-default", "thorough": "copy-default"},
 )
 PROFILES: dict[str, Profile] = {"copy": COPY}
 

@@ -253,7 +253,7 @@ def appearance_under(
 
 
 def _shrinkable(source: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """The source, blurred so that a map that shrinks it leaves it as sharp as the target, without aliasing."""
+    """The source, blurred so that a map that shrinks it leaves it as sharp as the target."""
     if scale >= 0.9:
         return source
     antialias = 0.5 / scale if scale < 0.8 else 0.0
@@ -336,7 +336,7 @@ def _box_corners(box: Box) -> NDArray[np.float32]:
 
 
 def seam(raster: NDArray[np.uint8], outline: Points) -> float:
-    """How sharply a picture breaks along an outline inside it: about 1 for none, 2 and more for a pasted edge.
+    """How sharply a picture breaks along an outline inside it: about 1 for no break, 2 and more for a paste.
 
     The step across the outline is compared with the steps just inside and just outside it. Only sides
     away from the picture's own border count.
@@ -371,3 +371,16 @@ def seam(raster: NDArray[np.uint8], outline: Points) -> float:
         ratios.append(across / (beside + 2.0))
         lengths.append(length)
     return float(np.average(ratios, weights=lengths)) if ratios else 0.0
+
+
+def surround(raster: NDArray[np.uint8], outline: Points) -> float:
+    """Standard deviation of what a picture shows outside an outline, in grey levels; 0 where there is nothing.
+
+    A painted border or bars are uniform; what a part was cut from, or pasted into, is not.
+    """
+    mask = np.full(raster.shape, 255, np.uint8)
+    grown = outline + np.sign(outline - outline.mean(axis=0)) * 2.0
+    cv2.fillConvexPoly(mask, np.round(grown).astype(np.int32), 0)
+    if cv2.countNonZero(mask) < 16:
+        return 0.0
+    return float(cv2.meanStdDev(raster, mask=mask)[1][0, 0])

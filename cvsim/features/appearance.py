@@ -15,6 +15,8 @@ LEVEL_BIN = 8
 N_LEVELS = 256 // LEVEL_BIN
 MIN_PIXELS = 8
 """Of one grey level, from which their mean is trusted."""
+SPOT_SIDE, SPOT_SHARE = 4, 0.3
+"""A spot counts where this share of its pixels is off: edges that lie a little apart do not make one."""
 OUTLIER_LEVELS = 36.0
 """Grey levels off the tone curve that no encoder makes: something was painted over."""
 
@@ -28,7 +30,7 @@ class Appearance:
     tone_shift : float
         Mean distance of the tone curve from the diagonal, in grey levels: brightness, contrast, gamma.
     outliers : float
-        Share of pixels far off the tone curve: captions, stickers.
+        Share of spots where much is far off the tone curve: captions, stickers.
     """
 
     tone_shift: float
@@ -43,11 +45,8 @@ def appearance_change(
     The tone curve is the mean of `b` for each level of `a`, taken twice: what lies far off the first one
     was painted over and does not count for the second. Every third pixel is enough.
     """
-    if inside is None:
-        x, y = a[::3, ::3].ravel(), b[::3, ::3].ravel()
-    else:
-        shown = inside[::3, ::3] != 0
-        x, y = a[::3, ::3][shown], b[::3, ::3][shown]
+    shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
+    x, y = a[::3, ::3][shown], b[::3, ::3][shown]
     if len(x) < 64:
         return Appearance(0.0, 0.0)
     level = (x // LEVEL_BIN).astype(np.int64)
@@ -62,7 +61,10 @@ def appearance_change(
         mean_y = np.bincount(level[kept], y[kept], N_LEVELS)[trusted] / count[trusted]
         kept = np.abs(y - np.interp(x, mean_x, mean_y)) <= OUTLIER_LEVELS
     tone_shift = float(np.average(np.abs(mean_y - mean_x), weights=count[trusted]))
-    return Appearance(tone_shift, 1.0 - float(kept.mean()))
+    off = np.zeros(shown.shape, np.float32)
+    off[shown] = ~kept
+    spots = cv2.blur(off, (SPOT_SIDE, SPOT_SIDE)) > SPOT_SHARE
+    return Appearance(tone_shift, float(spots[shown].mean()))
 
 
 def grain(gray: NDArray[np.uint8]) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 D = TypeVar("D")
 
 Search = Literal["hamming", "words", "vector", "none"]
-"""How candidates are found from a feature's keys: equal within a number of bits, equal words, near vectors."""
+"""How candidates are found: hashes within a number of bits, equal words, near vectors."""
 
 
 @dataclass(frozen=True, eq=False)

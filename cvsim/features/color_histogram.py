@@ -29,6 +29,9 @@ N_BINS = N_LIGHTNESS * N_CHROMA * N_CHROMA
 MIN_CHROMA = 4.0
 """Mean distance from grey, in units of a and b, below which a picture counts as grey."""
 
+MIN_DEVIATION = 3.0
+"""Of L, a or b: pictures of one colour are no evidence for each other."""
+
 
 def _ring_of_pixels() -> NDArray[np.int64]:
     """Ring 0, 1 or 2 of each pixel of the square, of equal areas, (SIDE_PX * SIDE_PX,)."""
@@ -51,12 +54,12 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min_chroma": MIN_CHROMA}
+        return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min": [MIN_CHROMA, MIN_DEVIATION]}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         square = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
         lab = cv2.cvtColor(square.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        if np.hypot(lab[:, 1], lab[:, 2]).mean() < MIN_CHROMA:
+        if np.hypot(lab[:, 1], lab[:, 2]).mean() < MIN_CHROMA or lab.std(axis=0).max() < MIN_DEVIATION:
             return None
         lightness = np.clip(lab[:, 0] * (N_LIGHTNESS / 100), 0, N_LIGHTNESS - 1).astype(np.int64)
         a, b = (np.searchsorted(CHROMA_EDGES, lab[:, c]) for c in (1, 2))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.features.information import has_two_directions
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ a caption's strokes must not outvote the photograph behind them, nor make two st
 alike."""
 MIN_MEAN_WEIGHT = 0.06
 """Of the tiles, each in [0, 1]; below, the overlap is flat and says nothing."""
+MIN_LIKENESS = 0.8
+"""Correlation from which a tile shows the same thing, though perhaps displaced."""
 MIN_CORRELATION = 0.9
 MAX_DISPLACEMENT_PX = 0.3
 """What makes a tile agree. Moving a camera by a hand's breadth displaces near things against far ones by
@@ -35,7 +39,7 @@ class Agreement:
     correlation : float
         Median correlation of the tiles, weighted by contrast; clipped to [0, 1].
     shift_px : float
-        Median displacement of the tiles, weighted by contrast.
+        Median displacement of the tiles that correlate, weighted by contrast; infinite where none does.
     n_tiles : int
     """
 
@@ -59,6 +63,11 @@ def lower_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
     order = np.argsort(values)
     cumulated = np.cumsum(weights[order])
     return float(values[order[np.searchsorted(cumulated, cumulated[-1] / 2)]])
+
+
+def _median_shift(shift_px: NDArray[Any], weight: NDArray[Any], alike: NDArray[np.bool_]) -> float:
+    total = float((weight * alike).sum())
+    return lower_median(shift_px[alike], weight[alike]) if total > 0 else float("inf")
 
 
 def contrast_weight(deviation: NDArray[Any]) -> NDArray[Any]:
@@ -90,7 +99,8 @@ def tile_agreement(
     Returns
     -------
     Agreement or None
-        None where fewer than `min_tiles` whole tiles overlap, or where the overlap is flat.
+        None where fewer than `min_tiles` whole tiles overlap, or where the overlap is flat or holds nothing
+        but edges of one direction, which lie over each other anywhere.
     """
     n_rows, n_columns = a.shape[0] // tile_px, a.shape[1] // tile_px
     if n_rows * n_columns < min_tiles:
@@ -122,6 +132,9 @@ def _agreement_of(tiles: NDArray[np.float32]) -> Agreement | None:
     weight = contrast_weight(np.sqrt(np.maximum(var_a, var_b)))
     if weight.mean() < MIN_MEAN_WEIGHT:
         return None
+    xx, xy, yy = (float((weight * moments[:, i, j]).sum()) for i, j in ((1, 1), (1, 2), (2, 2)))
+    if not has_two_directions(xx, xy, yy):
+        return None
     correlation = moments[:, 0, 3] / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
     # The ridge keeps the shift of a tile with hardly any gradient at zero.
     normal = moments[:, :3, :3] + np.diag([1e-2, 0.5, 0.5]).astype(np.float32)
@@ -131,6 +144,6 @@ def _agreement_of(tiles: NDArray[np.float32]) -> Agreement | None:
     return Agreement(
         share=float((weight * agrees).sum() / weight.sum()),
         correlation=min(1.0, max(0.0, lower_median(correlation, weight))),
-        shift_px=lower_median(shift_px, weight),
+        shift_px=_median_shift(shift_px, weight, correlation > MIN_LIKENESS),
         n_tiles=len(tiles),
     )

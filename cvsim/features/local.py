@@ -29,6 +29,7 @@ from cvsim.features.alignment import (
     outline_transform,
     rescaled,
     seam,
+    surround,
 )
 from cvsim.features.appearance import grain
 from cvsim.features.base import Feature, Search, WordKeys
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 WORKING_PX = 480
 RASTER_PX = 192
 GRID = 8
-"""Keypoints are spread over a grid of this many cells a side: a caption or a sticker covers some cells only."""
+"""Cells a side of the grid that keypoints are spread over: a caption or a sticker covers some only."""
 LEVEL_GROUPS = ((0, 3), (3, 8))
 """Pyramid levels that get equal shares of the keypoints: a crop, enlarged, shows the fine levels of its
 original at its own coarse ones."""
@@ -70,6 +71,7 @@ EVIDENCE = np.dtype(
         ("n_inliers", "<i2"),  # -1: keypoints were not asked, or one side has too few
         ("share", "<f4"),  # NaN: nothing was laid over
         ("correlation", "<f4"),
+        ("shift_px", "<f4"),  # see correlation.Agreement
         ("coverage_a", "<f4"),
         ("coverage_b", "<f4"),
         ("content_a", "<f4"),  # coverage of what is inside the borders
@@ -80,12 +82,19 @@ EVIDENCE = np.dtype(
         ("seam", "<f4"),  # of the contained picture's outline inside the other; 0 if neither is contained
         ("tone_shift", "<f4"),  # see appearance.Appearance
         ("outliers", "<f4"),
-        ("grain", "<f4"),  # log-ratio of the pictures' grain, b to a: blurred below 0, noisy above
+        ("grain_a", "<f4"),  # see LocalDescriptor
+        ("grain_b", "<f4"),
+        ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
+        ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
     ]
 )
-"""All that is known of a pair, 82 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 2
+"""All that is known of a pair, 98 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 5
 """Raised whenever two descriptors would give other evidence."""
+UNREGISTERED_PX = np.float32(0.5)
+"""Median displacement, in raster pixels, at which nothing is left of the registration."""
+LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
+"""An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
 
@@ -127,18 +136,29 @@ class LocalDescriptor:
         squares = [turn(o.reshape(side), k).ravel() for o in self.outlines for k in range(N_ORIENTATIONS)]
         return np.stack(squares)
 
+    @functools.cached_property
+    def detail(self) -> float:
+        """Mean step of the raster's second differences, relative to its deviation."""
+        steps = np.abs(cv2.Laplacian(self.raster, cv2.CV_16S)).mean()
+        return float((steps + 0.1) / (self.raster.std() + 1.0))
+
     @property
     def raster_scale(self) -> float:
         return max(self.raster.shape) / max(self.width_px, self.height_px)
 
 
 class Local(Feature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, two comparisons.
+    """ORB keypoints and aligned pixels: one transform, three comparisons.
 
-    ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform;
-    0 where they agree on none; None where a picture has too few, or where the outlines already explain
-    the pair. ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`); None
-    without a transform or where the overlap is flat.
+    ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform; 0 where
+    they agree on none; None where a picture has too few, or where the outlines already explain the pair.
+
+    ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`), less where the
+    overlap is a small part of both pictures; None without a transform or where the overlap is flat.
+
+    ``registration``: how exactly what is alike in the overlap lies in one place: 1 - d / 0.5 for a median
+    displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
+    second photograph of the same thing does not.
 
     Parameters
     ----------
@@ -162,7 +182,7 @@ class Local(Feature[LocalDescriptor]):
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return ("keypoints", "pixels")
+        return ("keypoints", "pixels", "registration")
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -177,9 +197,11 @@ class Local(Feature[LocalDescriptor]):
         gray = shrunk(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WORKING_PX)
         raster = cv2.GaussianBlur(shrunk(gray, RASTER_PX), (0, 0), BLUR_PX)
         height, width = gray.shape
-        detector = self._detector()
-        found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
-        found, bits = detector.compute(gray, found)
+        found, bits = (), None
+        if min(gray.shape) > 2 * EDGE_PX:  # in a smaller picture no keypoint has room
+            detector = self._detector()
+            found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
+            found, bits = detector.compute(gray, found)
         if bits is None or len(found) < MIN_KEYPOINTS:
             found, bits = (), np.zeros((0, 32), np.uint8)
         keypoints = np.zeros(len(found), KEYPOINT)
@@ -230,13 +252,16 @@ class Local(Feature[LocalDescriptor]):
 
     def compare(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
-            return Comparison("keypoints", None), Comparison("pixels", None)
+            return tuple(Comparison(signal, None) for signal in self.signals)
         evidence = self.evidence(a, b)
-        keypoints, pixels = (None if np.isnan(s) else float(s) for s in similarities(evidence))
+        keypoints, pixels, registration = (None if np.isnan(s) else float(s) for s in similarities(evidence))
         detail = {"n_inliers": int(evidence["n_inliers"])} if evidence["n_inliers"] >= 0 else {}
         correlation = {} if pixels is None else {"correlation": round(float(evidence["correlation"]), 4)}
-        return Comparison("keypoints", keypoints, detail=detail), Comparison(
-            "pixels", pixels, detail=correlation
+        shift = {} if registration is None else {"shift_px": round(float(evidence["shift_px"]), 3)}
+        return (
+            Comparison("keypoints", keypoints, detail=detail),
+            Comparison("pixels", pixels, detail=correlation),
+            Comparison("registration", registration, detail=shift),
         )
 
     def pack(self, descriptors: Sequence[LocalDescriptor | None]) -> Sequence[LocalDescriptor | None]:
@@ -281,10 +306,15 @@ class Local(Feature[LocalDescriptor]):
         return LocalDescriptor(width, height, keypoints, raster, grain_steps / 100, _boxes(raster))
 
 
-def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities]:
-    """Similarities of ``keypoints`` and ``pixels`` from `EVIDENCE` rows of any shape, NaN for none."""
+def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Similarities]:
+    """Similarities of the three signals from `EVIDENCE` rows of any shape, NaN for none."""
     n = evidence["n_inliers"].astype(np.float32)
-    return np.where(n < 0, np.float32(np.nan), n / (n + 8)), evidence["share"]
+    keypoints = np.where(n < 0, np.float32(np.nan), n / (n + 8))
+    registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, np.float32(1))
+    shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
+    trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
+    pixels = (evidence["share"] * trust).astype(np.float32)
+    return keypoints, pixels, np.where(np.isnan(pixels), np.float32(np.nan), registration.astype(np.float32))
 
 
 def no_evidence() -> NDArray[Any]:
@@ -300,7 +330,8 @@ def reversed_evidence(row: NDArray[Any]) -> NDArray[Any]:
     back["coverage_a"], back["coverage_b"] = row["coverage_b"], row["coverage_a"]
     back["content_a"], back["content_b"] = row["content_b"], row["content_a"]
     back["aspect_a"], back["aspect_b"] = row["aspect_b"], row["aspect_a"]
-    back["grain"] = -row["grain"]
+    back["detail"] = -row["detail"]
+    back["grain_a"], back["grain_b"] = row["grain_b"], row["grain_a"]
     if not np.isnan(row["share"]):
         back["matrix"] = inverted(row["matrix"].astype(np.float64))
     return back
@@ -311,19 +342,22 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_in
     row["n_inliers"] = n_inliers
     (ha, wa), (hb, wb) = a.raster.shape, b.raster.shape
     row["aspect_a"], row["aspect_b"] = wa / ha, wb / hb
-    row["grain"] = np.log((b.grain + 0.1) / (a.grain + 0.1))
+    row["grain_a"], row["grain_b"] = a.grain, b.grain
+    row["detail"] = np.log(b.detail / a.detail)
     if best is None:
         return row
     row["share"], row["correlation"] = best.agreement.share, best.agreement.correlation
+    row["shift_px"] = best.agreement.shift_px
     row["matrix"] = best.matrix * np.array([[wa / wb, ha / wb, 1 / wb], [wa / hb, ha / hb, 1 / hb]])
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row
     row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], best.matrix)
     row["content_a"], row["content_b"] = coverage(a.boxes[-1], b.boxes[-1], best.matrix)
     if row["coverage_a"] > row["coverage_b"]:
-        row["seam"] = seam(b.raster, mapped_corners(wa, ha, best.matrix))
+        container, outline = b.raster, mapped_corners(wa, ha, best.matrix)
     else:
-        row["seam"] = seam(a.raster, mapped_corners(wb, hb, inverted(best.matrix)))
+        container, outline = a.raster, mapped_corners(wb, hb, inverted(best.matrix))
+    row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
     appearance = appearance_under(a.raster, b.raster, best.matrix)
     if appearance is not None:
         row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers

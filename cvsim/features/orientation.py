@@ -1,6 +1,7 @@
 """The eight orientations of a square, in one fixed order for every feature.
 
-Orientation k of an array: bit 0 mirrors left-right, bit 1 flips top-bottom, bit 2 then swaps rows and columns.
+Orientation k of an array: bit 0 mirrors left-right, bit 1 flips top-bottom, bit 2 then swaps rows and
+columns.
 """
 
 from __future__ import annotations

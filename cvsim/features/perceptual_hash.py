@@ -18,6 +18,7 @@ from PIL import Image
 
 from cvsim.features.base import Feature, HashKeys, Search
 from cvsim.features.borders import views_of
+from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import ORIENTATION_NAMES
 from cvsim.types import Comparison
 
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 
 RASTER_PX = 64
 """Side of the grey square whose DCT gives both composite hashes."""
-
-MIN_EDGE_SHARE = 0.03
-"""Share of raster pixels with a visible step to a neighbour, under which a picture says nothing."""
-
-VISIBLE_STEP = 6
-"""Grey levels between neighbours that count as a visible step."""
 
 
 def gray_square(rgb: RGB, side_px: int) -> NDArray[np.uint8]:
@@ -84,17 +79,6 @@ def pack_bits(bits: Bits) -> Words:
     return np.packbits(bits, axis=-1).view(">u8").astype(np.uint64)
 
 
-def is_informative(square: NDArray[np.uint8]) -> bool:
-    """Whether a grey square holds enough visible steps for its hash to mean anything.
-
-    Flat, two-tone and nearly black pictures fail: their hashes are made of noise, and collide.
-    """
-    steps = square.astype(np.int16)
-    across = np.abs(np.diff(steps, axis=1)) >= VISIBLE_STEP
-    down = np.abs(np.diff(steps, axis=0)) >= VISIBLE_STEP
-    return bool(across.mean() + down.mean() >= 2 * MIN_EDGE_SHARE)
-
-
 @dataclass(frozen=True)
 class _Kind:
     bits: Callable[[RGB], Bits]
@@ -120,6 +104,9 @@ class PerceptualHash(Feature["Words"]):
         self.name = kind  # type: ignore[misc]
         self._kind = KINDS[kind]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name,)
+
     def extract(self, rgb: RGB) -> Words | None:
         if not is_informative(gray_square(rgb, RASTER_PX)):
             return None
@@ -134,7 +121,8 @@ class PerceptualHash(Feature["Words"]):
 
     def pack(self, descriptors: Sequence[Words | None]) -> tuple[Words, Bits]:
         blank = np.zeros(self._kind.n_bits // 64, np.uint64)
-        words = np.array([blank if d is None else d for d in descriptors]).reshape(len(descriptors), -1)
+        words = np.array([blank if d is None else d for d in descriptors], np.uint64)
+        words = words.reshape(len(descriptors), self._kind.n_bits // 64)
         return words, np.array([d is not None for d in descriptors], bool)
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
@@ -212,11 +200,11 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     name = "phash"
     search: Search = "hamming"
-    radius_bits = 10
+    radius_bits = 11
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"raster_px": RASTER_PX, "min_edge_share": MIN_EDGE_SHARE, "visible_step": VISIBLE_STEP}
+        return {"raster_px": RASTER_PX, **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

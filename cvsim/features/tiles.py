@@ -16,6 +16,7 @@ import numpy as np
 from cvsim.features.base import Feature
 from cvsim.features.borders import views_of
 from cvsim.features.correlation import weighted_median
+from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
 from cvsim.types import Comparison
 
@@ -28,12 +29,10 @@ SIDE_PX = 32
 TILE_PX = 8
 N_TILES = (SIDE_PX // TILE_PX) ** 2
 N_VIEWS = 2
-MIN_VARIANCE = 20.0
-"""Of the whole square; below, the picture is flat."""
 NOISE_VARIANCE = 6.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
 FULL_CONTRAST = 16.0
-"""Standard deviation in grey levels beyond which a tile counts no more: a caption must not outvote the rest."""
+"""Standard deviation in grey levels beyond which a tile counts no more: see `correlation`."""
 CHUNK = 1024
 """Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
 
@@ -50,12 +49,12 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, "min_variance": MIN_VARIANCE}
+        return {"side_px": SIDE_PX, **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         squares = [cv2.resize(v, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for v in views_of(gray)]
-        known = [s for s in squares if s.var() >= MIN_VARIANCE]
+        known = [s for s in squares if is_informative(s)]
         return np.stack(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
@@ -118,7 +117,7 @@ def _tile_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 def _best_correlations(
     a: NDArray[np.uint8], b: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`_tile_correlation` of each pair in its best orientation, and which: (n, 32, 32) uint8 twice to (n,)."""
+    """`_tile_correlation` of each pair in its best orientation, and which; (n, 32, 32) uint8 each."""
     x, deviation_a = _normalised_tiles(a)
     y, deviation_b = _normalised_tiles(b)
     best = np.full(len(a), -1.0, np.float32)

@@ -22,15 +22,19 @@ MAX_SHOWN = 0.965
 MIN_SEAM = 1.8
 """See `cvsim.features.alignment.seam`."""
 MIN_TURN_DEG = 1.2
-MAX_OUTLIERS = 0.02
-"""Share of pixels off the tone curve that encoding alone leaves."""
+SAME_COVERAGE = 0.06
+MAX_BORDER_DEVIATION = 6.0
+"""Grey levels; what surrounds a picture with less is a painted border, not another picture."""
+MAX_OUTLIERS = 0.008
+"""Share of spots off the tone curve that encoding alone leaves."""
 MIN_TONE_SHIFT = 5.0
 """Grey levels."""
 MIN_COLOR = 0.75
 """Similarity of the colour histograms below which the colours were changed."""
-MAX_GRAIN = 0.55
-"""Log-ratio of the grains, larger file to smaller one; beyond, one side is noisy or blurred. Compression
-takes grain and bytes together, but hardly as much."""
+MAX_DETAIL = 0.25
+"""Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
+MIN_NOISE, MIN_NOISE_RATIO = 6.0, 1.5
+"""Grain in grey levels, and to the other side's, from which the larger file is noisy."""
 MAX_ASPECT_RATIO = 1.02
 MIN_TILES = 0.9
 """Similarity of whole pictures from which, without a closer look, one is a full copy of the other."""
@@ -81,8 +85,15 @@ def relation_by_geometry(row: Any, look: Look) -> Verdict:
         return Verdict("recolored")
     if look.size_a != look.size_b:
         return Verdict("resized")
-    grain = float(row["grain"]) if look.is_b_larger else -float(row["grain"])
-    return Verdict("edited" if grain > MAX_GRAIN else "re-encoded")
+    return Verdict("edited" if abs(row["detail"]) > MAX_DETAIL or _is_noisy(row, look) else "re-encoded")
+
+
+def _is_noisy(row: Any, look: Look) -> bool:
+    """Whether the larger file owes its size to noise."""
+    larger, smaller = float(row["grain_b"]), float(row["grain_a"])
+    if not look.is_b_larger:
+        larger, smaller = smaller, larger
+    return larger > MIN_NOISE and larger > MIN_NOISE_RATIO * smaller
 
 
 def _part(row: Any) -> Verdict | None:
@@ -94,12 +105,15 @@ def _part(row: Any) -> Verdict | None:
     low, high = min(shown_a, shown_b), max(shown_a, shown_b)
     if low >= MIN_CONTAINED:
         return None
+    turn = abs(_turn_deg(row))
+    if turn > MIN_TURN_DEG and abs(float(row["coverage_a"]) - float(row["coverage_b"])) < SAME_COVERAGE:
+        return None  # turning cuts the corners of both
+    if row["surround"] < MAX_BORDER_DEVIATION and high >= MIN_CONTAINED:
+        return None
     pasted = bool(row["seam"] >= MIN_SEAM)
     if high >= MIN_CONTAINED:
         contained: Side = "a" if shown_a > shown_b else "b"
         return Verdict("pasted" if pasted else "cropped", contained, pasted)
-    if abs(_turn_deg(row)) > MIN_TURN_DEG:
-        return None  # turning cuts the corners of both
     return Verdict("cropped")
 
 

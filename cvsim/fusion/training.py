@@ -30,7 +30,7 @@ def fit_model(
     knots: Mapping[str, Sequence[float]],
     pivots: Mapping[str, float],
     prior: float,
-    ridge: float = 0.02,
+    ridge: float = 0.5,
     sample_weight: NDArray[np.float64] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> FusionModel:
@@ -89,7 +89,7 @@ def fit_model(
 
 
 def _rises(similarity: NDArray[Any], knots: NDArray[np.float64], pivot: float) -> NDArray[np.float64]:
-    """How far each stretch between knots lies under the similarity, from -1 to 1, 0 at the pivot; (n, k - 1)."""
+    """How far each stretch between knots lies under the similarity, 0 at the pivot; (n, k - 1)."""
 
     def ramps(s: NDArray[Any]) -> NDArray[np.float64]:
         return np.clip((s - knots[:-1]) / np.diff(knots), 0, 1)
