@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cvsim.api import Report, compare, dedupe
+    from cvsim.api import Report, compare, dedupe, prefilter
     from cvsim.errors import CvsimError
     from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
     from cvsim.settings import Settings
@@ -26,6 +26,7 @@ _HOMES = {
     "Settings": "cvsim.settings",
     "compare": "cvsim.api",
     "dedupe": "cvsim.api",
+    "prefilter": "cvsim.api",
 }
 """Public names and the module that each is loaded from on first use: importing cvsim costs nothing."""
 
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "compare",
     "dedupe",
+    "prefilter",
 ]
 
 

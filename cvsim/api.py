@@ -11,6 +11,7 @@ from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
     from cvsim.actions.plan import Plan
+    from cvsim.prefiltering import Prefiltered
     from cvsim.progress import Progress
     from cvsim.reports.html import Thumbnail
     from cvsim.stores import Store
@@ -258,3 +259,62 @@ def compare(a: PathLike, b: PathLike, *, settings: Settings | None = None, **opt
     from cvsim import pipeline
 
     return pipeline.compare(os.fsdecode(a), os.fsdecode(b), with_values(settings or Settings(), options))
+
+
+def prefilter(
+    paths: Iterable[PathLike],
+    *,
+    recall: float = 0.99,
+    n_sampled: int | None = None,
+    settings: Settings | None = None,
+    listed: Iterable[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> Prefiltered:
+    """The pairs of pictures that are worth a heavier system's time, best first.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files and folders.
+    recall : float
+        Share of the true pairs to keep, over 0 and at most 1. What is reached is measured on copies made of
+        a few of the pictures, and stated in the result.
+    n_sampled : int, optional
+        Of how many pictures copies are made; 16 if not given.
+    settings : Settings, optional
+        The defaults if not given.
+    listed : iterable of str
+        More paths, of which those that are gone are skipped.
+    progress : Progress, optional
+    **options
+        Single settings by name, over those of `settings`: ``between_only=True``.
+
+    Returns
+    -------
+    Prefiltered
+        Iterate over it for pairs with `a`, `b` and `score`; identical files first, each with the first of
+        its kind.
+
+    Raises
+    ------
+    UsageError
+        A path does not exist, or a setting is wrong.
+
+    Examples
+    --------
+    >>> for pair in cvsim.prefilter(["photos"]):  # doctest: +SKIP
+    ...     look_closer(pair.a, pair.b)
+    """
+    from cvsim import prefiltering
+
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        paths = [paths]
+    return prefiltering.prefilter(
+        [os.fsdecode(path) for path in paths],
+        with_values(settings or Settings(), options),
+        recall=recall,
+        n_sampled=n_sampled or prefiltering.N_SAMPLED,
+        listed=listed,
+        progress=progress,
+    )

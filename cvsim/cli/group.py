@@ -22,6 +22,7 @@ VERBS = {
     "apply": "Carry out a plan, so that it can be taken back.",
     "undo": "Take back what apply did.",
     "compare": "Say why two pictures are the same, or why not.",
+    "prefilter": "Write the pairs worth a heavier system's time.",
     "fetch": "Download the images of a dataset.",
     "cluster": "Group product photos.",
     "train": "Learn a profile from labelled product photos.",

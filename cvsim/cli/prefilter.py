@@ -1,0 +1,124 @@
+"""``cvsim prefilter``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cvsim.cli import options
+
+if TYPE_CHECKING:
+    from cvsim.prefiltering import Prefiltered
+
+
+@click.command(epilog="Example: cvsim prefilter photos -o pairs.csv --recall 0.99")
+@options.paths
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="Write the pairs to FILE: .csv, .jsonl or .parquet; - is CSV on stdout.",
+)
+@click.option(
+    "--recall",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.99,
+    show_default=True,
+    metavar="SHARE",
+    help="Keep at least this share of the true pairs.",
+)
+@click.option(
+    "--sample",
+    "n_sampled",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Make copies of N pictures to measure that.",
+)
+@options.scoring
+@click.option(
+    "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
+@options.running
+@options.general
+def prefilter(
+    paths: tuple[str, ...],
+    listed: list[str],
+    output: str,
+    recall: float,
+    n_sampled: int,
+    as_json: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Write the pairs under PATH... that are worth a heavier system's time, best first.
+
+    How much of the true pairs they hold is measured on copies made of a few of your own pictures.
+    """
+    from cvsim import api
+    from cvsim.cli.console import progress_bars, write_bytes
+    from cvsim.reports.pairs import csv_chunks, pair_format, write_pairs
+
+    if output == "-" and as_json:
+        raise click.UsageError("-o - and --json can not both go to stdout; give one of them a file.")
+    if output != "-":
+        pair_format(output)
+    settings = options.settings_from(config, given)
+    with progress_bars(quiet) as progress:
+        found = api.prefilter(
+            paths, recall=recall, n_sampled=n_sampled, listed=listed, settings=settings, progress=progress
+        )
+    if output == "-":
+        for chunk in csv_chunks(found):
+            write_bytes(chunk)
+    else:
+        write_pairs(output, found)
+    _print(found, as_json, output == "-")
+
+
+def _print(found: Prefiltered, as_json: bool, to_stderr: bool) -> None:
+    if as_json:
+        from cvsim.reports.json import dumps
+
+        click.echo(dumps(_document(found)), nl=False)
+        return
+    from cvsim.cli.console import notes_console, result_console
+    from cvsim.reports.wording import percent, quantity
+
+    console = notes_console() if to_stderr else result_console()
+    console.print(
+        f"{quantity(found.n_pairs, 'pair')} of {found.n_all_pairs:,} among "
+        f"{quantity(found.n_images, 'image')}: {percent(found.share_spared)} are spared"
+    )
+    if found.recall is None:
+        console.print("No copies could be made of them, so the recall is not known")
+        return
+    console.print(
+        f"{percent(found.recall)} of the true pairs are among them, measured on {found.n_copies} copies "
+        "made of these images"
+    )
+    if found.recall < found.wanted_recall:
+        console.print(
+            f"That is less than the {percent(found.wanted_recall)} asked for, and the most there is: "
+            "for more, try --effort thorough"
+        )
+
+
+def _document(found: Prefiltered) -> dict[str, Any]:
+    return {
+        "images": found.n_images,
+        "pairs": found.n_pairs,
+        "all_pairs": found.n_all_pairs,
+        "share_spared": found.share_spared,
+        "wanted_recall": found.wanted_recall,
+        "recall": found.recall,
+        "copies": found.n_copies,
+        "cutoff": found.cutoff,
+        "skipped": [{"path": item.path, "reason": item.reason} for item in found.skipped],
+    }
