@@ -563,3 +563,35 @@ def test_all_pairs_are_looked_at_within_a_group(found: DedupeResult) -> None:
         n_pairs = len(list(combinations(group.members, 2)))
         if n_links < n_pairs:
             assert group.weakest_pair < found.settings["threshold"]  # type: ignore[operator]
+
+
+# --- real photographs -------------------------------------------------------------------------------------
+
+
+def test_the_pairs_of_a_real_collection(test_data: Path) -> None:
+    """Three pairs are the same picture; all else is different photographs."""
+    result = run(test_data / "photos")
+    assert result.skipped == ()
+    stems = {frozenset(name.partition(".")[0][-3:] for name in group) for group in names(result)}
+    assert stems == {frozenset(pair) for pair in (("055", "195"), ("106", "107"), ("102", "103"))}
+
+
+def test_every_orientation_of_a_photograph_is_one_group(test_data: Path) -> None:
+    result = run(test_data / "exif-orientation")
+    assert sorted(len(group) for group in names(result)) == [9, 9]
+    for group in names(result):
+        assert len({name.partition("_")[0] for name in group}) == 1
+
+
+def test_camera_originals_as_a_reference(test_data: Path) -> None:
+    """Fifteen copies stand as their originals do, two have lost their turn; only the copies are proposed."""
+    camera = str(test_data / "camera")
+    result = run(test_data / "photos", reference=(camera,))
+    crossing = [g for g in result.groups if any(m.record.path.startswith(camera) for m in g.members)]
+    relations = Counter(edge.relation for group in crossing for edge in group.edges)
+    assert relations == {"resized": 15, "rotated": 2}
+    for group in crossing:
+        assert group.keep.startswith(camera)
+        for member in group.members:
+            assert member.proposed == (not member.record.path.startswith(camera)), member
+    assert result.skipped == ()
