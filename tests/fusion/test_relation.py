@@ -56,7 +56,7 @@ EXPECTED: dict[str, set[Relation]] = {
     "upside-down": {"mirrored"},
     "pasted": {"pasted"},
 }
-WEAK = {"sharpened", "jpeg-low", "stickered"}
+WEAK = {"sharpened"}
 """Kinds whose relation is known to be wrong more often; a kind leaves this set once it holds."""
 
 SHOWS_MORE = {"pasted"}
