@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cvsim_runs import grouping_figures, score_collection
+from console import SimpleProgress
+from cvsim_runs import grouping_figures, scored_collection
 from labelled_sets import LabelledSet
 from peer_runs import MIN_PRECISION
 from train_models import KNOTS, PIVOTS, PRIOR
 from training_pairs import labelled_pairs
 
+from cvsim.collection import find_files, read_files
 from cvsim.errors import CvsimError
 from cvsim.features import FEATURES, make_features
 from cvsim.fusion.training import fit_model
 from cvsim.pipeline import Plan
 from cvsim.settings import COPY, Settings
+from cvsim.stores import open_cache
 
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 KNOT_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -66,6 +69,7 @@ def run_ablation(
     )
     knots, pivots = _knots(similarities, is_same)
     settings = Settings(effort=effort, cache=str(work / "ablation-b.sqlite"))  # type: ignore[arg-type]
+    _read_all((reported, shelf), (*used, *also), settings)
     rows: list[dict[str, Any]] = []
     whole: np.ndarray | None = None
     for variant in _variants(used, also):
@@ -73,16 +77,26 @@ def run_ablation(
         model = fit_model(variant.name, similarities, is_same, knots=chosen, pivots=pivots, prior=PRIOR)
         plan = Plan(make_features(variant.features), model, min(THRESHOLDS))
         row, labels = _figures(plan, settings, reported)
-        false = score_collection(shelf, plan, settings)
-        row |= {
-            "name": variant.name,
-            "shelf": grouping_figures(shelf, false.labels_at(COPY.threshold))["n_false_pairs"],
-        }
+        with scored_collection(shelf, plan, settings) as collection:
+            false = grouping_figures(shelf, collection.labels_at(COPY.threshold))
+        row |= {"name": variant.name, "shelf": false["n_false_pairs"]}
         found = _found_by_group(reported, labels)
         whole = found if whole is None else whole
         row["difference"], row["standard_error"] = _difference(found, whole, _pairs_by_group(reported))
         rows.append(row)
     return rows
+
+
+def _read_all(sets: Iterable[LabelledSet], names: Sequence[str], settings: Settings) -> None:
+    """Decode each picture once for all variants."""
+    store = open_cache(settings.cache or None)
+    try:
+        for data in sets:
+            found = find_files([str(data.folder)], (), settings.scan)
+            features = make_features(names)
+            read_files(found, features, store, n_workers=settings.n_workers, progress=SimpleProgress())
+    finally:
+        store.close()
 
 
 def _other_features(used: Sequence[str]) -> tuple[str, ...]:
@@ -134,8 +148,8 @@ def _knots(
 
 def _figures(plan: Plan, settings: Settings, data: LabelledSet) -> tuple[dict[str, Any], np.ndarray]:
     """Figures at the profile's threshold and at equal precision, and the labels of the latter."""
-    collection = score_collection(data, plan, settings)
-    labels = {threshold: collection.labels_at(threshold) for threshold in THRESHOLDS}
+    with scored_collection(data, plan, settings) as collection:
+        labels = {threshold: collection.labels_at(threshold) for threshold in THRESHOLDS}
     figures = {threshold: grouping_figures(data, labels[threshold]) for threshold in THRESHOLDS}
     safe = [t for t in THRESHOLDS if figures[t]["pair_precision"] >= MIN_PRECISION]
     best = max(safe or THRESHOLDS[-1:], key=lambda t: figures[t]["pair_recall"])

@@ -22,24 +22,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from ablation import run_ablation
 from accuracy_tables import write_tables
-from cvsim_runs import (
-    calibration,
-    code_fingerprint,
-    report_figures,
-    run_dedupe,
-    score_collection,
-)
-from labelled_sets import LabelledSet, copy_set, different_photographs, flat_pictures
-from peer_runs import PeerRun, available
+from cvsim_runs import calibration, report_figures, run_dedupe, scored_collection
+from fingerprint import code_fingerprint
+from flat_pictures import flat_pictures
+from labelled_sets import LabelledSet, copy_set, different_photographs
+from peer_runs import PeerRun, available, link_all
 
 import cvsim
-from cvsim.pipeline import Plan, make_plan
+from cvsim.fusion.model import sigmoid
+from cvsim.pipeline import make_plan
 from cvsim.settings import EFFORTS, Settings
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"
-PARTS = ("cvsim", "calibration", "ablation", "peers")
+PARTS = ("cvsim", "pairs", "peers", "ablation")
 HARD_NEGATIVES = ("distractors", "products-catalogue")
 ABLATED = "default"
 SAME_FIGURE = 1e-9
@@ -50,7 +48,7 @@ def main() -> None:
     bench = Bench(args)
     parts: dict[str, Callable[[], Any]] = {
         "cvsim": bench.cvsim_figures,
-        "calibration": bench.calibrations,
+        "pairs": bench.pairs,
         "ablation": bench.ablation,
         "peers": bench.peers,
     }
@@ -170,27 +168,28 @@ class Bench:
             if abs(theirs - own) > SAME_FIGURE:
                 raise SystemExit(f"{scorer} says {key} = {theirs}, cvsim.evaluation {own}, of {data.name}")
 
-    def calibrations(self) -> dict[str, Any]:
-        """By effort: what became of pairs scored in each bin, on part b and on all sets together."""
+    def pairs(self) -> dict[str, Any]:
+        """By effort: what became of pairs scored in each bin, and what every original's copies are called."""
         return {
-            effort: self._kept(f"calibration-{self.reported.fingerprint}-{effort}", self._calibration, effort)
+            effort: self._kept(f"pairs-{self.reported.fingerprint}-{effort}", self._pairs, effort)
             for effort in self._args.efforts
         }
 
-    def _calibration(self, effort: str) -> dict[str, Any]:
-        import numpy as np
-
+    def _pairs(self, effort: str) -> dict[str, Any]:
         scores, same = [], []
+        relations: dict[str, Any] = {}
         for data in (self.reported, *self.negatives):
             settings = Settings(effort=effort, cache=str(self._cache(data, effort)))  # type: ignore[arg-type]
-            plan = make_plan(settings)
-            collection = score_collection(data, Plan(plan.features, plan.model, 0.5), settings)
-            scores.append(1 / (1 + np.exp(-collection.candidates.log_odds)))
-            same.append(collection.is_same)
-        return {
+            with scored_collection(data, make_plan(settings), settings) as collection:
+                scores.append(sigmoid(collection.candidates.log_odds))
+                same.append(collection.is_same)
+                if data is self.reported:
+                    relations = collection.relations()
+        bins = {
             "part b": calibration(scores[0], same[0]),
             "with hard negatives": calibration(np.concatenate(scores), np.concatenate(same)),
         }
+        return {"calibration": bins, "relations": relations}
 
     def ablation(self) -> dict[str, Any]:
         """Part b without each signal, and with each of the others."""
@@ -206,23 +205,23 @@ class Bench:
 
     def peers(self) -> dict[str, Any]:
         """Each peer at the threshold that part a chose, at its best on part b, and on the hard negatives."""
-        python = self._args.peers_python
+        known = available(self._args.peers_python)
         found: dict[str, Any] = {}
-        for peer, entry in available(python).items():
-            if self._args.peers and peer not in self._args.peers:
-                continue
-            found[peer] = {
-                key: entry[key] for key in ("usual", "is_hash", "version", "absent") if key in entry
-            }
+        for peer, entry in known.items():
+            if self._args.peers is None or peer in self._args.peers:
+                found[peer] = {k: entry[k] for k in ("usual", "is_hash", "version", "absent") if k in entry}
             if "absent" in entry:
                 print(f"{peer}: absent ({entry['absent']})", file=sys.stderr)
-                continue
-            found[peer] |= dict(self._peer(peer, entry))
+        present = [peer for peer, entry in found.items() if "version" in entry]
+        sets = (self.reported, self.learned, self.light, self.learned_light, *self.negatives)
+        folder = link_all(self._args.peers_python, present, sets, self._work)
+        for peer in present:
+            found[peer] |= dict(self._peer(peer, folder, known[peer]))
         return found
 
-    def _peer(self, peer: str, entry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _peer(self, peer: str, folder: Path, entry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         def links(data: LabelledSet) -> PeerRun:
-            return PeerRun(self._args.peers_python, peer, entry["version"], data, self._work)
+            return PeerRun(folder, peer, data)
 
         thresholds, threshold = entry["thresholds"], None
         for learned, reported in ((self.learned, self.reported), (self.learned_light, self.light)):

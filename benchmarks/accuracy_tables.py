@@ -25,7 +25,7 @@ def write_tables(result: Result, readme: Path) -> None:
         "accuracy-relations": relations_table,
         "accuracy-ablation": ablation_table,
     }
-    needs = {"accuracy-calibration": "calibration", "accuracy-ablation": "ablation"}
+    needs = {"accuracy-calibration": "pairs", "accuracy-relations": "pairs", "accuracy-ablation": "ablation"}
     for name, make in sections.items():
         if needs.get(name, "cvsim") in result:
             write_section(name, make(result), readme)
@@ -152,8 +152,8 @@ def calibration_table(result: Result) -> str:
     """Of pairs scored in a bin, how many are the same."""
     header = ["effort", "pairs of", "scored", "pairs", "same", "95 % interval", "in the bin"]
     rows = []
-    for effort, collections in result["calibration"].items():
-        for collection, bins in collections.items():
+    for effort, pairs in result["pairs"].items():
+        for collection, bins in pairs["calibration"].items():
             for found in bins:
                 rows.append([effort, collection, f"{found['low']:g} to {found['high']:g}", *_bin(found)])
     return table(header, rows)
@@ -168,18 +168,18 @@ def _bin(found: Result) -> list[str]:
 
 
 def relations_table(result: Result) -> str:
-    """Share of the edges between an original and its copy that are named right."""
-    columns = {name: sets[ALL]["relations"] for name, sets in _efforts(result)}
-    accuracy = {name: relation_accuracy(found) for name, found in columns.items()}
+    """Share of the linked pairs of an original and its copy that are named right, and what they are named."""
+    edges = {f"{name}, edges": sets[ALL]["relations"] for name, sets in _efforts(result)}
+    every = {f"cvsim {effort}, all": pairs["relations"] for effort, pairs in result["pairs"].items()}
+    accuracy = {name: relation_accuracy(found) for name, found in {**edges, **every}.items()}
+    shown = next((name for name in every if "default" in name), next(iter(every)))
     kinds = dict.fromkeys(kind for found in accuracy.values() for kind in found)
     rows = []
     for kind in kinds:
-        wrong = columns.get("cvsim default", next(iter(columns.values()))).get(kind, {})
-        said = ", ".join(
-            f"{relation} {n}" for relation, n in sorted(wrong.items(), key=lambda item: -item[1])
-        )
-        rows.append([kind, *[share(found.get(kind)) for found in accuracy.values()], said])
-    return table(["copy of an original", *columns, "named by default effort"], rows)
+        named = sorted(every[shown].get(kind, {}).items(), key=lambda item: -item[1])
+        said = ", ".join(f"{relation} {n}" for relation, n in named)
+        rows.append([kind, *[share(found.get(kind), 2) for found in accuracy.values()], said])
+    return table(["copy of an original", *accuracy, shown.replace("all", "named")], rows)
 
 
 def ablation_table(result: Result) -> str:

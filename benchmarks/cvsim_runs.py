@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import resource
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,11 +15,10 @@ import numpy as np
 from console import SimpleProgress
 from labelled_sets import LIGHT_KINDS, LabelledSet
 
-import cvsim
-from cvsim.blocking import hash_candidates, unique_pairs, without_pairs
 from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.evaluation import Contingency, evaluate, recall_by_kind
-from cvsim.pipeline import Plan, _Run, dedupe
+from cvsim.fusion.model import sigmoid
+from cvsim.pipeline import Plan, _Clock, _Run, dedupe
 from cvsim.scoring import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
@@ -45,16 +43,6 @@ EXPECTED_RELATIONS: Mapping[str, frozenset[str]] = {
 """What an edge between an original and its copy must be called, by what made the copy."""
 N_NAMED = 50
 """False edges that are listed by name, to be looked at."""
-
-
-@cache
-def code_fingerprint() -> str:
-    """Changes with any line of cvsim or of its models: results of other code are not taken for this one's."""
-    digest = hashlib.sha256()
-    package = Path(cvsim.__file__).parent
-    for file in sorted([*package.rglob("*.py"), *package.glob("models/*")]):
-        digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def run_dedupe(data: LabelledSet, effort: str, cache_file: Path) -> tuple[DedupeResult, dict[str, float]]:
@@ -173,9 +161,29 @@ class Collection:
             groups.setdefault(label, []).extend(record.path for record in node.records)
         return labels_of(groups.values(), self.data.files)
 
+    def relations(self) -> dict[str, dict[str, int]]:
+        """Of every original with each of its copies, where they are linked: relation by kind of the copy."""
+        files = [(k, Path(r.path).name) for k, node in enumerate(self.run.nodes) for r in node.records]
+        originals = {self.data.group[name]: k for k, name in files if self.data.kind[name] == "original"}
+        copies = [(k, name) for k, name in files if self.data.group[name] in originals]
+        # A file of the original's own bytes is the original; it needs no comparison.
+        copies = [(k, name) for k, name in copies if k != originals[self.data.group[name]]]
+        sides = [sorted((k, originals[self.data.group[name]])) for k, name in copies]
+        a, b = np.array(sides, np.int64).reshape(-1, 2).T
+        scores = self.run.scorer.score(a, b)
+        linked = np.flatnonzero(sigmoid(scores.log_odds) >= self.run.plan.threshold).tolist()
+        explainer = self.run.explainer(scores)
+        explainer.confirm_pixels(linked)
+        counts: dict[str, Counter[str]] = {}
+        for row in linked:
+            kind = self.data.kind[copies[row][1]]
+            counts.setdefault(kind, Counter())[explainer.verdict(row).relation] += 1
+        return {kind: dict(sorted(found.items())) for kind, found in sorted(counts.items())}
 
-def score_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Collection:
-    """Score all candidate pairs of a set under a plan; descriptors and verified pairs come from the cache."""
+
+@contextmanager
+def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iterator[Collection]:
+    """All candidate pairs of a set under a plan; descriptors and verified pairs come from the cache."""
     progress = SimpleProgress()
     store = open_cache(settings.cache or None)
     try:
@@ -183,20 +191,11 @@ def score_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Colle
         reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
         run = _Run(plan, settings, nodes, store, progress)
-        candidates = _score_candidates(run)
+        candidates = run.score_candidates(_Clock())
+        group = np.array([data.group[Path(node.first.path).name] for node in nodes])
+        yield Collection(data, run, candidates, group[candidates.a] == group[candidates.b])
     finally:
         store.close()
-    group = np.array([data.group[Path(node.first.path).name] for node in nodes])
-    return Collection(data, run, candidates, group[candidates.a] == group[candidates.b])
-
-
-def _score_candidates(run: _Run) -> Scores:
-    n = len(run.nodes)
-    scores = run._score(hash_candidates(run.plan.features, run.packed, n), "Comparing pictures")
-    if run.scorer.local is None:
-        return scores
-    words = unique_pairs(n, run._word_candidates(run.scorer.local, run._group(scores)))
-    return scores.joined(run._score(without_pairs(n, words, (scores.a, scores.b)), "Comparing parts"))
 
 
 CALIBRATION_BINS = ((0.5, 0.8), (0.8, 0.95), (0.95, 0.99), (0.99, 1.0))

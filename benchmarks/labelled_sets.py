@@ -2,7 +2,7 @@
 
 Copies come from a maker outside of this repository: ``--eval`` names its folder, with ``make_dev_set.py
 OUT [--part a|b] [--kinds light]``, which writes ``OUT/images`` and ``OUT/truth.csv`` (file,group,kind).
-Folders of photographs of which no two are the same come from ``--data``. Flat pictures are drawn here.
+Folders of photographs of which no two are the same come from ``--data``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 LIGHT_KINDS = frozenset(
     {
@@ -36,7 +33,6 @@ LIGHT_KINDS = frozenset(
     | {"border", "rot3", "crop90"}
 )
 """The kinds of a light set; the mean of their recalls is reported by itself."""
-N_FLAT = 200
 
 
 @dataclass(frozen=True)
@@ -104,40 +100,8 @@ def copy_set(evaluation: Path | None, sets: Path, part: str | None = None, kinds
 
 
 def different_photographs(folder: Path) -> LabelledSet:
-    """A folder of which no two files are the same, but for files of the same bytes."""
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    """A folder, or its ``images/``, of which no two files are the same, but for files of the same bytes."""
+    images = folder / "images" if (folder / "images").is_dir() else folder
+    files = sorted(f for f in images.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
     group = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-    return LabelledSet(folder.name, folder, group, dict.fromkeys(group, "distractor"))
-
-
-def flat_pictures(sets: Path) -> LabelledSet:
-    """Pictures that show next to nothing, all different: one colour, two, a ramp, darkness."""
-    folder = sets / "flat" / "images"
-    if not folder.exists():
-        unfinished = sets / "flat.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        (unfinished / "images").mkdir(parents=True)
-        rng = np.random.default_rng(20261120)
-        for k in range(N_FLAT):
-            suffix = ("jpg", "png")[k // 4 % 2]
-            cv2.imwrite(str(unfinished / "images" / f"flat_{k:03}.{suffix}"), _flat_picture(k, rng))
-        unfinished.rename(sets / "flat")
-    files = [f.name for f in folder.iterdir()]
-    return LabelledSet("flat", folder, {f: f for f in files}, dict.fromkeys(files, "distractor"))
-
-
-def _flat_picture(k: int, rng: np.random.Generator) -> np.ndarray:
-    height, width = (int(v) for v in rng.integers(240, 640, 2))
-    first, second = rng.integers(0, 256, (2, 3))
-    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    if k % 4 == 0:
-        share = np.zeros_like(x)
-    elif k % 4 == 1:
-        angle = rng.uniform(0, 2 * np.pi)
-        share = (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) > rng.uniform(-0.3, 0.3)).astype(float)
-    elif k % 4 == 2:
-        share = x if rng.random() < 0.5 else y
-    else:
-        dark = rng.normal(rng.uniform(0, 12), rng.uniform(1, 4), (height, width, 3))
-        return np.clip(dark, 0, 255).astype(np.uint8)
-    return (first + share[..., None] * (second - first)).round().astype(np.uint8)
+    return LabelledSet(folder.name, images, group, dict.fromkeys(group, "distractor"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from scipy.cluster.hierarchy import fcluster
 
 ADAPTERS = Path(__file__).with_name("peers.py")
 MIN_PRECISION = 0.999
+TIMEOUT_S = 1800.0
 
 
 def available(python: str) -> dict[str, dict[str, Any]]:
@@ -27,22 +30,40 @@ def available(python: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-class PeerRun:
-    """One peer's links of one set: described once, kept in a file, cut at any threshold."""
+def link_all(python: str, peers: Iterable[str], sets: Sequence[LabelledSet], work: Path) -> Path:
+    """Describe and link the sets, in this order, by each of the peers that did not do so yet.
 
-    def __init__(self, python: str, peer: str, version: str, data: LabelledSet, work: Path) -> None:
+    Returns
+    -------
+    Path
+        The folder that keeps their links, by set.
+    """
+    paths = {data.name: [str(data.folder / name) for name in data.files] for data in sets}
+    digest = hashlib.sha256("".join(data.fingerprint for data in sets).encode()).hexdigest()[:8]
+    folder = work / "peers" / digest
+    last = sets[-1].name
+    missing = [peer for peer in peers if not _kept(folder, last, peer).exists()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        listing = folder / "sets.json"
+        listing.write_text(json.dumps(paths), encoding="utf-8")
+    for peer in missing:
+        command = [python, str(ADAPTERS), "link", str(listing), "-o", str(folder), peer]
+        subprocess.run(command, check=True, timeout=TIMEOUT_S, stderr=subprocess.DEVNULL)
+        print(f"{peer}: linked", file=sys.stderr)
+    return folder
+
+
+def _kept(folder: Path, set_name: str, peer: str) -> Path:
+    return folder / set_name / f"{peer.replace(' ', '-')}.npz"
+
+
+class PeerRun:
+    """One peer's links of one set, to be cut at any threshold."""
+
+    def __init__(self, folder: Path, peer: str, data: LabelledSet) -> None:
         self.data = data
-        name = f"{data.name}-{data.fingerprint}-{peer.replace(' ', '-')}-{version}"
-        kept = work / "peers" / f"{name}.npz"
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            paths = kept.with_suffix(".txt")
-            paths.write_text("".join(f"{data.folder / name}\n" for name in data.files), encoding="utf-8")
-            unfinished = kept.with_suffix(".unfinished")
-            command = [python, str(ADAPTERS), "link", peer, str(paths), "-o", str(unfinished)]
-            subprocess.run(command, check=True)
-            unfinished.rename(kept)
-        with np.load(kept) as found:
+        with np.load(_kept(folder, data.name, peer)) as found:
             self._tree = found["tree"]
             self.wall_s, self.cpu_s = float(found["wall_s"]), float(found["cpu_s"])
             self.n_unreadable = int(found["n_unreadable"])

@@ -2,7 +2,7 @@
 """Other tools that find copies, each behind one small adapter. Never a dependency of cvsim.
 
     python benchmarks/peers.py list                               what is installed here, as JSON
-    python benchmarks/peers.py link PEER LIST -o FILE.npz         describe the files that LIST names, link all
+    python benchmarks/peers.py link SETS -o FOLDER PEER...        describe and link the files of some sets
     python benchmarks/peers.py dedupe PEER FOLDER --threshold T   the whole job, as a user would run it
 
 Runs under any Python that holds the peers (`--peers-python` of the other benchmarks) and needs numpy and
@@ -13,12 +13,14 @@ thresholds at once follow from single linkage: cut at a threshold, its tree give
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from multiprocessing import get_context
@@ -202,16 +204,10 @@ def availability() -> dict[str, dict[str, Any]]:
     return found
 
 
-_describe: Describe | None = None
-
-
-def _prepare(name: str) -> None:
-    global _describe
-    _describe = PEERS[name].make()
+_describe: Describe
 
 
 def _describe_or_none(path: str) -> Any:
-    assert _describe is not None
     try:
         return _describe(path)
     except Exception:
@@ -220,12 +216,11 @@ def _describe_or_none(path: str) -> Any:
 
 def describe_all(peer: Peer, paths: Sequence[str]) -> list[Any]:
     """Descriptors in the order of paths, in one process a core; None for what the peer can not read."""
+    global _describe
+    _describe = peer.make()  # before the fork, so that the tool is imported once
     n_processes = len(os.sched_getaffinity(0))
-    with get_context("fork").Pool(n_processes, _prepare, (peer.name,)) as pool:
-        found = pool.map(_describe_or_none, paths, chunksize=8)
-        pool.close()
-        pool.join()  # so that the children's CPU time is counted
-    return found
+    with ProcessPoolExecutor(n_processes, mp_context=get_context("fork")) as pool:
+        return list(pool.map(_describe_or_none, paths, chunksize=8))
 
 
 def pair_distances(peer: Peer, described: Sequence[Any]) -> Any:
@@ -266,15 +261,42 @@ def _normalized(vectors: Any) -> Any:
     return np.divide(difference, total, out=np.ones_like(total), where=total > 0)
 
 
-def link(peer: Peer, paths: Sequence[str]) -> dict[str, Any]:
-    """The tree of single linkage over all pairs (scipy's ``Z``), and what describing cost."""
+def link(peer: Peer, paths: Sequence[str], described: dict[str, Any]) -> dict[str, Any]:
+    """The tree of single linkage over all pairs (scipy's ``Z``), and what describing the files cost.
+
+    Parameters
+    ----------
+    described : dict
+        By digest of a file's content: what is known from other sets, and is added to.
+    """
     from scipy.cluster.hierarchy import linkage
 
+    digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+    new = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in described}
     wall, cpu = time.perf_counter(), _cpu_s()
-    described = describe_all(peer, paths)
-    cost = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_s() - cpu}
-    tree = linkage(pair_distances(peer, described), method="single")
-    return {"tree": tree, "n_unreadable": sum(one is None for one in described), **cost}
+    described.update(zip(new, describe_all(peer, list(new.values())), strict=True))
+    cost = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_s() - cpu, "n_described": len(new)}
+    own = [described[digest] for digest in digests]
+    tree = linkage(pair_distances(peer, own), method="single")
+    return {"tree": tree, "n_unreadable": sum(one is None for one in own), **cost}
+
+
+def link_sets(peer: Peer, sets: Mapping[str, Sequence[str]], folder: Path) -> None:
+    """Keep what `link` finds of each set, a mapping of name to paths, as ``folder/<set>/<peer>.npz``.
+
+    What two sets have in common is described once, and counted as a cost of the first.
+    """
+    import numpy as np
+
+    described: dict[str, Any] = {}
+    for name, paths in sets.items():
+        found = link(peer, paths, described)
+        file = folder / name / f"{peer.name.replace(' ', '-')}.npz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".unfinished")
+        with unfinished.open("wb") as stream:
+            np.savez(stream, **found)
+        unfinished.rename(file)
 
 
 def _cpu_s() -> float:
@@ -295,7 +317,9 @@ def dedupe(peer: Peer, folder: Path, threshold: float) -> list[list[str]]:
 
     paths = sorted(str(path) for path in folder.iterdir() if path.is_file())
     groups: dict[int, list[str]] = {}
-    for path, label in zip(paths, fcluster(link(peer, paths)["tree"], threshold, "distance"), strict=True):
+    for path, label in zip(
+        paths, fcluster(link(peer, paths, {})["tree"], threshold, "distance"), strict=True
+    ):
         groups.setdefault(int(label), []).append(path)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -305,9 +329,9 @@ def main() -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list")
     linking = actions.add_parser("link")
-    linking.add_argument("peer", choices=PEERS)
-    linking.add_argument("files", type=Path, metavar="LIST")
-    linking.add_argument("-o", dest="out", type=Path, required=True)
+    linking.add_argument("sets", type=Path, metavar="SETS")
+    linking.add_argument("-o", dest="out", type=Path, required=True, metavar="FOLDER")
+    linking.add_argument("peers", nargs="+", choices=PEERS)
     deduping = actions.add_parser("dedupe")
     deduping.add_argument("peer", choices=PEERS)
     deduping.add_argument("folder", type=Path)
@@ -316,11 +340,9 @@ def main() -> None:
     if args.action == "list":
         print(json.dumps(availability(), indent=1))
     elif args.action == "link":
-        import numpy as np
-
-        found = link(PEERS[args.peer], args.files.read_text(encoding="utf-8").splitlines())
-        with args.out.open("wb") as stream:
-            np.savez(stream, **found)
+        sets = json.loads(args.sets.read_text(encoding="utf-8"))
+        for name in args.peers:
+            link_sets(PEERS[name], sets, args.out)
     else:
         threshold = PEERS[args.peer].usual if args.threshold is None else args.threshold
         print(json.dumps(dedupe(PEERS[args.peer], args.folder, threshold)))
