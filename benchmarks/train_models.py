@@ -42,6 +42,8 @@ KNOTS = {
     "registration": (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 1.0),
 }
 PIVOTS = {"phash": 0.64, "tiles": 0.45, "color": 0.7, "keypoints": 0.38, "pixels": 0.45, "registration": 0.7}
+NEGATIVE_WEIGHT = 2.0
+"""A wrong link costs more than a missing one: it joins two groups."""
 WIDE_RADIUS_BITS = 17
 WIDE_MIN_VOTES = 3
 """Candidates for training are taken more widely than in use: a larger collection has such pairs, too."""
@@ -101,9 +103,15 @@ def main() -> None:
             "n_pairs_same": int(is_same.sum()),
             "n_pairs_different": int((~is_same).sum()),
         }
-        knots = {name: KNOTS[name] for name in similarities}
         model = fit_model(
-            f"copy-{effort}", similarities, is_same, knots=knots, pivots=PIVOTS, prior=PRIOR, origin=origin
+            f"copy-{effort}",
+            similarities,
+            is_same,
+            knots={name: KNOTS[name] for name in similarities},
+            pivots=PIVOTS,
+            prior=PRIOR,
+            sample_weight=np.where(is_same, 1.0, NEGATIVE_WEIGHT),
+            origin=origin,
         )
         (MODELS / f"copy-{effort}.json").write_text(model.to_json(), encoding="utf-8")
         report(model, similarities, is_same)

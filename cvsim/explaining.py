@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
 """Under what the two proofs of equal pixels are stored: see `cvsim.extraction`."""
 _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
-SAME_BYTES_WEIGHT = 30.0
-"""Log-odds of equal bytes: certainty, but for a broken SHA-256."""
+SAME_BYTES_WEIGHT = 60.0
+"""Log-odds of equal bytes: more than all signals together."""
 MIN_EXPLAINED_SHARE = 0.1
 
 

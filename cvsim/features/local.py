@@ -89,7 +89,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 98 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 5
+EVIDENCE_VERSION = 6
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = np.float32(0.5)
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -158,7 +158,7 @@ class Local(Feature[LocalDescriptor]):
 
     ``registration``: how exactly what is alike in the overlap lies in one place: 1 - d / 0.5 for a median
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
-    second photograph of the same thing does not.
+    second photograph of the same thing does not. Trusted like ``pixels``.
 
     Parameters
     ----------
@@ -225,7 +225,16 @@ class Local(Feature[LocalDescriptor]):
         return self._scratch.orb
 
     def evidence(self, a: LocalDescriptor, b: LocalDescriptor) -> NDArray[Any]:
-        """All that is known of the pair, a 0-d array of `EVIDENCE`."""
+        """All that is known of the pair, a 0-d array of `EVIDENCE`.
+
+        Rounding and refinement are not the same both ways, so one way is chosen by the pictures themselves:
+        a link must not depend on how two files are named.
+        """
+        if a.raster.tobytes() > b.raster.tobytes():
+            return reversed_evidence(self._evidence_of(b, a))
+        return self._evidence_of(a, b)
+
+    def _evidence_of(self, a: LocalDescriptor, b: LocalDescriptor) -> NDArray[Any]:
         n_inliers = -1
         best = _lay_outlines(a, b)
         if best is None or best.agreement.share < SUFFICIENT_SHARE:
@@ -314,7 +323,9 @@ def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Si
     shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
     trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
     pixels = (evidence["share"] * trust).astype(np.float32)
-    return keypoints, pixels, np.where(np.isnan(pixels), np.float32(np.nan), registration.astype(np.float32))
+    is_unlike = np.isnan(pixels) | (evidence["share"] < MIN_SHARE_TO_EXPLAIN)
+    registration = np.where(is_unlike, np.nan, registration * trust).astype(np.float32)
+    return keypoints, pixels, registration
 
 
 def no_evidence() -> NDArray[Any]:

@@ -200,7 +200,7 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     name = "phash"
     search: Search = "hamming"
-    radius_bits = 11
+    radius_bits = 12
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -31,9 +31,9 @@ MIN_TONE_SHIFT = 5.0
 """Grey levels."""
 MIN_COLOR = 0.75
 """Similarity of the colour histograms below which the colours were changed."""
-MAX_DETAIL = 0.25
+MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
-MIN_NOISE, MIN_NOISE_RATIO = 6.0, 1.5
+MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
 """Grain in grey levels, and to the other side's, from which the larger file is noisy."""
 MAX_ASPECT_RATIO = 1.02
 MIN_TILES = 0.9
