@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("web",),
-    ("api",),
+    ("api", "index"),
     ("reports",),
     ("pipeline",),
     ("actions", "learning"),
@@ -31,8 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """The parts, from the top. A part imports parts of lower layers only, never one beside it."""
 
 _PIPELINE = (
-    "blocking collection explaining extraction fetching grouping indexing models prefiltering products scoring "
-    "searching"
+    "blocking collection explaining extraction fetching grouping "
+    "indexing models prefiltering products scoring searching"
 )
 SAME_PART = dict.fromkeys(_PIPELINE.split(), "pipeline")
 """Modules that lie beside the one they belong to; ``models`` is data that only the pipeline loads."""

@@ -183,7 +183,8 @@ def check_comparisons(feature: Feature[Any], descriptors: dict[str, Any]) -> Non
                 )
         for comparison in feature.compare(descriptor, descriptor):
             check_range(comparison)
-            if comparison.similarity is not None:
+            # A pattern that repeats fits itself in many places: keypoints may say that they agree on none.
+            if comparison.similarity is not None and name != "checkers":
                 assert comparison.similarity > 0.9, f"{name} is not like itself"
 
 

@@ -41,8 +41,8 @@ def _described(local: Local, rgb: RGB) -> LocalDescriptor:
 
 
 def seen(local: Local, a: LocalDescriptor, b: LocalDescriptor) -> Seen:
-    keypoints, pixels = local.compare(a, b)
-    return Seen(keypoints.similarity, pixels.similarity)
+    said = {comparison.feature: comparison.similarity for comparison in local.compare(a, b)}
+    return Seen(said["keypoints"], said["pixels"])
 
 
 @pytest.mark.parametrize(

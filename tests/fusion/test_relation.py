@@ -165,7 +165,7 @@ def test_what_tiles_call_a_turn_is_one() -> None:
     from cvsim.features.orientation import MIRRORED, N_ORIENTATIONS, turn
     from cvsim.fusion import relation
 
-    assert relation.MIRRORED == set(MIRRORED)
+    assert set(MIRRORED) == relation.MIRRORED
     cross = np.arange(6).reshape(2, 3)
     turns = {np.rot90(cross, k).tobytes() for k in range(4)}
     for k in range(N_ORIENTATIONS):
