@@ -14,11 +14,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cvsim.api import Report, compare, dedupe, prefilter
     from cvsim.errors import CvsimError
+    from cvsim.index import Index
     from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
     from cvsim.settings import Settings
 
 _HOMES = {
     "CvsimError": "cvsim.errors",
+    "Index": "cvsim.index",
     "ProductClassifier": "cvsim.learning.estimators",
     "ProductClusterer": "cvsim.learning.estimators",
     "ProductMetric": "cvsim.learning.estimators",
@@ -32,6 +34,7 @@ _HOMES = {
 
 __all__ = [
     "CvsimError",
+    "Index",
     "ProductClassifier",
     "ProductClusterer",
     "ProductMetric",

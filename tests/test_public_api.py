@@ -10,6 +10,7 @@ import cvsim
 
 PUBLIC = [
     "CvsimError",
+    "Index",
     "ProductClassifier",
     "ProductClusterer",
     "ProductMetric",

@@ -22,6 +22,8 @@ VERBS = {
     "apply": "Carry out a plan, so that it can be taken back.",
     "undo": "Take back what apply did.",
     "compare": "Say why two pictures are the same, or why not.",
+    "index": "Keep pictures so that they can be searched.",
+    "search": "Look for a picture in an index.",
     "prefilter": "Write the pairs worth a heavier system's time.",
     "fetch": "Download the images of a dataset.",
     "cluster": "Group product photos.",

@@ -166,6 +166,25 @@ def running(command: C) -> C:
     )
 
 
+def store(command: C) -> C:
+    """Where an index is: ``--store``."""
+    return _all(
+        command,
+        click.option(
+            "--store", required=True, metavar="LOCATION", help="The index: a file, or the URL of an engine."
+        ),
+    )
+
+
+def index_signals(command: C) -> C:
+    """What an index is made with and searched by: ``--effort``, ``--signals``."""
+    return _all(
+        command,
+        click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
+        click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+    )
+
+
 def keeping(command: C) -> C:
     """Which file of a group stays: ``--keep``."""
     return _all(

@@ -16,16 +16,21 @@ from cvsim.errors import StoreError, UsageError, WrongStoreError
 from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
+from cvsim.stores.searchable import ImageKeys, SearchableStore
 from cvsim.stores.sqlite import Purpose, SqliteStore, remove_sqlite
+from cvsim.stores.sqlite_index import SqliteIndex
 
 __all__ = [
     "ENGINES",
     "CacheGuard",
     "Extraction",
     "ImageInfo",
+    "ImageKeys",
     "KeyInfo",
     "KnownFile",
     "MemoryStore",
+    "SearchableStore",
+    "SqliteIndex",
     "SqliteStore",
     "Store",
     "StoreInfo",
@@ -33,6 +38,7 @@ __all__ = [
     "clear_cache",
     "default_cache_path",
     "open_cache",
+    "open_index",
     "open_scratch",
     "open_store",
 ]
@@ -75,6 +81,26 @@ def open_store(location: str | os.PathLike[str], purpose: Purpose = "index") -> 
         known = ", ".join(f"{name}://" for name in sorted(ENGINES))
         raise UsageError(f"no engine is known for {text}; give a file path or one of {known}")
     return ENGINES[scheme](text)
+
+
+def open_index(location: str | os.PathLike[str]) -> SearchableStore:
+    """Open, or make, a store that pictures can be found in.
+
+    Raises
+    ------
+    UsageError
+        The engine can not search.
+    StoreError
+        The store can not be used; the message says what to do.
+    """
+    text = os.fspath(location)
+    if "://" not in text:
+        return SqliteIndex(text)
+    store = open_store(text)
+    if not isinstance(store, SearchableStore):
+        store.close()
+        raise UsageError(f"{text} can not be searched; give a file path")
+    return store
 
 
 def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:

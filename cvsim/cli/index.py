@@ -1,0 +1,80 @@
+"""``cvsim index``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cvsim.cli import options
+
+if TYPE_CHECKING:
+    from cvsim.indexing import IndexReport
+
+
+@click.command(epilog="Example: cvsim index photos --store photos.db")
+@options.paths
+@options.store
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Labels of the files: a CSV with the columns file and label, relative to PATH.",
+)
+@options.index_signals
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.general
+def index(
+    paths: tuple[str, ...],
+    listed: list[str],
+    store: str,
+    labels: str | None,
+    as_json: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Bring an index up to date with the pictures under PATH..., to be searched later.
+
+    New and changed files are read, renamed ones recognised, vanished ones forgotten. Interrupt it whenever
+    you like: the next run goes on from there.
+    """
+    settings = options.settings_from(config, given)
+
+    from cvsim.cli.console import progress_bars
+    from cvsim.index import Index
+
+    with Index.open(store, settings=settings) as opened, progress_bars(quiet) as progress:
+        report = opened.add(paths, labels=labels, listed=listed, progress=progress)
+    if as_json:
+        from cvsim.reports.json import dumps
+
+        click.echo(dumps(_document(report)), nl=False)
+    else:
+        _print(report)
+
+
+def _document(report: IndexReport) -> dict[str, Any]:
+    return {
+        "files": report.n_files,
+        "images": report.n_images,
+        "new": report.n_new,
+        "known": report.n_known,
+        "vanished": report.n_vanished,
+        "skipped": [{"path": item.path, "reason": item.reason} for item in report.skipped],
+    }
+
+
+def _print(report: IndexReport) -> None:
+    from cvsim.cli.console import notes_console, result_console
+    from cvsim.reports.wording import printable, quantity
+
+    result_console().print(
+        f"{quantity(report.n_images, 'image')}: {report.n_new:,} new, {report.n_vanished:,} files vanished, "
+        f"{len(report.skipped):,} skipped"
+    )
+    notes = notes_console()
+    for item in report.skipped:
+        if item.reason != "not an image":
+            notes.print(f"skipped {printable(item.path)}: {printable(item.reason)}")

@@ -1,0 +1,133 @@
+"""``cvsim search``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cvsim.cli import options
+
+if TYPE_CHECKING:
+    from cvsim.index import Index
+    from cvsim.searching import Hit, Query
+
+MAX_STDIN_BYTES = 200_000_000
+
+
+@click.command(epilog="Example: cvsim search query.jpg --store photos.db -k 5 --picture hits.png")
+@click.argument("query")
+@options.store
+@click.option("-k", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many hits.")
+@click.option("--label", metavar="L", help="Only files with this label.")
+@options.index_signals
+@click.option(
+    "--picture",
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="Write a contact sheet of query and hits, as PNG.",
+)
+@click.option(
+    "--allow-private", is_flag=True, help="Also fetch a URL from this machine or the local network."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@options.general
+def search(
+    query: str,
+    store: str,
+    k: int,
+    label: str | None,
+    picture: str | None,
+    allow_private: bool,
+    as_json: bool,
+    config: str | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Look for QUERY, a file, a URL or - for standard input, in an index.
+
+    Copies come first, with what happened to them and their score; then pictures that merely look alike.
+    """
+    settings = options.settings_from(config, given)
+
+    from cvsim.errors import UsageError
+    from cvsim.index import Index
+
+    if "://" not in store and not os.path.exists(store):
+        raise UsageError(f"{store}: there is no index there; make it with cvsim index PATH --store {store}")
+    with Index.open(store, settings=settings) as index:
+        asked = _query(query, allow_private)
+        hits = index.search(asked, k, label=label)
+        if picture is not None:
+            _write_picture(picture, index, asked, hits)
+    if as_json:
+        from cvsim.reports.hits import hits_document
+        from cvsim.reports.json import dumps
+
+        if picture != "-":
+            click.echo(dumps(hits_document(query, hits)), nl=False)
+    elif picture != "-":
+        _print(hits)
+
+
+def _query(query: str, allow_private: bool) -> Query:
+    from cvsim.errors import ImageError, UsageError
+    from cvsim.searching import Query, fetch_query
+
+    if query.partition("://")[0].lower() in ("http", "https"):
+        return fetch_query(query, allow_private=allow_private)
+    if query == "-":
+        data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+        if len(data) > MAX_STDIN_BYTES:
+            raise UsageError(f"standard input holds more than {MAX_STDIN_BYTES:,} bytes")
+        return Query.of_bytes(data, "standard input")
+    if not os.path.exists(query):
+        raise UsageError(f"{query}: no such file")
+    try:
+        return Query.of(query)
+    except ImageError as exc:
+        raise type(exc)(f"{query}: {exc}") from exc
+
+
+def _print(hits: Sequence[Hit]) -> None:
+    from rich.table import Table
+
+    from cvsim.cli.console import result_console
+    from cvsim.reports.wording import percent, printable, relation_words
+
+    console = result_console()
+    copies = [hit for hit in hits if hit.profile == "copy"]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for hit in hits:
+        kind = relation_words(hit.relation) if hit.profile == "copy" else "looks alike"
+        table.add_row(percent(hit.score), kind, printable(hit.path), printable(", ".join(hit.labels)))
+    console.print(table)
+    if not hits:
+        console.print("Nothing was found.")
+    elif not copies:
+        console.print("No copy is in the index; these only look alike.")
+
+
+def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -> None:
+    from cvsim.cli.console import write_bytes
+    from cvsim.extraction import THUMBNAIL_KEY
+    from cvsim.images.decode import decode
+    from cvsim.reports.files import write
+    from cvsim.reports.search_sheet import SheetCell, search_sheet
+    from cvsim.reports.wording import percent, printable, relation_words
+
+    thumbnails = index.store.descriptors(THUMBNAIL_KEY, {hit.record.digest for hit in hits})
+    cells = [SheetCell(query.decoded.rgb, ("query", printable(os.path.basename(query.name))[:28]))]
+    for hit in hits:
+        data = thumbnails.get(hit.record.digest)
+        kind = relation_words(hit.relation) if hit.profile == "copy" else "looks alike"
+        lines = (percent(hit.score), kind[:28], printable(os.path.basename(hit.path))[-28:])
+        cells.append(SheetCell(None if data is None else decode(data, longest_px=512).rgb, lines))
+    sheet = search_sheet(cells)
+    if file == "-":
+        write_bytes(sheet)
+    else:
+        write(file, [sheet])

@@ -1,0 +1,308 @@
+"""The recipe of an index: pictures in, once; what is found by keeps step with the files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.candidates.words import word_keys
+from cvsim.collection import find_files, read_files, require_paths
+from cvsim.errors import StoreError, UsageError
+from cvsim.features import make_features
+from cvsim.features.base import Feature
+from cvsim.features.local import Local
+from cvsim.features.vector import VectorFeature
+from cvsim.pipeline import make_plan
+from cvsim.products import PRODUCT_SIGNALS
+from cvsim.progress import SilentProgress
+from cvsim.stores import ImageKeys, SearchableStore
+from cvsim.types import Skipped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.pipeline import Plan
+    from cvsim.progress import Progress
+    from cvsim.settings import Settings
+
+N_WORD_TABLES = 2
+WORD_BITS = 20
+N_PROJECTED = 128
+"""Numbers that the product signals are brought to for finding neighbours; scores use all of them."""
+PRODUCT_SPACE = f"product:1:{N_PROJECTED}:{'+'.join(PRODUCT_SIGNALS)}"
+_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """What is taken of each picture of an index.
+
+    Attributes
+    ----------
+    plan : Plan
+        Of the copy profile: what scores copies.
+    product : tuple of VectorFeature
+        What look-alikes are found and scored by.
+    """
+
+    plan: Plan
+    product: tuple[VectorFeature, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Signals:
+        product = tuple(f for f in make_features(PRODUCT_SIGNALS) if isinstance(f, VectorFeature))
+        return cls(make_plan(settings), product)
+
+    @property
+    def features(self) -> tuple[Feature[Any], ...]:
+        by_key = {feature.key: feature for feature in (*self.plan.features, *self.product)}
+        return tuple(by_key.values())
+
+    @property
+    def description(self) -> str:
+        """Differs where two indexes could not be searched in the same way."""
+        spaces = [word_space(f) for f in self.features if isinstance(f, Local)]
+        return " ".join(sorted([*(f.key for f in self.features), *spaces, PRODUCT_SPACE]))
+
+
+def check_signals(store: SearchableStore, signals: Signals) -> None:
+    """Refuse an index that was filled with other signals.
+
+    Raises
+    ------
+    StoreError
+        Nothing was changed in it.
+    """
+    kept = store.describe("signals", signals.description)
+    if kept != signals.description:
+        other = sorted(set(kept.split()) - set(signals.description.split()))
+        raise StoreError(
+            f"{store.location} was filled with other signals ({', '.join(other) or 'fewer'}): search it "
+            "with the version of cvsim and the options that made it, or index the pictures again into a new one"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What adding to an index did.
+
+    Attributes
+    ----------
+    n_files, n_images : int
+        Files looked at; different readable pictures among them.
+    n_new, n_known, n_vanished : int
+        Contents added; files that were known already; files forgotten because they are gone.
+    skipped : tuple of Skipped
+    """
+
+    n_files: int
+    n_images: int
+    n_new: int
+    n_known: int
+    n_vanished: int
+    skipped: tuple[Skipped, ...]
+
+
+def add(
+    store: SearchableStore,
+    signals: Signals,
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    labels: Iterable[tuple[bytes, str]] = (),
+    listed: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> IndexReport:
+    """Bring the index up to date with the files under `paths`; see `cvsim.Index.add`."""
+    listed = list(listed)
+    if not listed:
+        require_paths(paths)
+    progress = progress or SilentProgress()
+    found = find_files(paths, listed, settings.scan)
+    before = store.known_files()
+    reading = read_files(found, signals.features, store, n_workers=settings.n_workers, progress=progress)
+    there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
+    gone = [path for path in before if path not in there and _lies_under(path, paths)]
+    store.forget_files(gone)
+    new = sorted({record.digest for record in reading.records} - store.keyed())
+    with progress.task("Indexing pictures", len(new)) as advance:
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            store.put_keys(keys_of(store, signals, batch))
+            advance(len(batch))
+    store.put_labels(labels)
+    _forget_orphans(store)
+    return IndexReport(
+        n_files=reading.n_files,
+        n_images=len({record.digest for record in reading.records}),
+        n_new=len(new),
+        n_known=len(found.files) - reading.n_read,
+        n_vanished=len(gone),
+        skipped=reading.skipped,
+    )
+
+
+def remove(store: SearchableStore, paths: Sequence[str]) -> int:
+    """Forget the files at or under `paths`, whether they are there or not; how many were known."""
+    gone = [path for path in store.known_files() if _lies_under(path, paths)]
+    store.forget_files(gone)
+    _forget_orphans(store)
+    return len(gone)
+
+
+def _forget_orphans(store: SearchableStore) -> None:
+    kept = {known.digest for known in store.known_files().values()}
+    orphans = store.keyed() - kept
+    if orphans:
+        store.delete(orphans)
+
+
+def _lies_under(path: bytes, roots: Sequence[str]) -> bool:
+    for root in roots:
+        absolute = os.fsencode(os.path.abspath(root))
+        if path == absolute or path.startswith(absolute.rstrip(b"/") + b"/"):
+            return True
+    return False
+
+
+def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> list[tuple[bytes, str]]:
+    """Labels of absolute paths, from a CSV ``file,label``; a file may have several rows.
+
+    Parameters
+    ----------
+    file : path
+    roots : sequence of str
+        What the files are relative to: the first under which one is.
+
+    Raises
+    ------
+    UsageError
+        It can not be read, or names a file that is under none of `roots`.
+    """
+    try:
+        with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+            rows = csv.DictReader(stream)
+            if not {"file", "label"} <= set(rows.fieldnames or ()):
+                raise UsageError(
+                    f"{os.fspath(file)} must begin with a header that names the columns file and label"
+                )
+            return [(_absolute(row["file"], roots, file), row["label"]) for row in rows if row["label"]]
+    except OSError as exc:
+        raise UsageError(f"{os.fspath(file)}: can not be read: {exc.strerror or exc}") from exc
+    except csv.Error as exc:
+        raise UsageError(f"{os.fspath(file)}: {exc}") from exc
+
+
+def _absolute(name: str, roots: Sequence[str], file: str | os.PathLike[str]) -> bytes:
+    for root in roots:
+        path = os.path.join(root, name)
+        if os.path.exists(path):
+            return os.fsencode(os.path.abspath(path))
+    raise UsageError(f"{os.fspath(file)} labels {name!r}, which is under none of the paths")
+
+
+# --- keys -------------------------------------------------------------------------------------------------
+
+
+def keys_of(store: SearchableStore, signals: Signals, digests: Sequence[str]) -> dict[str, ImageKeys]:
+    """What the pictures are found by, from their stored descriptors."""
+    held: dict[str, Mapping[str, bytes | None]] = {
+        feature.key: store.descriptors(feature.key, digests) for feature in signals.features
+    }
+    hashes = _hashes(signals, held, digests)
+    found = {}
+    for k, digest in enumerate(digests):
+        found[digest] = ImageKeys(
+            {space: rows[k] for space, rows in hashes.items() if len(rows[k])},
+            _stored_words(signals, held, digest),
+            _vectors(signals, held, digest),
+        )
+    return found
+
+
+def _hashes(
+    signals: Signals, held: Mapping[str, Mapping[str, bytes | None]], digests: Sequence[str]
+) -> dict[str, list[NDArray[np.uint64]]]:
+    found = {}
+    for feature in signals.features:
+        if feature.search == "hamming":
+            keys = feature.hash_keys(feature.pack([descriptor(feature, held, d) for d in digests]))
+            if keys is not None:
+                found[feature.key] = [keys.stored[keys.owner == k] for k in range(len(digests))]
+    return found
+
+
+def descriptor(feature: Feature[Any], held: Mapping[str, Mapping[str, bytes | None]], digest: str) -> Any:
+    """The descriptor of a picture, None where it holds no evidence."""
+    data = held[feature.key].get(digest)
+    return None if data is None else feature.from_bytes(data)
+
+
+def word_space(feature: Feature[Any]) -> str:
+    return f"{feature.key}:words:{N_WORD_TABLES}x{WORD_BITS}"
+
+
+def _stored_words(
+    signals: Signals, held: Mapping[str, Mapping[str, bytes | None]], digest: str
+) -> dict[str, NDArray[np.uint32]]:
+    return {
+        word_space(feature): words_of(feature, descriptor(feature, held, digest))
+        for feature in signals.features
+        if isinstance(feature, Local)
+    }
+
+
+def words_of(feature: Local, local: Any) -> NDArray[np.uint32]:
+    """Words of a picture's keypoints: a few runs of each descriptor's bits."""
+    keys = feature.word_keys([local], np.array([0])) if local is not None else None
+    if keys is None:
+        return np.zeros(0, np.uint32)
+    tables = [
+        word_keys(keys.bits, table, WORD_BITS) | np.uint32(table << WORD_BITS)
+        for table in range(N_WORD_TABLES)
+    ]
+    return np.unique(np.concatenate(tables))
+
+
+def near_words(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The words, and all that differ from one in a single bit: a descriptor's bits are not quite stable."""
+    flips = np.uint32(1) << np.arange(WORD_BITS, dtype=np.uint32)
+    return np.unique(np.concatenate([words, (words[:, None] ^ flips[None, :]).reshape(-1)]))
+
+
+def _vectors(
+    signals: Signals, held: Mapping[str, Mapping[str, bytes | None]], digest: str
+) -> dict[str, NDArray[np.float32]]:
+    vector = projected([descriptor(feature, held, digest) for feature in signals.product])
+    return {} if vector is None else {PRODUCT_SPACE: vector}
+
+
+def projected(descriptors: Sequence[Any]) -> NDArray[np.float32] | None:
+    """The product signals as one short vector whose angles are about those of all (Johnson-Lindenstrauss).
+
+    None where a signal holds no evidence.
+    """
+    if any(d is None for d in descriptors):
+        return None
+    total = np.zeros(N_PROJECTED, np.float32)
+    for k, d in enumerate(descriptors):
+        total += d.astype(np.float32) @ _projection(k, len(d))
+    norm = float(np.linalg.norm(total))
+    return total / norm if norm > 0 else None
+
+
+_PROJECTIONS: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+
+def _projection(k: int, n_dims: int) -> NDArray[np.float32]:
+    """Fixed random signs: the same in every process, whatever numpy's version."""
+    if (k, n_dims) not in _PROJECTIONS:
+        bits = np.random.RandomState(k).bytes(n_dims * N_PROJECTED // 8)
+        signs = np.unpackbits(np.frombuffer(bits, np.uint8)).astype(np.float32) * 2 - 1
+        _PROJECTIONS[k, n_dims] = signs.reshape(n_dims, N_PROJECTED) / np.float32(N_PROJECTED**0.5)
+    return _PROJECTIONS[k, n_dims]

@@ -1,0 +1,321 @@
+"""The recipe of a search: one picture in, the pictures of an index out: copies first, then look-alikes.
+
+The index says which pictures are worth a look. Their scores are made here, by the scorer of `compare`, so
+that the answers do not depend on the engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.collection import Node
+from cvsim.errors import CvsimError
+from cvsim.explaining import Explainer
+from cvsim.extraction import DECODER, WORKING_PX, artefact_keys, artefacts
+from cvsim.features.local import Local
+from cvsim.images.source import ImageSource, decode_source
+from cvsim.indexing import PRODUCT_SPACE, Signals, near_words, projected, word_space, words_of
+from cvsim.pipeline import _Run
+from cvsim.progress import SilentProgress
+from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
+from cvsim.types import Comparison, ImageRecord, ScoredPair
+
+if TYPE_CHECKING:
+    from cvsim.images.decode import Decoded
+    from cvsim.settings import Settings
+
+MAX_BY_WORDS = 48
+"""Pictures that share the most words with the query, all of which are compared with it."""
+MIN_SHARED_WORDS = 2
+EXTRA_NEIGHBOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that was found.
+
+    Attributes
+    ----------
+    path : str
+        Absolute.
+    score : float
+        Under ``profile == "copy"`` the probability that it is a copy; under ``"product"`` the mean cosine of
+        the product signals, in [0, 1].
+    profile : "copy" or "product"
+    relation : str
+        See `cvsim.types.Relation`; ``"similar"`` for look-alikes.
+    contained : "a", "b" or None
+        ``"a"``: the query shows only a part of it; ``"b"``: it shows only a part of the query.
+    comparisons : tuple of Comparison
+    labels : tuple of str
+    record : ImageRecord
+    """
+
+    path: str
+    score: float
+    profile: str
+    relation: str
+    contained: str | None
+    comparisons: tuple[Comparison, ...]
+    labels: tuple[str, ...]
+    record: ImageRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A picture to look for, decoded.
+
+    Attributes
+    ----------
+    name : str
+        What to call it.
+    digest : str
+        Of its bytes, or of its pixels where there are no bytes.
+    decoded : Decoded
+    path : str or None
+        Where it can be read again.
+    """
+
+    name: str
+    digest: str
+    decoded: Decoded
+    path: str | None = None
+
+    @classmethod
+    def of(cls, source: ImageSource) -> Query:
+        """From a path, an array or a Pillow image (see `cvsim.images.source`)."""
+        decoded = decode_source(source, longest_px=WORKING_PX)
+        if isinstance(source, (str, os.PathLike)):
+            path = os.fsdecode(source)
+            with open(path, "rb") as stream:
+                return cls(path, hashlib.file_digest(stream, "sha256").hexdigest(), decoded, path)
+        return cls("picture", hashlib.sha256(decoded.rgb.tobytes()).hexdigest(), decoded)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, name: str) -> Query:
+        """From the content of a file."""
+        from cvsim.images.decode import decode
+
+        return cls(name, hashlib.sha256(data).hexdigest(), decode(data, longest_px=WORKING_PX))
+
+
+def search(
+    store: SearchableStore,
+    signals: Signals,
+    query: Query,
+    settings: Settings,
+    *,
+    k: int = 10,
+    label: str | None = None,
+) -> list[Hit]:
+    """The best `k` pictures of the index for a query; see `cvsim.Index.search`."""
+    kept = artefacts(query.decoded.rgb, signals.features)
+    among = None if label is None else store.labelled(label)
+    copies = _copies(
+        store, signals, query, kept, settings, _filtered(_copy_candidates(store, signals, kept), among)
+    )
+    same = [query.digest] if query.digest in store.images(DECODER, [query.digest]) else []
+    hits = _hits(store, _filtered(same, among), copies, label)
+    hits.sort(key=lambda hit: (hit.relation != "identical-file", -hit.score, hit.path))
+    if len(hits) < k:
+        found = {hit.record.digest for hit in hits} | {query.digest}
+        hits += _look_alikes(store, signals, kept, k - len(hits), found, among, label)
+    return hits[:k]
+
+
+def _filtered(digests: Iterable[str], among: Collection[str] | None) -> list[str]:
+    return sorted(d for d in digests if among is None or d in among)
+
+
+def _copy_candidates(store: SearchableStore, signals: Signals, kept: dict[str, bytes | None]) -> set[str]:
+    found: set[str] = set()
+    for feature in signals.plan.features:
+        data = kept[feature.key]
+        if data is None:
+            continue
+        descriptor = feature.from_bytes(data)
+        if feature.search == "hamming":
+            keys = feature.hash_keys(feature.pack([descriptor]))
+            if keys is not None and len(keys.owner):
+                found |= store.within_bits(feature.key, keys.variants.reshape(-1), feature.radius_bits)
+        elif isinstance(feature, Local):
+            words = near_words(words_of(feature, descriptor))
+            best = store.by_words(word_space(feature), words, MAX_BY_WORDS)
+            found.update(digest for digest, n in best if n >= MIN_SHARED_WORDS)
+    return found
+
+
+def _copies(
+    store: SearchableStore,
+    signals: Signals,
+    query: Query,
+    kept: dict[str, bytes | None],
+    settings: Settings,
+    candidates: Sequence[str],
+) -> list[tuple[str, ScoredPair]]:
+    """Those among the candidates that are copies, with their scores."""
+    candidates = [digest for digest in candidates if digest != query.digest]
+    if not candidates:
+        return []
+    overlay = _overlay(store, signals, query, kept, candidates)
+    records = _records(store, candidates)
+    asked = query_record(query)
+    nodes = [
+        Node(d, "", (asked if d == query.digest else records[d],)) for d in sorted([*records, query.digest])
+    ]
+    own = next(i for i, node in enumerate(nodes) if node.digest == query.digest)
+    others = np.array([i for i in range(len(nodes)) if i != own], np.int64)
+    run = _Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
+    scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
+    explainer = run.explainer(scores)
+    linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds).tolist()
+    if query.path is not None:
+        explainer.confirm_pixels(linked)
+    return [
+        (nodes[int(others[row])].digest, explainer.pair(row, asked, nodes[int(others[row])].first))
+        for row in linked
+    ]
+
+
+def _overlay(
+    store: SearchableStore,
+    signals: Signals,
+    query: Query,
+    kept: dict[str, bytes | None],
+    candidates: Sequence[str],
+) -> MemoryStore:
+    """What scoring needs of the query and the candidates, apart from the index: a search writes nothing."""
+    overlay = MemoryStore()
+    overlay.put(Extraction(query.digest, artefacts=kept))
+    for key in artefact_keys(signals.plan.features):
+        for digest, data in store.descriptors(key, candidates).items():
+            overlay.put(Extraction(digest, artefacts={key: data}))
+    return overlay
+
+
+def query_record(query: Query) -> ImageRecord:
+    """The query as the record of a picture."""
+    decoded = query.decoded
+    return ImageRecord(
+        query.path or query.name, query.digest, decoded.width_px, decoded.height_px, 0, 0, decoded.format
+    )
+
+
+def _records(store: SearchableStore, digests: Collection[str]) -> dict[str, ImageRecord]:
+    """A record for each content, of its first file."""
+    files = store.files_of(digests)
+    images = store.images(DECODER, digests)
+    return {digest: _record(files[digest][0], digest, images[digest]) for digest in files if digest in images}
+
+
+def _record(path: bytes, digest: str, info: ImageInfo) -> ImageRecord:
+    return ImageRecord(
+        os.fsdecode(path), digest, info.width_px, info.height_px, 0, 0, info.format, info.damaged
+    )
+
+
+def _hits(
+    store: SearchableStore, same: Sequence[str], copies: Sequence[tuple[str, ScoredPair]], label: str | None
+) -> list[Hit]:
+    """A hit for each file of each content."""
+    pairs: dict[str, ScoredPair | None] = dict(copies)
+    pairs |= dict.fromkeys(same)
+    hits = []
+    for digest, (info, paths, labels) in _files(store, list(pairs), label).items():
+        pair = pairs[digest]
+        for path in paths:
+            record = _record(path, digest, info)
+            found = pair or Explainer.identical(record, record, 0.0)
+            hits.append(
+                Hit(
+                    record.path,
+                    1.0 if pair is None else round(found.score, 6),
+                    "copy",
+                    found.relation,
+                    found.contained,
+                    found.comparisons,
+                    labels.get(path, ()),
+                    record,
+                )
+            )
+    return hits
+
+
+def _files(
+    store: SearchableStore, digests: Sequence[str], label: str | None
+) -> dict[str, tuple[ImageInfo, list[bytes], dict[bytes, tuple[str, ...]]]]:
+    """Of each content: what it is, its files (those with the label), and their labels."""
+    files = store.files_of(digests)
+    images = store.images(DECODER, digests)
+    labels = store.labels_of([path for paths in files.values() for path in paths])
+    found = {}
+    for digest in digests:
+        paths = [p for p in files.get(digest, ()) if label is None or label in labels.get(p, ())]
+        if paths and digest in images:
+            found[digest] = (images[digest], paths, labels)
+    return found
+
+
+def _look_alikes(
+    store: SearchableStore,
+    signals: Signals,
+    kept: dict[str, bytes | None],
+    n: int,
+    found: Collection[str],
+    among: Collection[str] | None,
+    label: str | None,
+) -> list[Hit]:
+    """The nearest by the product signals, scored by all their dimensions."""
+    mine = [None if (data := kept[f.key]) is None else f.from_bytes(data) for f in signals.product]
+    vector = projected(mine)
+    if vector is None:
+        return []
+    wanted = len(found) + n + EXTRA_NEIGHBOURS
+    near = store.nearest(PRODUCT_SPACE, vector, wanted if among is None else max(wanted, 50 * wanted))
+    digests = [d for d, _ in near if d not in found and (among is None or d in among)][: n + EXTRA_NEIGHBOURS]
+    held = {f.key: store.descriptors(f.key, digests) for f in signals.product}
+    comparisons = {
+        d: _compared(signals, mine, [held[f.key].get(d) for f in signals.product]) for d in digests
+    }
+    hits = []
+    for digest, (info, paths, labels) in _files(store, digests, label).items():
+        parts = comparisons[digest]
+        known = [c.similarity for c in parts if c.similarity is not None]
+        score = round(sum(known) / len(known), 6) if known else 0.0
+        for path in paths:
+            record = _record(path, digest, info)
+            hits.append(
+                Hit(record.path, score, "product", "similar", None, parts, labels.get(path, ()), record)
+            )
+    return sorted(hits, key=lambda hit: (-hit.score, hit.path))[:n]
+
+
+def _compared(signals: Signals, mine: Sequence[Any], other: Sequence[bytes | None]) -> tuple[Comparison, ...]:
+    found: list[Comparison] = []
+    for feature, a, data in zip(signals.product, mine, other, strict=True):
+        found += feature.compare(a, None if data is None else feature.from_bytes(data))
+    return tuple(found)
+
+
+def fetch_query(url: str, *, allow_private: bool = False) -> Query:
+    """The picture at an http(s) URL as a query.
+
+    Raises
+    ------
+    RemoteError
+        It can not be had, or lies in a private network.
+    """
+    from cvsim.images.remote import Limits, RemoteClient
+
+    with RemoteClient(Limits(n_attempts=2), allow_private=allow_private) as client:
+        fetched = client.fetch(url)
+    try:
+        return Query.of_bytes(fetched.data, url)
+    except CvsimError as exc:
+        raise type(exc)(f"{url}: {exc}") from exc

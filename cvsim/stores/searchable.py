@@ -1,0 +1,82 @@
+"""What a store of an index can besides: find pictures by their keys.
+
+A store knows spaces, numbers and vectors; what they mean is known to whoever named the space. It returns
+candidates and nothing else: whoever asks scores them, so that every engine gives the same answers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cvsim.stores.base import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ImageKeys:
+    """By what one content is found, each by space.
+
+    Attributes
+    ----------
+    hashes : mapping of str to (n,) uint64
+    words : mapping of str to (n,) uint32
+    vectors : mapping of str to (n_dims,) float32
+        Of norm 1; all of a space have the same length.
+    """
+
+    hashes: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
+    words: Mapping[str, NDArray[np.uint32]] = field(default_factory=dict)
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class SearchableStore(Store):
+    """A store that finds contents by hashes, words and vectors, and knows labels of files.
+
+    What is put here is written before the call returns.
+    """
+
+    @abstractmethod
+    def describe(self, name: str, value: str) -> str:
+        """The value kept under `name`; `value` is kept where there is none yet."""
+
+    @abstractmethod
+    def put_keys(self, keys: Mapping[str, ImageKeys]) -> None:
+        """Keep the keys of contents, by digest, in place of those known before."""
+
+    @abstractmethod
+    def keyed(self) -> set[str]:
+        """Digests whose keys are kept."""
+
+    @abstractmethod
+    def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:
+        """Exactly the digests with a hash within the radius (inclusive) of any of `hashes`."""
+
+    @abstractmethod
+    def by_words(self, space: str, words: NDArray[np.uint32], limit: int) -> list[tuple[str, int]]:
+        """Digests that share the most of `words`, and how many: the most first, at most `limit`."""
+
+    @abstractmethod
+    def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+        """Exactly the digests with the largest cosine to `vector`, and that: at most `limit`."""
+
+    @abstractmethod
+    def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
+        """Absolute paths of the files with these contents, in order."""
+
+    @abstractmethod
+    def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
+        """Keep labels of absolute paths, in place of all that these paths had."""
+
+    @abstractmethod
+    def labels_of(self, paths: Collection[bytes]) -> dict[bytes, tuple[str, ...]]:
+        """Labels of the files that have any, in order."""
+
+    @abstractmethod
+    def labelled(self, label: str) -> set[str]:
+        """Digests of the files with this label."""

@@ -1,0 +1,283 @@
+"""An index: what goes in is found again, it keeps step with the files, it scores as compare does."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from generate import altered, copy_set, encoded, save_image, scene
+from PIL import Image
+
+import cvsim
+from cvsim.cli.group import cvsim as program
+from cvsim.errors import ImageError, StoreError, UsageError
+from cvsim.reports.search_sheet import SheetCell, search_sheet
+
+KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90", "mirrored", "captioned", "tilted")
+N_SCENES = 6
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("originals")
+    for seed in range(N_SCENES):
+        save_image(folder / f"{seed}.jpg", scene(seed, 320, 240))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    location = tmp_path_factory.mktemp("index") / "pictures.db"
+    with cvsim.Index.open(location, workers=2) as index:
+        report = index.add([originals])
+    assert (report.n_files, report.n_new, report.n_vanished) == (N_SCENES, N_SCENES, 0)
+    return location
+
+
+def names(hits: list) -> list[str]:
+    return [Path(hit.path).name for hit in hits]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_finds_its_original_first(store: Path, kind: str) -> None:
+    with cvsim.Index.open(store) as index:
+        for seed in range(N_SCENES):
+            hits = index.search(altered(scene(seed, 320, 240), kind, seed), k=3)
+            assert names(hits)[0] == f"{seed}.jpg"
+            assert hits[0].profile == "copy"
+            assert [hit.profile for hit in hits[1:]] == ["product", "product"]
+
+
+def test_the_scores_are_those_of_compare(store: Path, originals: Path, tmp_path: Path) -> None:
+    for kind in ("jpeg-low", "crop50", "rotated90"):
+        query = save_image(tmp_path / f"{kind}.jpg", altered(scene(2, 320, 240), kind, 2))
+        with cvsim.Index.open(store) as index:
+            hit = index.search(query, k=1)[0]
+        pair = cvsim.compare(query, originals / "2.jpg", cache=None)
+        assert hit.score == pytest.approx(pair.score, abs=1e-6)
+        assert (hit.relation, hit.contained) == (pair.relation, pair.contained)
+        assert [c.feature for c in hit.comparisons] == [c.feature for c in pair.comparisons]
+
+
+def test_every_kind_of_query_gives_the_same(store: Path, originals: Path) -> None:
+    path = originals / "3.jpg"
+    rgb = np.asarray(Image.open(path))
+    with cvsim.Index.open(store) as index:
+        hits = [index.search(query, k=4) for query in (path, os.fspath(path), Image.open(path), rgb)]
+    assert hits[0][0].relation == "identical-file"
+    assert [names(found) for found in hits] == [names(hits[0])] * 4
+
+
+def test_a_stranger_has_no_copies_but_look_alikes(store: Path) -> None:
+    with cvsim.Index.open(store) as index:
+        hits = index.search(scene(900, 320, 240), k=N_SCENES + 5)
+        assert [hit.profile for hit in hits] == ["product"] * N_SCENES
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        assert index.search(np.full((50, 50, 3), 128, np.uint8), k=3) is not None
+
+
+def test_the_index_keeps_step_with_the_files(tmp_path: Path) -> None:
+    photos, location = tmp_path / "photos", tmp_path / "index.db"
+    for seed in range(5):
+        save_image(photos / f"{seed}.jpg", scene(seed, 240, 180))
+    with cvsim.Index.open(location) as index:
+        index.add([photos])
+    (photos / "0.jpg").rename(photos / "renamed.jpg")
+    (photos / "1.jpg").unlink()
+    save_image(photos / "2.jpg", scene(50, 240, 180))
+    save_image(photos / "new.jpg", scene(60, 240, 180))
+    shutil.copy(photos / "3.jpg", photos / "again.jpg")
+    with cvsim.Index.open(location) as index:
+        report = index.add([photos])
+        assert (report.n_new, report.n_vanished) == (2, 2)
+        everything = index.search(scene(0, 240, 180), k=50)
+        assert sorted(names(everything)) == ["2.jpg", "3.jpg", "4.jpg", "again.jpg", "new.jpg", "renamed.jpg"]
+        assert names(index.search(scene(50, 240, 180), k=1)) == ["2.jpg"]
+        assert names(index.search(scene(3, 240, 180), k=2)) == ["3.jpg", "again.jpg"]
+        again = index.add([photos])
+        assert (again.n_new, again.n_known, again.n_vanished) == (0, 6, 0)
+        assert index.store.keyed() == {hit.record.digest for hit in everything}
+
+
+def test_folders_that_are_not_named_are_left_alone(tmp_path: Path) -> None:
+    for seed, folder in enumerate(("a", "b")):
+        save_image(tmp_path / folder / f"{seed}.jpg", scene(seed, 160, 120))
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast") as index:
+        index.add([tmp_path / "a"])
+        index.add([tmp_path / "b"])
+        assert len(index.search(scene(5, 160, 120), k=5)) == 2
+        assert index.remove([tmp_path / "a"]) == 1
+        assert names(index.search(scene(5, 160, 120), k=5)) == ["1.jpg"]
+
+
+def test_labels_narrow_the_search(originals: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label\n0.jpg,cup\n1.jpg,cup\n1.jpg,red\n2.jpg,hat\n")
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast") as index:
+        index.add([originals], labels=labels)
+        hits = index.search(originals / "2.jpg", k=10, label="cup")
+        assert sorted(names(hits)) == ["0.jpg", "1.jpg"]
+        assert {Path(h.path).name: h.labels for h in hits}["1.jpg"] == ("cup", "red")
+        assert index.search(originals / "2.jpg", k=10, label="none") == []
+        labels.write_text("file,label\nnowhere.jpg,cup\n")
+        with pytest.raises(UsageError, match=r"nowhere\.jpg"):
+            index.add([originals], labels=labels)
+
+
+def test_another_process_sees_what_was_added(store: Path, originals: Path, tmp_path: Path) -> None:
+    location = tmp_path / "index.db"
+    shutil.copy(store, location)
+    new = save_image(tmp_path / "new" / "new.jpg", scene(77, 320, 240))
+    with cvsim.Index.open(location) as reader:
+        assert reader.search(new, k=1)[0].profile == "product"
+        with cvsim.Index.open(location) as writer:
+            writer.add([new.parent])
+        assert reader.search(new, k=1)[0].relation == "identical-file"
+
+
+def test_an_index_of_other_signals_is_refused(store: Path) -> None:
+    before = store.read_bytes()
+    with pytest.raises(StoreError, match="filled with other signals"):
+        cvsim.Index.open(store, effort="fast")
+    assert store.read_bytes() == before
+
+
+def test_a_cache_is_no_index(tmp_path: Path) -> None:
+    from cvsim.stores import open_store
+
+    open_store(tmp_path / "cache.db", "cache").close()
+    with pytest.raises(StoreError, match="not an index"):
+        cvsim.Index.open(tmp_path / "cache.db")
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    copy_set(tmp_path, 10, ("half", "grey", "jpeg"))
+    location = tmp_path / "index.db"
+    command = [sys.executable, "-m", "cvsim", "index", str(tmp_path / "images"), "--store", str(location)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while not location.exists():
+        time.sleep(0.01)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["files"] == 40
+    with cvsim.Index.open(location) as index:
+        assert len(index.store.keyed()) == 40
+        assert index.add([tmp_path / "images"]).n_new == 0
+
+
+# --- the store's searches against plain ones ---------------------------------------------------------------
+
+
+def test_the_store_finds_exactly_what_a_plain_search_finds(tmp_path: Path) -> None:
+    from cvsim.stores import Extraction, ImageKeys, KnownFile, open_index
+
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 2**64, (60, 2), np.uint64)
+    hashes[1] = hashes[0] ^ np.uint64(0b1011)
+    words = rng.integers(0, 200, (60, 40)).astype(np.uint32)
+    vectors = rng.normal(size=(60, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    digests = [f"{k:064x}" for k in range(60)]
+    with open_index(tmp_path / "index.db") as store:
+        for digest in digests:
+            store.put(Extraction(digest, artefacts={"x": b"y"}))
+            store.put_file(digest.encode(), KnownFile(1, 1, 1, 1, digest))
+        keys = {
+            d: ImageKeys({"h": hashes[k]}, {"w": words[k]}, {"v": vectors[k]}) for k, d in enumerate(digests)
+        }
+        store.put_keys(keys)
+        store.put_keys(dict(list(keys.items())[:10]))  # twice is once
+        query = hashes[0, :1]
+        for radius in (0, 3, 25, 30):
+            distance = np.bitwise_count(hashes ^ query[0]).min(axis=1)
+            assert store.within_bits("h", query, radius) == {
+                digests[k] for k in np.flatnonzero(distance <= radius)
+            }
+        asked = np.unique(words[5])
+        shared = sorted(((-len(np.intersect1d(w, asked)), k) for k, w in enumerate(words)))
+        expected = [(digests[k], -n) for n, k in shared if n][:7]
+        found = store.by_words("w", asked, 7)
+        assert [n for _, n in found] == [n for _, n in expected]
+        assert found[0] == (digests[5], len(asked))
+        cosines = vectors @ vectors[9]
+        nearest = store.nearest("v", vectors[9], 5)
+        assert [d for d, _ in nearest] == [digests[k] for k in np.argsort(-cosines)[:5]]
+        store.delete(digests[5:6])
+        assert digests[5] not in dict(store.by_words("w", asked, 60))
+        assert digests[5] not in dict(store.nearest("v", vectors[5], 60))
+        assert store.within_bits("h", hashes[5], 0) == set()
+        assert store.within_bits("unknown", hashes[5], 64) == set()
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> tuple[int, str]:
+    done = CliRunner().invoke(program, [str(a) for a in arguments], input=stdin)
+    return done.exit_code, done.output
+
+
+def test_the_commands(originals: Path, tmp_path: Path) -> None:
+    location, query = tmp_path / "index.db", tmp_path / "query.png"
+    Image.fromarray(altered(scene(1, 320, 240), "crop50", 1)).save(query)
+    code, output = run("index", originals, "--store", location)
+    assert code == 0, output
+    assert "6 images: 6 new" in output
+    code, output = run("search", query, "--store", location, "-k", 3, "--picture", tmp_path / "hits.png")
+    assert code == 0, output
+    assert output.index("1.jpg") < output.index("looks alike")
+    assert "cropped" in output
+    assert Image.open(tmp_path / "hits.png").size[0] > 3 * 180
+    code, output = run("search", query, "--store", location, "--json", "-k", 2)
+    document = json.loads(output)
+    assert list(document) == ["query", "hits"]
+    assert {"path", "score", "profile", "relation", "signals"} <= set(document["hits"][0])
+    data = encoded(scene(4, 320, 240), "JPEG", quality=60)
+    code, output = run("search", "-", "--store", location, "--json", "-k", 1, stdin=data)
+    assert json.loads(output)["hits"][0]["path"] == str(originals / "4.jpg")
+
+
+def test_wrong_calls(store: Path, tmp_path: Path) -> None:
+    code, output = run("search", "x.jpg", "--store", tmp_path / "none.db")
+    assert (code, "make it with cvsim index" in output) == (2, True)
+    assert not (tmp_path / "none.db").exists()
+    code, output = run("search", tmp_path / "none.jpg", "--store", store)
+    assert (code, "no such file" in output) == (2, True)
+    code, output = run("search", "-", "--store", store, stdin=b"no picture")
+    assert (code, "not an image" in output) == (1, True)
+    with cvsim.Index.open(store) as index, pytest.raises(ImageError):
+        index.search(store)
+
+
+def test_a_query_by_url(store: Path, originals: Path) -> None:
+    pytest.importorskip("httpx", reason="the extra 'remote' is not installed")
+    from faulty_server import faulty_server
+
+    with faulty_server((originals / "5.jpg").read_bytes()) as server:
+        code, output = run("search", f"{server.url}/ok", "--store", store)
+        assert (code, "private network" in output) == (1, True)
+        code, output = run("search", f"{server.url}/ok", "--store", store, "--allow-private", "--json")
+        assert json.loads(output)["hits"][0]["path"] == str(originals / "5.jpg")
+        code, output = run("search", f"{server.url}/svg", "--store", store, "--allow-private")
+        assert (code, "not an image" in output) == (1, True)
+
+
+def test_a_sheet_has_a_cell_for_each(photo: np.ndarray) -> None:
+    one = Image.open(io.BytesIO(search_sheet([SheetCell(photo, ("query",))])))
+    seven = Image.open(
+        io.BytesIO(search_sheet([SheetCell(photo, ("a", "b", "c"))] * 6 + [SheetCell(None, ("d",))]))
+    )
+    assert (seven.width, seven.height) == (5 * one.width, 2 * one.height)
