@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import Feature
 from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
 from cvsim.features.tiles import Tiles
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import Indices, Similarities
 
-CHUNK_PAIRS = 2048
+CHUNK_PAIRS = 1024
 MAX_HELD = 2500
 """Local descriptors held in memory, about 40 kB each."""
 
@@ -196,8 +196,7 @@ class Scorer:
         order = np.array(todo, np.int64)
         for start in range(0, len(order), CHUNK_PAIRS):
             part = order[start : start + CHUNK_PAIRS]
-            for k, row in zip(part.tolist(), self._verified(a[part], b[part], advance), strict=True):
-                rows[k] = row
+            rows[part] = self._verified(a[part], b[part], advance)
             self._remember(a[part], b[part], rows[part])
         return rows
 
@@ -210,20 +209,20 @@ class Scorer:
             self._known = dict(self._store.pairs(self._pair_key, self._digests))
         return self._known
 
-    def _verified(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> Iterator[NDArray[Any]]:
-        """Evidence of the pairs, in order, computed in threads: most of it is OpenCV's work."""
+    def _verified(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> NDArray[Any]:
+        """Evidence of the pairs, in order; half of it is the interpreter's work, so it is done in forks."""
         assert self.local is not None
-        held = self.descriptors.fetch(np.unique(np.concatenate([a, b])))
-        local = self.local
+        local, held = self.local, self.descriptors.fetch(np.unique(np.concatenate([a, b])))
+        pairs = list(zip(a.tolist(), b.tolist(), strict=True))
 
-        def verify(pair: tuple[int, int]) -> NDArray[Any]:
-            return local.evidence_or_none(held[pair[0]], held[pair[1]])
+        def verify(k: int) -> bytes:
+            i, j = pairs[k]
+            return local.evidence_or_none(held[i], held[j]).tobytes()
 
-        with ThreadPoolExecutor(self._n_workers) as threads:
-            for row in threads.map(verify, zip(a.tolist(), b.tolist(), strict=True)):
-                self.n_verified += 1
-                advance(1)
-                yield row
+        rows = map_in_forks(verify, len(pairs), self._n_workers)
+        self.n_verified += len(pairs)
+        advance(len(pairs))
+        return np.frombuffer(b"".join(rows), EVIDENCE)
 
     def _remember(self, a: Indices, b: Indices, rows: NDArray[Any]) -> None:
         new = {pair: rows[k].tobytes() for k, pair in enumerate(self._pairs_of(a, b))}

@@ -42,6 +42,10 @@ _WINDOWS = _windows()
 N_BINS = N_LIGHTNESS * N_CHROMA * N_CHROMA
 
 
+MIN_DEVIATION = 3.0
+"""Of L, a or b: pictures of one colour are no evidence for each other."""
+
+
 class ColorLayout(VectorFeature):
     """Histograms of colour in five windows, compared by Hellinger's kernel.
 
@@ -58,9 +62,11 @@ class ColorLayout(VectorFeature):
     def params(self) -> Mapping[str, Any]:
         return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "n_windows": len(_WINDOWS)}
 
-    def vector(self, rgb: RGB) -> NDArray[np.float32]:
+    def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
         square = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
         lab = cv2.cvtColor(square.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+        if lab.std(axis=0).max() < MIN_DEVIATION:
+            return None
         # Colours crowd around grey: bins of equal width in the square root tell more of them apart.
         chroma = np.sign(lab[:, 1:]) * np.sqrt(np.abs(lab[:, 1:]))
         lightness = _soft_bins(lab[:, 0] / 100, N_LIGHTNESS)
