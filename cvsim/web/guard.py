@@ -27,6 +27,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CSRF_HEADER = "x-cvsim-csrf"
 MAX_BODY_BYTES = 64 * 1024
+UPLOAD_TYPE = "application/octet-stream"
+"""A type that no form of a foreign page can send."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -56,14 +58,20 @@ class Guard:
     token : str
         What the opened address carries; made by `new_token`.
 
+    uploads : mapping of str to int, optional
+        Paths that take a file instead of JSON, and how many bytes at most.
+
     Attributes
     ----------
     csrf : str
         What the page's script sends in the header `CSRF_HEADER` with each POST.
     """
 
-    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, port: int, token: str, uploads: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
+        self._uploads = uploads or {}
         self._token = token
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         # Cookies do not know ports: another page of cvsim must not overwrite this one's.
@@ -82,7 +90,7 @@ class Guard:
             await refusal(scope, receive, _with_headers(send))
             return
         if scope["method"] == "POST":
-            body = await _read_body(receive)
+            body = await _read_body(receive, self._max_bytes(scope))
             if body is None:
                 await _refused(413, "The request is too large.")(scope, receive, _with_headers(send))
                 return
@@ -105,21 +113,29 @@ class Guard:
         if not self._has_token(headers):
             return _refused(403, "Open the address that cvsim printed: it holds the key to this page.")
         if scope["method"] == "POST":
-            return self._post_refusal(headers)
+            return self._post_refusal(scope, headers)
         if scope["method"] not in ("GET", "HEAD"):
             return _refused(405, "There is nothing like that here.")
         return None
 
-    def _post_refusal(self, headers: Mapping[str, str]) -> Response | None:
-        if "origin" not in headers:
-            return _refused(403, "A change must come from the page itself.")
-        if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), self.csrf.encode()):
-            return _refused(403, "The page is older than this run of cvsim: reload it.")
-        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    def _max_bytes(self, scope: Scope) -> int:
+        return self._uploads.get(scope["path"], MAX_BODY_BYTES)
+
+    def _post_refusal(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
+        if not self._is_program(headers):
+            if "origin" not in headers:
+                return _refused(403, "A change must come from the page itself.")
+            if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), self.csrf.encode()):
+                return _refused(403, "The page is older than this run of cvsim: reload it.")
+        kind = headers.get("content-type", "").partition(";")[0].strip()
+        if scope["path"] in self._uploads:
+            if kind != UPLOAD_TYPE:
+                return _refused(415, f"A file is sent as {UPLOAD_TYPE}.")
+        elif kind != "application/json":
             return _refused(415, "Only JSON is understood here.")
         if not headers.get("content-length", "0").isdigit():
             return _refused(400, "The length of the request makes no sense.")
-        if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
+        if int(headers.get("content-length", "0")) > self._max_bytes(scope):
             return _refused(413, "The request is too large.")
         return None
 
@@ -140,7 +156,14 @@ class Guard:
         response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
         return response
 
+    def _is_program(self, headers: Mapping[str, str]) -> bool:
+        """Whether this is no browser: a page elsewhere can not send this header unasked."""
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
+
     def _has_token(self, headers: Mapping[str, str]) -> bool:
+        if self._is_program(headers):
+            return True
         # By hand: the standard parser gives up on all cookies over one odd one of another local page.
         pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
         given = next((value for name, _, value in pairs if name == self._cookie), "")
@@ -163,7 +186,7 @@ def _refused(status: int, words: str) -> Response:
     return HTMLResponse(page, status)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive, max_bytes: int) -> bytes | None:
     """The whole body, or None if it is too large: what the header says of it is not believed."""
     body = bytearray()
     while True:
@@ -171,7 +194,7 @@ async def _read_body(receive: Receive) -> bytes | None:
         if message["type"] != "http.request":
             return bytes(body)
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > max_bytes:
             return None
         if not message.get("more_body", False):
             return bytes(body)

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +23,7 @@ def serve(
     port: int = 0,
     open_browser: bool = True,
     on_ready: Callable[[str], None],
+    uploads: Mapping[str, int] | None = None,
 ) -> None:
     """Serve an application to this machine's user; returns after Ctrl-C.
 
@@ -36,6 +37,8 @@ def serve(
         Open the address in the user's browser.
     on_ready : callable
         Told the address, which holds the token, as soon as the port is bound.
+    uploads : mapping of str to int, optional
+        Paths that take a file, and how many bytes at most.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def serve(
         port = listener.getsockname()[1]
         token = new_token()
         app = make_app()
-        guard = Guard(app, port=port, token=token)
+        guard = Guard(app, port=port, token=token, uploads=uploads)
         app.state.csrf = guard.csrf
         address = f"http://{HOST}:{port}/?token={token}"
         # No access log: it would hold the token.
