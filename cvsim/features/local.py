@@ -34,7 +34,6 @@ from cvsim.features.alignment import (
 from cvsim.features.appearance import grain
 from cvsim.features.base import Feature, Search, WordKeys
 from cvsim.features.borders import Box, content_box
-from cvsim.features.chroma import SIDE_PX, chroma_square, hue_similarity
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.types import Comparison
 
@@ -80,7 +79,6 @@ EVIDENCE = np.dtype(
         ("matrix", "<f4", (2, 3)),  # unit square of a to unit square of b
         ("aspect_a", "<f4"),  # width / height
         ("aspect_b", "<f4"),
-        ("hue", "<f4"),  # see chroma.hue_similarity
         ("seam", "<f4"),  # of the contained picture's outline inside the other; 0 if neither is contained
         ("tone_shift", "<f4"),  # see appearance.Appearance
         ("outliers", "<f4"),
@@ -90,8 +88,8 @@ EVIDENCE = np.dtype(
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
     ]
 )
-"""All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 7
+"""All that is known of a pair, 98 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 6
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = np.float32(0.5)
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -113,8 +111,6 @@ class LocalDescriptor:
         The strongest of each grid cell in turn; none where the picture has too few.
     raster : (h, w) uint8
         The grey picture, its longer side 192 px, lightly blurred.
-    chroma : (24, 24, 2) int8
-        See `chroma.chroma_square`.
     grain : float
         Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
     boxes : tuple of Box
@@ -125,7 +121,6 @@ class LocalDescriptor:
     height_px: int
     keypoints: NDArray[Any]
     raster: NDArray[np.uint8]
-    chroma: NDArray[np.int8]
     grain: float
     boxes: tuple[Box, ...]
 
@@ -153,7 +148,7 @@ class LocalDescriptor:
 
 
 class Local(Feature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, four comparisons.
+    """ORB keypoints and aligned pixels: one transform, three comparisons.
 
     ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform; 0 where
     they agree on none; None where a picture has too few, or where the outlines already explain the pair.
@@ -165,8 +160,6 @@ class Local(Feature[LocalDescriptor]):
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
     second photograph of the same thing does not. Trusted like ``pixels``.
 
-    ``hue``: whether what is coloured in both has one hue in one place (`chroma.hue_similarity`).
-
     Parameters
     ----------
     name : str
@@ -175,7 +168,7 @@ class Local(Feature[LocalDescriptor]):
         Also match the mirror image: finds crops of mirrored pictures, for half as much work again.
     """
 
-    version = 3
+    version = 2
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
@@ -189,7 +182,7 @@ class Local(Feature[LocalDescriptor]):
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return ("keypoints", "pixels", "registration", "hue")
+        return ("keypoints", "pixels", "registration")
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -217,9 +210,7 @@ class Local(Feature[LocalDescriptor]):
         keypoints["angle"] = np.round(np.array([k.angle for k in found]) * (256 / 360)).astype(np.int64) % 256
         keypoints["level"] = [k.octave for k in found]
         keypoints["bits"] = bits
-        return LocalDescriptor(
-            width, height, keypoints, raster, chroma_square(rgb), round(grain(gray), 2), _boxes(raster)
-        )
+        return LocalDescriptor(width, height, keypoints, raster, round(grain(gray), 2), _boxes(raster))
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -272,7 +263,7 @@ class Local(Feature[LocalDescriptor]):
         if a is None or b is None:
             return tuple(Comparison(signal, None) for signal in self.signals)
         evidence = self.evidence(a, b)
-        keypoints, pixels, registration, hue = (None if np.isnan(s) else float(s) for s in similarities(evidence))
+        keypoints, pixels, registration = (None if np.isnan(s) else float(s) for s in similarities(evidence))
         detail = {"n_inliers": int(evidence["n_inliers"])} if evidence["n_inliers"] >= 0 else {}
         correlation = {} if pixels is None else {"correlation": round(float(evidence["correlation"]), 4)}
         shift = {} if registration is None else {"shift_px": round(float(evidence["shift_px"]), 3)}
@@ -280,7 +271,6 @@ class Local(Feature[LocalDescriptor]):
             Comparison("keypoints", keypoints, detail=detail),
             Comparison("pixels", pixels, detail=correlation),
             Comparison("registration", registration, detail=shift),
-            Comparison("hue", hue),
         )
 
     def pack(self, descriptors: Sequence[LocalDescriptor | None]) -> Sequence[LocalDescriptor | None]:
@@ -316,20 +306,17 @@ class Local(Feature[LocalDescriptor]):
         n = len(descriptor.keypoints)
         grain_steps = min(round(descriptor.grain * 100), 65535)
         head = np.array([descriptor.width_px, descriptor.height_px, n, w, h, grain_steps], "<u2")
-        parts = (head, descriptor.keypoints, descriptor.raster, descriptor.chroma)
-        return b"".join(part.tobytes() for part in parts)
+        return head.tobytes() + descriptor.keypoints.tobytes() + descriptor.raster.tobytes()
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
         width, height, n, w, h, grain_steps = np.frombuffer(data, "<u2", 6).tolist()
         keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
-        rest = 12 + n * KEYPOINT.itemsize
-        raster = np.frombuffer(data, np.uint8, w * h, offset=rest).reshape(h, w)
-        chroma = np.frombuffer(data, np.int8, offset=rest + w * h).reshape(SIDE_PX, SIDE_PX, 2)
-        return LocalDescriptor(width, height, keypoints, raster, chroma, grain_steps / 100, _boxes(raster))
+        raster = np.frombuffer(data, np.uint8, w * h, offset=12 + n * KEYPOINT.itemsize).reshape(h, w)
+        return LocalDescriptor(width, height, keypoints, raster, grain_steps / 100, _boxes(raster))
 
 
-def similarities(evidence: NDArray[Any]) -> tuple[Similarities, ...]:
-    """Similarities of the four signals from `EVIDENCE` rows of any shape, NaN for none."""
+def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Similarities]:
+    """Similarities of the three signals from `EVIDENCE` rows of any shape, NaN for none."""
     n = evidence["n_inliers"].astype(np.float32)
     keypoints = np.where(n < 0, np.float32(np.nan), n / (n + 8))
     registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, np.float32(1))
@@ -338,13 +325,13 @@ def similarities(evidence: NDArray[Any]) -> tuple[Similarities, ...]:
     pixels = (evidence["share"] * trust).astype(np.float32)
     is_unlike = np.isnan(pixels) | (evidence["share"] < MIN_SHARE_TO_EXPLAIN)
     registration = np.where(is_unlike, np.nan, registration * trust).astype(np.float32)
-    return keypoints, pixels, registration, np.where(is_unlike, np.float32(np.nan), evidence["hue"])
+    return keypoints, pixels, registration
 
 
 def no_evidence() -> NDArray[Any]:
     """The `EVIDENCE` of a pair of which nothing is known."""
     row = np.zeros((), EVIDENCE)
-    row["n_inliers"], row["share"], row["hue"] = -1, np.nan, np.nan
+    row["n_inliers"], row["share"] = -1, np.nan
     return row
 
 
@@ -382,7 +369,6 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_in
     else:
         container, outline = a.raster, mapped_corners(wb, hb, inverted(best.matrix))
     row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
-    row["hue"] = hue_similarity(a.chroma, b.chroma, row["matrix"])
     appearance = appearance_under(a.raster, b.raster, best.matrix)
     if appearance is not None:
         row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
