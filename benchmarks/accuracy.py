@@ -57,7 +57,9 @@ def main() -> None:
     result["cvsim_version"], result["code"] = cvsim.__version__, code_fingerprint()
     for part in args.parts:
         start = perf_counter()
-        result[part] = parts[part]()
+        found = parts[part]()
+        # Of efforts or sets that were not asked for, the last figures stay.
+        result[part] = {**result.get(part, {}), **found} if isinstance(found, dict) else found
         print(f"{part}: {perf_counter() - start:.0f} s", file=sys.stderr)
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")

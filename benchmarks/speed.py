@@ -79,7 +79,9 @@ def main() -> None:
     result = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {}
     result["machine"], result["code"] = machine(), code_fingerprint()
     for part in args.parts:
-        result[part] = parts[part]()
+        found = parts[part]()
+        # Of efforts or sets that were not asked for, the last figures stay.
+        result[part] = {**result.get(part, {}), **found} if isinstance(found, dict) else found
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     if args.readme:
