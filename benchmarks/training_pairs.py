@@ -74,7 +74,8 @@ def labelled_pairs(
                 tiles = np.nan_to_num(scores.similarities["tiles"])
                 labels = connected_components(len(nodes), a, b, tiles, STAND_IN_TILES).labels
                 rule = WordRule(min_votes=WIDE_MIN_VOTES)
-                words = word_candidates(scorer.local, LazyDescriptors(scorer), labels, n_pixels(nodes), side, rule)
+                lazy = LazyDescriptors(scorer)
+                words = word_candidates(scorer.local, lazy, labels, n_pixels(nodes), side, rule)
                 new = without_pairs(len(nodes), unique_pairs(len(nodes), words), (a, b))
                 scores = scores.joined(scorer.score(*new, advance))
     similarities = {name: np.asarray(values) for name, values in scores.similarities.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,15 +128,14 @@ def read_files(
 
 def _is_unchanged(known: KnownFile, entry: FileEntry) -> bool:
     # One comparison for both kinds of status: the store's own rule, on the scan's figures.
-    return known.unchanged(_Status(entry.size_bytes, entry.mtime_ns, entry.inode, entry.device))
+    return known.unchanged(_status(entry))
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    st_size: int
-    st_mtime_ns: int
-    st_ino: int
-    st_dev: int
+def _status(entry: FileEntry) -> Any:
+    """What the scan saw of a file, under the names that the store compares."""
+    return SimpleNamespace(
+        st_size=entry.size_bytes, st_mtime_ns=entry.mtime_ns, st_ino=entry.inode, st_dev=entry.device
+    )
 
 
 def _extract(
@@ -166,8 +166,7 @@ def _extract(
                 store.put(outcome)
                 finished.add(outcome.digest)
             digests[entry.path] = outcome.digest
-            status = _Status(entry.size_bytes, entry.mtime_ns, entry.inode, entry.device)
-            store.put_file(absolute[entry.path], KnownFile.of(status, outcome.digest))
+            store.put_file(absolute[entry.path], KnownFile.of(_status(entry), outcome.digest))
     return reasons, n_decoded
 
 

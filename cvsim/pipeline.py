@@ -147,7 +147,8 @@ def dedupe(
             store.close()
     if on_store is not None:
         on_store(store)
-    stats = {"n_decoded": reading.n_decoded, "n_read": reading.n_read, "bytes_read": reading.bytes_read}
+    stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
+    stats["bytes_read"] = reading.bytes_read
     stats |= {"n_scored": len(scores), "n_verified": run.scorer.n_verified, "seconds": clock.seconds}
     _log.info("done: %s", stats)
     return DedupeResult(
@@ -331,9 +332,8 @@ class _Run:
         pair within a few. Below one in a hundred, weaker does not matter.
         """
         small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
-        pairs = unique_pairs(
-            len(self.nodes), *(tuple(m[k] for k in np.triu_indices(len(m), 1)) for m in small)
-        )
+        corners = [(m, *np.triu_indices(len(m), 1)) for m in small]
+        pairs = unique_pairs(len(self.nodes), *((m[i], m[j]) for m, i, j in corners))
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
         allowed = self.is_allowed(a, b)
         a, b = a[allowed], b[allowed]

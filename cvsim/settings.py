@@ -173,10 +173,10 @@ def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """`settings` with the given values, those of the scan included, lists made tuples."""
     scan_names = {f.name for f in fields(ScanSettings)}
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     scan = {k: v for k, v in frozen.items() if k in scan_names}
     try:
-        rest = {k: v for k, v in frozen.items() if k not in scan_names}
+        rest: dict[str, Any] = {k: v for k, v in frozen.items() if k not in scan_names}
         return replace(settings, scan=replace(settings.scan, **scan), **rest)
     except TypeError as exc:
         raise SettingsError(f"a setting has the wrong type: {exc}") from exc

@@ -90,7 +90,7 @@ def word_keys(bits: NDArray[np.uint64], table: int, word_bits: int) -> NDArray[n
     return (value & np.uint64((1 << word_bits) - 1)).astype(np.uint32)
 
 
-def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[Indices, Indices, Indices]:  # noqa: B008
+def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[Indices, Indices, Indices]:
     """Pairs of pictures that share enough agreeing words.
 
     Returns
@@ -149,7 +149,8 @@ def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple
     half_bin = turn * (2 * N_ANGLES) // 256
     step = keypoints.level[j].astype(np.int64) - keypoints.level[i]
     n_pictures = int(keypoints.owner.max(initial=0)) + 1
-    pair = keypoints.owner[i] * n_pictures + keypoints.owner[j]
+    # Pairs are numbered densely, so that a ballot's code has room beside them.
+    codes, pair = np.unique(keypoints.owner[i] * n_pictures + keypoints.owner[j], return_inverse=True)
     # Bins overlap by half on each axis, so that no agreement is cut in two.
     angle_bins = (half_bin // 2, (half_bin + 1) // 2 % N_ANGLES)
     scale_bins = tuple((step + N_SCALES + half) // LEVELS_A_BIN for half in range(LEVELS_A_BIN))
@@ -158,7 +159,7 @@ def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple
     x, y = _landing(keypoints, i[kept], j[kept], turn[kept], step[kept])
     axes = [tuple(b[kept] for b in bins) for bins in axes] + [_overlapping(x), _overlapping(y)]
     pair, votes = _counts(pair[kept], axes, min_votes)
-    return pair // n_pictures, pair % n_pictures, votes
+    return codes[pair] // n_pictures, codes[pair] % n_pictures, votes
 
 
 def _landing(
@@ -184,7 +185,7 @@ def _ballots(pair: Indices, axes: list[tuple[Indices, ...]]) -> Iterator[Indices
     for choice in itertools.product(*(range(len(bins)) for bins in axes)):
         code = pair
         for bins, k in zip(axes, choice, strict=True):
-            code = (code * len(bins) + k) * 256 + bins[k]
+            code = code * 256 + bins[k]
         yield code
 
 

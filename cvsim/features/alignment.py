@@ -238,7 +238,8 @@ def _softened(
     """The agreement at lower resolution, where one of the two may only be out of focus."""
     if sharp.share >= CLEAR_SHARE or sharp.correlation < SOFT_CORRELATION:
         return sharp
-    soft = _agreement(*(cv2.GaussianBlur(g, (0, 0), SOFT_BLUR_PX) for g in (source, target)), matrix)
+    soft_source, soft_target = (cv2.GaussianBlur(g, (0, 0), SOFT_BLUR_PX) for g in (source, target))
+    soft = _agreement(soft_source, soft_target, matrix)
     return soft if soft is not None and soft.share > sharp.share else sharp
 
 
@@ -374,7 +375,7 @@ def seam(raster: NDArray[np.uint8], outline: Points) -> float:
 
 
 def surround(raster: NDArray[np.uint8], outline: Points) -> float:
-    """Standard deviation of what a picture shows outside an outline, in grey levels; 0 where there is nothing.
+    """Standard deviation of what a picture shows outside an outline, in grey levels; 0 if nothing.
 
     A painted border or bars are uniform; what a part was cut from, or pasted into, is not.
     """

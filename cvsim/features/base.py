@@ -88,9 +88,9 @@ class Feature(ABC, Generic[D]):
         For ``search == "hamming"``: the distance that still makes a candidate.
     """
 
-    name: ClassVar[str]
+    name: str
     version: ClassVar[int] = 1
-    search: ClassVar[Search] = "none"
+    search: Search = "none"
     radius_bits: int = 0
 
     @property

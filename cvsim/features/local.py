@@ -172,7 +172,7 @@ class Local(Feature[LocalDescriptor]):
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
-        self.name = name  # type: ignore[misc]
+        self.name = name
         self.n_keypoints = n_keypoints
         self.mirrored = mirrored
         self._scratch = threading.local()
@@ -197,7 +197,8 @@ class Local(Feature[LocalDescriptor]):
         gray = shrunk(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WORKING_PX)
         raster = cv2.GaussianBlur(shrunk(gray, RASTER_PX), (0, 0), BLUR_PX)
         height, width = gray.shape
-        found, bits = (), None
+        found: Sequence[Any] = ()
+        bits = None
         if min(gray.shape) > 2 * EDGE_PX:  # in a smaller picture no keypoint has room
             detector = self._detector()
             found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
@@ -215,7 +216,7 @@ class Local(Feature[LocalDescriptor]):
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
         if not hasattr(self._scratch, "orb"):
-            self._scratch.orb = cv2.ORB_create(
+            self._scratch.orb = cv2.ORB.create(
                 nfeatures=N_DETECTED,
                 scaleFactor=SCALE_FACTOR,
                 nlevels=N_LEVELS,

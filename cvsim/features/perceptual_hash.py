@@ -101,7 +101,7 @@ class PerceptualHash(Feature["Words"]):
     radius_bits = 8
 
     def __init__(self, kind: str) -> None:
-        self.name = kind  # type: ignore[misc]
+        self.name = kind
         self._kind = KINDS[kind]
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -108,7 +108,7 @@ class FusionModel:
         return json.dumps(document, indent=1) + "\n"
 
 
-def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def sigmoid(log_odds: Any) -> Any:
     """Probability from log-odds, without overflow."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
 

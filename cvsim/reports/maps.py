@@ -62,7 +62,7 @@ def small(thumbnail: bytes | None) -> NDArray[np.uint8] | None:
         return None
     scale = min(1.0, THUMBNAIL_PX / max(found.shape[:2]))
     size = (max(1, round(found.shape[1] * scale)), max(1, round(found.shape[0] * scale)))
-    return cv2.cvtColor(cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    return cv2.cvtColor(cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
 
 
 def map_png(
