@@ -124,7 +124,9 @@ class Index:
         """
         from cvsim import searching
 
-        asked = query if isinstance(query, searching.Query) else searching.Query.of(query)
+        asked = (
+            query if isinstance(query, searching.Query) else searching.Query.of(query, self.signals.features)
+        )
         return searching.search(self.store, self.signals, asked, self.settings, k=k, label=label)
 
     def remove(self, paths: Iterable[PathLike]) -> int:

@@ -83,7 +83,7 @@ def check_signals(store: SearchableStore, signals: Signals) -> None:
         other = sorted(set(kept.split()) - set(signals.description.split()))
         raise StoreError(
             f"{store.location} was filled with other signals ({', '.join(other) or 'fewer'}): search it "
-            "with the version of cvsim and the options that made it, or index the pictures again into a new one"
+            "with the version of cvsim and the options that made it, or index the pictures anew elsewhere"
         )
 
 

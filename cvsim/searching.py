@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvsim.collection import Node
-from cvsim.errors import CvsimError
+from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
+from cvsim.executors.base import Demand
+from cvsim.executors.local import LocalExecutor
 from cvsim.explaining import Explainer
-from cvsim.extraction import DECODER, WORKING_PX, artefact_keys, artefacts
+from cvsim.extraction import DECODER, WORKING_PX, ExtractJob, artefact_keys, artefacts
+from cvsim.features.base import Feature
 from cvsim.features.local import Local
+from cvsim.images.content import Content, read_content
+from cvsim.images.decode import MAX_PIXELS
+from cvsim.images.header import peek_size
+from cvsim.images.jpeg import read_jpeg_header
+from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.indexing import PRODUCT_SPACE, Signals, near_words, projected, word_space, words_of
 from cvsim.pipeline import _Run
@@ -27,13 +35,13 @@ from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, ImageRecord, ScoredPair
 
 if TYPE_CHECKING:
-    from cvsim.images.decode import Decoded
     from cvsim.settings import Settings
 
 MAX_BY_WORDS = 48
 """Pictures that share the most words with the query, all of which are compared with it."""
 MIN_SHARED_WORDS = 2
 EXTRA_NEIGHBOURS = 24
+DECODE_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Hit:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A picture to look for, decoded.
+    """A picture to look for, with all that a search needs of it.
 
     Attributes
     ----------
@@ -77,32 +85,120 @@ class Query:
         What to call it.
     digest : str
         Of its bytes, or of its pixels where there are no bytes.
-    decoded : Decoded
+    image : ImageInfo
+    kept : mapping of str to (bytes or None)
+        Its descriptors and its thumbnail, as a store keeps them.
     path : str or None
         Where it can be read again.
     """
 
     name: str
     digest: str
-    decoded: Decoded
+    image: ImageInfo
+    kept: Mapping[str, bytes | None]
     path: str | None = None
 
     @classmethod
-    def of(cls, source: ImageSource) -> Query:
-        """From a path, an array or a Pillow image (see `cvsim.images.source`)."""
-        decoded = decode_source(source, longest_px=WORKING_PX)
+    def of(cls, source: ImageSource, features: Collection[Feature[Any]]) -> Query:
+        """From a path, an array or a Pillow image (see `cvsim.images.source`), decoded in this process.
+
+        Raises
+        ------
+        ImageError
+            It can not be used.
+        """
         if isinstance(source, (str, os.PathLike)):
             path = os.fsdecode(source)
-            with open(path, "rb") as stream:
-                return cls(path, hashlib.file_digest(stream, "sha256").hexdigest(), decoded, path)
-        return cls("picture", hashlib.sha256(decoded.rgb.tobytes()).hexdigest(), decoded)
+            return _made(ExtractJob(tuple(features)).run(read_content(path)), path, path)
+        decoded = decode_source(source, longest_px=WORKING_PX)
+        image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format, decoded.damaged)
+        digest = hashlib.sha256(decoded.rgb.tobytes()).hexdigest()
+        return cls("picture", digest, image, artefacts(decoded.rgb, features))
 
-    @classmethod
-    def of_bytes(cls, data: bytes, name: str) -> Query:
-        """From the content of a file."""
-        from cvsim.images.decode import decode
+    @property
+    def record(self) -> ImageRecord:
+        """The query as the record of a picture."""
+        image = self.image
+        return ImageRecord(
+            self.path or self.name, self.digest, image.width_px, image.height_px, 0, 0, image.format
+        )
 
-        return cls(name, hashlib.sha256(data).hexdigest(), decode(data, longest_px=WORKING_PX))
+
+class QueryReader:
+    """Makes queries of bytes from anywhere, decoded in a child process: a decoder may crash or hang.
+
+    A context manager; leaving it ends the child. Calls come from one thread.
+
+    Parameters
+    ----------
+    features : collection of Feature
+    max_pixels : int
+        Pictures of more are refused by their header.
+    """
+
+    def __init__(self, features: Collection[Feature[Any]], max_pixels: int = MAX_PIXELS) -> None:
+        self._job = QueryJob(tuple(features), max_pixels)
+        self._executor = LocalExecutor(1)
+
+    def read(self, data: bytes, name: str) -> Query:
+        """The query of a file's content.
+
+        Raises
+        ------
+        ImageError
+            It is no picture, or one that can not be decoded.
+        """
+        for _, outcome in self._executor.map(self._job, [data], timeout_s=DECODE_TIMEOUT_S):
+            if isinstance(outcome, CvsimError):
+                raise outcome
+            return _made(outcome, name, None)
+        raise AssertionError("an executor gives a result for each item")
+
+    def close(self) -> None:
+        """End the child process."""
+        self._executor.close()
+
+    def __enter__(self) -> QueryReader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@dataclass
+class QueryJob:
+    """Extracts one picture given as bytes, always where it can be killed."""
+
+    features: tuple[Feature[Any], ...]
+    max_pixels: int
+
+    def load(self, item: bytes) -> Content:
+        format = sniff(item[:HEAD_BYTES])
+        if format is None:
+            raise NotAnImageError("not an image")
+        size = _claimed_size(item, format)
+        if size is not None and size[0] * size[1] > self.max_pixels:
+            raise TooLargeError(f"{size[0]} x {size[1]} pixels are over the limit of {self.max_pixels:,}")
+        return Content("", hashlib.sha256(item).hexdigest(), format, item)
+
+    def demand(self, payload: Content) -> Demand:
+        return Demand(True, payload.memory_bytes)
+
+    def run(self, payload: Content) -> Extraction:
+        return ExtractJob(self.features).run(payload)
+
+
+def _claimed_size(data: bytes, format: str) -> tuple[int, int] | None:
+    if format == "jpeg":
+        header = read_jpeg_header(data)
+        return header.width_px, header.height_px
+    return peek_size(data, format)
+
+
+def _made(extraction: Extraction, name: str, path: str | None) -> Query:
+    if extraction.image is None:
+        raise DecodeError(extraction.failure or "could not be decoded")
+    return Query(name, extraction.digest, extraction.image, extraction.artefacts, path)
 
 
 def search(
@@ -115,7 +211,7 @@ def search(
     label: str | None = None,
 ) -> list[Hit]:
     """The best `k` pictures of the index for a query; see `cvsim.Index.search`."""
-    kept = artefacts(query.decoded.rgb, signals.features)
+    kept = query.kept
     among = None if label is None else store.labelled(label)
     copies = _copies(
         store, signals, query, kept, settings, _filtered(_copy_candidates(store, signals, kept), among)
@@ -133,7 +229,7 @@ def _filtered(digests: Iterable[str], among: Collection[str] | None) -> list[str
     return sorted(d for d in digests if among is None or d in among)
 
 
-def _copy_candidates(store: SearchableStore, signals: Signals, kept: dict[str, bytes | None]) -> set[str]:
+def _copy_candidates(store: SearchableStore, signals: Signals, kept: Mapping[str, bytes | None]) -> set[str]:
     found: set[str] = set()
     for feature in signals.plan.features:
         data = kept[feature.key]
@@ -155,7 +251,7 @@ def _copies(
     store: SearchableStore,
     signals: Signals,
     query: Query,
-    kept: dict[str, bytes | None],
+    kept: Mapping[str, bytes | None],
     settings: Settings,
     candidates: Sequence[str],
 ) -> list[tuple[str, ScoredPair]]:
@@ -165,13 +261,15 @@ def _copies(
         return []
     overlay = _overlay(store, signals, query, kept, candidates)
     records = _records(store, candidates)
-    asked = query_record(query)
+    asked = query.record
     nodes = [
         Node(d, "", (asked if d == query.digest else records[d],)) for d in sorted([*records, query.digest])
     ]
     own = next(i for i, node in enumerate(nodes) if node.digest == query.digest)
     others = np.array([i for i in range(len(nodes)) if i != own], np.int64)
-    run = _Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
+    # A few pairs, perhaps in a server's thread: not worth a process, and none could be forked safely there.
+    alone = replace(settings, decisions=None, workers=1)
+    run = _Run(signals.plan, alone, nodes, overlay, SilentProgress())
     scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
     explainer = run.explainer(scores)
     linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds).tolist()
@@ -187,7 +285,7 @@ def _overlay(
     store: SearchableStore,
     signals: Signals,
     query: Query,
-    kept: dict[str, bytes | None],
+    kept: Mapping[str, bytes | None],
     candidates: Sequence[str],
 ) -> MemoryStore:
     """What scoring needs of the query and the candidates, apart from the index: a search writes nothing."""
@@ -197,14 +295,6 @@ def _overlay(
         for digest, data in store.descriptors(key, candidates).items():
             overlay.put(Extraction(digest, artefacts={key: data}))
     return overlay
-
-
-def query_record(query: Query) -> ImageRecord:
-    """The query as the record of a picture."""
-    decoded = query.decoded
-    return ImageRecord(
-        query.path or query.name, query.digest, decoded.width_px, decoded.height_px, 0, 0, decoded.format
-    )
 
 
 def _records(store: SearchableStore, digests: Collection[str]) -> dict[str, ImageRecord]:
@@ -265,7 +355,7 @@ def _files(
 def _look_alikes(
     store: SearchableStore,
     signals: Signals,
-    kept: dict[str, bytes | None],
+    kept: Mapping[str, bytes | None],
     n: int,
     found: Collection[str],
     among: Collection[str] | None,
@@ -301,21 +391,3 @@ def _compared(signals: Signals, mine: Sequence[Any], other: Sequence[bytes | Non
     for feature, a, data in zip(signals.product, mine, other, strict=True):
         found += feature.compare(a, None if data is None else feature.from_bytes(data))
     return tuple(found)
-
-
-def fetch_query(url: str, *, allow_private: bool = False) -> Query:
-    """The picture at an http(s) URL as a query.
-
-    Raises
-    ------
-    RemoteError
-        It can not be had, or lies in a private network.
-    """
-    from cvsim.images.remote import Limits, RemoteClient
-
-    with RemoteClient(Limits(n_attempts=2), allow_private=allow_private) as client:
-        fetched = client.fetch(url)
-    try:
-        return Query.of_bytes(fetched.data, url)
-    except CvsimError as exc:
-        raise type(exc)(f"{url}: {exc}") from exc

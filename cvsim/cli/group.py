@@ -24,6 +24,7 @@ VERBS = {
     "compare": "Say why two pictures are the same, or why not.",
     "index": "Keep pictures so that they can be searched.",
     "search": "Look for a picture in an index.",
+    "serve": "Search an index in the browser, or by a JSON API.",
     "prefilter": "Write the pairs worth a heavier system's time.",
     "fetch": "Download the images of a dataset.",
     "cluster": "Group product photos.",

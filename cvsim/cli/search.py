@@ -59,7 +59,7 @@ def search(
     if "://" not in store and not os.path.exists(store):
         raise UsageError(f"{store}: there is no index there; make it with cvsim index PATH --store {store}")
     with Index.open(store, settings=settings) as index:
-        asked = _query(query, allow_private)
+        asked = _query(query, index, allow_private)
         hits = index.search(asked, k, label=label)
         if picture is not None:
             _write_picture(picture, index, asked, hits)
@@ -73,23 +73,41 @@ def search(
         _print(hits)
 
 
-def _query(query: str, allow_private: bool) -> Query:
+def _query(query: str, index: Index, allow_private: bool) -> Query:
     from cvsim.errors import ImageError, UsageError
-    from cvsim.searching import Query, fetch_query
+    from cvsim.searching import Query, QueryReader
 
-    if query.partition("://")[0].lower() in ("http", "https"):
-        return fetch_query(query, allow_private=allow_private)
-    if query == "-":
-        data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
-        if len(data) > MAX_STDIN_BYTES:
-            raise UsageError(f"standard input holds more than {MAX_STDIN_BYTES:,} bytes")
-        return Query.of_bytes(data, "standard input")
-    if not os.path.exists(query):
-        raise UsageError(f"{query}: no such file")
-    try:
-        return Query.of(query)
-    except ImageError as exc:
-        raise type(exc)(f"{query}: {exc}") from exc
+    features = index.signals.features
+    if query.partition("://")[0].lower() not in ("http", "https") and query != "-":
+        if not os.path.exists(query):
+            raise UsageError(f"{query}: no such file")
+        try:
+            return Query.of(query, features)
+        except ImageError as exc:
+            raise type(exc)(f"{query}: {exc}") from exc
+    name = "standard input" if query == "-" else query
+    data = _stdin() if query == "-" else _fetched(query, allow_private)
+    with QueryReader(features) as reader:
+        try:
+            return reader.read(data, name)
+        except ImageError as exc:
+            raise type(exc)(f"{name}: {exc}") from exc
+
+
+def _fetched(url: str, allow_private: bool) -> bytes:
+    from cvsim.images.remote import Limits, RemoteClient
+
+    with RemoteClient(Limits(n_attempts=2), allow_private=allow_private) as client:
+        return client.fetch(url).data
+
+
+def _stdin() -> bytes:
+    from cvsim.errors import UsageError
+
+    data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    if len(data) > MAX_STDIN_BYTES:
+        raise UsageError(f"standard input holds more than {MAX_STDIN_BYTES:,} bytes")
+    return data
 
 
 def _print(hits: Sequence[Hit]) -> None:
@@ -120,7 +138,10 @@ def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -
     from cvsim.reports.wording import percent, printable, relation_words
 
     thumbnails = index.store.descriptors(THUMBNAIL_KEY, {hit.record.digest for hit in hits})
-    cells = [SheetCell(query.decoded.rgb, ("query", printable(os.path.basename(query.name))[:28]))]
+    thumbnail = query.kept[THUMBNAIL_KEY]
+    assert thumbnail is not None
+    shown = decode(thumbnail, longest_px=512).rgb
+    cells = [SheetCell(shown, ("query", printable(os.path.basename(query.name))[:28]))]
     for hit in hits:
         data = thumbnails.get(hit.record.digest)
         kind = relation_words(hit.relation) if hit.profile == "copy" else "looks alike"
