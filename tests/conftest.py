@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,14 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("CVSIM_TEST_DATA names no folder of real photographs")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_found() -> Iterator[None]:
+    """The command line sets up the log of its process; the next test finds it as it was."""
+    logger = logging.getLogger("cvsim")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logger.propagate = propagate

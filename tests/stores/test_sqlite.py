@@ -412,7 +412,6 @@ def _with_version(path: Path, version: int, purpose: str) -> Path:
 
 
 def test_an_older_cache_is_started_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("WARNING", logger="cvsim")  # the command line, tested before, may have made it quiet
     path = _with_version(tmp_path / "cache.sqlite", sqlite.SCHEMA_VERSION - 1, "cache")
     with SqliteStore(path) as store:
         assert store.images("decoder:1") == {}
