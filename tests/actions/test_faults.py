@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import mount, unmount
 from photo_library import ACTIONS, LINKS, contents, entry, jpeg, library, snapshot, write
 from send2trash import send2trash
+from surroundings import mount, unmount
 
 from cvsim.actions.apply import Applied, apply_plan
 from cvsim.actions.journal import read_steps

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import home_variables, use_home
 from photo_library import ACTIONS, LINKS, State, contents, library, snapshot
+from surroundings import home_variables, use_home
 
 from cvsim.actions.apply import apply_plan
 from cvsim.actions.journal import Step, read_steps
