@@ -29,7 +29,7 @@ MAX_OUTLIERS = 0.008
 """Share of spots off the tone curve that encoding alone leaves."""
 MIN_TONE_SHIFT = 5.0
 """Grey levels."""
-MIN_COLOR = 0.75
+MIN_COLOR = 0.95
 """Similarity of the colour histograms below which the colours were changed."""
 MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
