@@ -37,7 +37,6 @@ CREATE INDEX IF NOT EXISTS label_by_text ON label (label);
 CREATE INDEX IF NOT EXISTS file_by_image ON file (image_id);
 """
 _BY_IMAGE = ("hash", "vector", "word_list")
-_BLOCK_VECTORS = 1 << 16
 
 
 class SqliteIndex(SqliteStore, SearchableStore):
@@ -169,10 +168,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
 
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
         owners, stored = self._all_vectors(space)
-        cosines = np.empty(len(stored), np.float32)
-        for start in range(0, len(stored), _BLOCK_VECTORS):
-            block = slice(start, start + _BLOCK_VECTORS)
-            cosines[block] = stored[block].astype(np.float32) @ vector
+        cosines = stored @ vector if len(stored) else np.zeros(0, np.float32)
         best = np.lexsort((owners, -cosines))[:limit] if len(stored) else np.zeros(0, np.int64)
         names = self._digests_of(owners[best].tolist())
         return [
@@ -191,10 +187,9 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self._notice_changes()
         if space not in self._vectors:
             images, blobs = self._blobs_of("vector", space)
-            values = (
-                np.frombuffer(b"".join(blobs), "<f2").reshape(len(blobs), -1) if blobs else np.zeros((0, 1))
-            )
-            self._vectors[space] = images, values
+            # Half precision on disk; single in memory, since processors multiply no other quickly.
+            values = np.frombuffer(b"".join(blobs), "<f2").astype(np.float32)
+            self._vectors[space] = images, values.reshape(len(images), -1) if blobs else np.zeros((0, 1))
         return self._vectors[space]
 
     def _blobs_of(self, table: str, space: str) -> tuple[NDArray[np.int64], list[bytes]]:
