@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,9 @@ def test_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_found() -> Iterator[None]:
-    """The command line sets up the log of its process; the next test finds it as it was."""
+def untouched_log() -> None:
+    """The command line sets up the log of its process: each test finds it as it is without."""
     logger = logging.getLogger("cvsim")
-    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    logger.propagate = propagate
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
