@@ -50,6 +50,11 @@ class Node:
     records: tuple[ImageRecord, ...]
 
     @property
+    def is_reference(self) -> bool:
+        """Whether the files lie under a reference folder."""
+        return self.side.startswith("reference")
+
+    @property
     def first(self) -> ImageRecord:
         return self.records[0]
 
@@ -228,11 +233,6 @@ def pack_descriptors(
 def n_pixels(nodes: Sequence[Node]) -> Indices:
     """Pixels of each node's picture, (n,); a damaged one counts as none."""
     return np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
-
-
-def sides_of(records: Iterable[ImageRecord], roots: Mapping[str, str], between_only: bool) -> dict[str, str]:
-    """The side of each path: its root if only pairs between roots count, else none."""
-    return {record.path: roots[record.path] if between_only else "" for record in records}
 
 
 def require_paths(paths: Sequence[str]) -> None:

@@ -94,7 +94,7 @@ class _Builder:
         records = [record for node in nodes for record in node.records]
         if len(records) < 2 or not self._is_worth_showing(nodes):
             return None
-        reference = {r.path for node in nodes if node.side.startswith("reference") for r in node.records}
+        reference = {r.path for node in nodes if node.is_reference for r in node.records}
         records.sort(key=lambda r: r.path)
         kept, rule = self._rules.choose(records, lambda r: r.path in reference)
         keeper = records[kept]
@@ -135,7 +135,7 @@ class _Builder:
 
     def _is_worth_showing(self, nodes: Sequence[Node]) -> bool:
         """Copies within references alone, or within one path when only pairs between paths count, are not."""
-        if all(node.side.startswith("reference") for node in nodes):
+        if all(node.is_reference for node in nodes):
             return False
         return not self._between_only or len({node.side for node in nodes}) > 1
 

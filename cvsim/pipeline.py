@@ -168,11 +168,6 @@ def _sides(reading: Reading, settings: Settings) -> dict[str, str]:
     return sides
 
 
-def is_reference(node: Node) -> bool:
-    """Whether a node's files lie under a reference folder."""
-    return node.side.startswith("reference")
-
-
 class _Run:
     """The stages between reading and reporting, over one collection."""
 
@@ -192,13 +187,13 @@ class _Run:
             min_log_odds=plan.min_log_odds,
             n_workers=settings.n_workers,
         )
-        self._reference = mask_of(is_reference(node) for node in nodes)
+        self._reference = mask_of(node.is_reference for node in nodes)
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self._side = np.array([sides[node.side] for node in nodes], np.int64)
         self._decisions = Decisions.load(settings.decisions)
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._rules = KeepRules.parse(settings.keep)
-        self._reference_paths = {r.path for node in nodes if is_reference(node) for r in node.records}
+        self._reference_paths = {r.path for node in nodes if node.is_reference for r in node.records}
 
     def link(self, clock: _Clock) -> tuple[Scores, Grouping]:
         """Candidates, scores, groups; then what else is to be known of each group."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from cvsim.candidates import _hamming_numpy
 from cvsim.candidates._chunks import Chunk, Costs, Words, bit_mask, chunk_keys, flip_masks, plan_chunks
 from cvsim.errors import MissingExtraError, UsageError
+from cvsim.settings import available_cores
 
 if TYPE_CHECKING:
     from cvsim.types import Indices
@@ -273,7 +273,7 @@ def _search(
     plan = plan_chunks(queries, stored, radius, n_pairs, costs)
     _log.debug("Hamming join of %d pairs by %s: %s", n_pairs, scan.__module__, plan)
     found = [np.empty(0, np.int64)]
-    with ThreadPoolExecutor(n_threads or _n_cores()) as threads:
+    with ThreadPoolExecutor(n_threads or available_cores()) as threads:
         for position in range(len(plan.chunks)):
             tasks = _tasks(queries, stored, radius, is_self, plan.chunks[: position + 1], scan)
             found.extend(threads.map(lambda task: task(), tasks))
@@ -352,10 +352,6 @@ def _choose_scan(
             raise MissingExtraError("Hamming searches in machine code", "fast") from exc
         return in_numpy
     return machine_code.scan, _NUMBA_COSTS
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _as_words(hashes: NDArray[np.uint64], name: str) -> Words:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
 import queue
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.base import Item, Job, Payload, Result
 from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
+from cvsim.settings import available_cores
 
 CHILD_MEMORY_BYTES = 700_000_000
 """What one isolated run may allocate."""
@@ -44,7 +44,7 @@ class LocalExecutor:
     """
 
     def __init__(self, n_workers: int | None = None, *, child_memory_bytes: int = CHILD_MEMORY_BYTES) -> None:
-        self.n_workers = n_workers or usable_cores()
+        self.n_workers = n_workers or available_cores()
         self._child_memory_bytes = child_memory_bytes
         self._idle: list[Child] = []
         self._lock = threading.Lock()
@@ -89,13 +89,6 @@ class LocalExecutor:
     def _give_back(self, child: Child) -> None:
         with self._lock:
             self._idle.append(child)
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Map:

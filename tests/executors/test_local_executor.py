@@ -14,7 +14,8 @@ import pytest
 from executor_jobs import Act, Count, Unloadable, Unpicklable, WithoutTheLock
 
 from cvsim.errors import CvsimError, DecodeError, MissingExtraError, TooLargeError
-from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor, usable_cores
+from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor
+from cvsim.settings import available_cores
 
 
 @pytest.fixture
@@ -221,6 +222,6 @@ def test_nothing_is_imported_from_the_folder_the_run_starts_in(tmp_path: Path) -
     assert (result.stdout, result.stderr) == ("['int']\n", "")
 
 
-def test_usable_cores() -> None:
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
-    assert LocalExecutor().n_workers == usable_cores()
+def test_available_cores() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+    assert LocalExecutor().n_workers == available_cores()
