@@ -11,11 +11,12 @@ from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
     from cvsim.actions.plan import Plan
+    from cvsim.images.source import ImageSource
     from cvsim.prefiltering import Prefiltered
     from cvsim.progress import Progress
     from cvsim.reports.html import Thumbnail
     from cvsim.stores import Store
-    from cvsim.types import Counts, DedupeResult, Group, ScoredPair, Skipped
+    from cvsim.types import Comparison, Counts, DedupeResult, Group, Relation, ScoredPair, Side, Skipped
 
 PathLike = str | bytes | os.PathLike[str]
 
@@ -235,13 +236,114 @@ def dedupe(
     return Report(result, pipeline.thumbnail_of(store), store.close)
 
 
-def compare(a: PathLike, b: PathLike, *, settings: Settings | None = None, **options: Any) -> ScoredPair:
+class Compared:
+    """What `compare` found of two pictures, and the ways to write it down.
+
+    Attributes
+    ----------
+    result : ScoredPair
+        The frozen values; `score`, `relation`, `contained`, `prior` and `comparisons` are short for its own.
+    """
+
+    def __init__(
+        self, result: ScoredPair, sources: tuple[ImageSource, ImageSource], settings: Settings
+    ) -> None:
+        self.result = result
+        self._sources = sources
+        self._settings = settings
+
+    @property
+    def score(self) -> float:
+        """Probability that the two are the same, in [0, 1]."""
+        return self.result.score
+
+    @property
+    def relation(self) -> Relation:
+        """What happened between the two."""
+        return self.result.relation
+
+    @property
+    def contained(self) -> Side | None:
+        """The side that shows only a part of the other."""
+        return self.result.contained
+
+    @property
+    def prior(self) -> float:
+        """Log-odds before any evidence."""
+        return self.result.prior
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every signal with its similarity and its weight."""
+        return self.result.comparisons
+
+    def to_json(self) -> str:
+        """What ``cvsim compare --json`` prints."""
+        from cvsim.reports.json import comparison_document, dumps
+
+        return dumps(comparison_document(self.result))
+
+    def picture_bytes(self, format: str = "PNG") -> bytes:
+        """The two side by side, with the keypoints that agree, what overlaps, and the parts of the score.
+
+        Parameters
+        ----------
+        format : "PNG" or "JPEG"
+
+        Raises
+        ------
+        ImageError
+            One of the two can not be read any more.
+        """
+        from cvsim import comparing
+        from cvsim.reports.match_picture import Shown, match_picture
+        from cvsim.reports.matches import agreeing_keypoints, overlap_matrix
+
+        looked = comparing.look_again(*self._sources, self._settings)
+        names = (self.result.pair.a, self.result.pair.b)
+        a, b = (
+            Shown(d.rgb, name if comparing.is_path(source) else "", d.width_px, d.height_px)
+            for d, name, source in zip(looked.pictures, names, self._sources, strict=True)
+        )
+        matches = None
+        if looked.local is not None:
+            matches = agreeing_keypoints(looked.local, a.rgb, b.rgb, overlap_matrix(self.result))
+        return match_picture(self.result, a, b, matches, looked.threshold, format=format)
+
+    def to_picture(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture to a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Replaced if it exists. Its suffix, .png, .jpg or .jpeg, chooses the format.
+
+        Raises
+        ------
+        UsageError
+            Another suffix.
+        CvsimError
+            The file can not be written, or one of the two not be read any more.
+        """
+        from cvsim.reports.files import write
+        from cvsim.reports.match_picture import picture_format
+
+        write(path, [self.picture_bytes(picture_format(path))])
+
+    def __repr__(self) -> str:
+        pair = self.result
+        return f"<Compared: {pair.pair.a!r} and {pair.pair.b!r}: {pair.relation}, {pair.score:.4f}>"
+
+
+def compare(
+    a: ImageSource | bytes, b: ImageSource | bytes, *, settings: Settings | None = None, **options: Any
+) -> Compared:
     """Every signal of two pictures, its weight, and the score that `dedupe` would give the pair.
 
     Parameters
     ----------
-    a, b : path
-        Two image files.
+    a, b : path, (H, W, 3) uint8 RGB array, or Pillow image
+        What is no file is called ``"a"`` or ``"b"`` in the result.
     settings : Settings, optional
         The defaults if not given.
     **options
@@ -249,16 +351,27 @@ def compare(a: PathLike, b: PathLike, *, settings: Settings | None = None, **opt
 
     Returns
     -------
-    ScoredPair
+    Compared
 
     Raises
     ------
     ImageError
         One of the two can not be used; the message says why.
-    """
-    from cvsim import pipeline
+    UsageError
+        A path does not exist, an array has another shape or type, or a setting is wrong.
 
-    return pipeline.compare(os.fsdecode(a), os.fsdecode(b), with_values(settings or Settings(), options))
+    Examples
+    --------
+    >>> pair = cvsim.compare("a.jpg", "b.jpg")  # doctest: +SKIP
+    >>> pair.score, pair.relation               # doctest: +SKIP
+    (0.9999, 'cropped')
+    >>> pair.to_picture("why.png")              # doctest: +SKIP
+    """
+    from cvsim import comparing
+
+    asked = with_values(settings or Settings(), options)
+    first, second = (os.fsdecode(s) if isinstance(s, bytes) else s for s in (a, b))
+    return Compared(comparing.compare(first, second, asked), (first, second), asked)
 
 
 def prefilter(

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """The parts, from the top. A part imports parts of lower layers only, never one beside it."""
 
 _PIPELINE = (
-    "blocking collection explaining extraction fetching grouping "
+    "blocking collection comparing explaining extraction fetching grouping "
     "indexing models prefiltering products scoring searching"
 )
 SAME_PART = dict.fromkeys(_PIPELINE.split(), "pipeline")

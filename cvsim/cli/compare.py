@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cvsim.cli import options
 
+if TYPE_CHECKING:
+    from cvsim.api import Compared
 
-@click.command(epilog="Example: cvsim compare a.jpg b.jpg")
+
+@click.command(epilog="Example: cvsim compare a.jpg b.jpg --picture why.png")
 @click.argument("a", type=click.Path(exists=True, dir_okay=False))
 @click.argument("b", type=click.Path(exists=True, dir_okay=False))
 @options.scoring
+@click.option(
+    "--picture",
+    type=options.OutputFile((".png", ".jpg", ".jpeg")),
+    metavar="FILE",
+    help="Draw the two with the keypoints that agree and what overlaps, as PNG or JPEG.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @options.general
-def compare(a: str, b: str, as_json: bool, config: str | None, quiet: bool, **given: Any) -> None:
+def compare(
+    a: str, b: str, picture: str | None, as_json: bool, config: str | None, quiet: bool, **given: Any
+) -> None:
     """Show every signal of the pictures A and B, its weight, the score and the relation.
 
     The score is the one that dedupe would give the pair.
     """
+    if as_json and picture == "-":
+        raise click.UsageError("--json and --picture can not both go to stdout; give --picture a file.")
     settings = options.settings_from(config, given)
 
     from cvsim import api
 
     pair = api.compare(a, b, settings=settings)
+    if picture is not None:
+        _write_picture(pair, picture, quiet)
     if as_json:
-        from cvsim.reports.json import comparison_document, dumps
-
-        click.echo(dumps(comparison_document(pair)), nl=False)
+        click.echo(pair.to_json(), nl=False)
+        return
+    if picture == "-":
         return
     from cvsim.cli.console import result_console
     from cvsim.cli.render_pair import print_pair
     from cvsim.pipeline import make_plan
 
-    print_pair(result_console(), pair, make_plan(settings).threshold)
+    print_pair(result_console(), pair.result, make_plan(settings).threshold)
+
+
+def _write_picture(pair: Compared, file: str, quiet: bool) -> None:
+    from cvsim.cli.console import write_bytes
+
+    if file == "-":
+        write_bytes(pair.picture_bytes())
+        return
+    pair.to_picture(file)
+    if not quiet:
+        click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)

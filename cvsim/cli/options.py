@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -54,16 +54,25 @@ class NameList(click.ParamType):
 
 
 class OutputFile(click.Path):
-    """A file to write, or ``-`` for stdout. Its folder must be there before a long run starts."""
+    """A file to write, or ``-`` for stdout. Its folder must be there before a long run starts.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    suffixes : sequence of str
+        One of which the name must have, whatever its case; any will do if none are given.
+    """
+
+    def __init__(self, suffixes: Sequence[str] = ()) -> None:
         super().__init__(dir_okay=False, writable=True, allow_dash=True)
+        self._suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
         folder = os.path.dirname(os.path.abspath(path))
         if path != "-" and not os.path.isdir(folder):
             self.fail(f"the folder {folder!r} does not exist", param, ctx)
+        if path != "-" and self._suffixes and os.path.splitext(path)[1].lower() not in self._suffixes:
+            self.fail(f"{path!r} must end in {' or '.join(self._suffixes)}", param, ctx)
         return path
 
 

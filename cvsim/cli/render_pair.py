@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cvsim.reports import explanation
 from cvsim.reports.explanation import Step
-from cvsim.reports.wording import percent, printable, relation_words
+from cvsim.reports.wording import printable
 from cvsim.types import ScoredPair
 
 _MAX_BAR = 44
@@ -79,15 +79,5 @@ def _value(value: float | str) -> str:
 
 
 def _verdict(pair: ScoredPair, threshold: float) -> Text:
-    same = pair.score >= threshold
-    text = Text.assemble(
-        (f"{percent(pair.score)} sure", "bold green" if same else "bold"), " that they are the same: "
-    )
-    text.append(("linked" if same else "not linked") + f" at {percent(threshold)}. ")
-    if same:
-        words = relation_words(pair.relation)
-        text.append(words[:1].upper() + words[1:] + ".")
-        if pair.contained:
-            other = "b" if pair.contained == "a" else "a"
-            text.append(f" {pair.contained} shows a part of {other}.")
-    return text
+    certainty, meaning = explanation.verdict(pair, threshold)
+    return Text.assemble((certainty, "bold green" if pair.score >= threshold else "bold"), meaning)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cvsim.reports.wording import percent, quantity
+from cvsim.reports.wording import percent, quantity, relation_words
 from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
 
@@ -53,6 +53,18 @@ def span(steps: tuple[Step, ...]) -> tuple[float, float]:
     """Lowest and highest finite log-odds that the steps reach, zero included."""
     reached = [0.0, *(end for step in steps if math.isfinite(end := step.end))]
     return min(reached), max(reached)
+
+
+def verdict(pair: ScoredPair, threshold: float) -> tuple[str, str]:
+    """How sure it is, and what that means at `threshold`: one sentence in two parts, and what happened."""
+    same = pair.score >= threshold
+    text = f" that they are the same: {'linked' if same else 'not linked'} at {percent(threshold)}."
+    if same:
+        words = relation_words(pair.relation)
+        text += f" {words[:1].upper()}{words[1:]}."
+        if pair.contained:
+            text += f" {pair.contained} shows a part of {'b' if pair.contained == 'a' else 'a'}."
+    return f"{percent(pair.score)} sure", text
 
 
 def links(group: Group) -> Mapping[str, ScoredPair]:
