@@ -3,8 +3,8 @@
     python benchmarks/pictures.py [FOLDER] [-o benchmarks/results]
 
 FOLDER (default: ``samples/photos``) is deduplicated; what a person sees is drawn: ``terminal.svg`` and
-``waterfall.svg`` by rich from the very characters that the program writes, ``report-wide.png`` and
-``report-narrow.png`` by headless chromium from the page of ``--html``.
+``waterfall.svg`` by rich from the very characters that the program writes, ``match.jpg`` by ``--picture``,
+``report-wide.png`` and ``report-narrow.png`` by headless chromium from the page of ``--html``.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     draw_terminal(arguments.output / "terminal.svg", ["dedupe", arguments.folder])
     draw_terminal(arguments.output / "waterfall.svg", ["compare", *PAIR])
+    printed(["compare", *PAIR, "--picture", str(arguments.output.resolve() / "match.jpg"), "-q"])
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         printed(["dedupe", arguments.folder, "--html", str(page), "-q"])

@@ -272,7 +272,7 @@ def _draw_name(pen: ImageDraw.ImageDraw, letter: str, shown: Shown, panel: _Pane
     name_width = panel.name_width - 20 - regular.getlength(size) - 16
     name = shortened(drawable(shown.name, regular), regular, name_width)
     pen.text((x + 20, y), name, INK, regular)
-    pen.text((x + 20 + regular.getlength(name) + 16, y), size, PALE, regular)
+    pen.text((x + 20 + (regular.getlength(name) + 16 if name else 0), y), size, PALE, regular)
 
 
 def _draw_sentences(
@@ -293,8 +293,9 @@ def _about_keypoints(pair: ScoredPair, matches: Matches | None) -> str:
             return "No keypoints agree; the outlines show how the pictures lie over each other."
         return "No keypoints agree on how one picture would lie over the other."
     agreeing = quantity(len(matches), "keypoint agrees", "keypoints agree")
-    text = f"{agreeing} on how the pictures lie over each other"
-    return text + (f"; lines for {MAX_LINES} of them." if len(matches) > MAX_LINES else ".")
+    but = ", but the pixels there differ" if _weight_of_overlap(pair) < 0 else ""
+    some = f"; lines for {MAX_LINES} of them" if len(matches) > MAX_LINES else ""
+    return f"{agreeing} on how the pictures lie over each other{but}{some}."
 
 
 # --- the waterfall ----------------------------------------------------------------------------------------
@@ -327,9 +328,10 @@ def _draw_waterfall(pen: ImageDraw.ImageDraw, steps: tuple[Step, ...], threshold
     bottom = top + (len(steps) + 1) * ROW_PX
     _row(pen, bottom, ("sum", "", f"{steps[-1].end:+.2f}"), (INK, INK, INK), bold)
     if line is not None:
-        x = place(line)
+        x, text = place(line), f"linked from {percent(threshold)}"
         pen.line((x, top + ROW_PX, x, bottom + 2), INK, 1)
-        pen.text((x, bottom + 4), f"linked from {percent(threshold)}", PALE, small, anchor="ma")
+        half = small.getlength(text) / 2
+        pen.text((min(max(x, left + half), right - half) - half, bottom + 5), text, PALE, small)
 
 
 def _row(

@@ -76,7 +76,7 @@ def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> M
     mirrors = matrix is not None and is_mirroring(matrix)
     first = local.extract(np.ascontiguousarray(a[:, ::-1]) if mirrors else a)
     second = local.extract(b)
-    if first is None or second is None:
+    if first is None or second is None or not len(first.keypoints) or not len(second.keypoints):
         return nothing
     found = local.matches(first, second)
     if found is None:

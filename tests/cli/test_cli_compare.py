@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from generate import altered, save_image, scene
+from PIL import Image
 
 from cvsim.cli.group import cvsim
 
@@ -54,3 +58,45 @@ def test_what_is_no_picture_is_an_error_with_its_name(folder: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("cvsim: ")
     assert "d.jpg" in result.stderr
+
+
+def test_the_picture_is_written_beside_the_text_and_the_json(folder: Path, tmp_path: Path) -> None:
+    plain = run(folder / "a.jpg", folder / "b.jpg", "--json")
+    file = tmp_path / "why \u00e9 \u5199.png"
+    with_picture = run(folder / "a.jpg", folder / "b.jpg", "--json", "--picture", file)
+    assert with_picture.stdout == plain.stdout
+    assert with_picture.stderr.startswith("cvsim: wrote ")
+    assert Image.open(file).format == "PNG"
+    quiet = run(folder / "a.jpg", folder / "c.jpg", "--picture", tmp_path / "why.jpeg", "-q")
+    assert "not linked" in quiet.stdout
+    assert quiet.stderr == ""
+    assert Image.open(tmp_path / "why.jpeg").format == "JPEG"
+
+
+def test_the_picture_can_go_to_stdout_alone(folder: Path) -> None:
+    result = run(folder / "a.jpg", folder / "b.jpg", "--picture", "-")
+    assert Image.open(io.BytesIO(result.stdout_bytes)).format == "PNG"
+    both = run(folder / "a.jpg", folder / "b.jpg", "--picture", "-", "--json")
+    assert both.exit_code == 2
+    assert both.stdout == ""
+
+
+def test_one_file_and_files_with_odd_names_are_drawn(folder: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.jpg"))
+    shutil.copy(folder / "a.jpg", odd)
+    for a, b in ((folder / "a.jpg", folder / "a.jpg"), (folder / "a.jpg", odd)):
+        assert run(a, b, "--picture", tmp_path / "same.png").exit_code == 0
+        assert Image.open(tmp_path / "same.png").width > 1000
+
+
+def test_without_keypoints_the_picture_is_drawn_all_the_same(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "fast.png"
+    assert run(folder / "a.jpg", folder / "b.jpg", "--effort", "fast", "--picture", file).exit_code == 0
+    assert file.stat().st_size > 10_000
+
+
+def test_a_picture_that_can_not_be_written_is_refused_before_any_work(folder: Path, tmp_path: Path) -> None:
+    for file, reason in (("why.gif", "must end in .png"), ("missing/why.png", "does not exist")):
+        result = run(folder / "a.jpg", folder / "d.jpg", "--picture", tmp_path / file)
+        assert result.exit_code == 2
+        assert reason in result.stderr
