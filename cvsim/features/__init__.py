@@ -13,6 +13,7 @@ from cvsim.features.color_layout import ColorLayout
 from cvsim.features.gradient_layout import GradientLayout
 from cvsim.features.local import Local
 from cvsim.features.perceptual_hash import KINDS, PerceptualHash, TurnedHash
+from cvsim.features.signature import Signature
 from cvsim.features.tiles import Tiles
 
 ENTRY_POINTS = "cvsim.features"
@@ -24,6 +25,7 @@ FEATURES: dict[str, Callable[[], Feature[Any]]] = {
     "color": ColorHistogram,
     "color-layout": ColorLayout,
     "gradient": GradientLayout,
+    "signature": Signature,
     "local": Local,
     "local-dense": lambda: Local("local-dense", n_keypoints=600),
     **{kind: lambda kind=kind: PerceptualHash(kind) for kind in KINDS},  # type: ignore[misc]
