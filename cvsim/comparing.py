@@ -17,8 +17,8 @@ from cvsim.explaining import IDENTITY_KEY, PIXELS_KEY, Explainer
 from cvsim.extraction import WORKING_PX, artefacts
 from cvsim.features.local import Local
 from cvsim.images.content import Content, read_content
-from cvsim.images.decode import Decoded, digest_of_pixels
-from cvsim.images.source import ImageSource, decode_source
+from cvsim.images.decode import Decoded
+from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
 from cvsim.pipeline import Plan, _Run, make_plan
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, MemoryStore
@@ -70,7 +70,7 @@ def _record(
             raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
         return reading.records[0]
     decoded = decode_source(source, longest_px=WORKING_PX)
-    digest = digest_of_pixels(decode_source(source, longest_px=2**31).rgb)
+    digest = source_pixel_digest(source)
     # There are no bytes to tell it from others by: its pixels are all that it is.
     own = {IDENTITY_KEY: b"o" + bytes(8) + bytes.fromhex(digest), PIXELS_KEY: bytes.fromhex(digest)}
     store.put(Extraction(digest, artefacts={**artefacts(decoded.rgb, plan.features), **own}))

@@ -48,8 +48,8 @@ class Signature(Feature["Levels"]):
     """Brightness of a 9 x 9 grid against its eight neighbours, in five levels.
 
     The similarity is 1 - ||a - b|| / (||a|| + ||b||); the paper calls pictures the same above 0.4.
-    Candidates share one of 63 words: runs of 16 values, reduced to darker, the same, brighter. A picture has a
-    hash for each word, which holds the word and its place: a radius of 0 bits finds equal words.
+    Candidates share one of 63 words: runs of 16 values, reduced to darker, the same, brighter. A picture has
+    a hash for each word, which holds the word and its place: a radius of 0 bits finds equal words.
     """
 
     name = "signature"

@@ -99,11 +99,7 @@ def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels
 
 def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
     """SHA-256 of size and pixels: equal for two files that show the same pixels. Raises like `decode`."""
-    return digest_of_pixels(decode_full(data, format=format, max_pixels=max_pixels))
-
-
-def digest_of_pixels(rgb: RGB) -> str:
-    """SHA-256 of size and pixels of a decoded picture, (h, w, 3) uint8 and contiguous."""
+    rgb = decode_full(data, format=format, max_pixels=max_pixels)
     digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
     digest.update(rgb.data)
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,14 @@ def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX
     if isinstance(source, Image.Image):
         return _decode_picture(source, longest_px)
     return read_content(os.fsdecode(source)).decode(longest_px=longest_px, max_pixels=max_pixels)
+
+
+def source_pixel_digest(source: ImageSource) -> str:
+    """Digest of all pixels at full size: the one that `decode.pixel_digest` gives a file of them."""
+    rgb = decode_source(source, longest_px=2**31).rgb
+    digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
+    digest.update(rgb.data)
+    return digest.hexdigest()
 
 
 def _decode_array(rgb: RGB, longest_px: int) -> Decoded:
