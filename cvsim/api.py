@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cvsim.reports.html import Thumbnail
     from cvsim.stores import Store
     from cvsim.types import Comparison, Counts, DedupeResult, Group, Relation, ScoredPair, Side, Skipped
+
+_log = logging.getLogger(__name__)
 
 PathLike = str | bytes | os.PathLike[str]
 
@@ -178,6 +181,23 @@ def _judging(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**judging, "keep": rules, "reference": [os.path.abspath(path) for path in settings["reference"]]}
 
 
+def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """The settings of a call; says so where signals that were chosen can not do what one might expect."""
+    asked = with_values(settings or Settings(), options)
+    if asked.signals:
+        from cvsim.pipeline import make_plan
+
+        plan = make_plan(asked)
+        signals = [signal for feature in plan.features for signal in feature.signals]
+        if unweighed := plan.model.unweighed(signals):
+            says = "%s: shown, but no part of the score: %s was not fitted to it"
+            _log.warning(says, ", ".join(unweighed), plan.model.name)
+        if (best := plan.model.best_score(signals)) < plan.threshold:
+            says = "no pair of different files can be linked by these signals alone: %.3f at best, under %g"
+            _log.warning(says, best, plan.threshold)
+    return asked
+
+
 def dedupe(
     paths: Iterable[PathLike],
     *,
@@ -222,7 +242,7 @@ def dedupe(
 
     if isinstance(paths, (str, bytes, os.PathLike)):
         paths = [paths]
-    asked = with_values(settings or Settings(), options)
+    asked = _asked(settings, options)
     stores: list[Store] = []
     result = pipeline.dedupe(
         [os.fsdecode(path) for path in paths],
@@ -369,7 +389,7 @@ def compare(
     """
     from cvsim import comparing
 
-    asked = with_values(settings or Settings(), options)
+    asked = _asked(settings, options)
     first, second = (os.fsdecode(s) if isinstance(s, bytes) else s for s in (a, b))
     return Compared(comparing.compare(first, second, asked), (first, second), asked)
 
@@ -425,7 +445,7 @@ def prefilter(
         paths = [paths]
     return prefiltering.prefilter(
         [os.fsdecode(path) for path in paths],
-        with_values(settings or Settings(), options),
+        _asked(settings, options),
         recall=recall,
         n_sampled=n_sampled or prefiltering.N_SAMPLED,
         listed=listed,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,15 @@ class FusionModel:
         """Changes whenever the model would score a pair differently."""
         values = [self.prior, {name: [c.knots, c.weights] for name, c in sorted(self.curves.items())}]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
+
+    def unweighed(self, signals: Iterable[str]) -> tuple[str, ...]:
+        """Those of the signals that the model was not fitted to: they add nothing to a score."""
+        return tuple(signal for signal in signals if signal not in self.curves)
+
+    def best_score(self, signals: Iterable[str]) -> float:
+        """The score of a pair that all these signals find as alike as can be."""
+        best = sum(self.curves[signal].largest for signal in signals if signal in self.curves)
+        return float(sigmoid(self.prior + best))
 
     def weights(self, similarities: Mapping[str, Similarities]) -> dict[str, NDArray[np.float64]]:
         """What each signal adds, in log-odds; a signal that the model does not know adds nothing."""

@@ -54,6 +54,19 @@ def test_no_evidence_adds_nothing(curve: Curve) -> None:
     assert curve(np.array(np.nan)) == 0.0
 
 
+@given(similarities=st.tuples(*[st.floats(0, 1) | st.just(float("nan"))] * 3))
+@settings(max_examples=60, deadline=None)
+def test_no_pair_scores_over_the_best_score(similarities: tuple[float, ...]) -> None:
+    named = {name: np.float32([s]) for name, s in zip(("hash", "color", "new"), similarities, strict=True)}
+    assert MODEL.score(named)[0] <= MODEL.best_score(named) + 1e-9
+
+
+def test_signals_that_it_was_not_fitted_to_are_named_and_add_nothing() -> None:
+    assert MODEL.unweighed(["color", "new", "hash"]) == ("new",)
+    assert MODEL.best_score(["hash", "color", "new"]) == pytest.approx(sigmoid(-4 + 6 + 2))
+    assert MODEL.best_score(["new"]) == pytest.approx(sigmoid(-4))
+
+
 @pytest.mark.parametrize(
     ("knots", "weights"),
     [((0.5,), (1.0,)), ((0.1, 0.2), (1.0,)), ((0.2, 0.2), (0.0, 1.0)), ((0.5, 0.1), (0.0, 1.0))],
