@@ -18,23 +18,9 @@ EXIT_FOUND = 3
 @click.command(epilog="Example: cvsim dedupe photos --html report.html --csv copies.csv")
 @options.paths
 @options.scoring
-@click.option(
-    "--reference",
-    multiple=True,
-    metavar="DIR",
-    type=click.Path(exists=True),
-    help="Look here too; nothing in it is proposed for removal or compared with each other. Repeatable.",
-)
-@click.option(
-    "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
-)
+@options.references
+@options.between_only
 @options.keeping
-@click.option(
-    "--include",
-    type=options.NameList(),
-    metavar="LIST",
-    help="Also propose for removal: pasted,cropped,edited,recolored,similar.",
-)
 @click.option(
     "--decisions",
     type=click.Path(dir_okay=False),

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from cvsim import __version__
-from cvsim.settings import EFFORTS, KEEP_RULES, Settings, read_config, with_values
+from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, with_values
 
 C = TypeVar("C", bound=Callable[..., Any])
 Decorator = Callable[[C], C]
@@ -194,12 +194,45 @@ def index_signals(command: C) -> C:
     )
 
 
-def keeping(command: C) -> C:
-    """Which file of a group stays: ``--keep``."""
+def references(command: C) -> C:
+    """What is there already: ``--reference``."""
     return _all(
         command,
         click.option(
-            "--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {KEEP_RULES}]"
+            "--reference",
+            multiple=True,
+            metavar="DIR",
+            type=click.Path(exists=True),
+            help="Look here too; nothing in it is proposed for removal or compared with each other. Repeatable.",
+        ),
+    )
+
+
+def between_only(command: C) -> C:
+    """Which pairs count: ``--between-only``."""
+    return _all(
+        command,
+        click.option(
+            "--between-only",
+            is_flag=True,
+            default=None,
+            help="Only pairs whose sides lie under different PATHs.",
+        ),
+    )
+
+
+def keeping(command: C) -> C:
+    """Which file of a group stays, and which may go: ``--keep``, ``--include``."""
+    return _all(
+        command,
+        click.option(
+            "--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {DEFAULT_KEEP}]"
+        ),
+        click.option(
+            "--include",
+            type=NameList(),
+            metavar="LIST",
+            help="Also propose for removal: pasted,cropped,edited,recolored,similar.",
         ),
     )
 

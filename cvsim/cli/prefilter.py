@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     help="Make copies of N pictures to measure that.",
 )
 @options.scoring
-@click.option(
-    "--between-only", is_flag=True, default=None, help="Only pairs whose sides lie under different PATHs."
-)
+@options.between_only
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
 @options.running
 @options.general
