@@ -19,7 +19,8 @@ from cvsim.errors import SettingsError
 Effort = Literal["fast", "default", "thorough"]
 EFFORTS: tuple[str, ...] = get_args(Effort)
 
-KEEP_RULES = "resolution,size,metadata,oldest,path"
+DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
+"""Rules that choose the file to keep: see `cvsim.actions.keep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Settings:
     signals: tuple[str, ...] | None = None
     reference: tuple[str, ...] = ()
     between_only: bool = False
-    keep: str = KEEP_RULES
+    keep: str = DEFAULT_KEEP
     include: tuple[str, ...] = ()
     decisions: str | None = None
     cache: str | None = ""

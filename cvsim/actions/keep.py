@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsim.errors import SettingsError
+from cvsim.settings import DEFAULT_KEEP
 from cvsim.types import ImageRecord
 
-DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
 FORMAT_ORDER = ("dng", "tiff", "png", "jxl", "heif", "heic", "avif", "jpeg", "webp", "bmp", "gif")
 """Best first, for a plain ``format``: what stores the picture without loss leads."""
 
