@@ -18,13 +18,14 @@ from typing import Literal
 
 from cvsim.actions import steps
 from cvsim.actions.companions import Belongings, Companion
-from cvsim.actions.filesystem import CheckedFile, RefusedError, Tree, locked, printable
+from cvsim.actions.filesystem import CheckedFile, RefusedError, Tree, locked
 from cvsim.actions.journal import Journal, Step, read_steps, remember
 from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.settle import settle_all
 from cvsim.errors import ActionError, CvsimError, SettingsError
 from cvsim.images.decode import decode
+from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
 
 ACTIONS = ("trash", "move", *steps.LINKS, "delete")

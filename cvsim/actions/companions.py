@@ -32,7 +32,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cvsim.actions.filesystem import RefusedError, Tree, printable
+from cvsim.actions.filesystem import RefusedError, Tree
+from cvsim.names import printable
 
 Kind = Literal["sidecar", "film", "raw"]
 

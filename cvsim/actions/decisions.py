@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from cvsim.actions.filesystem import printable, write_all
+from cvsim.actions.filesystem import write_all
 from cvsim.errors import ActionError
+from cvsim.names import printable
 from cvsim.types import ScoredPair
 
 SCHEMA = "cvsim.decisions/1"

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsim.errors import ActionError
+from cvsim.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -211,12 +212,6 @@ def _open_file(name: str, folder: int) -> int:
         if exc.errno == errno.ELOOP:
             raise RefusedError("it is a symbolic link") from exc
         raise RefusedError(f"it can not be opened: {exc.strerror}") from exc
-
-
-def printable(path: str) -> str:
-    """For a message: bytes that are not UTF-8 and control characters are shown, not sent."""
-    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
 
 
 def digest_of(fd: int) -> str:

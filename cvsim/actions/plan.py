@@ -27,8 +27,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from cvsim.actions.filesystem import parents, printable
+from cvsim.actions.filesystem import parents
 from cvsim.errors import ActionError, UsageError
+from cvsim.names import printable
 from cvsim.types import Group
 
 SCHEMA = "cvsim.plan/1"

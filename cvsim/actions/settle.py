@@ -18,11 +18,11 @@ from cvsim.actions.filesystem import (
     digest_of,
     log,
     lstat_at,
-    printable,
     rename_noreplace,
 )
 from cvsim.actions.journal import Journal, Step
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash
+from cvsim.names import printable
 
 _CUT_SHORT = "it was cut short; nothing was changed"
 

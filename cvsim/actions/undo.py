@@ -26,7 +26,6 @@ from cvsim.actions.filesystem import (
     locked,
     lstat_at,
     new_file,
-    printable,
     rename_noreplace,
     write_all,
 )
@@ -35,6 +34,7 @@ from cvsim.actions.metadata import Splice
 from cvsim.actions.settle import remove_empty, settle, settle_all, trashed_file
 from cvsim.actions.trash import IS_FREEDESKTOP, where_to_look
 from cvsim.errors import ActionError
+from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
 
 UndoStatus = Literal["restored", "deleted", "skipped"]

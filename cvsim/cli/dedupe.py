@@ -101,7 +101,7 @@ def _write(report: Report, files: Mapping[str, str | None], quiet: bool) -> None
 def _print(report: Report, without_hint: bool, plan_file: str | None) -> None:
     from cvsim.cli.console import notes_console, result_console
     from cvsim.cli.render_groups import print_result
-    from cvsim.reports.wording import printable
+    from cvsim.names import printable
 
     print_result(result_console(), report.result)
     notes = notes_console()

@@ -51,7 +51,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         if logging.getLogger("cvsim").isEnabledFor(logging.INFO) and self.__cause__ is not None:
             click.echo("".join(traceback.format_exception(self.__cause__)), file=file or sys.stderr, nl=False)
-        from cvsim.reports.wording import printable
+        from cvsim.names import printable
 
         lines = (printable(line) for line in self.message.splitlines())
         click.echo("cvsim: " + "\n       ".join(lines), file=file or sys.stderr)

@@ -85,7 +85,7 @@ def _formats() -> list[str]:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    from cvsim.reports.wording import printable
+    from cvsim.names import printable
 
     parts = ", ".join(f"{name} {version or 'missing'}" for name, version in facts["parts"].items())
     lines = [

@@ -203,7 +203,8 @@ def references(command: C) -> C:
             multiple=True,
             metavar="DIR",
             type=click.Path(exists=True),
-            help="Look here too; nothing in it is proposed for removal or compared with each other. Repeatable.",
+            help="Look here too; nothing in it is proposed for removal or compared with each other. "
+            "Repeatable.",
         ),
     )
 

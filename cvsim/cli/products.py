@@ -84,8 +84,8 @@ def read(
 
 def note_skipped(vectors: Vectors, quiet: bool) -> None:
     """Say on stderr which pictures could not be used."""
+    from cvsim.names import printable
     from cvsim.products import NOT_AN_IMAGE
-    from cvsim.reports.wording import printable
 
     shown = [s for s in vectors.skipped if s.reason != NOT_AN_IMAGE]
     if quiet:

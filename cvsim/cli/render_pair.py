@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from cvsim.names import printable
 from cvsim.reports import explanation
 from cvsim.reports.explanation import Step
-from cvsim.reports.wording import printable
 from cvsim.types import ScoredPair
 
 _MAX_BAR = 44

@@ -110,7 +110,7 @@ def _new_plan(
     from cvsim import api
     from cvsim.cli.console import progress_bars
     from cvsim.errors import CvsimError, UsageError
-    from cvsim.reports.wording import printable
+    from cvsim.names import printable
 
     if os.path.exists(plan_file):
         shown = printable(plan_file)
@@ -126,8 +126,8 @@ def _new_plan(
 
 
 def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
+    from cvsim.names import printable
     from cvsim.pipeline import open_run_store
-    from cvsim.reports.wording import printable
     from cvsim.web.pairs import Pairs
     from cvsim.web.pictures import Pictures
     from cvsim.web.review import Review

@@ -31,7 +31,7 @@ def undo(journal: str | None, as_json: bool, config: str | None, quiet: bool) ->
     from cvsim.actions.journal import newest
     from cvsim.actions.undo import undo_journal
     from cvsim.cli.console import progress_bars
-    from cvsim.reports.wording import printable
+    from cvsim.names import printable
 
     path = journal or newest()
     click.echo(f"cvsim: undoing {printable(path)}", err=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from cvsim.errors import UsageError
+from cvsim.names import printable
 from cvsim.types import Skipped
 
 _SPECIAL = (
@@ -110,11 +111,6 @@ def scan(
 def read_names(stream: BinaryIO, *, nul: bool = False) -> list[str]:
     """Names from a binary stream, one a line (or NUL-separated, as ``find -print0`` writes them)."""
     return [os.fsdecode(name) for name in stream.read().split(b"\0" if nul else b"\n") if name]
-
-
-def printable(path: str) -> str:
-    """`path` for a person: what is not UTF-8 or would move the cursor is shown as an escape."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
 
 
 @dataclass(slots=True)

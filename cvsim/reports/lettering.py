@@ -6,7 +6,7 @@ import functools
 
 from PIL import ImageFont
 
-from cvsim.reports.wording import printable
+from cvsim.names import printable
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

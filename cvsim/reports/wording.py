@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from cvsim.names import printable
 from cvsim.types import Relation
 
 RELATIONS: Mapping[Relation, str] = {
@@ -37,31 +38,6 @@ KEEP_RULES: Mapping[str, str] = {
     "format": "its format is the best",
 }
 """Why a file is kept, by the name of the rule that decided."""
-
-_JOINERS = frozenset("\u200c\u200d")
-"""Invisible, yet part of how emoji and several scripts are spelt."""
-
-
-def printable(text: str) -> str:
-    r"""`text` with everything that could move a cursor, reorder a line or hide made visible.
-
-    Bytes of a file name that are not UTF-8 become ``\xNN``, control and format characters (newlines,
-    ESC, bidirectional overrides) their Python escapes. Spaces of every width stay.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character.isprintable() or character in _JOINERS:
-        return character
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if character not in "\u2028\u2029" and character.isspace() and code > 0x9F:
-        return character
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def percent(probability: float) -> str:

@@ -10,11 +10,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cvsim.errors import UsageError
-from cvsim.images.scan import Alias, Scan, printable, read_names, scan
+from cvsim.images.scan import Alias, Scan, read_names, scan
 
 
 def names(found: Scan, below: Path) -> list[str]:
@@ -177,7 +175,6 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         file.write(b"x")
     (entry,) = scan([os.fsencode(tmp_path)]).files
     assert os.fsencode(entry.path) == name
-    assert printable(entry.path).endswith("caf\\udce9.jpg")
 
 
 def test_an_unreadable_folder_is_skipped_and_its_siblings_are_not() -> None:
@@ -212,8 +209,3 @@ def test_an_unreadable_folder_is_skipped_and_its_siblings_are_not() -> None:
 )
 def test_read_names(listing: bytes, nul: bool, expected: list[str]) -> None:
     assert read_names(io.BytesIO(listing), nul=nul) == expected
-
-
-@given(st.text())
-def test_printable_never_moves_the_cursor(text: str) -> None:
-    assert printable(text).isprintable()

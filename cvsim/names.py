@@ -1,0 +1,28 @@
+"""File names as they can be shown: in a terminal, a message, a page, a picture."""
+
+from __future__ import annotations
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Invisible, yet part of how emoji and several scripts are spelt."""
+
+
+def printable(text: str) -> str:
+    r"""`text` with everything that could move a cursor, reorder a line or hide made visible.
+
+    Bytes of a file name that are not UTF-8 become ``\xNN``, control and format characters (newlines,
+    ESC, bidirectional overrides) their Python escapes. Spaces of every width stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if character not in "\u2028\u2029" and character.isspace() and code > 0x9F:
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
