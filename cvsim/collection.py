@@ -7,7 +7,7 @@ thousand copies of one file cost no more than one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -101,24 +101,35 @@ def find_files(paths: Sequence[str], listed: Iterable[str], settings: ScanSettin
 
 
 def read_files(
-    found: Scan, features: Sequence[Feature[Any]], store: Store, *, n_workers: int, progress: Progress
+    found: Scan,
+    features: Sequence[Feature[Any]],
+    store: Store,
+    *,
+    n_workers: int,
+    progress: Progress,
+    contents: Collection[str] | None = None,
 ) -> Reading:
-    """Read and decode what is not known yet; afterwards the store holds everything of every picture."""
+    """Read and decode what is not known yet; afterwards the store holds everything of every picture.
+
+    A file of a new name is recognised by its content among `contents` (None: all that the store knows).
+    """
     keys = artefact_keys(features)
     absolute = {entry.path: os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
-    known = store.known_files(absolute.values() if len(absolute) < 1000 else None)
+    known = store.known_files(absolute.values())
     digests = {
         entry.path: known[key].digest
         for entry in found.files
         if (key := absolute[entry.path]) in known and _is_unchanged(known[key], entry)
     }
-    complete = store.complete(keys)
-    images, failures = store.images(DECODER), store.failures(DECODER)
+    asked = None if contents is None else {*contents, *digests.values()}
+    complete = store.complete(keys, asked)
+    images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     finished = (complete & images.keys()) | failures.keys()
     todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
     reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, n_workers, progress)
-    if n_decoded:
-        images, failures = store.images(DECODER), store.failures(DECODER)
+    if todo:
+        asked = None if contents is None else set(digests.values())
+        images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     records, skipped = _records(found, digests, images, failures, reasons)
     store.touch({record.digest for record in records})
     return Reading(

@@ -35,14 +35,22 @@ class Index:
 
     @classmethod
     def open(
-        cls, location: str | os.PathLike[str], *, settings: Settings | None = None, **options: Any
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        settings: Settings | None = None,
+        **options: Any,
     ) -> Index:
         """Open the index at a location, or make one.
 
         Parameters
         ----------
         location : str or path
-            A file, or the URL of an engine.
+            A file, or the URL of an engine: ``milvus://HOST:PORT/NAME`` for a server,
+            ``milvus-lite://FILE`` for an embedded Milvus.
+        create : bool
+            Whether an index is made where there is none.
         settings : Settings, optional
             The defaults if not given. An index is searched with the `effort` and `signals` it was made with.
         **options
@@ -50,6 +58,8 @@ class Index:
 
         Raises
         ------
+        UsageError
+            There is none, and none is to be made.
         StoreError
             It can not be used: the message says why and what to do.
         """
@@ -58,7 +68,7 @@ class Index:
 
         asked = with_values(settings or Settings(), options)
         signals = indexing.Signals.of(asked)
-        store = open_index(location)
+        store = open_index(location, create=create)
         try:
             indexing.check_signals(store, signals)
         except BaseException:

@@ -20,7 +20,7 @@ from cvsim.features.vector import VectorFeature
 from cvsim.pipeline import make_plan
 from cvsim.products import PRODUCT_SIGNALS
 from cvsim.progress import SilentProgress
-from cvsim.stores import ImageKeys, SearchableStore
+from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ N_PROJECTED = 128
 """Numbers that the product signals are brought to for finding neighbours; scores use all of them."""
 PRODUCT_SPACE = f"product:1:{N_PROJECTED}:{'+'.join(PRODUCT_SIGNALS)}"
 _BATCH = 256
+_ADDING = "adding"
+"""The note of a run: where it is not done, a killed one may have left contents without a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,22 +126,28 @@ def add(
         require_paths(paths)
     progress = progress or SilentProgress()
     found = find_files(paths, listed, settings.scan)
-    before = store.known_files()
-    reading = read_files(found, signals.features, store, n_workers=settings.n_workers, progress=progress)
+    unfinished = store.note(_ADDING, "begun") == "begun"
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
-    gone = [path for path in before if path not in there and _lies_under(path, paths)]
+    below = _known_below(store, paths)
+    before = {known.digest for known in (below | store.known_files(there - below.keys())).values()}
+    reading = read_files(
+        found, signals.features, store, n_workers=settings.n_workers, progress=progress, contents=before
+    )
+    gone = [path for path in below if path not in there]
     store.forget_files(gone)
-    new = sorted({record.digest for record in reading.records} - store.keyed())
+    contents = {record.digest for record in reading.records}
+    new = sorted(contents - store.keyed(contents))
     with progress.task("Indexing pictures", len(new)) as advance:
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             store.put_keys(keys_of(store, signals, batch))
             advance(len(batch))
     store.put_labels(labels)
-    _forget_orphans(store)
+    _forget_orphans(store, None if unfinished else before - contents)
+    store.note(_ADDING, "done")
     return IndexReport(
         n_files=reading.n_files,
-        n_images=len({record.digest for record in reading.records}),
+        n_images=len(contents),
         n_new=len(new),
         n_known=len(found.files) - reading.n_read,
         n_vanished=len(gone),
@@ -149,25 +157,25 @@ def add(
 
 def remove(store: SearchableStore, paths: Sequence[str]) -> int:
     """Forget the files at or under `paths`, whether they are there or not; how many were known."""
-    gone = [path for path in store.known_files() if _lies_under(path, paths)]
-    store.forget_files(gone)
-    _forget_orphans(store)
+    gone = _known_below(store, paths)
+    store.forget_files(list(gone))
+    _forget_orphans(store, {known.digest for known in gone.values()})
     return len(gone)
 
 
-def _forget_orphans(store: SearchableStore) -> None:
-    kept = {known.digest for known in store.known_files().values()}
-    orphans = store.keyed() - kept
+def _known_below(store: SearchableStore, paths: Sequence[str]) -> dict[bytes, KnownFile]:
+    """What is known of the files at or under `paths`."""
+    found: dict[bytes, KnownFile] = {}
+    for path in paths:
+        found |= store.files_under(os.fsencode(os.path.abspath(path)))
+    return found
+
+
+def _forget_orphans(store: SearchableStore, suspects: set[str] | None) -> None:
+    """Delete those among `suspects` (None: all contents) that no file has any more."""
+    orphans = store.orphans() if suspects is None else suspects - store.files_of(suspects).keys()
     if orphans:
         store.delete(orphans)
-
-
-def _lies_under(path: bytes, roots: Sequence[str]) -> bool:
-    for root in roots:
-        absolute = os.fsencode(os.path.abspath(root))
-        if path == absolute or path.startswith(absolute.rstrip(b"/") + b"/"):
-            return True
-    return False
 
 
 def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> list[tuple[bytes, str]]:

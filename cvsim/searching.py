@@ -242,8 +242,8 @@ def _copy_candidates(store: SearchableStore, signals: Signals, kept: Mapping[str
                 found |= store.within_bits(feature.key, keys.variants.reshape(-1), feature.radius_bits)
         elif isinstance(feature, Local):
             words = near_words(words_of(feature, descriptor))
-            best = store.by_words(word_space(feature), words, MAX_BY_WORDS)
-            found.update(digest for digest, n in best if n >= MIN_SHARED_WORDS)
+            best = store.by_words(word_space(feature), words, MAX_BY_WORDS, MIN_SHARED_WORDS)
+            found.update(digest for digest, _ in best)
     return found
 
 

@@ -178,50 +178,6 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         assert index.add([tmp_path / "images"]).n_new == 0
 
 
-# --- the store's searches against plain ones ---------------------------------------------------------------
-
-
-def test_the_store_finds_exactly_what_a_plain_search_finds(tmp_path: Path) -> None:
-    from cvsim.stores import Extraction, ImageKeys, KnownFile, open_index
-
-    rng = np.random.default_rng(3)
-    hashes = rng.integers(0, 2**64, (60, 2), np.uint64)
-    hashes[1] = hashes[0] ^ np.uint64(0b1011)
-    words = rng.integers(0, 200, (60, 40)).astype(np.uint32)
-    vectors = rng.normal(size=(60, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    digests = [f"{k:064x}" for k in range(60)]
-    with open_index(tmp_path / "index.db") as store:
-        for digest in digests:
-            store.put(Extraction(digest, artefacts={"x": b"y"}))
-            store.put_file(digest.encode(), KnownFile(1, 1, 1, 1, digest))
-        keys = {
-            d: ImageKeys({"h": hashes[k]}, {"w": words[k]}, {"v": vectors[k]}) for k, d in enumerate(digests)
-        }
-        store.put_keys(keys)
-        store.put_keys(dict(list(keys.items())[:10]))  # twice is once
-        query = hashes[0, :1]
-        for radius in (0, 3, 25, 30):
-            distance = np.bitwise_count(hashes ^ query[0]).min(axis=1)
-            assert store.within_bits("h", query, radius) == {
-                digests[k] for k in np.flatnonzero(distance <= radius)
-            }
-        asked = np.unique(words[5])
-        shared = sorted(((-len(np.intersect1d(w, asked)), k) for k, w in enumerate(words)))
-        expected = [(digests[k], -n) for n, k in shared if n][:7]
-        found = store.by_words("w", asked, 7)
-        assert [n for _, n in found] == [n for _, n in expected]
-        assert found[0] == (digests[5], len(asked))
-        cosines = vectors @ vectors[9]
-        nearest = store.nearest("v", vectors[9], 5)
-        assert [d for d, _ in nearest] == [digests[k] for k in np.argsort(-cosines)[:5]]
-        store.delete(digests[5:6])
-        assert digests[5] not in dict(store.by_words("w", asked, 60))
-        assert digests[5] not in dict(store.nearest("v", vectors[5], 60))
-        assert store.within_bits("h", hashes[5], 0) == set()
-        assert store.within_bits("unknown", hashes[5], 64) == set()
-
-
 # --- commands ---------------------------------------------------------------------------------------------
 
 

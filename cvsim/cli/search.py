@@ -53,12 +53,9 @@ def search(
     """
     settings = options.settings_from(config, given)
 
-    from cvsim.errors import UsageError
     from cvsim.index import Index
 
-    if "://" not in store and not os.path.exists(store):
-        raise UsageError(f"{store}: there is no index there; make it with cvsim index PATH --store {store}")
-    with Index.open(store, settings=settings) as index:
+    with Index.open(store, create=False, settings=settings) as index:
         asked = _query(query, index, allow_private)
         hits = index.search(asked, k, label=label)
         if picture is not None:

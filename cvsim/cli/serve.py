@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,20 +65,17 @@ def serve(
     from cvsim.web import require_server
 
     require_server()
-    from cvsim.errors import UsageError
     from cvsim.indexing import Signals, check_signals
     from cvsim.stores import open_index
     from cvsim.web import server
     from cvsim.web.search_app import make_search_app, uploads
     from cvsim.web.search_service import SearchLimits, SearchService
 
-    if "://" not in store and not os.path.exists(store):
-        raise UsageError(f"{store}: there is no index there; make it with cvsim index PATH --store {store}")
     settings = options.settings_from(config, given)
     signals = Signals.of(settings)
 
     def opened() -> SearchableStore:
-        found = open_index(store)
+        found = open_index(store, create=False)
         check_signals(found, signals)
         return found
 

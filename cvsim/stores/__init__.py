@@ -45,8 +45,22 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-ENGINES: dict[str, Callable[[str], Store]] = {"memory": lambda url: MemoryStore()}
-"""What opens a URL, by its scheme. A location without a scheme is a file for SQLite."""
+
+def _milvus(location: str, create: bool) -> SearchableStore:
+    from cvsim.stores.milvus import MilvusIndex
+
+    return MilvusIndex(location, create=create)
+
+
+ENGINES: dict[str, Callable[[str, bool], Store]] = {
+    "memory": lambda location, create: MemoryStore(),
+    "milvus": _milvus,
+    "milvus+tls": _milvus,
+    "milvus-lite": _milvus,
+}
+"""What opens a location, and makes what is missing there if it may, by the scheme of the location.
+
+A location without a scheme is a file for SQLite."""
 
 
 def default_cache_path() -> Path:
@@ -74,29 +88,40 @@ def open_store(location: str | os.PathLike[str], purpose: Purpose = "index") -> 
         The store can not be used; the message says what to do.
     """
     text = os.fspath(location)
-    scheme, separator, _ = text.partition("://")
-    if not separator:
-        return SqliteStore(text, purpose)
+    return _of_engine(text, create=True) if "://" in text else SqliteStore(text, purpose)
+
+
+def _of_engine(location: str, create: bool) -> Store:
+    scheme = location.partition("://")[0]
     if scheme not in ENGINES:
         known = ", ".join(f"{name}://" for name in sorted(ENGINES))
-        raise UsageError(f"no engine is known for {text}; give a file path or one of {known}")
-    return ENGINES[scheme](text)
+        raise UsageError(f"no engine is known for {location}; give a file path or one of {known}")
+    return ENGINES[scheme](location, create)
 
 
-def open_index(location: str | os.PathLike[str]) -> SearchableStore:
-    """Open, or make, a store that pictures can be found in.
+def open_index(location: str | os.PathLike[str], *, create: bool = True) -> SearchableStore:
+    """Open a store that pictures can be found in.
+
+    Parameters
+    ----------
+    location : str or path
+        A file path, or the URL of an engine.
+    create : bool
+        Whether it is made where there is none.
 
     Raises
     ------
     UsageError
-        The engine can not search.
+        The engine can not search, or there is no index and none is to be made.
     StoreError
         The store can not be used; the message says what to do.
     """
     text = os.fspath(location)
     if "://" not in text:
+        if not create and not os.path.exists(text):
+            raise UsageError(f"{text}: there is no index there; make it with cvsim index PATH --store {text}")
         return SqliteIndex(text)
-    store = open_store(text)
+    store = _of_engine(text, create)
     if not isinstance(store, SearchableStore):
         store.close()
         raise UsageError(f"{text} can not be searched; give a file path")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cvsim.stores.base import Store
+from cvsim.stores.base import KnownFile, Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,24 +46,49 @@ class SearchableStore(Store):
         """The value kept under `name`; `value` is kept where there is none yet."""
 
     @abstractmethod
+    def note(self, name: str, value: str) -> str:
+        """Keep `value` under `name`; the value that was kept before, empty if there was none."""
+
+    def orphans(self) -> set[str]:
+        """Contents that no known file has."""
+        self.flush()
+        return self._orphans()
+
+    @abstractmethod
     def put_keys(self, keys: Mapping[str, ImageKeys]) -> None:
         """Keep the keys of contents, by digest, in place of those known before."""
 
     @abstractmethod
-    def keyed(self) -> set[str]:
-        """Digests whose keys are kept."""
+    def keyed(self, digests: Collection[str] | None = None) -> set[str]:
+        """Those among `digests` (None: all) whose keys are kept."""
+
+    @abstractmethod
+    def n_keyed(self) -> int:
+        """For how many contents keys are kept."""
 
     @abstractmethod
     def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:
         """Exactly the digests with a hash within the radius (inclusive) of any of `hashes`."""
 
     @abstractmethod
-    def by_words(self, space: str, words: NDArray[np.uint32], limit: int) -> list[tuple[str, int]]:
-        """Digests that share the most of `words`, and how many: the most first, at most `limit`."""
+    def by_words(
+        self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
+    ) -> list[tuple[str, int]]:
+        """Digests that share the most of `words`, and how many: the most first, then by digest.
+
+        At most `limit`, and none that shares fewer than `at_least`.
+        """
 
     @abstractmethod
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
-        """Exactly the digests with the largest cosine to `vector`, and that: at most `limit`."""
+        """Exactly the digests with the largest cosine to `vector`, and that: at most `limit`.
+
+        Stored vectors are kept in half precision by every engine.
+        """
+
+    @abstractmethod
+    def files_under(self, folder: bytes) -> dict[bytes, KnownFile]:
+        """What is known of the file at an absolute path, and of those anywhere below it."""
 
     @abstractmethod
     def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
@@ -80,3 +105,8 @@ class SearchableStore(Store):
     @abstractmethod
     def labelled(self, label: str) -> set[str]:
         """Digests of the files with this label."""
+
+
+def as_text(label: str) -> str:
+    """A label as text that can be written: what is not is replaced, the same way everywhere."""
+    return label.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

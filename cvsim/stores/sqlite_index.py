@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvsim.stores.searchable import ImageKeys, SearchableStore
+from cvsim.stores.base import KnownFile
+from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
 from cvsim.stores.sqlite import _IMAGE_MASK, SqliteStore, _base, _blobs, _chunks, _marks
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class SqliteIndex(SqliteStore, SearchableStore):
             found = self._db.execute("SELECT value FROM description WHERE name = ?", (name,)).fetchone()
         return str(found[0])
 
+    def note(self, name: str, value: str) -> str:
+        self.flush()
+        with self._mapped("write to"), self._transaction():
+            found = self._db.execute("SELECT value FROM description WHERE name = ?", (name,)).fetchone()
+            self._db.execute("INSERT OR REPLACE INTO description VALUES (?, ?)", (name, value))
+        return "" if found is None else str(found[0])
+
     # Keys
 
     def put_keys(self, keys: Mapping[str, ImageKeys]) -> None:
@@ -94,10 +102,17 @@ class SqliteIndex(SqliteStore, SearchableStore):
             f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (_base(space) | image, values.tobytes())
         )
 
-    def keyed(self) -> set[str]:
+    def keyed(self, digests: Collection[str] | None = None) -> set[str]:
+        self.flush()
+        query = "SELECT i.digest FROM keyed k CROSS JOIN image i ON i.id = k.image_id"
+        one = "SELECT i.digest FROM image i CROSS JOIN keyed k ON k.image_id = i.id WHERE i.digest"
         with self._snapshot():
-            rows = self._db.execute("SELECT i.digest FROM keyed k JOIN image i ON i.id = k.image_id")
-            return {digest.hex() for (digest,) in rows}
+            return {digest.hex() for (digest,) in self._select(query, one, _blobs(digests))}
+
+    def n_keyed(self) -> int:
+        self.flush()
+        with self._snapshot():
+            return self._value("SELECT count(*) FROM keyed")
 
     def _forget_keys(self, images: Collection[int]) -> None:
         bases = [_base(id) for id in self._keys().values()]
@@ -151,7 +166,9 @@ class SqliteIndex(SqliteStore, SearchableStore):
             near |= np.bitwise_count(stored ^ value) <= radius_bits
         return set(self._digests_of(np.unique(owners[near]).tolist()).values())
 
-    def by_words(self, space: str, words: NDArray[np.uint32], limit: int) -> list[tuple[str, int]]:
+    def by_words(
+        self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
+    ) -> list[tuple[str, int]]:
         self.flush()
         with self._snapshot():
             key = self._keys().get(space)
@@ -162,9 +179,12 @@ class SqliteIndex(SqliteStore, SearchableStore):
                 query = f"SELECT image_id FROM word WHERE code IN ({_marks(chunk)})"
                 for (image,) in self._db.execute(query, chunk):
                     counts[image] = counts.get(image, 0) + 1
-        best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        names = self._digests_of([image for image, _ in best])
-        return [(names[image], n) for image, n in best]
+        enough = sorted((n for n in counts.values() if n >= at_least), reverse=True)[:limit]
+        if not enough:
+            return []
+        # All that share as many as the last one that there is room for: their digests decide.
+        names = self._digests_of([image for image, n in counts.items() if n >= enough[-1]])
+        return sorted(((names[i], counts[i]) for i in names), key=lambda item: (-item[1], item[0]))[:limit]
 
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
         owners, stored = self._all_vectors(space)
@@ -189,7 +209,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
             images, blobs = self._blobs_of("vector", space)
             # Half precision on disk; single in memory, since processors multiply no other quickly.
             values = np.frombuffer(b"".join(blobs), "<f2").astype(np.float32)
-            self._vectors[space] = images, values.reshape(len(images), -1) if blobs else np.zeros((0, 1))
+            rows = values.reshape(len(images), -1) if blobs else np.zeros((0, 1), np.float32)
+            self._vectors[space] = images, rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return self._vectors[space]
 
     def _blobs_of(self, table: str, space: str) -> tuple[NDArray[np.int64], list[bytes]]:
@@ -213,6 +234,21 @@ class SqliteIndex(SqliteStore, SearchableStore):
 
     # Files and labels
 
+    def files_under(self, folder: bytes) -> dict[bytes, KnownFile]:
+        self.flush()
+        inside = folder.rstrip(b"/") + b"/"
+        query = (
+            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest "
+            "FROM file f CROSS JOIN image i ON i.id = f.image_id "
+            "WHERE f.path = ? OR (f.path >= ? AND f.path < ?)"
+        )
+        with self._snapshot():
+            rows = self._db.execute(query, (folder, inside, inside[:-1] + b"0"))  # "0" follows "/"
+            return {
+                path: KnownFile(size, mtime, inode, device, digest.hex())
+                for path, size, mtime, inode, device, digest in rows
+            }
+
     def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
         self.flush()
         found: dict[str, list[bytes]] = {}
@@ -232,10 +268,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             self._db.executemany("DELETE FROM label WHERE path = ?", {(path,) for path, _ in rows})
             self._db.executemany(
                 "INSERT INTO label VALUES (?, ?)",
-                (
-                    (path, label.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-                    for path, label in rows
-                ),
+                ((path, as_text(label)) for path, label in rows),
             )
 
     def _forget_files(self, paths: Collection[bytes]) -> None:
@@ -253,11 +286,12 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return found
 
     def labelled(self, label: str) -> set[str]:
+        self.flush()
         with self._snapshot():
             rows = self._db.execute(
                 "SELECT DISTINCT i.digest FROM label l JOIN file f ON f.path = l.path "
                 "JOIN image i ON i.id = f.image_id WHERE l.label = ?",
-                (label,),
+                (as_text(label),),
             )
             return {digest.hex() for (digest,) in rows}
 

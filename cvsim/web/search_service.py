@@ -118,7 +118,7 @@ class SearchService:
         )
 
     def n_images(self) -> int:
-        return self._run(lambda: len(self._store.keyed()), is_search=False)
+        return self._run(lambda: self._store.n_keyed(), is_search=False)
 
     def close(self) -> None:
         """Close the index."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import milvus_places
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from cvsim.stores import (
     MemoryStore,
     SqliteStore,
     Store,
+    open_index,
 )
 
 
@@ -43,6 +45,7 @@ ENGINES: dict[str, Callable[[Path], Store]] = {
     "guarded": lambda folder: CacheGuard(SqliteStore(folder / "store.sqlite")),
 }
 KEPT = ["sqlite", "sqlite-index", "guarded"]
+MILVUS = [pytest.param(name, marks=pytest.mark.milvus) for name in milvus_places.LOCATIONS]
 
 
 def filled(store: Store) -> Store:
@@ -57,8 +60,11 @@ def filled(store: Store) -> Store:
     return store
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, *MILVUS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param in milvus_places.LOCATIONS:
+        yield milvus_places.emptied(milvus_places.LOCATIONS[request.param]())
+        return
     with ENGINES[request.param](tmp_path) as store:
         yield store
 
@@ -249,6 +255,17 @@ class TestStore:
             Extraction(A, "decoder:1", INFO, "truncated")
         with pytest.raises(ValueError, match="decoder"):
             Extraction(A, image=INFO)
+
+
+@pytest.mark.milvus
+@pytest.mark.parametrize("engine", milvus_places.LOCATIONS)
+def test_everything_is_in_milvus_after_reopening(engine: str) -> None:
+    location = milvus_places.LOCATIONS[engine]()
+    with filled(milvus_places.emptied(location)) as store:
+        before = contents(store)
+    with open_index(location, create=False) as store:
+        assert contents(store) == before
+        assert before[1] == {A: INFO, B: ImageInfo(1, 2)}
 
 
 @pytest.mark.parametrize("engine", KEPT)

@@ -1,0 +1,84 @@
+"""Milvus for tests: embedded, and a real server where one can be had."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from cvsim.stores.milvus import MilvusIndex
+
+SERVER_VARIABLE = "CVSIM_TEST_MILVUS"
+"""Address of a Milvus server that tests may write to: ``milvus://HOST:PORT``."""
+
+
+def embedded() -> str:
+    """The location of an embedded Milvus; skips where it is not installed."""
+    pytest.importorskip("pymilvus", reason="the extra 'milvus' is not installed")
+    pytest.importorskip("milvus_lite", reason="the extra 'milvus' is not installed")
+    return f"milvus-lite://{_folder()}/index.milvus"
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def server() -> str:
+    """The address of a server without a name of an index; skips where none can be had."""
+    pytest.importorskip("pymilvus", reason="the extra 'milvus' is not installed")
+    return os.environ.get(SERVER_VARIABLE, "").rstrip("/") or _started()
+
+
+@cache
+def _started() -> str:
+    milvus = pytest.importorskip(
+        "milvus", reason=f"no server: {SERVER_VARIABLE} is not set and the package 'milvus' not installed"
+    )
+    started = milvus.MilvusServer()
+    started.set_base_dir(tempfile.mkdtemp())
+    started.start()
+    atexit.register(started.stop)
+    return f"milvus://127.0.0.1:{started.listen_port}"
+
+
+@cache
+def server_index() -> str:
+    """The location of an index on the server that no other run uses; it is dropped at the end."""
+    from pymilvus import MilvusClient
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    location = f"{server()}/{name}"
+
+    def drop() -> None:
+        client = MilvusClient(location.replace("milvus://", "http://").rsplit("/", 1)[0])
+        for collection in client.list_collections():
+            if collection.startswith(name):
+                client.drop_collection(collection)
+
+    atexit.register(drop)
+    return location
+
+
+_open: dict[str, MilvusIndex] = {}
+
+
+def emptied(location: str) -> MilvusIndex:
+    """An open and empty index there; opening one anew for each test would take seconds."""
+    index = _open.get(location)
+    if index is None or index._closed:
+        index = _open[location] = MilvusIndex(location)
+        atexit.register(index.close)
+    index.clear()
+    return index
+
+
+LOCATIONS = {"milvus-lite": embedded, "milvus-server": server_index}
