@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cvsim.api import Report, compare, dedupe, prefilter
+    from cvsim.api import Compared, Report, compare, dedupe, prefilter
     from cvsim.errors import CvsimError
     from cvsim.index import Index
     from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
     from cvsim.settings import Settings
 
 _HOMES = {
+    "Compared": "cvsim.api",
     "CvsimError": "cvsim.errors",
     "Index": "cvsim.index",
     "ProductClassifier": "cvsim.learning.estimators",
@@ -33,6 +34,7 @@ _HOMES = {
 """Public names and the module that each is loaded from on first use: importing cvsim costs nothing."""
 
 __all__ = [
+    "Compared",
     "CvsimError",
     "Index",
     "ProductClassifier",

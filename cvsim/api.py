@@ -27,6 +27,9 @@ PathLike = str | bytes | os.PathLike[str]
 class Report:
     """What `dedupe` found, and the ways to write it down.
 
+    ``to_csv``, ``to_html`` and ``to_plan`` write a file whole or not at all, in the place of the one that was
+    there; they raise CvsimError where it can not be written.
+
     Thumbnails stay in the store of the run until a page asks for them, so a report holds that store
     open: until `close`, the end of a ``with`` block, or until the report itself is gone.
 
@@ -84,17 +87,11 @@ class Report:
         return to_csv(self.result)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `csv_bytes` to a file, whole or not at all.
+        """Write `csv_bytes` to a file.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists.
-
-        Raises
-        ------
-        CvsimError
-            The file can not be written.
         """
         from cvsim.reports.files import write
 
@@ -107,17 +104,11 @@ class Report:
         return b"".join(to_html(self.result, self._thumbnail))
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to a file, whole or not at all; its pictures link to the files they show.
+        """Write the page to a file; its pictures link to the files they show.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists.
-
-        Raises
-        ------
-        CvsimError
-            The file can not be written.
         """
         from cvsim.reports.files import write
         from cvsim.reports.html import to_html
@@ -150,17 +141,11 @@ class Report:
         return self.plan().to_json().encode()
 
     def to_plan(self, path: str | os.PathLike[str]) -> None:
-        """Write `plan` to a file, whole or not at all.
+        """Write `plan` to a file; raises like `plan`, too.
 
         Parameters
         ----------
         path : path
-            Replaced if it exists.
-
-        Raises
-        ------
-        ActionError
-            The file can not be written, or a path can not be part of a plan.
         """
         self.plan().save(path)
 
@@ -196,6 +181,12 @@ def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
             says = "no pair of different files can be linked by these signals alone: %.3f at best, under %g"
             _log.warning(says, best, plan.threshold)
     return asked
+
+
+def _named(paths: Iterable[PathLike]) -> list[str]:
+    """The paths as text; a single one stands for itself."""
+    several = [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths
+    return [os.fsdecode(path) for path in several]
 
 
 def dedupe(
@@ -240,12 +231,10 @@ def dedupe(
     """
     from cvsim import pipeline
 
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        paths = [paths]
     asked = _asked(settings, options)
     stores: list[Store] = []
     result = pipeline.dedupe(
-        [os.fsdecode(path) for path in paths],
+        _named(paths),
         asked,
         listed=listed,
         progress=progress,
@@ -441,10 +430,8 @@ def prefilter(
     """
     from cvsim import prefiltering
 
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        paths = [paths]
     return prefiltering.prefilter(
-        [os.fsdecode(path) for path in paths],
+        _named(paths),
         _asked(settings, options),
         recall=recall,
         n_sampled=n_sampled or prefiltering.N_SAMPLED,

@@ -9,6 +9,7 @@ import pytest
 import cvsim
 
 PUBLIC = [
+    "Compared",
     "CvsimError",
     "Index",
     "ProductClassifier",
@@ -21,6 +22,17 @@ PUBLIC = [
     "dedupe",
     "prefilter",
 ]
+
+
+PROMISED = {
+    "Compared": "score relation contained prior comparisons to_json picture_bytes to_picture",
+    "Index": "open add search remove close",
+    "ProductClassifier": "fit predict predict_proba",
+    "ProductClusterer": "fit fit_predict",
+    "ProductMetric": "fit transform",
+    "Report": "groups skipped counts to_json to_csv to_html to_plan close",
+}
+"""What of each class other programs are told to use."""
 
 
 def public_objects() -> list[str]:
@@ -43,6 +55,19 @@ def test_the_version_is_that_of_the_distribution() -> None:
         assert cvsim.__version__ == version("cvsim")
     except PackageNotFoundError:
         pytest.skip("cvsim runs from its source tree, not installed")
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_each_class_does_what_is_promised(name: str) -> None:
+    value = getattr(cvsim, name)
+    assert [member for member in PROMISED[name].split() if not hasattr(value, member)] == []
+
+
+@pytest.mark.parametrize("name", ["dedupe", "prefilter", "Index.add"])
+def test_long_calls_take_progress(name: str) -> None:
+    owner, _, method = name.rpartition(".")
+    function = getattr(getattr(cvsim, owner) if owner else cvsim, method)
+    assert "progress" in inspect.signature(function).parameters
 
 
 @pytest.mark.parametrize("name", public_objects())

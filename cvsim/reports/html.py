@@ -13,15 +13,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cvsim.reports import explanation, wording
+from cvsim.reports.pages import page_templates
 from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped
 
 Thumbnail = Callable[[ImageRecord], bytes | None]
@@ -95,7 +94,7 @@ def to_html(
     folder : path, optional
         Where the page will lie: pictures then link to their files, relative to it.
     """
-    template = _environment().get_template("dedupe.html")
+    template = page_templates("cvsim.reports").get_template("dedupe.html")
     style, script = _asset("dedupe.css"), _asset("dedupe.js")
     threshold = explanation.threshold_of(result)
     stream = template.stream(
@@ -119,27 +118,6 @@ def to_html(
 def _sources(result: DedupeResult) -> tuple[object, ...]:
     paths = result.settings.get("paths", ())
     return tuple(paths) if isinstance(paths, (list, tuple)) else (paths,)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cvsim.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        printable=wording.printable,
-        percent=wording.percent,
-        byte_size=wording.byte_size,
-        relation_words=wording.relation_words,
-        keep_words=wording.keep_words,
-        capitalize_first=lambda text: text[:1].upper() + text[1:],
-    )
-    environment.globals.update(quantity=wording.quantity, dimensions=wording.dimensions)
-    return environment
 
 
 def _asset(name: str) -> str:

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -29,6 +28,7 @@ from cvsim.actions.undo import Undone, undo_journal
 from cvsim.errors import ActionError, CvsimError, ImageError
 from cvsim.progress import Progress
 from cvsim.reports import wording
+from cvsim.reports.pages import page_templates
 from cvsim.web import review_views
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
@@ -87,7 +87,7 @@ class _Page:
     def __init__(self, parts: Parts) -> None:
         self._review, self._pairs = parts.review, parts.pairs
         self._pictures, self._work = parts.pictures, parts.work
-        self._templates = _environment()
+        self._templates = page_templates("cvsim.web")
 
     def _html(self, name: str, **values: Any) -> HTMLResponse:
         # Names that are not UTF-8 have been made printable; this is for what else a plan may hold.
@@ -349,22 +349,3 @@ def _not_found(_request: Request, _exc: Exception) -> Response:
 def _http_error(_request: Request, exc: Exception) -> Response:
     error = cast(HTTPException, exc)
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cvsim.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=wording.percent,
-        byte_size=wording.byte_size,
-        printable=wording.printable,
-        relation_words=wording.relation_words,
-        capitalize_first=lambda text: text[:1].upper() + text[1:],
-    )
-    environment.globals.update(quantity=wording.quantity)
-    return environment

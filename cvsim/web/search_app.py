@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -23,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from cvsim import __version__
 from cvsim.errors import CvsimError, ImageError, RemoteError
+from cvsim.reports.pages import page_templates
 from cvsim.web.search_openapi import openapi
 from cvsim.web.search_service import MAX_K, BusyError, SearchLimits, SearchService
 
@@ -61,9 +61,7 @@ def uploads(limits: SearchLimits) -> dict[str, int]:
 class _Page:
     def __init__(self, service: SearchService) -> None:
         self._service = service
-        self._templates = Environment(
-            loader=PackageLoader("cvsim.web"), autoescape=True, undefined=StrictUndefined
-        )
+        self._templates = page_templates("cvsim.web")
 
     def shell(self, request: Request) -> Response:
         text = self._templates.get_template("search.html").render(
