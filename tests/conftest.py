@@ -6,8 +6,13 @@ import logging
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from generate import RGB, scene
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
