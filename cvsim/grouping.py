@@ -36,7 +36,9 @@ def make_groups(
     rows_of = _ByGroup(scores, grouping)
     builder = _Builder(nodes, scores, linked, explainer, settings, threshold)
     groups = []
-    for label in range(grouping.n_groups):
+    has_more = np.array([len(node.records) > 1 for node in nodes], bool)
+    may_show = np.bincount(grouping.labels, has_more, grouping.n_groups) + grouping.sizes > 1
+    for label in np.flatnonzero(may_show).tolist():
         members = rows_of.nodes(label)
         if group := builder.build(members, rows_of.rows(label), grouping, label):
             groups.append(group)

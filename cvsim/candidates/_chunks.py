@@ -29,10 +29,6 @@ class Chunk:
     bits: tuple[int, ...]
     flips: int
 
-    @property
-    def n_masks(self) -> int:
-        return ball_size(len(self.bits), self.flips)
-
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -71,6 +67,16 @@ def flip_masks(width_bits: int, flips: int) -> NDArray[np.uint32]:
     return np.array(masks, np.uint32)
 
 
+def chunk_masks(chunk: Chunk, shifts: Words) -> NDArray[np.uint32]:
+    """By what the keys of two hashes that meet in the chunk may differ, under any of the shifts.
+
+    A shift that changes none or all bits of the chunk in the same way as another one costs nothing more.
+    """
+    masks = flip_masks(len(chunk.bits), chunk.flips)
+    keys = np.unique(chunk_keys(shifts, chunk.bits))
+    return masks if not keys.any() else np.unique(masks[:, None] ^ keys)
+
+
 def bit_mask(bits: Sequence[int], n_words: int) -> NDArray[np.uint64]:
     """(n_words,) uint64 with the given bits set."""
     words = [0] * n_words
@@ -89,7 +95,9 @@ def chunk_keys(words: Words, bits: Sequence[int]) -> NDArray[np.uint32]:
     return keys
 
 
-def plan_chunks(queries: Words, stored: Words, radius_bits: int, n_pairs: int, costs: Costs) -> Plan:
+def plan_chunks(
+    queries: Words, stored: Words, radius_bits: int, n_pairs: int, costs: Costs, shifts: Words
+) -> Plan:
     """The cheapest way to find all pairs within the radius; one chunk of no bits means brute force.
 
     Hashes of real pictures are far from random: neighbouring bits agree, some hardly vary, and a chunk
@@ -107,10 +115,11 @@ def plan_chunks(queries: Words, stored: Words, radius_bits: int, n_pairs: int, c
     differences = _sample_differences(queries, stored)
     best = brute
     for _, widths, flips in shapes[:_N_PLANS_MEASURED]:
-        for dealt in _deals(differences, n_bits, widths):
+        for dealt in _deals(differences, n_bits, widths, shifts):
             chunks = tuple(Chunk(bits, t) for bits, t in zip(dealt, flips, strict=True))
-            shares = [_share(differences, chunk) for chunk in chunks]
-            expected_s = _expected_s(chunks, shares, len(queries), n_pairs, costs)
+            n_masks = [len(chunk_masks(chunk, shifts)) for chunk in chunks]
+            shares = [_share(differences, c, n, shifts) for c, n in zip(chunks, n_masks, strict=True)]
+            expected_s = _expected_s(n_masks, shares, len(queries), n_pairs, costs)
             if expected_s < best.expected_s:
                 # Fewest candidates first: later chunks then skip the pairs that earlier ones have found.
                 order = sorted(range(len(chunks)), key=lambda i: (shares[i], chunks[i].bits))
@@ -177,9 +186,17 @@ def _sample_differences(queries: Words, stored: Words) -> Words:
     return differences[differences.any(axis=1)]
 
 
-def _deals(differences: Words, n_bits: int, widths: list[int]) -> Iterator[list[tuple[int, ...]]]:
+def _deals(
+    differences: Words, n_bits: int, widths: list[int], shifts: Words
+) -> Iterator[list[tuple[int, ...]]]:
     """Ways to deal the bits to chunks of these widths."""
     bits = list(range(n_bits))
+    if len(shifts) > 1:
+        # Bits that every shift changes together share a chunk: fewer masks then serve all shifts.
+        changed = np.unpackbits(shifts.view(np.uint8), axis=1, bitorder="little").T.tolist()
+        alike = sorted(bits, key=lambda bit: (changed[bit], bit))
+        yield _slice(alike, widths)
+        yield _slice(alike, widths[::-1])[::-1]
     yield _slice(bits, widths)
     yield _round_robin(bits, widths)
     bit_flags = np.unpackbits(differences.view(np.uint8), axis=1, bitorder="little")
@@ -205,20 +222,23 @@ def _round_robin(bits: list[int], widths: list[int]) -> list[tuple[int, ...]]:
     return [tuple(hand) for hand in dealt]
 
 
-def _share(differences: Words, chunk: Chunk) -> float:
+def _share(differences: Words, chunk: Chunk, n_masks: int, shifts: Words) -> float:
     """Share of all pairs that the chunk lets through; at least what random bits would give."""
-    random_bits = chunk.n_masks / 2.0 ** len(chunk.bits)
+    random_bits = n_masks / 2.0 ** len(chunk.bits)
     if not len(differences):
         return random_bits
     mask = bit_mask(chunk.bits, differences.shape[1])
-    n_flips = np.bitwise_count(differences & mask).sum(axis=1, dtype=np.int64)
-    return max(float(np.mean(n_flips <= chunk.flips)), random_bits)
+    is_let_through = np.zeros(len(differences), bool)
+    for shift in shifts:
+        n_flips = np.bitwise_count((differences ^ shift) & mask).sum(axis=1, dtype=np.int64)
+        is_let_through |= n_flips <= chunk.flips
+    return max(float(np.mean(is_let_through)), random_bits)
 
 
 def _expected_s(
-    chunks: Sequence[Chunk], shares: Sequence[float], n_queries: int, n_pairs: int, costs: Costs
+    n_masks: Sequence[int], shares: Sequence[float], n_queries: int, n_pairs: int, costs: Costs
 ) -> float:
     total_ns = 0.0
-    for chunk, share in zip(chunks, shares, strict=True):
-        total_ns += share * n_pairs * costs.candidate_ns + n_queries * chunk.n_masks * costs.probe_ns
+    for n, share in zip(n_masks, shares, strict=True):
+        total_ns += share * n_pairs * costs.candidate_ns + n_queries * n * costs.probe_ns
     return total_ns * 1e-9

@@ -42,6 +42,7 @@ def scan(
     radius: int,
     earlier: Any,
     earlier_flips: Any,
+    shifts: Any,
     is_self: bool,
     word_tuple: tuple[int, ...],
 ) -> Any:
@@ -70,21 +71,29 @@ def scan(
                 if is_self and mask == 0:
                     low = i + 1
                 for j in range(low, end):
-                    distance = _popcount(first_word ^ words[j, 0])
-                    if distance > limit:
-                        continue
-                    for w in range(1, len(word_tuple)):
-                        distance += _popcount(query_words[i, w] ^ words[j, w])
-                    if distance > limit:
+                    difference = first_word ^ words[j, 0]
+                    is_near = False
+                    for s in range(len(shifts)):
+                        distance = _popcount(difference ^ shifts[s, 0])
+                        if distance > limit:
+                            continue
+                        for w in range(1, len(word_tuple)):
+                            distance += _popcount(query_words[i, w] ^ words[j, w] ^ shifts[s, w])
+                        if distance <= limit:
+                            is_near = True
+                            break
+                    if not is_near:
                         continue
                     is_new = True
                     for c in range(len(earlier_flips)):
-                        flips = np.uint64(0)
-                        for w in range(len(word_tuple)):
-                            flips += _popcount((query_words[i, w] ^ words[j, w]) & earlier[c, w])
-                        if flips <= earlier_flips[c]:
-                            is_new = False
-                            break
+                        for s in range(len(shifts)):
+                            flips = np.uint64(0)
+                            for w in range(len(word_tuple)):
+                                flips += _popcount(
+                                    (query_words[i, w] ^ words[j, w] ^ shifts[s, w]) & earlier[c, w]
+                                )
+                            if flips <= earlier_flips[c]:
+                                is_new = False
                     if not is_new:
                         continue
                     if n_found == capacity:

@@ -22,10 +22,11 @@ def scan(
     radius: int,
     earlier: NDArray[np.uint64],
     earlier_flips: NDArray[np.uint64],
+    shifts: Words,
     is_self: bool,
     word_tuple: tuple[int, ...],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All pairs within the radius whose keys differ by one of the masks, and no earlier chunk finds.
+    """All pairs within the radius under some shift whose keys differ by one of the masks, none found earlier.
 
     Parameters
     ----------
@@ -44,6 +45,9 @@ def scan(
     earlier, earlier_flips : (c, k) uint64, (c,) uint64
         Bits and flips of the chunks that were searched before: a pair that one of them lets through
         has been found already. This makes each pair come once without sorting the finds.
+    shifts : (s, k) uint64
+        The distance of two hashes is the least over these, each applied to one of them by XOR. A single
+        zero is the plain distance.
     is_self : bool
         The queries are the stored hashes: each pair of positions once, and none with itself.
     word_tuple : tuple
@@ -69,9 +73,11 @@ def scan(
                 counts[others < block] = 0
             wanted = np.flatnonzero(counts)
             for part in _parts(wanted, counts):
-                i, j = _verify(query_words, positions[part], words, begins[part], counts[part], radius)
+                i, j = _verify(
+                    query_words, positions[part], words, begins[part], counts[part], radius, shifts
+                )
                 if len(i):
-                    is_new = _is_new(query_words[i] ^ words[j], earlier, earlier_flips)
+                    is_new = _is_new(query_words[i] ^ words[j], earlier, earlier_flips, shifts)
                     found.append((i[is_new], j[is_new]))
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -94,6 +100,7 @@ def _verify(
     begins: NDArray[np.int64],
     counts: NDArray[np.int64],
     radius: int,
+    shifts: Words,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Compare each query with its run of candidates ``words[begin:begin + count]``."""
     ends = np.cumsum(counts)
@@ -101,19 +108,27 @@ def _verify(
     candidates += np.arange(ends[-1])
     queries = np.repeat(query_words[positions, 0], counts)
     queries ^= words[:, 0][candidates]
-    hits = np.flatnonzero(np.bitwise_count(queries) <= radius)
+    is_near = np.bitwise_count(queries ^ shifts[0, 0]) <= radius
+    for shift in shifts[1:]:
+        is_near |= np.bitwise_count(queries ^ shift[0]) <= radius
+    hits = np.flatnonzero(is_near)
     i, j = positions[np.searchsorted(ends, hits, side="right")], candidates[hits]
     if query_words.shape[1] > 1 and len(i):
-        distances = np.bitwise_count(query_words[i] ^ words[j]).sum(axis=1, dtype=np.int64)
-        within = distances <= radius
+        within = _least_distance(query_words[i] ^ words[j], shifts) <= radius
         i, j = i[within], j[within]
     return i, j
 
 
+def _least_distance(differences: Words, shifts: Words) -> NDArray[np.int64]:
+    """Fewest bits that are set in each row under any of the shifts, (n,)."""
+    counts = (np.bitwise_count(differences ^ shift).sum(axis=1, dtype=np.int64) for shift in shifts)
+    return np.minimum.reduce(list(counts))
+
+
 def _is_new(
-    differences: Words, earlier: NDArray[np.uint64], earlier_flips: NDArray[np.uint64]
+    differences: Words, earlier: NDArray[np.uint64], earlier_flips: NDArray[np.uint64], shifts: Words
 ) -> NDArray[np.bool_]:
     is_new = np.ones(len(differences), bool)
     for bits, flips in zip(earlier, earlier_flips, strict=True):
-        is_new &= np.bitwise_count(differences & bits).sum(axis=1, dtype=np.int64) > int(flips)
+        is_new &= _least_distance(differences & bits, shifts & bits) > int(flips)
     return is_new

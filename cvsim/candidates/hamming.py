@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvsim.candidates import _hamming_numpy
-from cvsim.candidates._chunks import Chunk, Costs, Words, bit_mask, chunk_keys, flip_masks, plan_chunks
+from cvsim.candidates._chunks import Chunk, Costs, Words, bit_mask, chunk_keys, chunk_masks, plan_chunks
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.settings import available_cores
 
@@ -146,7 +146,7 @@ def join_pairs_within(
     _check_radius(radius_bits)
     representatives, inverse = _distinct_rows(words)
     distinct = words[representatives]
-    codes = _search(distinct, distinct, radius_bits, True, backend, n_threads)
+    codes = _search(distinct, distinct, radius_bits, True, _no_shift(words), backend, n_threads)
     a, b = _split_codes(codes, len(distinct))
     return HammingJoin(representatives, inverse, representatives[a], representatives[b])
 
@@ -200,14 +200,23 @@ def join_within(
             f"hashes of {64 * query_words.shape[1]} bits were searched among hashes of "
             f"{64 * stored_words.shape[1]}; both must come from the same feature"
         )
-    query_first, query_inverse = _distinct_rows(query_words)
-    stored_first, stored_inverse = _distinct_rows(stored_words)
-    codes = _search(
-        query_words[query_first], stored_words[stored_first], radius_bits, False, backend, n_threads
-    )
+    return _join(query_words, stored_words, radius_bits, _no_shift(stored_words), backend, n_threads)
+
+
+def _join(
+    queries: Words, stored: Words, radius: int, shifts: Words, backend: Backend, n_threads: int | None
+) -> tuple[Indices, Indices]:
+    """Positions in `queries` and in `stored` of all pairs within the radius, equal hashes collapsed."""
+    query_first, query_inverse = _distinct_rows(queries)
+    stored_first, stored_inverse = _distinct_rows(stored)
+    codes = _search(queries[query_first], stored[stored_first], radius, False, shifts, backend, n_threads)
     query_group, stored_group = _split_codes(codes, len(stored_first))
     i, j = _expand_groups(query_group, query_inverse, stored_group, stored_inverse)
-    return _sorted_pairs(i, j, len(stored_words))
+    return _sorted_pairs(i, j, len(stored))
+
+
+def _no_shift(words: Words) -> Words:
+    return np.zeros((1, words.shape[1]), np.uint64)
 
 
 def join_variants_within(
@@ -246,36 +255,57 @@ def join_variants_within(
         )
     rows = np.concatenate([stored_words, _as_words(variants, "variants")], axis=1)
     representatives, inverse = _distinct_rows(rows)
-    n_variants = variants.shape[1]
-    i, j = join_within(
-        rows[representatives, 1:].reshape(-1),
-        rows[representatives, 0],
-        radius_bits,
-        backend=backend,
-        n_threads=n_threads,
-    )
-    i //= max(1, n_variants)
-    different = i != j
-    low, high = np.minimum(i, j)[different], np.maximum(i, j)[different]
-    codes = np.unique(low * np.int64(len(representatives)) + high)
-    a, b = _split_codes(codes, len(representatives))
+    rows = rows[representatives]
+    n = len(rows)
+    parts = [np.zeros(0, np.int64)]
+    for column, shifts in _shifted_columns(rows[:, 1:]):
+        queries = np.ascontiguousarray(rows[:, 1 + column, None])
+        known = np.ascontiguousarray(rows[:, :1])
+        if np.array_equal(queries, known):
+            parts.append(_search(known, known, radius_bits, True, shifts, backend, n_threads))
+            continue
+        i, j = _join(queries, known, radius_bits, shifts, backend, n_threads)
+        different = i != j
+        parts.append(np.minimum(i, j)[different] * np.int64(n) + np.maximum(i, j)[different])
+    a, b = _split_codes(np.unique(np.concatenate(parts)), n)
     return HammingJoin(representatives, inverse, representatives[a], representatives[b])
 
 
+def _shifted_columns(variants: Words) -> Iterator[tuple[int, Words]]:
+    """Columns to search by, each with the shifts that make others of it: XOR by one and the same value.
+
+    The hash of a mirrored picture is that of the picture with some bits changed, so that four of its eight
+    orientations are searched at once.
+    """
+    left = list(range(variants.shape[1])) if len(variants) else []
+    while left:
+        lead = left[0]
+        changes = variants[:, left] ^ variants[:, [lead]]
+        is_shift = (changes == changes[0]).all(axis=0)
+        yield lead, np.unique(changes[0, is_shift]).reshape(-1, 1)
+        left = [column for column, taken in zip(left, is_shift, strict=True) if not taken]
+
+
 def _search(
-    queries: Words, stored: Words, radius: int, is_self: bool, backend: Backend, n_threads: int | None
+    queries: Words,
+    stored: Words,
+    radius: int,
+    is_self: bool,
+    shifts: Words,
+    backend: Backend,
+    n_threads: int | None,
 ) -> Indices:
-    """Codes ``i * len(stored) + j`` of all pairs within the radius, ascending; hashes must be distinct."""
+    """Codes ``i * len(stored) + j`` of all pairs within the radius, ascending; hashes should be distinct."""
     n_pairs = len(queries) * (len(queries) - 1) // 2 if is_self else len(queries) * len(stored)
     if not n_pairs:
         return np.empty(0, np.int64)
-    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs)
-    plan = plan_chunks(queries, stored, radius, n_pairs, costs)
+    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs, shifts)
+    plan = plan_chunks(queries, stored, radius, n_pairs, costs, shifts)
     _log.debug("Hamming join of %d pairs by %s: %s", n_pairs, scan.__module__, plan)
     found = [np.empty(0, np.int64)]
     with ThreadPoolExecutor(n_threads or available_cores()) as threads:
         for position in range(len(plan.chunks)):
-            tasks = _tasks(queries, stored, radius, is_self, plan.chunks[: position + 1], scan)
+            tasks = _tasks(queries, stored, radius, is_self, plan.chunks[: position + 1], shifts, scan)
             found.extend(threads.map(lambda task: task(), tasks))
     codes = np.concatenate(found)
     codes.sort()
@@ -288,6 +318,7 @@ def _tasks(
     radius: int,
     is_self: bool,
     chunks: tuple[Chunk, ...],
+    shifts: Words,
     scan: Scan,
 ) -> Iterator[Callable[[], Indices]]:
     """Scans of the last of `chunks`, in parts that are independent of each other."""
@@ -306,7 +337,7 @@ def _tasks(
         query_keys, query_words = query_keys[query_order], queries[query_order]
     run_starts = _run_starts(query_keys)
     run_keys = query_keys[run_starts[:-1]]
-    masks = flip_masks(width, chunk.flips)
+    masks = chunk_masks(chunk, shifts)
     earlier = np.array([bit_mask(c.bits, n_words) for c in earlier_chunks], np.uint64).reshape(-1, n_words)
     earlier_flips = np.array([c.flips for c in earlier_chunks], np.uint64)
     word_tuple = (0,) * n_words
@@ -315,7 +346,7 @@ def _tasks(
     def task(first: int, last: int) -> Indices:
         i, j = scan(
             query_words, run_keys[first:last], run_starts[first : last + 1], words, starts,
-            masks, radius, earlier, earlier_flips, is_self, word_tuple,
+            masks, radius, earlier, earlier_flips, shifts, is_self, word_tuple,
         )  # fmt: skip
         i, j = query_order[i], order[j]
         if is_self:
@@ -335,14 +366,14 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
 
 
 def _choose_scan(
-    backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int
+    backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int, shifts: Words
 ) -> tuple[Scan, Costs]:
     """The scan to use, and what it pays; for ``auto``, machine code only where its start-up pays off."""
     in_numpy = (_hamming_numpy.scan, _NUMPY_COSTS)
     if backend == "numpy":
         return in_numpy
     if backend == "auto":
-        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS)
+        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS, shifts)
         if plan.expected_s <= _NUMBA_START_S:
             return in_numpy
     try:

@@ -90,6 +90,27 @@ def test_variants_equal_brute_force(backend, seed, n, radius):
     np.testing.assert_array_equal(np.stack([a, b]), np.stack(expected))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 120),
+    style=st.sampled_from(["random", "clustered", "smooth", "dead bits"]),
+    radius=st.integers(0, 14),
+)
+def test_variants_that_differ_by_one_value_equal_brute_force(backend, seed, n, style, radius):
+    """Mirrored and turned hashes: each half of the variants is one column under the same shifts."""
+    stored = make_hashes(seed, n, 1, style)[:, 0]
+    rng = np.random.default_rng(seed)
+    shifts = np.concatenate([np.zeros(1, np.uint64), rng.integers(0, 2**64, 3, dtype=np.uint64)])
+    turned = stored.byteswap() ^ shifts[2]
+    variants = np.concatenate([stored[:, None] ^ shifts, turned[:, None] ^ shifts], axis=1)
+    near = np.bitwise_count(variants[:, :, None] ^ stored[None, None, :]).min(axis=1) <= radius
+    expected = np.nonzero(np.triu(near | near.T, k=1))
+    a, b = hamming.join_variants_within(stored, variants, radius, backend=backend).expand()
+    np.testing.assert_array_equal(np.stack([a, b]), np.stack(expected))
+
+
 @settings(max_examples=30, deadline=None)
 @given(hashes=hash_sets, radius=st.integers(0, 16))
 def test_stars_and_pairs_reach_everything_that_all_pairs_reach(hashes, radius):
@@ -117,7 +138,8 @@ def test_equal_hashes_cost_no_pairs():
 def test_every_plan_keeps_the_pigeonhole(n_bits, radius):
     hashes = make_hashes(0, 500, n_bits // 64, "smooth")
     costs = _chunks.Costs(candidate_ns=10.0, probe_ns=0.1, brute_ns=1e6)
-    plan = _chunks.plan_chunks(hashes, hashes, radius, 500 * 499 // 2, costs)
+    no_shift = np.zeros((1, n_bits // 64), np.uint64)
+    plan = _chunks.plan_chunks(hashes, hashes, radius, 500 * 499 // 2, costs, no_shift)
     bits = [bit for chunk in plan.chunks for bit in chunk.bits]
     assert len(bits) == len(set(bits)), "chunks share a bit"
     if bits:
