@@ -44,6 +44,12 @@ def _cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
+def run(call: dict[str, Any]) -> dict[str, Any]:
+    """Measure one part at one size; `call` names it and its arguments."""
+    parts = {"join": join, "groups": groups, "add": add, "warm": warm}
+    return parts[call["part"]](**{name: value for name, value in call.items() if name != "part"})
+
+
 def join(n: int, backend: str, radius_bits: int, seed: int) -> dict[str, Any]:
     """All pairs of 64-bit hashes within a radius, then groups of them: what the search alone costs."""
     import numpy as np
@@ -54,6 +60,7 @@ def join(n: int, backend: str, radius_bits: int, seed: int) -> dict[str, Any]:
 
     clock = Stages()
     hashes, true = plain_hashes(n, radius_bits, seed)
+    join_pairs_within(hashes[:1000], 0, backend=backend)  # type: ignore[arg-type]  # loads what is compiled
     with clock.stage("candidates"):
         found = join_pairs_within(hashes, radius_bits, backend=backend)  # type: ignore[arg-type]
     star_a, star_b = found.stars()

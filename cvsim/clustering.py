@@ -30,8 +30,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from cvsim.errors import UsageError
 
@@ -191,8 +189,7 @@ def _join_hosts(cores: Indices, part: Indices, container: Indices) -> Indices:
 
 def _components(n_nodes: int, a: Indices, b: Indices) -> Indices:
     """Connected components, labelled in the order of their smallest nodes."""
-    graph = sparse.coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(n_nodes, n_nodes))
-    return _relabel(csgraph.connected_components(graph, directed=False)[1])
+    return _relabel(_strongest_forest(n_nodes, a, b)[1])
 
 
 def _relabel(labels: NDArray[np.integer]) -> Indices:
@@ -209,7 +206,7 @@ def _with_figures(
     """Add what each group's links say about it; `a`, `b`, `score` are the links alone."""
     n_groups = int(labels.max(initial=-1)) + 1
     a, b, score = _best_of_repeated(a, b, score)
-    tree = _strongest_forest(len(labels), a, b)
+    tree = _strongest_forest(len(labels), a, b)[0]
     weakest_link = np.full(n_groups, np.inf)
     np.minimum.at(weakest_link, labels[a[tree]], score[tree])
     weakest_link[np.isinf(weakest_link)] = np.nan
@@ -237,12 +234,43 @@ def _best_of_repeated(
     return low[order], high[order], score[order]
 
 
-def _strongest_forest(n_nodes: int, a: Indices, b: Indices) -> Indices:
-    """Positions of the edges of the spanning forest that prefers earlier edges."""
-    # The weight is the edge's rank: no two are equal, and none is 0, which scipy takes for "no edge".
-    rank = np.arange(1, len(a) + 1, dtype=np.float64)
-    graph = sparse.csr_matrix((rank, (a, b)), shape=(n_nodes, n_nodes))
-    return np.sort(csgraph.minimum_spanning_tree(graph).data.astype(np.int64) - 1)
+def _strongest_forest(n_nodes: int, a: Indices, b: Indices) -> tuple[Indices, Indices]:
+    """The spanning forest that prefers earlier edges: positions of its edges, and a label for each tree.
+
+    In each round every tree takes the first edge that leaves it (Boruvka, 1926), so that the number of trees
+    at least halves. scipy has this too, but importing it takes longer than most runs need it for.
+    """
+    labels, left = np.arange(n_nodes), np.arange(len(a))
+    chosen = [left[:0]]
+    while True:
+        side_a, side_b = labels[a[left]], labels[b[left]]
+        leaves = side_a != side_b
+        left, side_a, side_b = left[leaves], side_a[leaves], side_b[leaves]
+        if not len(left):
+            return np.sort(np.concatenate(chosen)), labels
+        first = np.full(n_nodes, len(a))
+        np.minimum.at(first, side_a, left)
+        np.minimum.at(first, side_b, left)
+        trees = np.flatnonzero(first < len(a))
+        edges = first[trees]
+        chosen.append(np.unique(edges))
+        labels = _merged(n_nodes, trees, labels[a[edges]] + labels[b[edges]] - trees)[labels]
+
+
+def _merged(n_nodes: int, trees: Indices, others: Indices) -> Indices:
+    """(n_nodes,) the tree that leads each tree, when each of `trees` joins one of `others`.
+
+    Two that chose the same edge join each other; there is no other cycle, since edges are of different rank.
+    """
+    leader = np.arange(n_nodes)
+    leader[trees] = others
+    is_first = (leader[others] == trees) & (trees < others)
+    leader[trees[is_first]] = trees[is_first]
+    while True:
+        above = leader[leader]
+        if np.array_equal(above, leader):
+            return leader
+        leader = above
 
 
 def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
@@ -253,7 +281,7 @@ def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
     a component of 5,000 nodes and all their pairs costs little more than its nodes.
     """
     rest = np.delete(np.arange(len(a)), tree)
-    rest = rest[_strongest_forest(n_nodes, a[rest], b[rest])]
+    rest = rest[_strongest_forest(n_nodes, a[rest], b[rest])[0]]
     parent, depth = _rooted(n_nodes, a[tree], b[tree])
     highest = list(range(n_nodes))
     """The highest node that is reached over edges known to lie on cycles, shortened as it is walked."""
@@ -276,15 +304,24 @@ def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
 
 
 def _rooted(n_nodes: int, a: Indices, b: Indices) -> tuple[list[int], list[int]]:
-    """Parent and depth of each node of a forest, hung on an added root, ``n_nodes``, of depth 0."""
-    roots = np.unique(_components(n_nodes, a, b), return_index=True)[1]
-    above, below = np.append(a, np.full(len(roots), n_nodes)), np.append(b, roots)
-    graph = sparse.csr_matrix(
-        (np.ones(len(above), np.int8), (above, below)), shape=(n_nodes + 1, n_nodes + 1)
-    )
-    order, predecessors = csgraph.breadth_first_order(graph, n_nodes, directed=False)
-    parent: list[int] = predecessors.tolist()
-    depth = [0] * (n_nodes + 1)
-    for node in order[1:].tolist():
-        depth[node] = depth[parent[node]] + 1
+    """Parent and depth of each node of a forest with these edges; roots are their own parents, of depth 0."""
+    sides, others = np.concatenate([a, b]), np.concatenate([b, a])
+    order = np.argsort(sides, kind="stable")
+    neighbours = others[order].tolist()
+    nodes = np.unique(sides)
+    ends = np.searchsorted(sides[order], nodes, side="right").tolist()
+    span = dict(zip(nodes.tolist(), zip([0, *ends], ends, strict=False), strict=True))
+    parent, depth = list(range(n_nodes)), [0] * n_nodes
+    reached: set[int] = set()
+    for root in span:
+        pending = [] if root in reached else [root]
+        reached.update(pending)
+        while pending:
+            node = pending.pop()
+            start, end = span[node]
+            for other in neighbours[start:end]:
+                if other != parent[node]:
+                    parent[other], depth[other] = node, depth[node] + 1
+                    reached.add(other)
+                    pending.append(other)
     return parent, depth

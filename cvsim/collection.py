@@ -121,14 +121,17 @@ def read_files(
         for entry in found.files
         if (key := absolute[entry.path]) in known and _is_unchanged(known[key], entry)
     }
-    asked = None if contents is None else {*contents, *digests.values()}
+    if contents is None and len(digests) < len(found.files):
+        asked = None  # a file of a new name may hold any content that the store knows
+    else:
+        asked = {*(contents or ()), *digests.values()}
     complete = store.complete(keys, asked)
     images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     finished = (complete & images.keys()) | failures.keys()
     todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
     reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, n_workers, progress)
     if todo:
-        asked = None if contents is None else set(digests.values())
+        asked = set(digests.values())
         images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     records, skipped = _records(found, digests, images, failures, reasons)
     store.touch({record.digest for record in records})

@@ -92,6 +92,22 @@ def test_speed_reports_ratios_to_the_floor(world: dict[str, Path]) -> None:
     assert "cvsim fast, warm" in section(world, "speed")
 
 
+def test_scale_finds_what_was_planted(world: dict[str, Path]) -> None:
+    result, sizes = world["root"] / "scale.json", ["--n", "400,900", "--warm-n", "300"]
+    command = [sys.executable, BENCHMARKS / "scale.py", *sizes, "--backends", "numpy", "--json", result]
+    run = subprocess.run(
+        list(map(str, [*command, "--readme", world["readme"]])), capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(result.read_text(encoding="utf-8"))
+    for part in ("join", "groups", "add"):
+        assert [row["n"] for row in found[part]["rows"]] == [400, 900]
+        assert all(row["planted_recall"] == 1.0 for row in found[part]["rows"])
+        assert "| 900 |" in section(world, f"scale-{part}")
+    (warm,) = found["warm"]["rows"]
+    assert (warm["n_read"], warm["n_decoded"], warm["n_groups"]) == (0, 0, 30)
+
+
 def test_ablation_fits_again_without_each_signal(world: dict[str, Path]) -> None:
     from ablation import run_ablation
     from labelled_sets import copy_set as labelled

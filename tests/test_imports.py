@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from generate import save_image, scene
 
 HEAVY = {"numpy", "cv2", "scipy", "sklearn", "networkx", "PIL", "numba", "imagehash", "jinja2", "rich"}
 
@@ -46,3 +48,11 @@ def test_the_foundation_loads_nothing_heavy() -> None:
 
 def test_a_public_name_is_loaded_on_first_use() -> None:
     assert "sklearn" not in loaded_by("import cvsim; cvsim.CvsimError")
+
+
+def test_a_run_loads_no_more_than_it_uses(tmp_path: Path) -> None:
+    save_image(tmp_path / "photos" / "one.png", scene(0, 64, 48))
+    arguments = ["cvsim", "dedupe", str(tmp_path / "photos"), "--effort", "fast", "--no-cache", "--json"]
+    loaded = loaded_by(f"sys.argv = {arguments!r}; from cvsim.cli import main; main()")
+    assert "cv2" in loaded
+    assert loaded & {"scipy", "sklearn", "networkx", "numba", "imagehash", "jinja2", "rich", "httpx"} == set()

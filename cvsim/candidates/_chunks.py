@@ -38,6 +38,11 @@ class Costs:
     probe_ns: float
     brute_ns: float
 
+    def under(self, n_shifts: int) -> Costs:
+        """The same where each candidate is looked at under so many shifts: reading it is paid only once."""
+        factor = (1 + n_shifts) / 2
+        return Costs(self.candidate_ns * factor, self.probe_ns, self.brute_ns * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -106,6 +111,7 @@ def plan_chunks(
     verify. The plan changes the time, never the result.
     """
     n_bits = 64 * queries.shape[1]
+    costs = costs.under(len(shifts))
     brute = Plan((Chunk((), 0),), n_pairs * costs.brute_ns * queries.shape[1] * 1e-9)
     if brute.expected_s < _WORTH_PLANNING_S:
         return brute

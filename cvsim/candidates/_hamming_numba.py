@@ -32,6 +32,17 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 @_compiled
+def _any_near(query: Any, words: Any, first_shifts: tuple[Any, ...], limit: Any) -> bool:
+    """Whether any word may be near. Its loop has no branch, so that several words are looked at at once."""
+    least = np.uint64(64)
+    for j in range(len(words)):
+        difference = query ^ words[j]
+        for s in range(len(first_shifts)):
+            least = min(least, _popcount(difference ^ first_shifts[s]))
+    return least <= limit
+
+
+@_compiled
 def scan(
     query_words: Any,
     run_keys: Any,
@@ -45,12 +56,14 @@ def scan(
     shifts: Any,
     is_self: bool,
     word_tuple: tuple[int, ...],
+    first_shifts: tuple[Any, ...],
 ) -> Any:
     """See `cvsim.candidates._hamming_numpy.scan`, of which this is the same in machine code.
 
     `word_tuple` is a tuple as long as a hash has words: its length is known when this is compiled, so
     that the loops over words unroll.
     """
+    first_words = words[:, 0].copy()
     capacity = 1024
     found_i = np.empty(capacity, np.int64)
     found_j = np.empty(capacity, np.int64)
@@ -70,6 +83,8 @@ def scan(
                 low = begin
                 if is_self and mask == 0:
                     low = i + 1
+                if not _any_near(first_word, first_words[low:end], first_shifts, limit):
+                    continue
                 for j in range(low, end):
                     difference = first_word ^ words[j, 0]
                     is_near = False

@@ -25,6 +25,7 @@ def scan(
     shifts: Words,
     is_self: bool,
     word_tuple: tuple[int, ...],
+    first_shifts: tuple[np.uint64, ...],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All pairs within the radius under some shift whose keys differ by one of the masks, none found earlier.
 
@@ -50,8 +51,8 @@ def scan(
         zero is the plain distance.
     is_self : bool
         The queries are the stored hashes: each pair of positions once, and none with itself.
-    word_tuple : tuple
-        As long as a hash has words (of use to the machine code only).
+    word_tuple, first_shifts : tuple
+        As long as a hash has words; the first word of each shift (of use to the machine code only).
 
     Returns
     -------

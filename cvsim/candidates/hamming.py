@@ -36,7 +36,7 @@ Backend = Literal["auto", "numpy", "numba"]
 Scan = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 _NUMPY_COSTS = Costs(candidate_ns=7.0, probe_ns=10.0, brute_ns=7.0)
-_NUMBA_COSTS = Costs(candidate_ns=1.0, probe_ns=5.0, brute_ns=1.0)
+_NUMBA_COSTS = Costs(candidate_ns=0.3, probe_ns=12.0, brute_ns=0.3)
 _NUMBA_START_S = 1.0
 """Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
 _MAX_RUN = 4096
@@ -340,13 +340,13 @@ def _tasks(
     masks = chunk_masks(chunk, shifts)
     earlier = np.array([bit_mask(c.bits, n_words) for c in earlier_chunks], np.uint64).reshape(-1, n_words)
     earlier_flips = np.array([c.flips for c in earlier_chunks], np.uint64)
-    word_tuple = (0,) * n_words
+    word_tuple, first_shifts = (0,) * n_words, tuple(shifts[:, 0])
     n_stored = np.int64(len(stored))
 
     def task(first: int, last: int) -> Indices:
         i, j = scan(
             query_words, run_keys[first:last], run_starts[first : last + 1], words, starts,
-            masks, radius, earlier, earlier_flips, shifts, is_self, word_tuple,
+            masks, radius, earlier, earlier_flips, shifts, is_self, word_tuple, first_shifts,
         )  # fmt: skip
         i, j = query_order[i], order[j]
         if is_self:

@@ -5,24 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from cvsim.progress import Progress, SilentProgress
 
-from cvsim.progress import Progress as ProgressProtocol
-from cvsim.progress import SilentProgress
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PIPED_WIDTH = 1_000_000
 """A pipe has no width: what goes through it is not folded."""
@@ -42,50 +32,22 @@ def notes_console() -> Console:
 
 
 def _console(stream: TextIO, width: int | None) -> Console:
+    from rich.console import Console  # not above: a run that prints JSON to a pipe needs none of it
+
     # Nothing in what is printed is markup, and file names least of all.
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
 @contextmanager
-def progress_bars(quiet: bool) -> Iterator[ProgressProtocol]:
+def progress_bars(quiet: bool) -> Iterator[Progress]:
     """Bars with rate and time left while the block runs; silence when nobody watches stderr."""
-    console = notes_console()
-    if quiet or not console.is_terminal or console.is_dumb_terminal:
+    if quiet or not sys.stderr.isatty():
         yield SilentProgress()
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
-    )
-    # With both streams on one terminal rich would also catch stdout, which is the result: it must not.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
-        yield _Bars(bars)
+    from cvsim.cli.bars import bars_on
 
-
-class _Rate(ProgressColumn):
-    """How many a second, lately."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
-
-
-class _Bars:
-    """`cvsim.progress.Progress` drawn by rich."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-
-    @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        task = self._bars.add_task(description, total=total)
-        try:
-            yield lambda n: self._bars.advance(task, n)
-        finally:
-            self._bars.remove_task(task)
+    with bars_on(notes_console()) as progress:
+        yield progress
 
 
 def write_bytes(content: bytes) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
 
 SCHEMA = "cvsim.report/1"
+BROKEN_LEVELS = 4
+"""Levels of a document that get a line for each of their items: a group's members and edges still do."""
+_compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def to_json(result: DedupeResult) -> str:
@@ -24,7 +27,25 @@ def to_json(result: DedupeResult) -> str:
 
 def dumps(value: Any) -> str:
     """How cvsim prints JSON everywhere: readable, ASCII, no NaN, a newline at the end."""
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
+    return "".join(_pieces(value, 0)) + "\n"
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    """The text in pieces: what lies deepest goes on one line, by the encoder that is written in C."""
+    if depth == BROKEN_LEVELS or not value or not isinstance(value, (dict, list, tuple)):
+        yield _compact(value)
+        return
+    is_dict, items = isinstance(value, dict), value.items() if isinstance(value, dict) else enumerate(value)
+    separator = "{" if is_dict else "["
+    for key, item in items:
+        yield f"{separator}\n{' ' * (depth + 1)}{_name(key) if is_dict else ''}"
+        yield from _pieces(item, depth + 1)
+        separator = ","
+    yield "\n" + " " * depth + ("}" if is_dict else "]")
+
+
+def _name(key: Any) -> str:
+    return _compact(key if isinstance(key, str) else str(key)) + ": "
 
 
 def document(result: DedupeResult) -> dict[str, Any]:
