@@ -100,12 +100,13 @@ class _Builder:
         records.sort(key=lambda r: r.path)
         kept, rule = self._rules.choose(records, lambda r: r.path in reference)
         keeper = records[kept]
-        lead = {node.digest + node.side: self._lead(node, keeper) for node in nodes}
+        kept_node = next(node for node in nodes if keeper in node.records)
+        lead = {node.digest + node.side: keeper if node is kept_node else node.first for node in nodes}
         scored = [self._pair(int(row), lead) for row in rows.tolist()]
         is_link = self._linked[rows]
         stars = list(self._stars(nodes, lead))
         links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
-        own = self._own_edges(records, keeper, rows, lead) + stars
+        own = self._own_edges(records, keeper, kept_node, rows) + stars
         proposals = propose(
             records,
             kept,
@@ -141,10 +142,6 @@ class _Builder:
             return False
         return not self._between_only or len({node.side for node in nodes}) > 1
 
-    def _lead(self, node: Node, keeper: ImageRecord) -> ImageRecord:
-        """The file that stands for a node in its edges: the kept one where it is among them."""
-        return keeper if keeper in node.records else node.first
-
     def _pair(self, row: int, lead: dict[str, ImageRecord]) -> ScoredPair:
         a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
         first, second = sorted((lead[a.digest + a.side], lead[b.digest + b.side]), key=lambda r: r.path)
@@ -168,13 +165,13 @@ class _Builder:
         return Explainer.identical(first, second, self._explainer.prior)
 
     def _own_edges(
-        self, records: Sequence[ImageRecord], keeper: ImageRecord, rows: Indices, lead: dict[str, ImageRecord]
+        self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: Node, rows: Indices
     ) -> list[ScoredPair]:
         """Each file's own edge with the kept one: files of the same bytes share a score, not an edge."""
         edges = []
         for row in rows.tolist():
             a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
-            other = b if keeper in a.records else a if keeper in b.records else None
+            other = b if a is kept_node else a if b is kept_node else None
             if other is None:
                 continue
             for record in other.records:
