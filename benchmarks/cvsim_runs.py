@@ -18,7 +18,7 @@ from labelled_sets import LIGHT_KINDS, LabelledSet
 from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.fusion.model import sigmoid
-from cvsim.pipeline import Clock, Plan, _Run, dedupe
+from cvsim.pipeline import Plan, _Clock, _Run, dedupe
 from cvsim.scoring import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
@@ -191,7 +191,7 @@ def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iter
         reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
         run = _Run(plan, settings, nodes, store, progress)
-        candidates = run.score_candidates(Clock())
+        candidates = run.score_candidates(_Clock())
         group = np.array([data.group[Path(node.first.path).name] for node in nodes])
         yield Collection(data, run, candidates, group[candidates.a] == group[candidates.b])
     finally:

@@ -82,7 +82,9 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     from synthetic import make_collection
 
     from cvsim.collection import make_nodes
-    from cvsim.pipeline import Clock, group_nodes, make_plan
+    from cvsim.grouping import make_groups
+    from cvsim.pipeline import _Clock, _Run, make_plan
+    from cvsim.progress import SilentProgress
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, MemoryStore
 
@@ -97,14 +99,18 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     store.flush()
     records = [record_of(k, digest) for k, digest in enumerate(digests)]
     nodes = make_nodes(records, dict.fromkeys((r.path for r in records), ""))
-    stages, clock = Stages(), Clock()
+    stages, clock = Stages(), _Clock()
     with stages.stage("all"):
-        made, counted = group_nodes(nodes, plan, settings, store, clock=clock)
+        run = _Run(plan, settings, nodes, store, SilentProgress())
+        clock.mark("pack")
+        scores, grouping = run.link(clock)
+        made = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
+        clock.mark("explain")
     members = [[int(m.record.path[:-4]) for m in group.members] for group in made]
     return {
         **stages.row(),
         "wall_s": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
-        **counted,
+        "n_scored": len(scores),
         "n_groups": len(members),
         **agreement(members, collection.true),
     }

@@ -82,7 +82,7 @@ def _add(found: Result) -> str:
 
 
 def _warm(found: Result) -> str:
-    reading = ("scan", "read", "pack")
+    reading = ("scan", "read")
     header = [
         "files",
         "read",

@@ -48,7 +48,7 @@ from cvsim.progress import SilentProgress
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
 from cvsim.stores import open_cache, open_scratch
-from cvsim.types import Counts, DedupeResult, Group, ImageRecord, ScoredPair
+from cvsim.types import Counts, DedupeResult, ImageRecord, ScoredPair
 
 if TYPE_CHECKING:
     from cvsim.features.base import Feature
@@ -130,7 +130,7 @@ def dedupe(
     if not listed:
         require_paths(paths)
     plan = make_plan(settings)
-    clock = Clock()
+    clock = _Clock()
     store = open_run_store(settings)
     try:
         found = find_files([*paths, *settings.reference], listed, settings.scan)
@@ -138,56 +138,22 @@ def dedupe(
         reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
         clock.mark("read")
         nodes = make_nodes(reading.records, _sides(reading, settings))
-        groups, counted = group_nodes(nodes, plan, settings, store, progress=progress, clock=clock)
+        run = _Run(plan, settings, nodes, store, progress)
+        scores, grouping = run.link(clock)
+        groups = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
+        clock.mark("explain")
     finally:
         if on_store is None:
             store.close()
     if on_store is not None:
         on_store(store)
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
-    stats |= {"bytes_read": reading.bytes_read, **counted, "seconds": clock.seconds}
+    stats["bytes_read"] = reading.bytes_read
+    stats |= {"n_scored": len(scores), "n_verified": run.scorer.n_verified, "seconds": clock.seconds}
     _log.info("done: %s", stats)
     return DedupeResult(
         _described(paths, settings, plan), _counts(reading, groups), groups, reading.skipped, stats
     )
-
-
-def group_nodes(
-    nodes: Sequence[Node],
-    plan: Plan,
-    settings: Settings,
-    store: Store,
-    *,
-    progress: Progress | None = None,
-    clock: Clock | None = None,
-) -> tuple[tuple[Group, ...], dict[str, int]]:
-    """Everything after reading: candidates, scores, links, groups.
-
-    Parameters
-    ----------
-    nodes : sequence of Node
-        As `make_nodes` makes them.
-    plan : Plan
-    settings : Settings
-    store : Store
-        Holds the descriptors of every node.
-    progress : Progress, optional
-    clock : Clock, optional
-        Told when each stage ends.
-
-    Returns
-    -------
-    groups : tuple of Group
-    counted : dict
-        ``n_scored`` and ``n_verified`` pairs.
-    """
-    clock = clock or Clock()
-    run = _Run(plan, settings, nodes, store, progress or SilentProgress())
-    clock.mark("pack")
-    scores, grouping = run.link(clock)
-    groups = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
-    clock.mark("explain")
-    return groups, {"n_scored": len(scores), "n_verified": run.scorer.n_verified}
 
 
 def _sides(reading: Reading, settings: Settings) -> dict[str, str]:
@@ -229,7 +195,7 @@ class _Run:
         self._rules = KeepRules.parse(settings.keep)
         self._reference_paths = {r.path for node in nodes if node.is_reference for r in node.records}
 
-    def link(self, clock: Clock) -> tuple[Scores, Grouping]:
+    def link(self, clock: _Clock) -> tuple[Scores, Grouping]:
         """Candidates, scores, groups; then what else is to be known of each group."""
         scores = self.score_candidates(clock)
         grouping = self._group(scores)
@@ -237,7 +203,7 @@ class _Run:
         clock.mark("check groups")
         return scores, self._group(scores)
 
-    def score_candidates(self, clock: Clock) -> Scores:
+    def score_candidates(self, clock: _Clock) -> Scores:
         """Scores of candidates: by hashes, then by words of one or two of each group found so far."""
         n = len(self.nodes)
         hashed = hash_candidates(self.plan.features, self.packed, self._side)
@@ -427,7 +393,7 @@ def _counts(reading: Reading, groups: Sequence[Any]) -> Counts:
     )
 
 
-class Clock:
+class _Clock:
     """Seconds by stage, for those who ask where the time went."""
 
     def __init__(self) -> None:

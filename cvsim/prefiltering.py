@@ -30,7 +30,7 @@ from cvsim.images.alterations import (
 )
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import decode
-from cvsim.pipeline import MAX_ALL_PAIRS, Clock, _Run, _sides, make_plan, open_run_store
+from cvsim.pipeline import MAX_ALL_PAIRS, _Clock, _Run, _sides, make_plan, open_run_store
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scores
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
@@ -212,7 +212,7 @@ class _Candidates:
 def _candidates(run: _Run, blank: tuple[Indices, Indices] | None) -> _Candidates:
     """Candidates of a run, with what chains of links and blank pictures add."""
     n = len(run.nodes)
-    scores = run.score_candidates(Clock())
+    scores = run.score_candidates(_Clock())
     added = [_chained(run, scores)] + ([] if blank is None else [blank])
     extra = unique_pairs(n, *added)
     known = np.isin(extra[0] * n + extra[1], scores.a * n + scores.b)
