@@ -12,20 +12,21 @@ from labelled_sets import LabelledSet
 N_FLAT = 200
 
 
-def flat_pictures(sets: Path) -> LabelledSet:
+def flat_pictures(sets: Path, part: str = "b") -> LabelledSet:
     """Pictures that show next to nothing, all different: one colour, two, a ramp, darkness."""
-    folder = sets / "flat" / "images"
+    name = "flat" if part == "b" else f"flat-{part}"
+    folder = sets / name / "images"
     if not folder.exists():
-        unfinished = sets / "flat.unfinished"
+        unfinished = sets / f"{name}.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         (unfinished / "images").mkdir(parents=True)
-        rng = np.random.default_rng(20261120)
+        rng = np.random.default_rng({"a": 20261119, "b": 20261120}[part])
         for k in range(N_FLAT):
             suffix = ("jpg", "png")[k // 4 % 2]
             cv2.imwrite(str(unfinished / "images" / f"flat_{k:03}.{suffix}"), _flat_picture(k, rng))
-        unfinished.rename(sets / "flat")
+        unfinished.rename(sets / name)
     files = [f.name for f in folder.iterdir()]
-    return LabelledSet("flat", folder, {f: f for f in files}, dict.fromkeys(files, "distractor"))
+    return LabelledSet(name, folder, {f: f for f in files}, dict.fromkeys(files, "distractor"))
 
 
 def _flat_picture(k: int, rng: np.random.Generator) -> np.ndarray:

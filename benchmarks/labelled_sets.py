@@ -35,6 +35,16 @@ LIGHT_KINDS = frozenset(
 """The kinds of a light set; the mean of their recalls is reported by itself."""
 
 
+SAME_BY_EYE = frozenset(
+    {
+        ("item_0089.jpg", "item_0139.jpg"),
+        ("item_0146.jpg", "item_0290.jpg"),
+        ("shelf_0463.jpg", "shelf_0468.jpg"),
+    }
+)
+"""Pairs of the collections of different photographs that show the same to anybody's eye."""
+
+
 @dataclass(frozen=True)
 class LabelledSet:
     """A folder of pictures with their truth.
@@ -99,9 +109,41 @@ def copy_set(evaluation: Path | None, sets: Path, part: str | None = None, kinds
     )
 
 
-def different_photographs(folder: Path) -> LabelledSet:
-    """A folder, or its ``images/``, of which no two files are the same, but for files of the same bytes."""
+def different_photographs(folder: Path, part: str | None = None, sets: Path | None = None) -> LabelledSet:
+    """A folder, or its ``images/``, of which no two files are the same, but for files of the same bytes.
+
+    Parameters
+    ----------
+    folder : Path
+    part : "a", "b" or None
+        Two halves that share no subject, copied under `sets` on first use: every second label where
+        ``labels.csv`` names them, else the first and the last files by name, as they were taken.
+    sets : Path, optional
+    """
     images = folder / "images" if (folder / "images").is_dir() else folder
     files = sorted(f for f in images.iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    name = folder.name
+    if part is not None and sets is not None:
+        name = f"{name}-{part}"
+        files = _copied(_half(files, folder / "labels.csv", part), sets / name)
+        images = sets / name
     group = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-    return LabelledSet(folder.name, images, group, dict.fromkeys(group, "distractor"))
+    return LabelledSet(name, images, group, dict.fromkeys(group, "distractor"))
+
+
+def _half(files: list[Path], labels: Path, part: str) -> list[Path]:
+    if not labels.exists():
+        middle = len(files) // 2
+        return files[:middle] if part == "a" else files[middle:]
+    with labels.open(newline="") as stream:
+        label = {row["file"]: row["label"] for row in csv.DictReader(stream)}
+    chosen = set(sorted(set(label.values()))[0 if part == "a" else 1 :: 2])
+    return [f for f in files if label.get(f.name) in chosen]
+
+
+def _copied(files: list[Path], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in files:
+        if not (folder / source.name).exists():
+            shutil.copy(source, folder)
+    return [folder / source.name for source in files]

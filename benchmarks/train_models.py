@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Fit the fusion models that ship: cvsim/models/copy-{fast,default}.json (thorough shares the default's).
 
-    python benchmarks/train_models.py COPIES --negatives FOLDER [--negatives FOLDER] [--effort default]
+    python benchmarks/train_models.py --data DATA --eval EVAL --work FOLDER [--effort default]
 
-COPIES is a folder with ``images/`` and ``truth.csv`` (file,group,kind): altered copies with known truth.
-Every FOLDER holds photographs of which no two are the same: other views, other products. Candidate pairs of
-all of them together are scored and labelled; the model is fitted to these, and its figures are printed.
+Learns from part a of the copy set, and from photographs of which no two are the same: other views of one
+shelf and colours of one product (the halves that the accuracy benchmark does not report alone), other
+products, pictures that show next to nothing. Candidate pairs of all of them together are scored and labelled;
+the model is fitted to these, and its figures are printed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flat_pictures import flat_pictures
+from labelled_sets import copy_set, different_photographs
 from training_pairs import labelled_pairs
 
 from cvsim.fusion.model import FusionModel
@@ -29,30 +32,49 @@ KNOTS = {
     "tiles": (0.0, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.95, 1.0),
     "color": (0.0, 0.3, 0.5, 0.7, 0.85, 1.0),
     "keypoints": (0.0, 0.38, 0.47, 0.56, 0.66, 0.76, 0.86, 1.0),
-    "pixels": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0),
-    "registration": (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 1.0),
+    "pixels": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0),
+    "registration": (0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 1.0),
 }
-PIVOTS = {"phash": 0.64, "tiles": 0.45, "color": 0.7, "keypoints": 0.38, "pixels": 0.45, "registration": 0.7}
+PIVOTS = {
+    "phash": 0.64,
+    "tiles": 0.45,
+    "color": 0.7,
+    "keypoints": 0.38,
+    "pixels": 0.4,
+    "registration": 0.6,
+}
 NEGATIVE_WEIGHT = {"fast": 1.0, "default": 2.0}
 """A wrong link costs more than a missing one: it joins two groups. Hashes alone can not afford it."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("copies", type=Path)
-    parser.add_argument("--negatives", type=Path, action="append", default=[])
+    parser.add_argument("--data", type=Path, required=True, help="folders of photographs")
+    parser.add_argument("--eval", type=Path, help="the maker of copy sets")
+    parser.add_argument("--work", type=Path, required=True, help="sets, descriptors and verified pairs")
     parser.add_argument("--effort", choices=tuple(NEGATIVE_WEIGHT), action="append")
-    parser.add_argument("--cache", help="keep descriptors and verified pairs here between runs")
     arguments = parser.parse_args()
+    sets = arguments.work / "sets"
+    copies = copy_set(arguments.eval, sets, "a")
+    negatives = [
+        different_photographs(arguments.data / "distractors", "a", sets),
+        different_photographs(arguments.data / "products-catalogue", "a", sets),
+        different_photographs(arguments.data / "products-cartons"),
+        flat_pictures(sets, "a"),
+    ]
     for effort in arguments.effort or ("fast", "default"):
         similarities, is_same = labelled_pairs(
-            arguments.copies, arguments.negatives, COPY.signals[effort], arguments.cache
+            copies.folder.parent,
+            [negative.folder for negative in negatives],
+            COPY.signals[effort],
+            str(arguments.work / "training.sqlite"),
         )
         origin = {
             "made_by": "benchmarks/train_models.py",
-            "copies": arguments.copies.name,
-            "negatives": [folder.name for folder in arguments.negatives],
+            "copies": copies.name,
+            "negatives": [negative.name for negative in negatives],
             "n_pairs_same": int(is_same.sum()),
             "n_pairs_different": int((~is_same).sum()),
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from console import SimpleProgress
+from labelled_sets import SAME_BY_EYE
 
 from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
 from cvsim.candidates.words import WordRule
@@ -82,4 +83,11 @@ def labelled_pairs(
     for feature in extra:
         similarities.update(feature.compare_many(packed[feature.name], scores.a, scores.b))
     group = np.array([truth.get(Path(node.first.path).name, node.digest) for node in nodes])
-    return similarities, group[scores.a] == group[scores.b]
+    folder = np.array([Path(node.first.path).parent.as_posix() for node in nodes])
+    # A photograph of one folder may be what a picture of another was pasted into: nobody knows.
+    known = folder[scores.a] == folder[scores.b]
+    name_of = [Path(node.first.path).name for node in nodes]
+    pairs = zip(scores.a.tolist(), scores.b.tolist(), strict=True)
+    known &= [tuple(sorted((name_of[i], name_of[j]))) not in SAME_BY_EYE for i, j in pairs]
+    similarities = {name: values[known] for name, values in similarities.items()}
+    return similarities, (group[scores.a] == group[scores.b])[known]

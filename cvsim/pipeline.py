@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 MODELS = Path(__file__).parent / "models"
-N_AT_ONCE = 3
+N_AT_ONCE = 2
 """Candidates of each picture that are scored before it is seen which groups they make."""
 CERTAINLY_WEAK = -4.6
 """Log-odds of 0.01: a weaker pair of a group is not searched for."""

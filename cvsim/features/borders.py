@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ def _is_certain(gray: Gray, box: Box) -> bool:
 
 def _content_range(gray: Gray, axis: int) -> tuple[int, int]:
     """First line that is not border, and the end of the last one; lines run along `axis`."""
-    low = cv2.reduce(gray, axis, cv2.REDUCE_MIN).ravel().astype(np.int16)
-    high = cv2.reduce(gray, axis, cv2.REDUCE_MAX).ravel().astype(np.int16)
+    low, high = gray.min(axis=axis).astype(np.int16), gray.max(axis=axis).astype(np.int16)
     first = _border_lines(low, high)
     last = _border_lines(low[::-1], high[::-1])
     return first, len(low) - last

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
+from cvsim.features.resampling import square
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB, Indices, Similarities
 
-SIDE_PX = 48
+SIDE_PX = 64
 N_LIGHTNESS, N_CHROMA = 4, 7
 """Bins of L, and of a and b each; those of a and b are narrow around grey, where colours crowd."""
 CHROMA_EDGES = np.array([-36.0, -16.0, -5.0, 5.0, 16.0, 36.0], np.float32)
@@ -57,9 +58,10 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min": [MIN_CHROMA, MIN_DEVIATION]}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
-        square = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-        lab = cv2.cvtColor(square.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        if np.hypot(lab[:, 1], lab[:, 2]).mean() < MIN_CHROMA or lab.std(axis=0).max() < MIN_DEVIATION:
+        small = square(rgb, SIDE_PX).astype(np.float32) / 255
+        lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+        deviation = cv2.meanStdDev(lab.reshape(SIDE_PX, SIDE_PX, 3))[1]
+        if np.hypot(lab[:, 1], lab[:, 2]).mean() < MIN_CHROMA or deviation.max() < MIN_DEVIATION:
             return None
         lightness = np.clip(lab[:, 0] * (N_LIGHTNESS / 100), 0, N_LIGHTNESS - 1).astype(np.int64)
         a, b = (np.searchsorted(CHROMA_EDGES, lab[:, c]) for c in (1, 2))

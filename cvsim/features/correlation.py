@@ -28,7 +28,7 @@ MAX_DISPLACEMENT_PX = 0.3
 more; decoding, resizing, turning and recolouring a file do not displace anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
     """What the tiles of an overlap say.
 
@@ -40,13 +40,20 @@ class Agreement:
         Median correlation of the tiles, weighted by contrast; clipped to [0, 1].
     shift_px : float
         Median displacement of the tiles that correlate, weighted by contrast; infinite where none does.
-    n_tiles : int
+    deviation : (n,) float32
+        Of each tile, in grey levels, on the clearer side.
+    correlations : (n,) float32
+        Of each tile.
+    places : (n, 2) float32
+        Centre (x, y) of each tile in pixels of the overlap.
     """
 
     share: float
     correlation: float
     shift_px: float
-    n_tiles: int
+    deviation: NDArray[np.float32]
+    correlations: NDArray[np.float32]
+    places: NDArray[np.float32]
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
@@ -115,21 +122,24 @@ def tile_agreement(
     planes[1:3] *= 0.5
     tiles = planes.reshape(4, n_rows, tile_px, n_columns, tile_px).transpose(1, 3, 0, 2, 4)
     tiles = tiles.reshape(n_rows * n_columns, 4, tile_px * tile_px)
+    rows, columns = np.divmod(np.arange(n_rows * n_columns, dtype=np.float32), np.float32(n_columns))
+    places = (np.stack([columns, rows], axis=1) + np.float32(0.5)) * np.float32(tile_px)
     if inside is not None:
         whole = inside[:height, :width].reshape(n_rows, tile_px, n_columns, tile_px).all(axis=(1, 3))
-        tiles = tiles[whole.ravel()]
+        places, tiles = places[whole.ravel()], tiles[whole.ravel()]
         if len(tiles) < min_tiles:
             return None
-    return _agreement_of(tiles)
+    return _agreement_of(tiles, places)
 
 
-def _agreement_of(tiles: NDArray[np.float32]) -> Agreement | None:
+def _agreement_of(tiles: NDArray[np.float32], places: NDArray[np.float32]) -> Agreement | None:
     """From tiles (n, 4, pixels) of a, the gradients of b along x and y, and b."""
     n_pixels = tiles.shape[2]
     mean = tiles.mean(axis=2)
     moments = tiles @ tiles.transpose(0, 2, 1) / n_pixels - mean[:, :, None] * mean[:, None, :]
     var_a, var_b = np.maximum(moments[:, 0, 0], 0), np.maximum(moments[:, 3, 3], 0)
-    weight = contrast_weight(np.sqrt(np.maximum(var_a, var_b)))
+    deviation = np.sqrt(np.maximum(var_a, var_b))
+    weight = contrast_weight(deviation)
     if weight.mean() < MIN_MEAN_WEIGHT:
         return None
     xx, xy, yy = (float((weight * moments[:, i, j]).sum()) for i, j in ((1, 1), (1, 2), (2, 2)))
@@ -145,5 +155,7 @@ def _agreement_of(tiles: NDArray[np.float32]) -> Agreement | None:
         share=float((weight * agrees).sum() / weight.sum()),
         correlation=min(1.0, max(0.0, lower_median(correlation, weight))),
         shift_px=_median_shift(shift_px, weight, correlation > MIN_LIKENESS),
-        n_tiles=len(tiles),
+        deviation=deviation,
+        correlations=correlation,
+        places=places,
     )

@@ -19,8 +19,8 @@ import numpy as np
 
 from cvsim.features.alignment import (
     BLUR_PX,
+    Colored,
     Overlap,
-    appearance_under,
     coverage,
     fit_transform,
     inverted,
@@ -35,6 +35,8 @@ from cvsim.features.appearance import grain
 from cvsim.features.base import Feature, Search, WordKeys
 from cvsim.features.borders import Box, content_box
 from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.recoloring import SIDE_PX, color_square
+from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from cvsim.features.alignment import Matrix
     from cvsim.types import RGB, Indices, Similarities
 
-WORKING_PX = 480
+WORKING_PX = 400
 RASTER_PX = 192
 GRID = 8
 """Cells a side of the grid that keypoints are spread over: a caption or a sticker covers some only."""
@@ -86,15 +88,25 @@ EVIDENCE = np.dtype(
         ("grain_b", "<f4"),
         ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
+        ("recolored", "<f4"),  # see recoloring.recolored_share
     ]
 )
-"""All that is known of a pair, 98 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 6
+"""All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 9
 """Raised whenever two descriptors would give other evidence."""
-UNREGISTERED_PX = np.float32(0.5)
+UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
+REGISTERED = (0.1, 0.25)
+"""Agreement up to which the registration says nothing, and from which it counts in full: a caption that two
+strangers share is registered exactly."""
+MANY_KEYPOINTS, BORNE_OUT = (16, 24), (0.45, 0.65)
+"""From how many keypoints on the aligned pixels must agree, and by how much."""
 LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
+NEARLY_ALL = 0.98
+"""Coverage of both sides from which neither has anything around the other."""
+RECOLORED = (0.03, 0.07)
+"""Share of tiles of a colour of their own from which pixels count less, and at which they count no more."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
 
@@ -111,6 +123,8 @@ class LocalDescriptor:
         The strongest of each grid cell in turn; none where the picture has too few.
     raster : (h, w) uint8
         The grey picture, its longer side 192 px, lightly blurred.
+    colors : (32, 32, 3) uint8
+        The whole picture as a small square, RGB.
     grain : float
         Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
     boxes : tuple of Box
@@ -121,6 +135,7 @@ class LocalDescriptor:
     height_px: int
     keypoints: NDArray[Any]
     raster: NDArray[np.uint8]
+    colors: NDArray[np.uint8]
     grain: float
     boxes: tuple[Box, ...]
 
@@ -137,6 +152,12 @@ class LocalDescriptor:
         return np.stack(squares)
 
     @functools.cached_property
+    def colored(self) -> Colored:
+        """The colours, to be looked up in raster pixels."""
+        height, width = self.raster.shape
+        return Colored(self.colors, (width, height), self.boxes[-1])
+
+    @functools.cached_property
     def detail(self) -> float:
         """Mean step of the raster's second differences, relative to its deviation."""
         steps = np.abs(cv2.Laplacian(self.raster, cv2.CV_16S)).mean()
@@ -151,14 +172,18 @@ class Local(Feature[LocalDescriptor]):
     """ORB keypoints and aligned pixels: one transform, three comparisons.
 
     ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform; 0 where
-    they agree on none; None where a picture has too few, or where the outlines already explain the pair.
+    they agree on none, or many agree on one that the pixels do not bear out; None where a picture has too
+    few, or where the outlines already explain the pair.
 
     ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`), less where the
     overlap is a small part of both pictures; None without a transform or where the overlap is flat.
 
     ``registration``: how exactly what is alike in the overlap lies in one place: 1 - d / 0.5 for a median
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
-    second photograph of the same thing does not. Trusted like ``pixels``.
+    second photograph of the same thing does not. Trusted like ``pixels``, and where little is alike, less.
+
+    Both ``pixels`` and ``registration`` fall to 0 where tiles that have the other's structure have a colour
+    of their own (`recoloring.recolored_share`): one product in two colours is not one picture.
 
     Parameters
     ----------
@@ -168,7 +193,7 @@ class Local(Feature[LocalDescriptor]):
         Also match the mirror image: finds crops of mirrored pictures, for half as much work again.
     """
 
-    version = 2
+    version = 3
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
@@ -194,8 +219,9 @@ class Local(Feature[LocalDescriptor]):
         }
 
     def extract(self, rgb: RGB) -> LocalDescriptor | None:
-        gray = shrunk(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), WORKING_PX)
-        raster = cv2.GaussianBlur(shrunk(gray, RASTER_PX), (0, 0), BLUR_PX)
+        whole = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        raster = cv2.GaussianBlur(shrunk(whole, RASTER_PX), (0, 0), BLUR_PX)
+        gray = shrunk(whole, WORKING_PX)
         height, width = gray.shape
         found: Sequence[Any] = ()
         bits = None
@@ -211,7 +237,8 @@ class Local(Feature[LocalDescriptor]):
         keypoints["angle"] = np.round(np.array([k.angle for k in found]) * (256 / 360)).astype(np.int64) % 256
         keypoints["level"] = [k.octave for k in found]
         keypoints["bits"] = bits
-        return LocalDescriptor(width, height, keypoints, raster, round(grain(gray), 2), _boxes(raster))
+        noise = round(grain(whole), 2)
+        return LocalDescriptor(width, height, keypoints, raster, color_square(rgb), noise, _boxes(raster))
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -266,7 +293,10 @@ class Local(Feature[LocalDescriptor]):
         evidence = self.evidence(a, b)
         keypoints, pixels, registration = (None if np.isnan(s) else float(s) for s in similarities(evidence))
         detail = {"n_inliers": int(evidence["n_inliers"])} if evidence["n_inliers"] >= 0 else {}
-        correlation = {} if pixels is None else {"correlation": round(float(evidence["correlation"]), 4)}
+        correlation = {}
+        if pixels is not None:
+            correlation["correlation"] = round(float(evidence["correlation"]), 4)
+            correlation["recolored"] = round(float(evidence["recolored"]), 4)
         shift = {} if registration is None else {"shift_px": round(float(evidence["shift_px"]), 3)}
         return (
             Comparison("keypoints", keypoints, detail=detail),
@@ -307,26 +337,37 @@ class Local(Feature[LocalDescriptor]):
         n = len(descriptor.keypoints)
         grain_steps = min(round(descriptor.grain * 100), 65535)
         head = np.array([descriptor.width_px, descriptor.height_px, n, w, h, grain_steps], "<u2")
-        return head.tobytes() + descriptor.keypoints.tobytes() + descriptor.raster.tobytes()
+        arrays = (head, descriptor.keypoints, descriptor.raster, descriptor.colors)
+        return b"".join(array.tobytes() for array in arrays)
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
         width, height, n, w, h, grain_steps = np.frombuffer(data, "<u2", 6).tolist()
         keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
-        raster = np.frombuffer(data, np.uint8, w * h, offset=12 + n * KEYPOINT.itemsize).reshape(h, w)
-        return LocalDescriptor(width, height, keypoints, raster, grain_steps / 100, _boxes(raster))
+        pixels = np.frombuffer(data, np.uint8, offset=12 + n * KEYPOINT.itemsize)
+        raster, colors = pixels[: w * h].reshape(h, w), pixels[w * h :].reshape(SIDE_PX, SIDE_PX, 3)
+        return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100, _boxes(raster))
 
 
 def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Similarities]:
     """Similarities of the three signals from `EVIDENCE` rows of any shape, NaN for none."""
-    n = evidence["n_inliers"].astype(np.float32)
-    keypoints = np.where(n < 0, np.float32(np.nan), n / (n + 8))
-    registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, np.float32(1))
+    share = np.nan_to_num(evidence["share"])
     shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
     trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
-    pixels = (evidence["share"] * trust).astype(np.float32)
-    is_unlike = np.isnan(pixels) | (evidence["share"] < MIN_SHARE_TO_EXPLAIN)
-    registration = np.where(is_unlike, np.nan, registration * trust).astype(np.float32)
-    return keypoints, pixels, registration
+    trust *= 1 - _ramp(evidence["recolored"], *RECOLORED)
+    pixels = np.where(np.isnan(evidence["share"]), np.nan, share * trust)
+    registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, 1.0)
+    registration = registration * trust * _ramp(share, *REGISTERED)
+    registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
+    n = evidence["n_inliers"].astype(np.float32)
+    # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
+    borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * (1 - _ramp(share * trust, *BORNE_OUT))
+    keypoints = np.where(n < 0, np.nan, n * borne_out / (n * borne_out + 8))
+    return keypoints.astype(np.float32), pixels.astype(np.float32), registration.astype(np.float32)
+
+
+def _ramp(values: Any, low: float, high: float) -> NDArray[np.float64]:
+    """0 up to `low`, 1 from `high`."""
+    return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0.0, 1.0)
 
 
 def no_evidence() -> NDArray[Any]:
@@ -365,14 +406,15 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_in
         return row
     row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], best.matrix)
     row["content_a"], row["content_b"] = coverage(a.boxes[-1], b.boxes[-1], best.matrix)
-    if row["coverage_a"] > row["coverage_b"]:
-        container, outline = b.raster, mapped_corners(wa, ha, best.matrix)
-    else:
-        container, outline = a.raster, mapped_corners(wb, hb, inverted(best.matrix))
-    row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
-    appearance = appearance_under(a.raster, b.raster, best.matrix)
-    if appearance is not None:
-        row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
+    if min(row["coverage_a"], row["coverage_b"]) < NEARLY_ALL:
+        if row["coverage_a"] > row["coverage_b"]:
+            container, outline = b.raster, mapped_corners(wa, ha, best.matrix)
+        else:
+            container, outline = a.raster, mapped_corners(wb, hb, inverted(best.matrix))
+        row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
+    appearance = best.appearance()
+    row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
+    row["recolored"] = best.recolored(a.colored, b.colored)
     return row
 
 
@@ -401,16 +443,6 @@ def _lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Overlap | None:
     box_a, orientation = divmod(turned, N_ORIENTATIONS)
     matrix = outline_transform(a.boxes[box_a], b.boxes[box_b], orientation)
     return lay_over(a.raster, b.raster, matrix)
-
-
-def shrunk(gray: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
-    """The grey picture by area means, its longer side at most `longest_px`."""
-    height, width = gray.shape
-    scale = longest_px / max(height, width)
-    if scale >= 1:
-        return gray
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
 
 
 def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[Any]:

@@ -18,6 +18,7 @@ from cvsim.features.borders import views_of
 from cvsim.features.correlation import weighted_median
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
+from cvsim.features.resampling import square
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        squares = [cv2.resize(v, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for v in views_of(gray)]
+        squares = [square(view, SIDE_PX) for view in views_of(gray)]
         known = [s for s in squares if is_informative(s)]
         return np.stack(known) if known else None
 

@@ -120,12 +120,12 @@ def _decode_jpeg(data: bytes, longest_px: int, max_pixels: int) -> Decoded:
     reduction = jpeg.reduction_for(*size, longest_px)
     try:
         rgb, damaged = jpeg.decode_jpeg(data, header, reduction)
-        rgb = resize(rgb, *fit(*size, longest_px))
+        rgb = resize(rgb, *fit(rgb.shape[1], rgb.shape[0], longest_px))
     except MemoryError as exc:
         raise TooLargeError(f"{size[0]} x {size[1]} pixels need more memory than there is") from exc
     except DecodeError:
         try:
-            rgb = pillow.read_odd_jpeg(data, reduction, fit(*size, longest_px))
+            rgb = pillow.read_odd_jpeg(data, reduction, longest_px)
         except DecodeError:
             rgb = None
         if rgb is None:

@@ -27,6 +27,7 @@ _SOS, _EOI, _DQT, _COM, _APP1, _APP14 = 0xDA, 0xD9, 0xDB, 0xFE, 0xE1, 0xEE
 _MANY_SCANS = 64  # encoders write about 10
 _UNDECODED = 128  # what libjpeg fills in
 _LEAST_DECODED = 0.01
+_SUFFICIENT = 15 / 16
 # libjpeg's warnings about a header that is odd but leaves the picture whole.
 _HARMLESS = ("Unknown Adobe", "Warning: unknown JFIF", "Invalid SOS parameters")
 
@@ -137,9 +138,13 @@ def jpeg_decode_bytes(header: JpegHeader) -> int:
 
 
 def reduction_for(width_px: int, height_px: int, longest_px: int) -> int:
-    """The largest of 1, 2, 4, 8 that leaves the longer side at least `longest_px`."""
+    """The largest of 1, 2, 4, 8 that leaves the longer side at least about `longest_px`.
+
+    A picture that is a little smaller than asked for is not worth decoding four times as many pixels.
+    """
     longest = max(width_px, height_px)
-    return next((reduction for reduction in (8, 4, 2) if longest >= reduction * longest_px), 1)
+    least_px = longest_px * _SUFFICIENT
+    return next((reduction for reduction in (8, 4, 2) if longest >= reduction * least_px), 1)
 
 
 def decode_jpeg(data: bytes, header: JpegHeader, reduction: int) -> tuple[RGB, bool]:

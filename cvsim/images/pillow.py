@@ -122,8 +122,8 @@ def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:
         raise _mapped(exc, picture.format or "image") from exc
 
 
-def read_odd_jpeg(data: bytes, reduction: int, target: tuple[int, int]) -> RGB:
-    """Decode a JPEG (odd sampling, odd colour transform) to the `target` (width, height), as stored.
+def read_odd_jpeg(data: bytes, reduction: int, longest_px: int) -> RGB:
+    """Decode a JPEG (odd sampling, odd colour transform), its longer side at most `longest_px`, as stored.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def read_odd_jpeg(data: bytes, reduction: int, target: tuple[int, int]) -> RGB:
     picture.draft(None, (-(-picture.width // reduction), -(-picture.height // reduction)))
     try:
         picture.load()
-        return resize(_to_rgb(picture, (0.0, 255.0)), *target)
+        return resize(_to_rgb(picture, (0.0, 255.0)), *fit(*picture.size, longest_px))
     except Exception as exc:
         raise _mapped(exc, "jpeg") from exc
 

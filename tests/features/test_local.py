@@ -95,8 +95,9 @@ def test_matches_carry_their_transform(local: Local, originals: dict) -> None:
     p = np.stack([a.keypoints["x"][i], a.keypoints["y"][i]], axis=1)
     q = np.stack([b.keypoints["x"][j], b.keypoints["y"][j]], axis=1)
     assert np.abs(p @ matrix[:, :2].T + matrix[:, 2] - q).max() < 12
-    assert np.allclose(matrix @ [80, 60, 1], 0, atol=3)
-    assert np.allclose(matrix[:, :2], np.eye(2), atol=0.05)
+    scale = a.width_px / rgb.shape[1]
+    assert np.allclose(matrix @ [80 * scale, 60 * scale, 1], 0, atol=3)
+    assert np.allclose(matrix[:, :2] * scale, np.eye(2), atol=0.05)
 
 
 def test_coverage_says_which_is_the_part(local: Local, originals: dict) -> None:

@@ -168,8 +168,11 @@ def test_the_longer_side_is_what_was_asked_for(width: int, height: int, longest_
     picture = Image.fromarray(PICTURE).resize((width, height))
     decoded = decode(encoded(format, picture), longest_px=longest_px)
     assert (decoded.width_px, decoded.height_px) == (width, height)
-    assert max(decoded.rgb.shape) == max(3, min(longest_px, max(width, height)))
-    assert decoded.rgb.shape[:2] == fit(width, height, longest_px)[::-1]
+    longest = min(longest_px, max(width, height))
+    # A JPEG may be left a little smaller, where that spares decoding four times the pixels.
+    assert longest * 15 / 16 <= max(decoded.rgb.shape[:2]) <= longest
+    slack = 1 + longest / 16
+    assert np.allclose(decoded.rgb.shape[:2], fit(width, height, longest_px)[::-1], atol=slack)
     assert decoded.rgb.flags.c_contiguous
 
 
@@ -188,7 +191,7 @@ def test_a_reduced_decode_is_the_area_mean(size: tuple[int, int], longest_px: in
 
 
 @pytest.mark.parametrize(
-    ("side", "expected"), [(511, 1), (1023, 1), (1024, 2), (2048, 4), (4095, 4), (9000, 8)]
+    ("side", "expected"), [(511, 1), (959, 1), (960, 2), (1920, 4), (3839, 4), (3840, 8), (9000, 8)]
 )
 def test_the_largest_reduction_that_leaves_enough(side: int, expected: int) -> None:
     assert reduction_for(side, 10, 512) == reduction_for(10, side, 512) == expected

@@ -1,0 +1,185 @@
+"""Whether one change of colours explains all of a picture, or a part of it has a colour of its own.
+
+Editing a photograph changes its colours by one rule: brighter, paler, grey, sepia. Two colours of one
+product, photographed alike or painted over by the seller, are alike in every fold, and only the product's
+own tiles break the rule. A sticker breaks it as well, but there the structure breaks too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from cvsim.features.resampling import square
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import RGB
+
+    Floats = NDArray[Any]
+    Pair = tuple[Floats, Floats]
+    Rows = NDArray[np.bool_]
+
+SIDE_PX = 32
+"""Side of the coloured square that is kept of a picture."""
+CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
+"""Distance in the plane of a and b that is explained, in units and as a share of the stronger chroma."""
+LIGHTNESS_TOLERANCE = 16.0
+MAX_CAST, MAX_TONE = 10.0, 28.0
+"""Chroma of a colour cast, and of a toned (sepia) picture, at most."""
+CLIPPED, DARK = 250.0, 8.0
+"""A channel from which a colour may have been cut off, and L below which it can not be told."""
+FAINT, STRUCTURED = 3.0, 11.0
+"""Standard deviations in grey levels between which a tile's structure comes to count."""
+MIN_STRUCTURED = 0.15
+"""Share of the tiles that count as structured at least: a few of them are not the whole picture."""
+N_ROUNDS = 4
+
+
+def color_square(rgb: RGB) -> NDArray[np.uint8]:
+    """The whole picture as (32, 32, 3) uint8 RGB."""
+    return square(rgb, SIDE_PX)
+
+
+def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
+    """Colours at points of the unit square, (n, m) each, to (n, m, 3) float32 in 0 to 255."""
+    maps = (x * SIDE_PX - 0.5).astype(np.float32), (y * SIDE_PX - 0.5).astype(np.float32)
+    found = cv2.remap(colors, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float32)
+
+
+def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation: Floats) -> float:
+    """Share of the tiles that have the other's structure but a colour that no common rule explains.
+
+    Parameters
+    ----------
+    rgb_a, rgb_b : (n, 3) float32
+        Mean colours of the tiles of two aligned pictures, in 0 to 255.
+    deviation, correlation : (n,) float32
+        Standard deviation of the clearer side's grey values, and how the two sides correlate.
+
+    Returns
+    -------
+    float
+        In [0, 1]. Copies stay under 0.03, also recoloured ones; two colours of a product are mostly above.
+    """
+    lab_a, lab_b = _lab(rgb_a), _lab(rgb_b)
+    weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (np.abs(correlation) > 0.5)
+    known = (np.maximum(rgb_a, rgb_b).max(axis=1) < CLIPPED) & (np.minimum(lab_a[:, 0], lab_b[:, 0]) >= DARK)
+    odd = _odd_chroma((rgb_a, rgb_b), (lab_a, lab_b), weight, known)
+    odd |= _odd_lightness(lab_a[:, 0], lab_b[:, 0], weight)
+    if not odd.any():
+        return 0.0
+    structured = np.clip((deviation - FAINT) / (STRUCTURED - FAINT), 0, 1)
+    visible = odd * structured
+    # Inverted structure is structure: a white shirt's outline against the wall, and a black one's.
+    kept = float((visible * np.clip((np.abs(correlation) - 0.5) / 0.3, 0, 1)).sum())
+    broken = float((visible * np.clip((0.7 - np.abs(correlation)) / 0.3, 0, 1)).sum())
+    is_structure_kept = min(1.0, max(0.0, 2 * (kept - broken / 2) / (kept + broken + 1e-9)))
+    return min(1.0, kept / max(float(structured.sum()), MIN_STRUCTURED * len(odd))) * is_structure_kept
+
+
+def _odd_chroma(rgb: Pair, lab: Pair, weight: Floats, known: Rows) -> Rows:
+    """Tiles whose chroma follows by no rule: graded, paler or stronger with a cast, toned by one hue."""
+    best = _is_far(lab[0][:, 1:], lab[1][:, 1:]) & known
+    for rule in (_graded, _cast, _toned):
+        for given, wanted in ((0, 1), (1, 0)):
+            if not best.any():
+                return best
+            explained = rule(rgb[given], rgb[wanted], lab[given], lab[wanted], weight)
+            odd = _is_far(explained, lab[wanted][:, 1:]) & known
+            if odd.sum() < best.sum():
+                best = odd
+    return best
+
+
+def _lab(rgb: Floats) -> Floats:
+    """(n, 3) in 0 to 255 to L, a, b."""
+    return np.asarray(cv2.cvtColor((rgb / 255).astype(np.float32)[None], cv2.COLOR_RGB2LAB)[0])
+
+
+def _is_far(x: Floats, y: Floats) -> Rows:
+    distance = np.hypot(x[:, 0] - y[:, 0], x[:, 1] - y[:, 1])
+    stronger = np.maximum(np.hypot(x[:, 0], x[:, 1]), np.hypot(y[:, 0], y[:, 1]))
+    return distance > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
+
+
+def _graded(source: Floats, target: Floats, _a: Floats, _b: Floats, weight: Floats) -> Floats:
+    """a and b of the target from the source by one gamma and one gain, the same for all channels."""
+    x, y = (np.log((np.maximum(c, 0) + 4) / 259).ravel() for c in (source, target))
+    base, gamma, gain = np.repeat(weight, 3), 1.0, 0.0
+    for _ in range(N_ROUNDS):
+        trust = _trust((y - gamma * x - gain)[:, None], base, 0.15)
+        total = trust.sum()
+        mean_x, mean_y = trust @ x / total, trust @ y / total
+        u, v = x - mean_x, y - mean_y
+        gamma = float(np.clip((trust @ (u * v) + 0.02 * total) / (trust @ (u * u) + 0.02 * total), 0.3, 3.3))
+        gain = mean_y - gamma * mean_x
+    graded = np.clip(np.exp(gamma * x + gain) * 259 - 4, 0, 255).reshape(-1, 3)
+    return _lab(graded)[:, 1:]
+
+
+def _cast(_a: Floats, _b: Floats, lab_source: Floats, lab_target: Floats, weight: Floats) -> Floats:
+    """a and b of the target from the source's by one factor and one small shift."""
+    source, wanted = lab_source[:, 1:], lab_target[:, 1:]
+    factor, shift = 1.0, np.zeros(2)
+    for _ in range(N_ROUNDS):
+        trust = _trust(wanted - factor * source - shift, weight, 6.0)
+        total = trust.sum()
+        mean_s, mean_w = trust @ source / total, trust @ wanted / total
+        s, w = source - mean_s, wanted - mean_w
+        factor = float((trust @ (s * w).sum(axis=1)) / (trust @ (s * s).sum(axis=1) + 2.5 * total))
+        factor = min(max(factor, 0.0), 3.0)
+        shift = mean_w - factor * mean_s
+        shift *= min(1.0, MAX_CAST / max(float(np.hypot(*shift)), 1e-9))
+    return factor * source + shift
+
+
+def _toned(_a: Floats, _b: Floats, _lab: Floats, lab_target: Floats, weight: Floats) -> Floats:
+    """a and b of the target from its own lightness: one hue, its chroma a curve of L; 0 where it is grey."""
+    level, wanted = lab_target[:, 0] / 100, lab_target[:, 1:]
+    columns = np.stack([np.ones_like(level), level, level * level], axis=1)
+    trust, tone = weight, np.zeros_like(wanted)
+    for _ in range(N_ROUNDS):
+        weighted = trust[:, None] * columns
+        tone = columns @ np.linalg.solve(columns.T @ weighted + 0.02 * np.eye(3), weighted.T @ wanted)
+        trust = _trust(wanted - tone, weight, 5.0)
+    hue = trust @ tone
+    hue = hue / max(float(np.hypot(*hue)), 1e-9)
+    return np.clip(tone @ hue, 0, MAX_TONE)[:, None] * hue
+
+
+def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
+    """Cauchy weights: what does not fit does not pull."""
+    return weight / (1 + (residual * residual).sum(axis=1) / scale**2)
+
+
+def _odd_lightness(a: Floats, b: Floats, weight: Floats) -> Rows:
+    """Tiles whose lightness follows from the other side's by no smooth curve, in either direction."""
+    odd = np.abs(a - b) > LIGHTNESS_TOLERANCE
+    for source, wanted in ((a, b), (b, a)):
+        if odd.any():
+            odd &= np.abs(wanted - _lightness_curve(source, wanted, weight)) > LIGHTNESS_TOLERANCE
+    return odd
+
+
+def _lightness_curve(source: Floats, wanted: Floats, weight: Floats) -> Floats:
+    """`wanted` as a parabola of `source`: the better of two robust fits, from no change or from all."""
+    level = source / 100
+    columns = np.stack([np.ones_like(level), level, level * level], axis=1)
+    ridge = np.diag([0.05, 0.05, 0.5])
+    best, least = source, np.inf
+    for start in (source, wanted):
+        found = start
+        for _ in range(N_ROUNDS):
+            trust = _trust((wanted - found)[:, None], weight, 6.0)
+            weighted = trust[:, None] * columns
+            target = weighted.T @ wanted + ridge @ np.array([0.0, 100.0, 0.0])
+            found = columns @ np.linalg.solve(columns.T @ weighted + ridge, target)
+        left = float(weight[np.abs(wanted - found) > LIGHTNESS_TOLERANCE].sum())
+        if left < least:
+            best, least = found, left
+    return best
