@@ -17,6 +17,7 @@ from training_pairs import labelled_pairs
 
 from cvsim.collection import find_files, read_files
 from cvsim.errors import CvsimError
+from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
 from cvsim.fusion.training import fit_model
 from cvsim.pipeline import Plan
@@ -94,7 +95,8 @@ def _read_all(sets: Iterable[LabelledSet], names: Sequence[str], settings: Setti
         for data in sets:
             found = find_files([str(data.folder)], (), settings.scan)
             features = make_features(names)
-            read_files(found, features, store, n_workers=settings.n_workers, progress=SimpleProgress())
+            executor = LocalExecutor(settings.n_workers)
+            read_files(found, features, store, executor=executor, progress=SimpleProgress())
     finally:
         store.close()
 

@@ -17,6 +17,7 @@ from labelled_sets import LIGHT_KINDS, LabelledSet
 
 from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.evaluation import Contingency, evaluate, recall_by_kind
+from cvsim.executors import LocalExecutor
 from cvsim.fusion.model import sigmoid
 from cvsim.pipeline import Plan, _Clock, _Run, dedupe
 from cvsim.scoring import Scores
@@ -188,7 +189,8 @@ def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iter
     store = open_cache(settings.cache or None)
     try:
         found = find_files([str(data.folder)], (), settings.scan)
-        reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
+        executor = LocalExecutor(settings.n_workers)
+        reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
         run = _Run(plan, settings, nodes, store, progress)
         candidates = run.score_candidates(_Clock())

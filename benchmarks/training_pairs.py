@@ -14,6 +14,7 @@ from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_ca
 from cvsim.candidates.words import WordRule
 from cvsim.clustering import connected_components
 from cvsim.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
+from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
 from cvsim.fusion.model import FusionModel
 from cvsim.pipeline import LazyDescriptors
@@ -59,7 +60,7 @@ def labelled_pairs(
     settings = ScanSettings()
     with open_cache(cache) if cache else open_scratch() as store:
         found = find_files([str(copies / "images"), *map(str, negatives)], (), settings)
-        reading = read_files(found, (*features, *extra), store, n_workers=2, progress=progress)
+        reading = read_files(found, (*features, *extra), store, executor=LocalExecutor(2), progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
         digests = [node.digest for node in nodes]
         side = np.zeros(len(nodes), np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,42 @@ from cvsim.candidates.words import Keypoints, WordRule, pairs_by_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.base import Feature, HashKeys
+    from cvsim.features.base import Feature
     from cvsim.types import Indices
 
 MAX_EXPANDED = 12
 """Pictures with one hash that are all paired with each other; of more, each is paired with the first."""
 N_REPRESENTATIVES = 2
 """Members of a group of whole copies that are looked up by their words, for all of them."""
+
+
+class Joins(Protocol):
+    """How a collection is joined with itself. Where that happens changes the time, never the pairs."""
+
+    def by_hashes(
+        self, stored: NDArray[np.uint64], variants: NDArray[np.uint64], radius_bits: int
+    ) -> HammingJoin:
+        """See `cvsim.candidates.hamming.join_variants_within`."""
+        ...
+
+    def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
+        """See `cvsim.candidates.words.pairs_by_words`."""
+        ...
+
+
+class LocalJoins:
+    """All in this process."""
+
+    def by_hashes(
+        self, stored: NDArray[np.uint64], variants: NDArray[np.uint64], radius_bits: int
+    ) -> HammingJoin:
+        return join_variants_within(stored, variants, radius_bits)
+
+    def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
+        return pairs_by_words(keypoints, rule)
+
+
+LOCAL_JOINS = LocalJoins()
 
 
 def unique_pairs(n: int, *parts: tuple[Indices, Indices]) -> tuple[Indices, Indices]:
@@ -53,21 +82,20 @@ def strongest_of_each(a: Indices, b: Indices, strength: NDArray[np.float64], n: 
 
 
 def hash_candidates(
-    features: Sequence[Feature[Any]], packed: Mapping[str, Any], side: Indices
+    features: Sequence[Feature[Any]],
+    packed: Mapping[str, Any],
+    side: Indices,
+    joins: Joins = LOCAL_JOINS,
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures within the radius of each other, by any feature that is searched by hashes."""
     parts = []
     for feature in features:
         keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
         if keys is not None and len(keys.owner):
-            parts.append(_hash_pairs(keys, side, feature.radius_bits))
+            join = joins.by_hashes(keys.stored, keys.variants, feature.radius_bits)
+            a, b = _expanded(join, side[keys.owner])
+            parts.append((keys.owner[a], keys.owner[b]))
     return unique_pairs(len(side), *parts)
-
-
-def _hash_pairs(keys: HashKeys, side: Indices, radius_bits: int) -> tuple[Indices, Indices]:
-    join = join_variants_within(keys.stored, keys.variants, radius_bits)
-    a, b = _expanded(join, side[keys.owner])
-    return keys.owner[a], keys.owner[b]
 
 
 def _expanded(join: HammingJoin, side: Indices) -> tuple[Indices, Indices]:
@@ -117,6 +145,7 @@ def word_candidates(
     quality: Indices,
     side: Indices,
     rule: WordRule,
+    joins: Joins = LOCAL_JOINS,
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures that share local words, looked up for the best of each group of whole copies.
 
@@ -138,6 +167,6 @@ def word_candidates(
     if keys is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     keypoints = Keypoints(keys.owner, keys.bits, keys.angle, keys.level, keys.position)
-    a, b, _ = pairs_by_words(keypoints, rule)
+    a, b, _ = joins.by_words(keypoints, rule)
     other = labels[a] != labels[b]
     return a[other], b[other]

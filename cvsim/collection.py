@@ -7,7 +7,7 @@ thousand copies of one file cost no more than one.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import CvsimError, UsageError
-from cvsim.executors.local import LocalExecutor
-from cvsim.extraction import DECODER, ExtractJob, artefact_keys
+from cvsim.executors import LocalExecutor
+from cvsim.extraction import DECODER, ExtractJob, FileShardJob, artefact_keys, file_shards
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.images.scan import FileEntry, Scan, scan
@@ -26,6 +26,7 @@ from cvsim.types import ImageRecord, Skipped
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cvsim.executors.base import Executor
     from cvsim.progress import Progress
     from cvsim.settings import ScanSettings
     from cvsim.stores import ImageInfo, Store
@@ -105,7 +106,7 @@ def read_files(
     features: Sequence[Feature[Any]],
     store: Store,
     *,
-    n_workers: int,
+    executor: Executor,
     progress: Progress,
     contents: Collection[str] | None = None,
 ) -> Reading:
@@ -129,7 +130,7 @@ def read_files(
     images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     finished = (complete & images.keys()) | failures.keys()
     todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
-    reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, n_workers, progress)
+    reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, executor, progress)
     if todo:
         asked = set(digests.values())
         images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
@@ -164,17 +165,16 @@ def _extract(
     digests: dict[str, str],
     absolute: Mapping[str, bytes],
     store: Store,
-    n_workers: int,
+    executor: Executor,
     progress: Progress,
 ) -> tuple[dict[str, str], int]:
     """Extract each file of `todo` and store it; reasons of those that gave no content, and decodes made."""
     reasons: dict[str, str] = {}
     n_decoded = 0
     job = ExtractJob(tuple(features), known=finished, digests={})
-    with LocalExecutor(n_workers) as executor, progress.task("Reading pictures", len(todo)) as advance:
-        for entry, outcome in executor.map(job, todo):
+    with progress.task("Reading pictures", len(todo)) as advance:
+        for entry, digest, outcome in _outcomes(todo, job, executor, store):
             advance(1)
-            digest = job.digests.get(entry.path)
             if isinstance(outcome, CvsimError):
                 reasons[entry.path] = str(outcome)
                 if digest is None:
@@ -187,6 +187,31 @@ def _extract(
             digests[entry.path] = outcome.digest
             store.put_file(absolute[entry.path], KnownFile.of(_status(entry), outcome.digest))
     return reasons, n_decoded
+
+
+def _outcomes(
+    todo: Sequence[FileEntry], job: ExtractJob, executor: Executor, store: Store
+) -> Iterator[tuple[FileEntry, str | None, Extraction | CvsimError]]:
+    """Each file with its digest (None: it could not be read) and what it gave, as they are done."""
+    if not executor.is_remote:
+        for entry, outcome in executor.map(job, todo):
+            yield entry, job.digests.get(entry.path), outcome
+        return
+    by_size: dict[int, set[str]] = {}
+    for file in store.known_files().values() if job.known else ():
+        if file.digest in job.known:
+            by_size.setdefault(file.size_bytes, set()).add(file.digest)
+    changed: list[FileEntry] = []
+    for shard, results in executor.map(FileShardJob(job.features), file_shards(todo, by_size)):
+        if isinstance(results, CvsimError):  # a file has changed since the scan: each for itself
+            changed += shard.entries
+            continue
+        for entry, (digest, outcome) in zip(shard.entries, results, strict=True):
+            yield entry, digest, outcome
+        store.flush()  # from now on the shard is not lost, however this run ends
+    with LocalExecutor() as here:
+        for entry, outcome in here.map(job, changed):
+            yield entry, job.digests.get(entry.path), outcome
 
 
 def _records(

@@ -13,6 +13,7 @@ import numpy as np
 from cvsim.candidates.words import word_keys
 from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import StoreError, UsageError
+from cvsim.executors import open_executor
 from cvsim.features import make_features
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
@@ -130,9 +131,10 @@ def add(
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
     below = _known_below(store, paths)
     before = {known.digest for known in (below | store.known_files(there - below.keys())).values()}
-    reading = read_files(
-        found, signals.features, store, n_workers=settings.n_workers, progress=progress, contents=before
-    )
+    with open_executor(settings.scheduler, settings.n_workers) as executor:
+        reading = read_files(
+            found, signals.features, store, executor=executor, progress=progress, contents=before
+        )
     gone = [path for path in below if path not in there]
     store.forget_files(gone)
     contents = {record.digest for record in reading.records}

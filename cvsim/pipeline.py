@@ -16,6 +16,8 @@ import numpy as np
 from cvsim.actions.decisions import Decisions
 from cvsim.actions.keep import KeepRules
 from cvsim.blocking import (
+    LOCAL_JOINS,
+    Joins,
     hash_candidates,
     strongest_of_each,
     unique_pairs,
@@ -37,6 +39,7 @@ from cvsim.collection import (
     under_any,
 )
 from cvsim.errors import ImageError, SettingsError
+from cvsim.executors import LocalExecutor, open_executor
 from cvsim.explaining import Explainer
 from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.features import make_features
@@ -47,6 +50,7 @@ from cvsim.grouping import make_groups
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
+from cvsim.sharding import joins_over
 from cvsim.stores import open_cache, open_scratch
 from cvsim.types import Counts, DedupeResult, ImageRecord, ScoredPair
 
@@ -132,17 +136,19 @@ def dedupe(
     plan = make_plan(settings)
     clock = _Clock()
     store = open_run_store(settings)
+    executor = open_executor(settings.scheduler, settings.n_workers)
     try:
         found = find_files([*paths, *settings.reference], listed, settings.scan)
         clock.mark("scan")
-        reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
+        reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         clock.mark("read")
         nodes = make_nodes(reading.records, _sides(reading, settings))
-        run = _Run(plan, settings, nodes, store, progress)
+        run = _Run(plan, settings, nodes, store, progress, joins_over(executor, store))
         scores, grouping = run.link(clock)
         groups = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
         clock.mark("explain")
     finally:
+        executor.close()
         if on_store is None:
             store.close()
     if on_store is not None:
@@ -172,10 +178,16 @@ class _Run:
     """The stages between reading and reporting, over one collection."""
 
     def __init__(
-        self, plan: Plan, settings: Settings, nodes: Sequence[Node], store: Store, progress: Progress
+        self,
+        plan: Plan,
+        settings: Settings,
+        nodes: Sequence[Node],
+        store: Store,
+        progress: Progress,
+        joins: Joins = LOCAL_JOINS,
     ) -> None:
         self.plan, self.settings, self.nodes = plan, settings, nodes
-        self.store, self.progress = store, progress
+        self.store, self.progress, self.joins = store, progress, joins
         self.digests = [node.digest for node in nodes]
         self.packed = pack_descriptors(plan.features, self.digests, store)
         self.scorer = Scorer(
@@ -206,7 +218,7 @@ class _Run:
     def score_candidates(self, clock: _Clock) -> Scores:
         """Scores of candidates: by hashes, then by words of one or two of each group found so far."""
         n = len(self.nodes)
-        hashed = hash_candidates(self.plan.features, self.packed, self._side)
+        hashed = hash_candidates(self.plan.features, self.packed, self._side, self.joins)
         scores = self._link(self._no_scores(), hashed, "Comparing pictures")
         clock.mark("hash candidates")
         local = self.scorer.local
@@ -246,7 +258,8 @@ class _Run:
     def _word_candidates(self, local: Local, grouping: Grouping) -> tuple[Indices, Indices]:
         rule = WordRule(min_votes=MIN_WORD_VOTES[self.settings.effort])
         packed = LazyDescriptors(self.scorer)
-        return word_candidates(local, packed, grouping.labels, n_pixels(self.nodes), self._side, rule)
+        quality = n_pixels(self.nodes)
+        return word_candidates(local, packed, grouping.labels, quality, self._side, rule, self.joins)
 
     def _score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
         allowed = self.is_allowed(*pairs)
@@ -373,7 +386,7 @@ class LazyDescriptors:
 def _described(paths: Sequence[str], settings: Settings, plan: Plan) -> dict[str, Any]:
     """The settings as the report shows them: enough to repeat the run, and nothing of this machine."""
     described = asdict(settings)
-    for name in ("cache", "workers"):
+    for name in ("cache", "workers", "scheduler"):
         described.pop(name)
     described["threshold"] = plan.threshold
     described["signals"] = [feature.name for feature in plan.features]
@@ -420,9 +433,10 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
     store = open_run_store(settings)
     try:
         found = find_files([a, b], (), settings.scan)
-        reading = read_files(
-            found, plan.features, store, n_workers=settings.n_workers, progress=progress or SilentProgress()
-        )
+        with LocalExecutor(settings.n_workers) as executor:
+            reading = read_files(
+                found, plan.features, store, executor=executor, progress=progress or SilentProgress()
+            )
         if reading.skipped:
             raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
         by_path = {record.path: record for record in reading.records}

@@ -15,8 +15,8 @@ from cvsim.blocking import unique_pairs
 from cvsim.clustering import connected_components
 from cvsim.collection import Node, find_files, make_nodes, n_pixels, read_files, require_paths
 from cvsim.errors import CvsimError, UsageError
+from cvsim.executors import open_executor
 from cvsim.executors.base import Demand
-from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import DECODER, WORKING_PX, artefacts
 from cvsim.features.base import Feature
 from cvsim.images.alterations import (
@@ -33,12 +33,14 @@ from cvsim.images.decode import decode
 from cvsim.pipeline import MAX_ALL_PAIRS, _Clock, _Run, _sides, make_plan, open_run_store
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scores
+from cvsim.sharding import joins_over
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
 from cvsim.types import ImageRecord, Skipped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cvsim.executors.base import Executor
     from cvsim.progress import Progress
     from cvsim.settings import Settings
     from cvsim.types import RGB, Indices
@@ -133,15 +135,19 @@ def prefilter(
     progress = progress or SilentProgress()
     plan = make_plan(settings)
     store = open_run_store(settings)
+    executor = open_executor(settings.scheduler, settings.n_workers)
     try:
         found = find_files([*paths, *settings.reference], listed, settings.scan)
-        reading = read_files(found, plan.features, store, n_workers=settings.n_workers, progress=progress)
+        reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = make_nodes(reading.records, _sides(reading, settings))
-        run = _Run(plan, settings, nodes, store, progress)
+        run = _Run(plan, settings, nodes, store, progress, joins_over(executor, store))
         blank = _blank_pairs(run)
         candidates = _candidates(run, blank)
-        sample = _Sample.of(run, candidates, n_sampled, pairs_blank=blank is not None, progress=progress)
+        sample = _Sample.of(
+            run, candidates, n_sampled, pairs_blank=blank is not None, executor=executor, progress=progress
+        )
     finally:
+        executor.close()
         store.close()
     cutoff, measured = sample.cutoff_for(recall)
     kept = candidates.from_score(cutoff)
@@ -285,11 +291,19 @@ class _Sample:
 
     @classmethod
     def of(
-        cls, run: _Run, candidates: _Candidates, n_sampled: int, *, pairs_blank: bool, progress: Progress
+        cls,
+        run: _Run,
+        candidates: _Candidates,
+        n_sampled: int,
+        *,
+        pairs_blank: bool,
+        executor: Executor,
+        progress: Progress,
     ) -> _Sample:
-        representatives = _representatives(run, candidates)
+        chosen = _representatives(run, candidates)
         store = MemoryStore()
-        source = _make_copies(run, representatives[:n_sampled], representatives[n_sampled:], store, progress)
+        job = CopiesJob.of(run, chosen[:n_sampled], chosen[n_sampled:])
+        source = _make_copies(run, chosen[:n_sampled], job, store, executor, progress)
         if len(source) < 2:
             return cls(0, 0, None, np.zeros(0, bool))
         settings = replace(run.settings, between_only=False, reference=(), decisions=None)
@@ -330,18 +344,17 @@ def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
 
 
 def _make_copies(
-    run: _Run, chosen: Sequence[int], rest: Sequence[int], store: MemoryStore, progress: Progress
+    run: _Run,
+    chosen: Sequence[int],
+    job: CopiesJob,
+    store: MemoryStore,
+    executor: Executor,
+    progress: Progress,
 ) -> dict[str, int]:
     """Put the copies of the chosen pictures into `store`; the number of its original by digest."""
     paths = [run.nodes[k].first.path for k in chosen]
-    # Pasted into pictures that are not chosen, so that two chosen ones never meet in one copy.
-    others = {path: run.nodes[k].first.path for path, k in zip(paths, rest, strict=False)}
     source: dict[str, int] = {}
-    with (
-        LocalExecutor(run.settings.n_workers) as executor,
-        progress.task("Making copies", len(paths)) as advance,
-    ):
-        job = CopiesJob(run.plan.features, others)
+    with progress.task("Making copies", len(paths)) as advance:
         for path, outcome in executor.map(job, paths, timeout_s=_TIMEOUT_S):
             advance(1)
             if isinstance(outcome, CvsimError):
@@ -362,6 +375,13 @@ class CopiesJob:
 
     features: tuple[Feature[Any], ...]
     others: dict[str, str]
+
+    @classmethod
+    def of(cls, run: _Run, chosen: Sequence[int], rest: Sequence[int]) -> CopiesJob:
+        """Pasted into pictures that are not chosen, so that two chosen ones never meet in one copy."""
+        paths = [run.nodes[k].first.path for k in chosen]
+        others = {path: run.nodes[k].first.path for path, k in zip(paths, rest, strict=False)}
+        return cls(run.plan.features, others)
 
     def load(self, item: str) -> tuple[Content, Content | None]:
         other = self.others.get(item)

@@ -13,6 +13,7 @@ import numpy as np
 from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, UsageError
 from cvsim.evaluation import read_labels
+from cvsim.executors import open_executor
 from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.features import make_features
 from cvsim.features.embedding import Embedding
@@ -133,9 +134,10 @@ def read_vectors(
     store = open_scratch() if settings.cache is None else open_cache(settings.cache or None)
     try:
         found = find_files(list(paths), listed, settings.scan)
-        reading = read_files(
-            found, features, store, n_workers=settings.n_workers, progress=progress or SilentProgress()
-        )
+        with open_executor(settings.scheduler, settings.n_workers) as executor:
+            reading = read_files(
+                found, features, store, executor=executor, progress=progress or SilentProgress()
+            )
         digests = {record.path: record.digest for record in reading.records}
         root_of = {entry.path: entry.root for entry in found.files}
         wanted = [path for path in root_of if path in digests or not _is_no_image(path, reading.skipped)]

@@ -8,6 +8,7 @@ folder that is scanned: a stranger's folder must not change what is done to it.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,6 +19,9 @@ from cvsim.errors import SettingsError
 
 Effort = Literal["fast", "default", "thorough"]
 EFFORTS: tuple[str, ...] = get_args(Effort)
+
+SCHEDULER = re.compile(r"local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+")
+"""A scheduler of Dask: processes of this machine, or an address."""
 
 DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
 """Rules that choose the file to keep: see `cvsim.actions.keep`."""
@@ -100,6 +104,8 @@ class Settings:
         The cache file; None: none is used. ``""``: the user's own, in the platform's cache folder.
     workers : int or None
         Threads (and child processes for risky formats); None: one a core.
+    scheduler : str or None
+        Of Dask, where most of the work is done: ``"local:N"``, ``"tcp://HOST:PORT"``; None: it is done here.
     """
 
     profile: str = "copy"
@@ -113,6 +119,7 @@ class Settings:
     decisions: str | None = None
     cache: str | None = ""
     workers: int | None = None
+    scheduler: str | None = None
     scan: ScanSettings = field(default_factory=ScanSettings)
 
     def __post_init__(self) -> None:
@@ -122,6 +129,11 @@ class Settings:
             raise SettingsError(f"the threshold is a probability, from 0 to 1; {self.threshold} is not")
         if self.workers is not None and self.workers < 1:
             raise SettingsError(f"at least one worker is needed; {self.workers} is too few")
+        if self.scheduler is not None and not SCHEDULER.fullmatch(self.scheduler):
+            raise SettingsError(
+                f"{self.scheduler!r} is no scheduler; write local:N for N processes on this machine, or "
+                "tcp://HOST:PORT of a Dask scheduler"
+            )
 
     @property
     def n_workers(self) -> int:

@@ -247,15 +247,72 @@ def join_variants_within(
     HammingJoin
         Items are collapsed where both the stored hash and all variants are equal.
     """
-    stored_words = _as_words(stored, "stored")
     _check_radius(radius_bits)
-    if stored_words.shape[1] != 1 or variants.ndim != 2 or len(variants) != len(stored_words):
+    rows, representatives, inverse = distinct_variants(stored, variants)
+    low, high = join_blocks(rows, None, radius_bits, backend=backend, n_threads=n_threads)
+    return HammingJoin(representatives, inverse, representatives[low], representatives[high])
+
+
+def distinct_variants(
+    stored: NDArray[np.uint64], variants: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], Indices, Indices]:
+    """Items with their variants, equal ones collapsed: what `join_blocks` joins.
+
+    Returns
+    -------
+    rows : (n_distinct, 1 + v) uint64
+        The stored hash, then the variants.
+    representatives : (n_distinct,) int64
+        The first item of each row, ascending.
+    inverse : (n,) int64
+        The row of each item.
+    """
+    words = _as_words(stored, "stored")
+    if words.shape[1] != 1 or variants.ndim != 2 or len(variants) != len(words):
         raise UsageError(
             f"stored must be (n,) and variants (n, v) uint64, not {stored.shape} and {variants.shape}"
         )
-    rows = np.concatenate([stored_words, _as_words(variants, "variants")], axis=1)
+    rows = np.concatenate([words, _as_words(variants, "variants")], axis=1)
     representatives, inverse = _distinct_rows(rows)
-    rows = rows[representatives]
+    return rows[representatives], representatives, inverse
+
+
+def join_blocks(
+    rows: NDArray[np.uint64],
+    others: NDArray[np.uint64] | None,
+    radius_bits: int,
+    *,
+    backend: Backend = "auto",
+    n_threads: int | None = None,
+) -> tuple[Indices, Indices]:
+    """Pairs of rows of two blocks, of which one in any of its variants is near the other.
+
+    Together the joins of all pairs of blocks find what the join of the whole collection finds.
+
+    Parameters
+    ----------
+    rows : (n, 1 + v) uint64
+        See `distinct_variants`.
+    others : (m, 1 + v) uint64 or None
+        None: `rows` with itself, each pair once.
+
+    Returns
+    -------
+    i, j : (n_pairs,) int64
+        Positions in `rows` and in `others` (in `rows`, with ``i < j``), in lexicographic order.
+    """
+    n = len(rows if others is None else others)
+    if others is None:
+        codes = _self_join(rows, radius_bits, backend, n_threads)
+    else:
+        i, j = _looked_up(rows, others, radius_bits, backend, n_threads)
+        back_j, back_i = _looked_up(others, rows, radius_bits, backend, n_threads)
+        codes = np.concatenate([i * np.int64(n) + j, back_i * np.int64(n) + back_j])
+    return _split_codes(np.unique(codes), n)
+
+
+def _self_join(rows: Words, radius_bits: int, backend: Backend, n_threads: int | None) -> Indices:
+    """Codes ``low * n + high`` of the pairs of rows, some of them twice."""
     n = len(rows)
     parts = [np.zeros(0, np.int64)]
     for column, shifts in _shifted_columns(rows[:, 1:]):
@@ -267,8 +324,19 @@ def join_variants_within(
         i, j = _join(queries, known, radius_bits, shifts, backend, n_threads)
         different = i != j
         parts.append(np.minimum(i, j)[different] * np.int64(n) + np.maximum(i, j)[different])
-    a, b = _split_codes(np.unique(np.concatenate(parts)), n)
-    return HammingJoin(representatives, inverse, representatives[a], representatives[b])
+    return np.concatenate(parts)
+
+
+def _looked_up(
+    rows: Words, others: Words, radius_bits: int, backend: Backend, n_threads: int | None
+) -> tuple[Indices, Indices]:
+    """Positions of the rows of which a variant is near what one of the others is found by, and of these."""
+    known = np.ascontiguousarray(others[:, :1])
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for column, shifts in _shifted_columns(rows[:, 1:]):
+        queries = np.ascontiguousarray(rows[:, 1 + column, None])
+        parts.append(_join(queries, known, radius_bits, shifts, backend, n_threads))
+    return np.concatenate([i for i, _ in parts]), np.concatenate([j for _, j in parts])
 
 
 def _shifted_columns(variants: Words) -> Iterator[tuple[int, Words]]:

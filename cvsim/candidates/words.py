@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,10 @@ N_SCALES = 16
 """More than the levels of any pyramid."""
 LANDING_PX = 140.0
 """Bins for where one picture's centre lands in the other: a keypoint's angle and level are rough."""
+
+
+PART_ROWS = 1 << 21
+"""Keypoints that are searched at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,43 +104,109 @@ def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[I
     votes : (n_pairs,) int64
         The most keypoints of each pair that agree about one turn and one scale.
     """
-    n = len(keypoints.owner)
-    found = [np.zeros(0, np.int64)]
+    parts = (
+        part.matches(rule.max_distance_bits).to_codes(len(keypoints.owner))
+        for part in word_parts(keypoints, rule)
+    )
+    return pairs_of_matches(keypoints, parts, rule)
+
+
+@dataclass(frozen=True, eq=False)
+class WordPart:
+    """Some keypoints, ordered so that those with equal words follow each other: a part of the whole search
+    that depends on nothing else.
+
+    Attributes
+    ----------
+    rows : (n,) int64
+        Positions in the collection's keypoints.
+    lengths : (n_runs,) int64
+        Keypoints of each word, in order; together `n`.
+    owner : (n,) int64
+    bits : (n, 4) uint64
+    """
+
+    rows: Indices
+    lengths: Indices
+    owner: Indices
+    bits: NDArray[np.uint64]
+
+    def matches(self, max_distance_bits: int) -> Matches:
+        """Keypoints of two pictures with one word and near descriptors."""
+        found = []
+        for i, j in _within_runs(self.lengths):
+            near = self._is_near(i, j, max_distance_bits)
+            found.append((i[near], j[near]))
+        none = np.zeros(0, np.int64)
+        i = np.concatenate([none, *(i for i, _ in found)])
+        j = np.concatenate([none, *(j for _, j in found)])
+        return Matches(self.rows[i], self.rows[j])
+
+    def _is_near(self, i: Indices, j: Indices, max_distance_bits: int) -> NDArray[np.bool_]:
+        distance = np.zeros(len(i), np.uint16)
+        for word in range(self.bits.shape[1]):
+            column = self.bits[:, word]
+            distance += np.bitwise_count(column[i] ^ column[j])
+        return (distance <= max_distance_bits) & (self.owner[i] != self.owner[j])
+
+
+class Matches(NamedTuple):
+    """Pairs of keypoints, by position: two (n,) int64."""
+
+    i: Indices
+    j: Indices
+
+    def to_codes(self, n: int) -> Indices:
+        """``low * n + high``, (n_matches,) int64."""
+        return np.minimum(self.i, self.j) * np.int64(n) + np.maximum(self.i, self.j)
+
+
+def word_parts(keypoints: Keypoints, rule: WordRule, max_rows: int = PART_ROWS) -> Iterator[WordPart]:
+    """The search for equal words, cut by their values into parts of about `max_rows` keypoints at most."""
+    n_parts = 1
+    while len(keypoints.owner) > max_rows * n_parts:
+        n_parts *= 2
     for table in range(rule.n_tables):
         keys = word_keys(keypoints.bits, table, rule.word_bits)
-        for i, j in _equal_words(keys, rule.max_occurrences):
-            near = _is_near(keypoints, i, j, rule.max_distance_bits)
-            i, j = i[near], j[near]
-            found.append(np.minimum(i, j) * n + np.maximum(i, j))
-    matches = np.unique(np.concatenate(found))
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
+        lengths = np.diff(np.r_[starts, len(ordered)])
+        usable = (lengths > 1) & (lengths <= rule.max_occurrences)
+        starts, lengths = starts[usable], lengths[usable]
+        part_of = ordered[starts].astype(np.int64) * n_parts >> rule.word_bits
+        for part in np.unique(part_of):
+            chosen = part_of == part
+            _, offset = _ragged(lengths[chosen])
+            rows = order[np.repeat(starts[chosen], lengths[chosen]) + offset]
+            yield WordPart(rows, lengths[chosen], keypoints.owner[rows], keypoints.bits[rows])
+
+
+def pairs_of_matches(
+    keypoints: Keypoints, codes: Iterable[Indices], rule: WordRule
+) -> tuple[Indices, Indices, Indices]:
+    """What `pairs_by_words` returns, from the matches of all its parts (see `Matches.to_codes`)."""
+    n = len(keypoints.owner)
+    matches = np.unique(np.concatenate([np.zeros(0, np.int64), *codes]))
     return _vote(keypoints, matches // n, matches % n, rule.min_votes) if n else (matches, matches, matches)
 
 
-def _equal_words(keys: NDArray[np.uint32], max_occurrences: int) -> Iterator[tuple[Indices, Indices]]:
-    """Pairs of positions with equal keys, but for keys that occur too often."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    lengths = np.diff(np.r_[starts, len(ordered)])
-    usable = (lengths > 1) & (lengths <= max_occurrences)
-    starts, lengths = starts[usable], lengths[usable]
+def _within_runs(lengths: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """All pairs of positions of each run; runs lie one after the other."""
+    starts = np.cumsum(lengths) - lengths
     # One step d pairs the k-th of each run with the (k + d)-th: as many steps as the longest run is long.
     for step in range(1, int(lengths.max(initial=1))):
         counts = lengths - step
         runs = np.flatnonzero(counts > 0)
-        counts = counts[runs]
-        ends = np.cumsum(counts)
-        within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
-        first = np.repeat(starts[runs], counts) + within
-        yield order[first], order[first + step]
+        row, within = _ragged(counts[runs])
+        first = starts[runs][row] + within
+        yield first, first + step
 
 
-def _is_near(keypoints: Keypoints, i: Indices, j: Indices, max_distance_bits: int) -> NDArray[np.bool_]:
-    distance = np.zeros(len(i), np.uint16)
-    for word in range(keypoints.bits.shape[1]):
-        column = keypoints.bits[:, word]
-        distance += np.bitwise_count(column[i] ^ column[j])
-    return (distance <= max_distance_bits) & (keypoints.owner[i] != keypoints.owner[j])
+def _ragged(counts: Indices) -> tuple[Indices, Indices]:
+    """For counts (2, 3): rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple[Indices, Indices, Indices]:

@@ -43,6 +43,7 @@ EXIT_FOUND = 3
 )
 @click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
 @options.running
+@options.scheduler
 @options.general
 def dedupe(
     paths: tuple[str, ...],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 )
 @options.index_signals
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]")
+@options.scheduler
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @options.general
 def index(

@@ -19,6 +19,7 @@ _PARTS = ("numpy", "opencv-python-headless", "pillow", "imagehash", "scikit-lear
 _EXTRAS: Mapping[str, tuple[str, str]] = {
     "fast": ("numba", "a compiled kernel for the search of near hashes"),
     "heif": ("pillow_heif", "HEIC and HEIF files"),
+    "dask": ("distributed", "work on several machines"),
 }
 """Each extra with the module that shows whether it is there, and what it brings."""
 

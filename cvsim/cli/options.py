@@ -175,6 +175,18 @@ def running(command: C) -> C:
     )
 
 
+def scheduler(command: C) -> C:
+    """Where else it runs: ``--scheduler``."""
+    return _all(
+        command,
+        click.option(
+            "--scheduler",
+            metavar="local:N|tcp://HOST:PORT",
+            help="Let the workers of this Dask scheduler do the work, or N processes of this machine.",
+        ),
+    )
+
+
 def store(command: C) -> C:
     """Where an index is: ``--store``."""
     return _all(

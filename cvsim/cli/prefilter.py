@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @options.between_only
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
 @options.running
+@options.scheduler
 @options.general
 def prefilter(
     paths: tuple[str, ...],

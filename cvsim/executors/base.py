@@ -34,10 +34,11 @@ class Demand:
 class Job(Protocol[_Item, Payload, _Result]):
     """Work on one item, in two steps, so that a file is read once wherever its work is done.
 
-    For each item the executor calls ``load`` in a thread of the calling process, asks ``demand`` where the
-    rest may happen, and calls ``run`` there: in the same thread, or in a child process. For the latter the
-    job is pickled once a map and the payload once an item; only ``run`` is called in a child, so
-    ``__getstate__`` may leave out what only ``load`` needs. A job must not be a class of ``__main__``.
+    For each item the executor calls ``load`` in a thread (of the calling process, unless it is remote), asks
+    ``demand`` where the rest may happen, and calls ``run`` there: in the same thread, or in a child process.
+    For the latter the job is pickled once a map and the payload once an item; only ``run`` is called in a
+    child, so ``__getstate__`` may leave out what only ``load`` needs there. A job must not be a class of
+    ``__main__``.
 
     ``load`` and ``run`` are called by several threads at once. A `CvsimError` they raise is the item's
     result. Results of isolated runs travel back pickled: keep them small, never pixels.
@@ -57,7 +58,16 @@ class Job(Protocol[_Item, Payload, _Result]):
 
 
 class Executor(Protocol):
-    """Runs jobs. A context manager: leaving it ends every process it started."""
+    """Runs jobs. A context manager: leaving it ends every process it started.
+
+    Attributes
+    ----------
+    is_remote : bool
+        Jobs run in other processes, perhaps on other machines: items and results travel.
+    """
+
+    @property
+    def is_remote(self) -> bool: ...
 
     def map(
         self, job: Job[Item, Payload, Result], items: Iterable[Item], *, timeout_s: float = 10.0

@@ -25,7 +25,7 @@ from cvsim.errors import CvsimError, DecodeError, TooLargeError
 _START_TIMEOUT_S = 120.0
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.child import main; main()"
 # One thread in each: the executor has one child at work for each of its own threads.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class ChildEndedError(Exception):
@@ -54,7 +54,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **SINGLE_THREADED},
         )
         try:
             self._ask(memory_bytes, _START_TIMEOUT_S)

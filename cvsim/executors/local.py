@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import pickle
 import queue
@@ -42,6 +43,8 @@ class LocalExecutor:
     child_memory_bytes : int
         What one isolated run may allocate before it fails.
     """
+
+    is_remote = False
 
     def __init__(self, n_workers: int | None = None, *, child_memory_bytes: int = CHILD_MEMORY_BYTES) -> None:
         self.n_workers = n_workers or available_cores()
@@ -89,6 +92,15 @@ class LocalExecutor:
     def _give_back(self, child: Child) -> None:
         with self._lock:
             self._idle.append(child)
+
+
+@functools.cache
+def process_executor() -> LocalExecutor:
+    """One that lives as long as this process, for jobs that come one by one: its children are kept.
+
+    Each map on it works on one item at a time, and several threads may have one each.
+    """
+    return LocalExecutor(1)
 
 
 class _Map:

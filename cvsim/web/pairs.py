@@ -15,6 +15,7 @@ from cvsim.actions.plan import Entry
 from cvsim.actions.propose import parse_include, propose
 from cvsim.collection import find_files, read_files, under_any
 from cvsim.errors import ImageError
+from cvsim.executors import LocalExecutor
 from cvsim.progress import SilentProgress
 from cvsim.settings import Settings
 from cvsim.types import ImageRecord, Pair, ScoredPair
@@ -87,9 +88,10 @@ class Pairs:
         store = pipeline.open_run_store(self.settings)
         try:
             found = find_files((), paths, self.settings.scan)
-            reading = read_files(
-                found, self._features, store, n_workers=self.settings.n_workers, progress=SilentProgress()
-            )
+            with LocalExecutor(self.settings.n_workers) as executor:
+                reading = read_files(
+                    found, self._features, store, executor=executor, progress=SilentProgress()
+                )
         finally:
             store.close()
         for record in reading.records:

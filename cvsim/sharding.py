@@ -1,0 +1,238 @@
+"""The self-join of a collection in shards: each done anywhere, its result kept under what it was made of.
+
+A shard is a pure function of its input, so it may be done twice or on another machine, and its result is
+stored under the digest of that input: a run that was killed, or one with a few more pictures, finds the
+shards that are done already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvsim.blocking import LOCAL_JOINS, Joins
+from cvsim.candidates.hamming import HammingJoin, distinct_variants, join_blocks
+from cvsim.candidates.words import Keypoints, Matches, WordPart, WordRule, pairs_of_matches, word_parts
+from cvsim.errors import CvsimError
+from cvsim.executors.base import Demand
+from cvsim.stores import Extraction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.executors.base import Executor
+    from cvsim.stores import Store
+    from cvsim.types import Indices
+
+HASH_BLOCK = 1 << 16
+"""Hashes of a block, on average. Fewer than that are joined faster than they are sent."""
+WORD_SHARD = 1 << 18
+"""Keypoints of a shard, at most (about)."""
+HASH_KEY, WORD_KEY = "hash-join:1", "word-join:1"
+"""Raised whenever a shard would give another result."""
+
+_log = logging.getLogger(__name__)
+
+
+def joins_over(executor: Executor, store: Store) -> Joins:
+    """Joins in shards where the executor reaches other processes, and all in this one where it does not."""
+    return ShardedJoins(executor, store) if executor.is_remote else LOCAL_JOINS
+
+
+@dataclass(frozen=True, eq=False)
+class HashShard:
+    """Two blocks of a collection's hashes, or one and None: itself with itself.
+
+    Attributes
+    ----------
+    rows : (n, 1 + v) uint64
+        What each item is found by, then what it looks for.
+    others : (m, 1 + v) uint64 or None
+    radius_bits : int
+    """
+
+    rows: NDArray[np.uint64]
+    others: NDArray[np.uint64] | None
+    radius_bits: int
+
+    @property
+    def digest(self) -> str:
+        others = b"" if self.others is None else self.others.tobytes()
+        return _digest(self.radius_bits, self.rows.shape, self.rows.tobytes(), others)
+
+    def run(self) -> bytes:
+        """Positions in `rows` and in `others` of the pairs, as (2, n) int64."""
+        return np.stack(join_blocks(self.rows, self.others, self.radius_bits)).tobytes()
+
+
+@dataclass(frozen=True, eq=False)
+class WordShard:
+    """Keypoints of a few words.
+
+    Attributes
+    ----------
+    part : WordPart
+        Its rows are numbered from 0 and its owners likewise: what they are elsewhere changes nothing.
+    max_distance_bits : int
+    """
+
+    part: WordPart
+    max_distance_bits: int
+
+    @classmethod
+    def of(cls, part: WordPart, max_distance_bits: int) -> WordShard:
+        owner = np.unique(part.owner, return_inverse=True)[1]
+        rows = np.arange(len(part.rows))
+        return cls(WordPart(rows, part.lengths, owner, part.bits), max_distance_bits)
+
+    @property
+    def digest(self) -> str:
+        part = self.part
+        arrays = (part.lengths.tobytes(), part.owner.tobytes(), part.bits.tobytes())
+        return _digest(self.max_distance_bits, part.bits.shape, *arrays)
+
+    def run(self) -> bytes:
+        """Positions of the keypoints that match, as (2, n) int64."""
+        return np.stack(self.part.matches(self.max_distance_bits)).tobytes()
+
+
+def _digest(*parts: object) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else repr(part).encode()
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+Shard = HashShard | WordShard
+
+
+class ShardJob:
+    """Does a shard, for an executor."""
+
+    def load(self, item: Shard) -> Shard:
+        return item
+
+    def demand(self, payload: Shard) -> Demand:
+        return Demand()
+
+    def run(self, payload: Shard) -> bytes:
+        return payload.run()
+
+
+class ShardedJoins:
+    """`cvsim.blocking.Joins` over an executor.
+
+    Parameters
+    ----------
+    executor : Executor
+    store : Store
+        Gets the result of each shard as soon as it is there.
+    hash_block, word_shard : int
+        See `HASH_BLOCK` and `WORD_SHARD`.
+
+    Attributes
+    ----------
+    n_done, n_known : int
+        Shards done, and found in the store.
+    """
+
+    def __init__(
+        self, executor: Executor, store: Store, *, hash_block: int = HASH_BLOCK, word_shard: int = WORD_SHARD
+    ) -> None:
+        self._executor, self._store = executor, store
+        self._hash_block, self._word_shard = hash_block, word_shard
+        self.n_done = self.n_known = 0
+
+    def by_hashes(
+        self, stored: NDArray[np.uint64], variants: NDArray[np.uint64], radius_bits: int
+    ) -> HammingJoin:
+        rows, representatives, inverse = distinct_variants(stored, variants)
+        if len(rows) <= self._hash_block:
+            return LOCAL_JOINS.by_hashes(stored, variants, radius_bits)
+        order = np.lexsort(rows.T[::-1])
+        blocks = _blocks(rows[order], order, self._hash_block)
+        shards = {}
+
+        def made() -> Iterator[HashShard]:
+            for k, (own, own_order) in enumerate(blocks):
+                for other, other_order in blocks[k:]:
+                    shard = HashShard(own, None if other is own else other, radius_bits)
+                    shards[shard.digest] = own_order, other_order
+                    yield shard
+
+        found = [np.zeros(0, np.int64)]
+        for digest, pairs in self._results(made(), HASH_KEY):
+            own_order, other_order = shards[digest]
+            i, j = own_order[pairs[0]], other_order[pairs[1]]
+            found.append(np.minimum(i, j) * len(rows) + np.maximum(i, j))
+        codes = np.unique(np.concatenate(found))
+        return HammingJoin(
+            representatives, inverse, representatives[codes // len(rows)], representatives[codes % len(rows)]
+        )
+
+    def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
+        n = len(keypoints.owner)
+        if n <= self._word_shard:
+            return LOCAL_JOINS.by_words(keypoints, rule)
+        rows: dict[str, Indices] = {}
+
+        def made() -> Iterator[WordShard]:
+            for part in word_parts(keypoints, rule, self._word_shard):
+                shard = WordShard.of(part, rule.max_distance_bits)
+                rows[shard.digest] = part.rows
+                yield shard
+
+        codes = []
+        for digest, pairs in self._results(made(), WORD_KEY):
+            own = rows.pop(digest)
+            codes.append(Matches(own[pairs[0]], own[pairs[1]]).to_codes(n))
+        return pairs_of_matches(keypoints, codes, rule)
+
+    def _results(self, shards: Iterable[Shard], key: str) -> Iterator[tuple[str, Indices]]:
+        """Digest and result of each shard, from the store where it is known."""
+        known: list[tuple[str, bytes]] = []
+
+        def unknown() -> Iterator[Shard]:
+            for shard in shards:
+                data = self._store.descriptors(key, [shard.digest]).get(shard.digest)
+                if data is None:
+                    yield shard
+                else:
+                    known.append((shard.digest, data))
+
+        for shard, outcome in self._executor.map(ShardJob(), unknown()):
+            if isinstance(outcome, CvsimError):
+                raise outcome
+            self._store.put(Extraction(shard.digest, artefacts={key: outcome}))
+            self._store.flush()  # from now on it is not lost, however this run ends
+            self.n_done += 1
+            yield shard.digest, _pairs(outcome)
+        self.n_known += len(known)
+        for digest, data in known:
+            yield digest, _pairs(data)
+        _log.info("%s: %d shards done, %d known so far", key, self.n_done, self.n_known)
+
+
+def _pairs(data: bytes) -> Indices:
+    return np.frombuffer(data, np.int64).reshape(2, -1)
+
+
+def _blocks(
+    rows: NDArray[np.uint64], order: Indices, n_rows: int
+) -> list[tuple[NDArray[np.uint64], Indices]]:
+    """The rows, which are sorted, in blocks of about so many, each with its part of `order`.
+
+    Where a block ends is for its last hash to say, not for a count: a picture more changes one block, and
+    all shards without it are known already.
+    """
+    mixed = rows[:, 0] * np.uint64(0x9E3779B97F4A7C15)
+    ends = np.flatnonzero(mixed >> np.uint64(32) < np.uint64((1 << 32) // n_rows)) + 1
+    pairs = zip(np.split(rows, ends), np.split(order, ends), strict=True)
+    return [(own, own_order) for own, own_order in pairs if len(own)]
