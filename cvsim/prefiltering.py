@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cvsim.blocking import unique_pairs
-from cvsim.clustering import connected_components
-from cvsim.collection import Node, find_files, make_nodes, n_pixels, read_files, require_paths
+from cvsim.blocking import unique_pairs, without_pairs
+from cvsim.clustering import Grouping, connected_components
+from cvsim.collection import (
+    Node,
+    find_files,
+    make_nodes,
+    n_pixels,
+    pack_descriptors,
+    read_files,
+    require_paths,
+)
 from cvsim.errors import CvsimError, UsageError
 from cvsim.executors import open_executor
 from cvsim.executors.base import Demand
 from cvsim.extraction import DECODER, WORKING_PX, artefacts
 from cvsim.features.base import Feature
+from cvsim.fusion.model import sigmoid
 from cvsim.images.alterations import (
     ALTERATIONS,
     JPEG_QUALITIES,
@@ -45,10 +54,16 @@ if TYPE_CHECKING:
     from cvsim.settings import Settings
     from cvsim.types import RGB, Indices
 
-CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Scores from which pairs are kept: the first that reaches the recall. Below the last is only chance."""
 N_SAMPLED = 16
 """Pictures of which copies are made."""
+N_NEIGHBOURS = 2
+"""Of each group: those in whole-picture signals, compared whatever else speaks for them."""
+NEIGHBOUR_SIGNALS = ("phash", "color")
+MAX_COMPARED = 5000
+MAX_BETWEEN = 2000
+"""Pairs between two groups, up to which all of them are kept together."""
 MAX_BLANK_SHARE = 0.0005
 """Of all pairs: as many of blank pictures are taken at most. Blank ones can be told apart by no signal."""
 MIN_BLANK_PAIRS = 500
@@ -192,55 +207,121 @@ def _n_all_pairs(run: _Run, nodes: Sequence[Node]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Scored pairs of nodes, best first; `sure` are kept at any cutoff.
+    """Scored pairs of nodes, best first, each kept at any cutoff up to its `level`.
 
-    Pairs are sure that a chain of links connects (a crop of a turned copy may match the original and not
-    the copy), and pairs of blank pictures, of which nothing can be said.
+    That is its score, or more: all pairs of a group are kept whatever they score themselves (a crop of a
+    turned copy may match the original and not the copy), those between two groups as long as one of them
+    is, and those of blank pictures, of which nothing can be said.
     """
 
     a: Indices
     b: Indices
     score: NDArray[np.float64]
-    sure: NDArray[np.bool_]
+    level: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.a)
 
     def from_score(self, cutoff: float) -> _Candidates:
-        keep = self.sure | (self.score >= cutoff)
-        return _Candidates(self.a[keep], self.b[keep], self.score[keep], self.sure[keep])
+        keep = self.level >= cutoff
+        return _Candidates(self.a[keep], self.b[keep], self.score[keep], self.level[keep])
 
     def rows(self) -> Iterator[tuple[int, int, float]]:
         for i, j, score in zip(self.a, self.b, self.score, strict=True):
             yield int(i), int(j), round(float(score), 6)
 
 
-def _candidates(run: _Run, blank: tuple[Indices, Indices] | None) -> _Candidates:
-    """Candidates of a run, with what chains of links and blank pictures add."""
+def _candidates(run: _Run, blank: tuple[Indices, Indices] | None, others: Sequence[str] = ()) -> _Candidates:
+    """Candidates of a run, with what nearest neighbours, chains of links and blank pictures add.
+
+    Parameters
+    ----------
+    run : _Run
+    blank : pair of (n,) int64, or None
+    others : sequence of str
+        Digests of pictures in the run's store that are no part of it, and as likely to be neighbours.
+    """
     n = len(run.nodes)
     scores = run.score_candidates(_Clock())
-    added = [_chained(run, scores)] + ([] if blank is None else [blank])
-    extra = unique_pairs(n, *added)
-    known = np.isin(extra[0] * n + extra[1], scores.a * n + scores.b)
-    scores = scores.joined(run._score((extra[0][~known], extra[1][~known]), "Comparing chains"))
-    sure = np.isin(scores.a * n + scores.b, extra[0] * n + extra[1])
-    probability = 1 / (1 + np.exp(-scores.log_odds))
+    labels = _grouping(run, scores).labels
+    nearest = _new_pairs(n, _allowed(run, *_neighbours(run, labels, others)), scores)
+    scores = scores.joined(run._score(nearest, "Comparing neighbours"))
+    grouping = _grouping(run, scores)
+    blank = blank or (scores.a[:0], scores.b[:0])
+    extra = unique_pairs(n, _allowed(run, *_group_pairs(grouping, scores)), blank)
+    scores = scores.joined(run._score(_new_pairs(n, extra, scores), "Comparing chains"))
+    probability = sigmoid(scores.log_odds)
+    level = np.maximum(probability, _group_levels(grouping, scores))
+    level[np.isin(scores.a * n + scores.b, blank[0] * n + blank[1])] = 1.0
     order = np.lexsort((scores.b, scores.a, -probability))
-    return _Candidates(scores.a[order], scores.b[order], probability[order], sure[order])
+    return _Candidates(scores.a[order], scores.b[order], probability[order], level[order])
 
 
-def _chained(run: _Run, scores: Scores) -> tuple[Indices, Indices]:
-    """Pairs that links connect, directly or through others."""
-    n = len(run.nodes)
-    probability = 1 / (1 + np.exp(-scores.log_odds))
-    grouping = connected_components(n, scores.a, scores.b, probability, run.plan.threshold)
-    parts = []
-    for members in grouping.groups():
-        if len(members) <= MAX_ALL_PAIRS:
-            i, j = np.triu_indices(len(members), 1)
-            parts.append((members[i], members[j]))
-    a, b = unique_pairs(n, *parts)
-    return _allowed(run, a, b)
+def _new_pairs(n: int, pairs: tuple[Indices, Indices], scores: Scores) -> tuple[Indices, Indices]:
+    return without_pairs(n, unique_pairs(n, pairs), (scores.a, scores.b))
+
+
+def _grouping(run: _Run, scores: Scores) -> Grouping:
+    return connected_components(
+        len(run.nodes), scores.a, scores.b, sigmoid(scores.log_odds), run.plan.threshold
+    )
+
+
+def _group_levels(grouping: Grouping, scores: Scores) -> NDArray[np.float64]:
+    """1 for each scored pair inside a group, else the best score between its two groups."""
+    low, high = np.sort(grouping.labels[np.stack([scores.a, scores.b])], axis=0)
+    _, between = np.unique(low * grouping.n_groups + high, return_inverse=True)
+    best = np.zeros(len(scores))
+    np.maximum.at(best, between, sigmoid(scores.log_odds))
+    return np.where(low == high, 1.0, best[between])
+
+
+def _group_pairs(grouping: Grouping, scores: Scores) -> tuple[Indices, Indices]:
+    """All pairs inside each group, and between two groups of which one pair may be kept."""
+    low, high = np.sort(grouping.labels[np.stack([scores.a, scores.b])], axis=0)
+    may_be_kept = (sigmoid(scores.log_odds) >= CUTOFFS[-1]) & (low != high)
+    codes = np.unique(low[may_be_kept] * grouping.n_groups + high[may_be_kept])
+    order = np.argsort(grouping.labels, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(grouping.labels, minlength=grouping.n_groups))[:-1])
+    parts = [(grouping.labels[:0], grouping.labels[:0])]
+    for group in members:
+        if 1 < len(group) <= MAX_ALL_PAIRS:
+            i, j = np.triu_indices(len(group), 1)
+            parts.append((group[i], group[j]))
+    for code in codes.tolist():
+        first, second = members[code // grouping.n_groups], members[code % grouping.n_groups]
+        if len(first) * len(second) <= MAX_BETWEEN:
+            parts.append((np.repeat(first, len(second)), np.tile(second, len(first))))
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _neighbours(run: _Run, labels: Indices, others: Sequence[str]) -> tuple[Indices, Indices]:
+    """The best picture of each group, with those of other groups that are nearest by whole-picture signals.
+
+    No hash and no word need be shared: what is left of a low-contrast picture under a caption may still
+    be nearer to the original than anything else. Up to `MAX_COMPARED` groups: each is compared with each.
+    """
+    none = np.zeros(0, np.int64)
+    order = np.lexsort((np.arange(len(labels)), -n_pixels(run.nodes), labels))
+    rows = order[np.unique(labels[order], return_index=True)[1]]
+    digests = [*(run.digests[int(row)] for row in rows), *others]
+    if len(rows) < 2 or len(digests) > MAX_COMPARED:
+        return none, none
+    features = [feature for feature in run.plan.features if feature.name in NEIGHBOUR_SIGNALS]
+    packed = pack_descriptors(features, digests, run.store)
+    every = np.arange(len(digests))
+    a, b = [none], [none]
+    for i in range(len(rows)):
+        found: dict[str, Any] = {}
+        for feature in features:
+            found |= feature.compare_many(packed[feature.name], np.full(len(every), i), every)
+        nearness = run.plan.model.log_odds(found) + np.zeros(len(every))
+        nearness[i] = -np.inf
+        nearest = np.argsort(-nearness, kind="stable")[:N_NEIGHBOURS]
+        nearest = nearest[nearest < len(rows)]
+        a.append(np.full(len(nearest), rows[i]))
+        b.append(rows[nearest])
+    return np.concatenate(a), np.concatenate(b)
 
 
 def _blank_pairs(run: _Run, most: float | None = None) -> tuple[Indices, Indices] | None:
@@ -278,16 +359,19 @@ class _Sample:
 
     Attributes
     ----------
-    n_copies, n_true : int
-        Copies made; true pairs among them and their originals.
+    n_copies : int
+        Made of all originals together.
+    n_true : (n_originals,) int64
+        True pairs among each original and its copies.
     candidates : _Candidates or None
-    is_true : (n,) bool
+    original : (n,) int64
+        Of both sides of each candidate; -1 where they have two.
     """
 
     n_copies: int
-    n_true: int
+    n_true: Indices
     candidates: _Candidates | None
-    is_true: NDArray[np.bool_]
+    original: Indices
 
     @classmethod
     def of(
@@ -305,29 +389,39 @@ class _Sample:
         job = CopiesJob.of(run, chosen[:n_sampled], chosen[n_sampled:])
         source = _make_copies(run, chosen[:n_sampled], job, store, executor, progress)
         if len(source) < 2:
-            return cls(0, 0, None, np.zeros(0, bool))
+            return cls(0, np.zeros(0, np.int64), None, np.zeros(0, np.int64))
         settings = replace(run.settings, between_only=False, reference=(), decisions=None)
         nodes = [Node(digest, "", (_record(digest),)) for digest in sorted(source)]
         copies = _Run(run.plan, settings, nodes, store, SilentProgress())
-        found = _candidates(copies, _blank_pairs(copies, most=np.inf) if pairs_blank else None)
+        others = _put_descriptors(run, chosen[n_sampled:], store)
+        blank = _blank_pairs(copies, most=np.inf) if pairs_blank else None
+        found = _candidates(copies, blank, others)
         owner = np.array([source[node.digest] for node in nodes])
         counts = np.bincount(owner)
-        n_true = int((counts * (counts - 1) // 2).sum())
-        return cls(len(nodes), n_true, found, owner[found.a] == owner[found.b])
+        original = np.where(owner[found.a] == owner[found.b], owner[found.a], -1)
+        return cls(len(nodes), counts * (counts - 1) // 2, found, original)
 
-    def recall(self, cutoff: float) -> float:
+    def recall(self, cutoff: float) -> tuple[float, float]:
+        """Share of the true pairs that are kept, and its standard error over the originals."""
         assert self.candidates is not None
-        kept = self.candidates.sure | (self.candidates.score >= cutoff)
-        return float((kept & self.is_true).sum() / self.n_true)
+        kept = self.original[(self.candidates.level >= cutoff) & (self.original >= 0)]
+        n_kept = np.bincount(kept, minlength=len(self.n_true))
+        shares = n_kept[self.n_true > 0] / self.n_true[self.n_true > 0]
+        error = shares.std(ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
+        return float(n_kept.sum() / self.n_true.sum()), float(error)
 
     def cutoff_for(self, wanted: float) -> tuple[float, float | None]:
-        """The highest cutoff with the wanted recall, or else with the best that there is; and that recall."""
+        """The highest cutoff with the wanted recall, or else with the best that there is; and that recall.
+
+        The sample is small, so what is asked for must be reached by more than its standard error.
+        """
         if self.candidates is None:
             return CUTOFFS[-1], None
         recalls = [self.recall(cutoff) for cutoff in CUTOFFS]
-        goal = min(wanted, max(recalls))
-        cutoff, recall = next((c, r) for c, r in zip(CUTOFFS, recalls, strict=True) if r >= goal)
-        return cutoff, recall
+        surely = [recall - error for recall, error in recalls]
+        goal = min(wanted, max(surely))
+        k = next(k for k, least in enumerate(surely) if least >= goal)
+        return CUTOFFS[k], recalls[k][0]
 
 
 def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
@@ -336,8 +430,7 @@ def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
     Copies of copies would be harder to find than those that people make: a crop of a crop shows nothing.
     """
     n = len(run.nodes)
-    score = np.where(candidates.sure, 1.0, candidates.score)
-    grouping = connected_components(n, candidates.a, candidates.b, score, run.plan.threshold)
+    grouping = connected_components(n, candidates.a, candidates.b, candidates.level, run.plan.threshold)
     pixels = n_pixels(run.nodes)
     best = [members[int(np.argmax(pixels[members]))] for members in grouping.groups(min_size=1)]
     return sorted(int(k) for k in best if not run.nodes[int(k)].first.damaged)
@@ -363,6 +456,16 @@ def _make_copies(
                 store.put(extraction)
                 source[extraction.digest] = paths.index(path)
     return source
+
+
+def _put_descriptors(run: _Run, rows: Sequence[int], store: MemoryStore) -> list[str]:
+    """Put into `store` what neighbours are found by of some pictures of the run; their digests."""
+    digests = [run.digests[row] for row in rows]
+    for feature in run.plan.features:
+        if feature.name in NEIGHBOUR_SIGNALS:
+            for digest, data in run.store.descriptors(feature.key, digests).items():
+                store.put(Extraction(digest, artefacts={feature.key: data}))
+    return digests
 
 
 def _record(digest: str) -> ImageRecord:

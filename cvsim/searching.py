@@ -267,9 +267,7 @@ def _copies(
     ]
     own = next(i for i, node in enumerate(nodes) if node.digest == query.digest)
     others = np.array([i for i in range(len(nodes)) if i != own], np.int64)
-    # A few pairs, perhaps in a server's thread: not worth a process, and none could be forked safely there.
-    alone = replace(settings, decisions=None, workers=1)
-    run = _Run(signals.plan, alone, nodes, overlay, SilentProgress())
+    run = _Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
     scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
     explainer = run.explainer(scores)
     linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds).tolist()

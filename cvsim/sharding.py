@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -111,6 +111,7 @@ def _digest(*parts: object) -> str:
 
 
 Shard = HashShard | WordShard
+Where = TypeVar("Where")
 
 
 class ShardJob:
@@ -158,18 +159,13 @@ class ShardedJoins:
             return LOCAL_JOINS.by_hashes(stored, variants, radius_bits)
         order = np.lexsort(rows.T[::-1])
         blocks = _blocks(rows[order], order, self._hash_block)
-        shards = {}
-
-        def made() -> Iterator[HashShard]:
-            for k, (own, own_order) in enumerate(blocks):
-                for other, other_order in blocks[k:]:
-                    shard = HashShard(own, None if other is own else other, radius_bits)
-                    shards[shard.digest] = own_order, other_order
-                    yield shard
-
+        shards = (
+            (HashShard(own, None if other is own else other, radius_bits), (own_order, other_order))
+            for k, (own, own_order) in enumerate(blocks)
+            for other, other_order in blocks[k:]
+        )
         found = [np.zeros(0, np.int64)]
-        for digest, pairs in self._results(made(), HASH_KEY):
-            own_order, other_order = shards[digest]
+        for (own_order, other_order), pairs in self._results(shards, HASH_KEY):
             i, j = own_order[pairs[0]], other_order[pairs[1]]
             found.append(np.minimum(i, j) * len(rows) + np.maximum(i, j))
         codes = np.unique(np.concatenate(found))
@@ -181,31 +177,30 @@ class ShardedJoins:
         n = len(keypoints.owner)
         if n <= self._word_shard:
             return LOCAL_JOINS.by_words(keypoints, rule)
-        rows: dict[str, Indices] = {}
-
-        def made() -> Iterator[WordShard]:
-            for part in word_parts(keypoints, rule, self._word_shard):
-                shard = WordShard.of(part, rule.max_distance_bits)
-                rows[shard.digest] = part.rows
-                yield shard
-
-        codes = []
-        for digest, pairs in self._results(made(), WORD_KEY):
-            own = rows.pop(digest)
-            codes.append(Matches(own[pairs[0]], own[pairs[1]]).to_codes(n))
+        shards = (
+            (WordShard.of(part, rule.max_distance_bits), part.rows)
+            for part in word_parts(keypoints, rule, self._word_shard)
+        )
+        codes = [
+            Matches(rows[pairs[0]], rows[pairs[1]]).to_codes(n)
+            for rows, pairs in self._results(shards, WORD_KEY)
+        ]
         return pairs_of_matches(keypoints, codes, rule)
 
-    def _results(self, shards: Iterable[Shard], key: str) -> Iterator[tuple[str, Indices]]:
-        """Digest and result of each shard, from the store where it is known."""
-        known: list[tuple[str, bytes]] = []
+    def _results(self, shards: Iterable[tuple[Shard, Where]], key: str) -> Iterator[tuple[Where, Indices]]:
+        """Where each shard is from, and its result, from the store where it is known."""
+        known: list[tuple[Where, bytes]] = []
+        # Not by digest: two shards may be made of the same.
+        at_work: dict[int, Where] = {}
 
         def unknown() -> Iterator[Shard]:
-            for shard in shards:
+            for shard, where in shards:
                 data = self._store.descriptors(key, [shard.digest]).get(shard.digest)
                 if data is None:
+                    at_work[id(shard)] = where
                     yield shard
                 else:
-                    known.append((shard.digest, data))
+                    known.append((where, data))
 
         for shard, outcome in self._executor.map(ShardJob(), unknown()):
             if isinstance(outcome, CvsimError):
@@ -213,10 +208,10 @@ class ShardedJoins:
             self._store.put(Extraction(shard.digest, artefacts={key: outcome}))
             self._store.flush()  # from now on it is not lost, however this run ends
             self.n_done += 1
-            yield shard.digest, _pairs(outcome)
+            yield at_work.pop(id(shard)), _pairs(outcome)
         self.n_known += len(known)
-        for digest, data in known:
-            yield digest, _pairs(data)
+        for where, data in known:
+            yield where, _pairs(data)
         _log.info("%s: %d shards done, %d known so far", key, self.n_done, self.n_known)
 
 

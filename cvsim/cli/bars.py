@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,8 @@ from rich.text import Text
 from cvsim.progress import Progress as ProgressProtocol
 from cvsim.progress import SilentProgress
 
+_REDRAW_S = 0.1
+
 
 @contextmanager
 def bars_on(console: Console) -> Iterator[ProgressProtocol]:
@@ -35,7 +38,10 @@ def bars_on(console: Console) -> Iterator[ProgressProtocol]:
         TimeRemainingColumn(compact=True),
     )
     # With both streams on one terminal rich would also catch stdout, which is the result: it must not.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
+    # No thread draws: beside another thread no process is forked (see `cvsim.executors.forks`).
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, auto_refresh=False
+    ) as bars:
         yield _Bars(bars)
 
 
@@ -52,11 +58,20 @@ class _Bars:
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
+        self._drawn_at = -_REDRAW_S
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
         task = self._bars.add_task(description, total=total)
+        self._bars.refresh()
+
+        def advance(n: int) -> None:
+            self._bars.advance(task, n)
+            if time.monotonic() - self._drawn_at >= _REDRAW_S:
+                self._bars.refresh()
+                self._drawn_at = time.monotonic()
+
         try:
-            yield lambda n: self._bars.advance(task, n)
+            yield advance
         finally:
             self._bars.remove_task(task)

@@ -7,6 +7,7 @@ rights. So the results are those of `cvsim.executors.local`, wherever they come 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import importlib.util
@@ -15,6 +16,7 @@ import pickle
 import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from cvsim import __version__
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 15.0
 """For a scheduler to answer."""
+ANSWER_TIMEOUT_S = 30.0
+"""For a scheduler to answer once it is known."""
 NO_WORKERS_TIMEOUT_S = 60.0
 """For a first worker to come, and for another after the last one has gone."""
 _POLL_S = 2.0
@@ -136,6 +140,7 @@ class DaskExecutor:
             self._own_workers = WorkerProcesses(int(address.removeprefix("local:")))
             address = self._own_workers.address
         try:
+            _knock(address, self._connect_timeout_s)
             self._client = Client(address, timeout=self._connect_timeout_s, set_as_default=False)
         except (OSError, ValueError) as exc:  # a TimeoutError is an OSError
             raise RemoteError(
@@ -211,10 +216,11 @@ class _Map:
         try:
             if self._client.status != "running":
                 raise OSError(self._client.status)
-            self._n_threads = sum(self._client.nthreads().values())
+            scheduler: Any = self._client.scheduler
+            threads = self._client.sync(scheduler.ncores, callback_timeout=ANSWER_TIMEOUT_S)
         except (OSError, ValueError) as exc:
             raise self._lost() from exc
-        self._asked_at = time.monotonic()
+        self._n_threads, self._asked_at = sum(threads.values()), time.monotonic()
         if self._n_threads:
             self._alone_since = self._asked_at
         elif self._asked_at - self._alone_since > self._executor._no_workers_timeout_s:
@@ -243,6 +249,20 @@ class _Map:
 
     def _lost(self) -> RemoteError:
         return RemoteError(f"the connection to {self._executor.scheduler} is lost. {_KEPT}")
+
+
+def _knock(address: str, timeout_s: float) -> None:
+    """Raise OSError unless a scheduler answers: a client waits for ever at a port where nobody speaks."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def ask() -> None:
+        arguments = Security().get_connection_args("client")
+        async with rpc(address, timeout=timeout_s, connection_args=arguments) as scheduler:
+            await asyncio.wait_for(scheduler.identity(), timeout_s)
+
+    with ThreadPoolExecutor(1) as thread:  # the calling one may have an event loop of its own
+        thread.submit(asyncio.run, ask()).result()
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -17,19 +18,29 @@ MIN_ITEMS = 128
 """Fewer are done at once: a fork costs some milliseconds."""
 
 
+def can_fork() -> bool:
+    """Whether a forked child can go on where this process is: on Linux, while no other thread runs here.
+
+    A child has one thread, and a lock that another one held at that moment is held there for ever: of the
+    allocator, of OpenBLAS, of whatever native code was at work. So a server does not fork, nor does a
+    notebook, nor the driver of a cluster.
+    """
+    return sys.platform.startswith("linux") and threading.active_count() == 1
+
+
 def map_in_forks(work: Callable[[int], bytes], n_items: int, n_workers: int) -> list[bytes]:
     """``[work(0), ..., work(n_items - 1)]``, each result of one and the same length.
 
-    Where processes can not be forked safely, or there is little to do, this process does it all. So it
-    does the share of a child that ended early.
+    Where processes can not be forked safely (see `can_fork`), or there is little to do, this process does it
+    all. So it does the share of a child that ended early.
 
     Parameters
     ----------
     work : callable
-        Neither prints, nor writes, nor waits for another thread: the others do not exist in a child.
+        Neither prints, nor writes, nor starts threads.
     n_items, n_workers : int
     """
-    if n_workers < 2 or n_items < MIN_ITEMS or not sys.platform.startswith("linux"):
+    if n_workers < 2 or n_items < MIN_ITEMS or not can_fork():
         return [work(i) for i in range(n_items)]
     children = [_start(work, range(k, n_items, n_workers)) for k in range(1, n_workers)]
     results: list[bytes] = [b""] * n_items
@@ -58,7 +69,7 @@ def _start(work: Callable[[int], bytes], items: range) -> tuple[int, int]:
     """Process number and the pipe's reading end of a child that works on `items`."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # The other threads draw progress at most: they hold no lock that a child needs.
+        # Python counts threads that are not its own: those of OpenBLAS, which sees to them itself.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:

@@ -35,7 +35,7 @@ def worker_command(address: str, *options: str) -> list[str]:
 
 
 class WorkerProcesses:
-    """`n` worker processes, and what they are reached by at `address`."""
+    """`n` worker processes, and the scheduler at `address` that they are reached by."""
 
     def __init__(self, n: int) -> None:
         from distributed import LocalCluster
@@ -44,7 +44,7 @@ class WorkerProcesses:
             n_workers=0,
             host="127.0.0.1",
             protocol="tcp",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
         self.address: str = self._scheduler.scheduler_address
@@ -58,6 +58,11 @@ class WorkerProcesses:
             )
             for _ in range(n)
         ]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the worker processes."""
+        return [process.pid for process in self._processes]
 
     def close(self) -> None:
         """End all of them."""

@@ -125,3 +125,54 @@ class WithoutTheLock(Unpicklable):
 class Unloadable(Unpicklable):
     def __reduce__(self) -> tuple[object, ...]:
         return (int, ("not a number",))
+
+
+@dataclass
+class Noted:
+    """Squares a number, slowly, and notes in a file that it did."""
+
+    notes: str
+    pause_s: float = 0.0
+
+    def load(self, item: int) -> int:
+        return item
+
+    def demand(self, payload: int) -> Demand:
+        return Demand()
+
+    def run(self, payload: int) -> int:
+        time.sleep(self.pause_s)
+        with open(self.notes, "a", encoding="ascii") as stream:
+            stream.write(f"{payload}\n")
+        return payload * payload
+
+
+@dataclass
+class OnlyIn:
+    """Can be loaded in one process only, as a file that another machine does not have."""
+
+    pid: int
+
+    def load(self, item: int) -> int:
+        if os.getpid() != self.pid:
+            raise DecodeError("not here")
+        return item
+
+    def demand(self, payload: int) -> Demand:
+        return Demand()
+
+    def run(self, payload: int) -> int:
+        return payload
+
+
+class Ends:
+    """Ends whatever process works on it."""
+
+    def load(self, item: int) -> int:
+        return item
+
+    def demand(self, payload: int) -> Demand:
+        return Demand()
+
+    def run(self, payload: int) -> int:
+        os._exit(1)

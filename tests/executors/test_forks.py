@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
+import threading
 
 import pytest
+from rich.console import Console
 
+from cvsim.cli.bars import bars_on
 from cvsim.executors.forks import MIN_ITEMS, map_in_forks
 
 
@@ -28,6 +33,35 @@ def test_a_child_that_ends_loses_nothing() -> None:
         return numbered(i)
 
     assert map_in_forks(fragile, 4 * MIN_ITEMS, 2) == [numbered(i) for i in range(4 * MIN_ITEMS)]
+
+
+def whose(i: int) -> bytes:
+    return os.getpid().to_bytes(8, "little")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nothing is forked elsewhere")
+def test_nothing_is_forked_beside_another_thread() -> None:
+    n = 2 * MIN_ITEMS
+    assert len(set(map_in_forks(whose, n, 2))) == 2
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    try:
+        assert set(map_in_forks(whose, n, 2)) == {whose(0)}
+    finally:
+        ended.set()
+        other.join()
+
+
+def test_no_other_thread_draws_progress() -> None:
+    """Else no command would fork while somebody watches it."""
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    before = threading.active_count()
+    with bars_on(terminal) as progress, progress.task("Looking", 3) as advance:
+        for _ in range(3):
+            advance(1)
+            assert threading.active_count() == before
+    assert "Looking" in terminal.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("bad", [6, 7])
