@@ -65,7 +65,8 @@ def _record(
     """The record of one of the two; the store gets everything else that scoring needs of it."""
     if is_path(source):
         found = find_files([os.fsdecode(source)], (), settings.scan)
-        reading = read_files(found, plan.features, store, n_workers=1, progress=SilentProgress())
+        with LocalExecutor(1) as executor:
+            reading = read_files(found, plan.features, store, executor=executor, progress=SilentProgress())
         if reading.skipped:
             raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
         return reading.records[0]
