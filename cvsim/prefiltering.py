@@ -64,6 +64,8 @@ NEIGHBOUR_SIGNALS = ("phash", "color")
 MAX_COMPARED = 5000
 MAX_BETWEEN = 2000
 """Pairs between two groups, up to which all of them are kept together."""
+MAX_ADDED_SHARE = 0.0001
+"""Of all pairs: so many more are kept than the recall asks for, to be on the safe side."""
 MAX_BLANK_SHARE = 0.0005
 """Of all pairs: as many of blank pictures are taken at most. Blank ones can be told apart by no signal."""
 MIN_BLANK_PAIRS = 500
@@ -164,21 +166,28 @@ def prefilter(
     finally:
         executor.close()
         store.close()
-    cutoff, measured = sample.cutoff_for(recall)
+    n_all_pairs = _n_all_pairs(run, nodes)
+    cutoff = _lowered(sample.cutoff_for(recall), candidates, n_all_pairs)
     kept = candidates.from_score(cutoff)
     n_identical = sum(len(node.records) - 1 for node in nodes)
     return Prefiltered(
         n_images=len(reading.records),
         n_pairs=len(kept) + n_identical,
-        n_all_pairs=_n_all_pairs(run, nodes),
+        n_all_pairs=n_all_pairs,
         wanted_recall=recall,
-        recall=measured,
+        recall=sample.recall(cutoff)[0] if sample.n_copies else None,
         n_copies=sample.n_copies,
         cutoff=cutoff,
         skipped=reading.skipped,
         _candidates=kept,
         _nodes=nodes,
     )
+
+
+def _lowered(cutoff: float, candidates: _Candidates, n_all_pairs: int) -> float:
+    """The lowest cutoff that costs hardly any more pairs than this one: recall that is almost free."""
+    most = len(candidates.from_score(cutoff)) + MAX_ADDED_SHARE * n_all_pairs
+    return min(c for c in CUTOFFS if c <= cutoff and len(candidates.from_score(c)) <= most)
 
 
 def _identical(nodes: Iterable[Node]) -> Iterator[CandidatePair]:
@@ -410,18 +419,17 @@ class _Sample:
         error = shares.std(ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
         return float(n_kept.sum() / self.n_true.sum()), float(error)
 
-    def cutoff_for(self, wanted: float) -> tuple[float, float | None]:
-        """The highest cutoff with the wanted recall, or else with the best that there is; and that recall.
+    def cutoff_for(self, wanted: float) -> float:
+        """The highest cutoff with the wanted recall, or else with the best that there is.
 
         The sample is small, so what is asked for must be reached by more than its standard error.
         """
         if self.candidates is None:
-            return CUTOFFS[-1], None
+            return CUTOFFS[-1]
         recalls = [self.recall(cutoff) for cutoff in CUTOFFS]
         surely = [recall - error for recall, error in recalls]
         goal = min(wanted, max(surely))
-        k = next(k for k, least in enumerate(surely) if least >= goal)
-        return CUTOFFS[k], recalls[k][0]
+        return next(cutoff for cutoff, least in zip(CUTOFFS, surely, strict=True) if least >= goal)
 
 
 def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
