@@ -4,7 +4,7 @@
 python benchmarks/prefilter.py --eval EVAL --work WORK [--model MODEL.onnx --others FOLDER]
 
 True pairs are all pairs of pictures of one group. With ``--model``, an image network looks at a copy set
-among the unrelated pictures of a folder: once at every picture and every pair, once at those of the prefilter.
+among the unrelated pictures of a folder: at every picture and every pair, and at those of the prefilter.
 """
 
 from __future__ import annotations

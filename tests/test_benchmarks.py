@@ -188,3 +188,28 @@ def test_sections_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     assert readme.read_text() == "before\n<!-- x -->\n\nnew\n\n<!-- /x -->\nafter\n"
     assert share(0.99996) == "0.999"
     assert share(1.0) == "1.000"
+
+
+def test_a_cluster_run_is_measured(
+    world: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    import cluster
+
+    monkeypatch.setattr(cluster, "killed_driver", lambda data, settings: cluster.run(data, settings))
+    monkeypatch.setattr(
+        sys, "argv", ["cluster.py", "--work", str(world["work"]), "--effort", "fast", "--no-readme"]
+    )
+    cluster.main()
+    assert capsys.readouterr().out.count("yes") == 3
+
+
+def test_a_prefilter_is_measured(
+    world: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import prefilter
+
+    arguments = ["--work", str(world["work"]), "--sets", "part b", "--recall", "0.9", "--no-readme"]
+    monkeypatch.setattr(sys, "argv", ["prefilter.py", *arguments])
+    prefilter.main()
+    assert "| part b |" in capsys.readouterr().out
