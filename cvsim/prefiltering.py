@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Scores from which pairs are kept: the first that reaches the recall. Below the last is only chance."""
-N_SAMPLED = 16
+N_SAMPLED = 32
 """Pictures of which copies are made."""
 N_NEIGHBOURS = 2
 """Of each group: those in whole-picture signals, compared whatever else speaks for them."""
@@ -110,7 +110,7 @@ class Prefiltered:
     n_copies: int
     cutoff: float
     skipped: tuple[Skipped, ...]
-    _candidates: _Candidates
+    _candidates: _Ranked
     _nodes: Sequence[Node]
 
     @property
@@ -163,16 +163,16 @@ def prefilter(
         sample = _Sample.of(
             run, candidates, n_sampled, pairs_blank=blank is not None, executor=executor, progress=progress
         )
+        n_all_pairs = _n_all_pairs(run, nodes)
+        cutoff = _lowered(sample.cutoff_for(recall), candidates, n_all_pairs)
+        kept = _ranked(run, candidates, cutoff)
     finally:
         executor.close()
         store.close()
-    n_all_pairs = _n_all_pairs(run, nodes)
-    cutoff = _lowered(sample.cutoff_for(recall), candidates, n_all_pairs)
-    kept = candidates.from_score(cutoff)
     n_identical = sum(len(node.records) - 1 for node in nodes)
     return Prefiltered(
         n_images=len(reading.records),
-        n_pairs=len(kept) + n_identical,
+        n_pairs=len(kept.a) + n_identical,
         n_all_pairs=n_all_pairs,
         wanted_recall=recall,
         recall=sample.recall(cutoff)[0] if sample.n_copies else None,
@@ -186,8 +186,8 @@ def prefilter(
 
 def _lowered(cutoff: float, candidates: _Candidates, n_all_pairs: int) -> float:
     """The lowest cutoff that costs hardly any more pairs than this one: recall that is almost free."""
-    most = len(candidates.from_score(cutoff)) + MAX_ADDED_SHARE * n_all_pairs
-    return min(c for c in CUTOFFS if c <= cutoff and len(candidates.from_score(c)) <= most)
+    most = candidates.n_from(cutoff) + MAX_ADDED_SHARE * n_all_pairs
+    return min(c for c in CUTOFFS if c <= cutoff and candidates.n_from(c) <= most)
 
 
 def _identical(nodes: Iterable[Node]) -> Iterator[CandidatePair]:
@@ -216,28 +216,27 @@ def _n_all_pairs(run: _Run, nodes: Sequence[Node]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Scored pairs of nodes, best first, each kept at any cutoff up to its `level`.
+    """Pairs of nodes, each kept at any cutoff up to its `level`.
 
     That is its score, or more: all pairs of a group are kept whatever they score themselves (a crop of a
     turned copy may match the original and not the copy), those between two groups as long as one of them
     is, and those of blank pictures, of which nothing can be said.
+
+    Attributes
+    ----------
+    a, b : (n,) int64
+    level : (n,) float64
+    scores : Scores
+        Of some of them.
     """
 
     a: Indices
     b: Indices
-    score: NDArray[np.float64]
     level: NDArray[np.float64]
+    scores: Scores
 
-    def __len__(self) -> int:
-        return len(self.a)
-
-    def from_score(self, cutoff: float) -> _Candidates:
-        keep = self.level >= cutoff
-        return _Candidates(self.a[keep], self.b[keep], self.score[keep], self.level[keep])
-
-    def rows(self) -> Iterator[tuple[int, int, float]]:
-        for i, j, score in zip(self.a, self.b, self.score, strict=True):
-            yield int(i), int(j), round(float(score), 6)
+    def n_from(self, cutoff: float) -> int:
+        return int((self.level >= cutoff).sum())
 
 
 def _candidates(run: _Run, blank: tuple[Indices, Indices] | None, others: Sequence[str] = ()) -> _Candidates:
@@ -257,13 +256,37 @@ def _candidates(run: _Run, blank: tuple[Indices, Indices] | None, others: Sequen
     scores = scores.joined(run._score(nearest, "Comparing neighbours"))
     grouping = _grouping(run, scores)
     blank = blank or (scores.a[:0], scores.b[:0])
-    extra = unique_pairs(n, _allowed(run, *_group_pairs(grouping, scores)), blank)
-    scores = scores.joined(run._score(_new_pairs(n, extra, scores), "Comparing chains"))
-    probability = sigmoid(scores.log_odds)
-    level = np.maximum(probability, _group_levels(grouping, scores))
-    level[np.isin(scores.a * n + scores.b, blank[0] * n + blank[1])] = 1.0
-    order = np.lexsort((scores.b, scores.a, -probability))
-    return _Candidates(scores.a[order], scores.b[order], probability[order], level[order])
+    more = _allowed(run, *_group_pairs(grouping, scores))
+    a, b = unique_pairs(n, (scores.a, scores.b), more, blank)
+    level = _group_levels(grouping, scores, a, b)
+    known = np.searchsorted(a * n + b, scores.a * n + scores.b)
+    level[known] = np.maximum(level[known], sigmoid(scores.log_odds))
+    level[np.searchsorted(a * n + b, blank[0] * n + blank[1])] = 1.0
+    return _Candidates(a, b, level, scores)
+
+
+def _ranked(run: _Run, candidates: _Candidates, cutoff: float) -> _Ranked:
+    """The candidates of a cutoff with their scores, best first."""
+    kept = candidates.level >= cutoff
+    a, b = candidates.a[kept], candidates.b[kept]
+    new = _new_pairs(len(run.nodes), (a, b), candidates.scores)
+    scores = candidates.scores.joined(run._score(new, "Comparing chains"))
+    wanted = np.isin(scores.a * len(run.nodes) + scores.b, a * len(run.nodes) + b)
+    a, b, score = scores.a[wanted], scores.b[wanted], sigmoid(scores.log_odds[wanted])
+    order = np.lexsort((b, a, -score))
+    return _Ranked(a[order], b[order], score[order])
+
+
+class _Ranked(NamedTuple):
+    """Scored pairs of nodes, best first."""
+
+    a: Indices
+    b: Indices
+    score: NDArray[np.float64]
+
+    def rows(self) -> Iterator[tuple[int, int, float]]:
+        for i, j, score in zip(self.a, self.b, self.score, strict=True):
+            yield int(i), int(j), round(float(score), 6)
 
 
 def _new_pairs(n: int, pairs: tuple[Indices, Indices], scores: Scores) -> tuple[Indices, Indices]:
@@ -276,13 +299,20 @@ def _grouping(run: _Run, scores: Scores) -> Grouping:
     )
 
 
-def _group_levels(grouping: Grouping, scores: Scores) -> NDArray[np.float64]:
-    """1 for each scored pair inside a group, else the best score between its two groups."""
-    low, high = np.sort(grouping.labels[np.stack([scores.a, scores.b])], axis=0)
-    _, between = np.unique(low * grouping.n_groups + high, return_inverse=True)
-    best = np.zeros(len(scores))
-    np.maximum.at(best, between, sigmoid(scores.log_odds))
-    return np.where(low == high, 1.0, best[between])
+def _group_levels(grouping: Grouping, scores: Scores, a: Indices, b: Indices) -> NDArray[np.float64]:
+    """1 for each pair inside a group, else the best score that any pair between its two groups has."""
+
+    def code(a: Indices, b: Indices) -> Indices:
+        low, high = np.sort(grouping.labels[np.stack([a, b])], axis=0)
+        return low * grouping.n_groups + high
+
+    known, row = np.unique(code(scores.a, scores.b), return_inverse=True)
+    best = np.zeros(len(known) + 1)
+    np.maximum.at(best, row, sigmoid(scores.log_odds))
+    asked = code(a, b)
+    found = np.searchsorted(known, asked)
+    is_known = np.append(known, -1)[found] == asked
+    return np.where(grouping.labels[a] == grouping.labels[b], 1.0, np.where(is_known, best[found], 0.0))
 
 
 def _group_pairs(grouping: Grouping, scores: Scores) -> tuple[Indices, Indices]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--sample",
     "n_sampled",
     type=click.IntRange(1),
-    default=16,
+    default=32,
     show_default=True,
     metavar="N",
     help="Make copies of N pictures to measure that.",
