@@ -1,43 +1,38 @@
 """An index in one SQLite file: the store, and what pictures are found by.
 
 Hashes and vectors are few bytes a picture and are gone through in whole, in memory, which is exact and
-takes milliseconds for a million; they are read at the first search. Words are many, and stay on disk in
-their order: a search looks up a few thousand of them.
+takes milliseconds for a million; they are read at the first search. Words are many, and stay on disk: a
+search looks up a few thousand of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.errors import WrongStoreError
 from cvsim.stores.base import KnownFile
 from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
-from cvsim.stores.sqlite import _IMAGE_MASK, SqliteStore, _base, _blobs, _chunks, _marks
+from cvsim.stores.sqlite import SqliteStore, _blobs, _chunks, _marks
+from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, Kind, Segments
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
-_WORD_BITS = 32
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS description (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS keyed (image_id INTEGER PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS hash (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS vector (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS word (
-    code INTEGER NOT NULL, image_id INTEGER NOT NULL, PRIMARY KEY (code, image_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS word_list (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS label (
     path BLOB NOT NULL, label TEXT NOT NULL, PRIMARY KEY (path, label)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS label_by_text ON label (label);
 CREATE INDEX IF NOT EXISTS file_by_image ON file (image_id);
-"""
-_BY_IMAGE = ("hash", "vector", "word_list")
+{SEGMENT_SCHEMA}"""
+_LIVING_IN = 200
+"""Entries in the order of their rank that are asked for at once: nearly all of them are there."""
 
 
 class SqliteIndex(SqliteStore, SearchableStore):
@@ -45,12 +40,19 @@ class SqliteIndex(SqliteStore, SearchableStore):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path, "index")
-        self._hashes: dict[str, tuple[NDArray[np.int64], NDArray[np.uint64]]] = {}
-        self._vectors: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {}
-        self._read_at = -1
-        with self._mapped("open"), self._transaction():
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
+        self._segments = Segments(self._db)
+        try:
+            with self._mapped("open"), self._transaction():
+                if self._value("SELECT count(*) FROM sqlite_master WHERE name = 'word_list'"):
+                    raise WrongStoreError(
+                        f"{self.location} was made by an older version of cvsim; index the pictures again "
+                        "into a new file"
+                    )
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+        except BaseException:
+            self._db.close()
+            raise
 
     def describe(self, name: str, value: str) -> str:
         self.flush()
@@ -73,98 +75,74 @@ class SqliteIndex(SqliteStore, SearchableStore):
         with self._mapped("write to"), self._transaction():
             spaces = self._intern_spaces(keys.values())
             images = self._ids(keys)
-            self._forget_keys([images[digest] for digest in keys])
-            for digest, found in keys.items():
-                self._put(spaces, images[digest], found)
-        self._forget_memory()
+            entries = self._new_entries([images[digest] for digest in keys])
+            rows = [(entries[images[digest]], found) for digest, found in keys.items()]
+            for space, id in spaces.items():
+                self._put("hash", id, [(e, k.hashes[space]) for e, k in rows if space in k.hashes])
+                self._put("word", id, [(e, np.unique(k.words[space])) for e, k in rows if space in k.words])
+                self._put("vector", id, [(e, k.vectors[space][None]) for e, k in rows if space in k.vectors])
+
+    def _new_entries(self, images: Sequence[int]) -> dict[int, int]:
+        """A number for each image that it never had before; whatever was found by an older one is not."""
+        self._db.executemany("DELETE FROM entry WHERE image_id = ?", ((image,) for image in images))
+        self._db.executemany("INSERT INTO entry (image_id) VALUES (?)", ((image,) for image in images))
+        found: dict[int, int] = {}
+        for chunk in _chunks(images):
+            query = f"SELECT image_id, id FROM entry WHERE image_id IN ({_marks(chunk)})"
+            found.update(self._db.execute(query, chunk))
+        return found
+
+    def _put(self, kind: Kind, space: int, rows: Sequence[tuple[int, NDArray[Any]]]) -> None:
+        counts = [len(values) for _, values in rows]
+        if sum(counts):
+            entries = np.repeat(np.array([entry for entry, _ in rows], np.uint32), counts)
+            self._segments.append(kind, space, entries, np.concatenate([values for _, values in rows]))
 
     def _intern_spaces(self, keys: Iterable[ImageKeys]) -> dict[str, int]:
         wanted = {
             space for found in keys for kind in (found.hashes, found.words, found.vectors) for space in kind
         }
         self._db.executemany("INSERT OR IGNORE INTO key (text) VALUES (?)", ((s,) for s in sorted(wanted)))
-        return self._keys()
-
-    def _put(self, spaces: Mapping[str, int], image: int, keys: ImageKeys) -> None:
-        self._db.execute("INSERT OR REPLACE INTO keyed VALUES (?)", (image,))
-        for space, hashes in keys.hashes.items():
-            self._put_blob("hash", spaces[space], image, hashes.astype("<u8"))
-        for space, vector in keys.vectors.items():
-            self._put_blob("vector", spaces[space], image, vector.astype("<f2"))
-        for space, words in keys.words.items():
-            codes = _codes(spaces[space], words)
-            self._put_blob("word_list", spaces[space], image, codes)  # to be found again when it is deleted
-            rows = ((code, image) for code in codes.tolist())
-            self._db.executemany("INSERT OR IGNORE INTO word VALUES (?, ?)", rows)
-
-    def _put_blob(self, table: str, space: int, image: int, values: NDArray[Any]) -> None:
-        self._db.execute(
-            f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (_base(space) | image, values.tobytes())
-        )
+        known = self._keys()
+        return {space: known[space] for space in wanted}
 
     def keyed(self, digests: Collection[str] | None = None) -> set[str]:
         self.flush()
-        query = "SELECT i.digest FROM keyed k CROSS JOIN image i ON i.id = k.image_id"
-        one = "SELECT i.digest FROM image i CROSS JOIN keyed k ON k.image_id = i.id WHERE i.digest"
+        query = "SELECT i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id"
+        one = "SELECT i.digest FROM image i CROSS JOIN entry e ON e.image_id = i.id WHERE i.digest"
         with self._snapshot():
             return {digest.hex() for (digest,) in self._select(query, one, _blobs(digests))}
 
     def n_keyed(self) -> int:
         self.flush()
         with self._snapshot():
-            return self._value("SELECT count(*) FROM keyed")
-
-    def _forget_keys(self, images: Collection[int]) -> None:
-        bases = [_base(id) for id in self._keys().values()]
-        for chunk in _chunks(images):
-            ids = [base | image for base in bases for image in chunk]
-            for part in _chunks(ids):
-                marks = _marks(part)
-                lists = self._db.execute(f"SELECT id, data FROM word_list WHERE id IN ({marks})", part)
-                self._db.executemany(
-                    "DELETE FROM word WHERE code = ? AND image_id = ?",
-                    [
-                        (code, id & _IMAGE_MASK)
-                        for id, data in lists.fetchall()
-                        for code in np.frombuffer(data, "<i8").tolist()
-                    ],
-                )
-                for table in _BY_IMAGE:
-                    self._db.execute(f"DELETE FROM {table} WHERE id IN ({marks})", part)
-            self._db.execute(f"DELETE FROM keyed WHERE image_id IN ({_marks(chunk)})", chunk)
+            return self._value("SELECT count(*) FROM entry")
 
     def _delete(self, digests: Collection[str]) -> None:
         with self._mapped("write to"), self._transaction():
-            self._forget_keys(list(self._ids(digests).values()))
-        self._forget_memory()
+            images = ((id,) for id in self._ids(digests).values())
+            self._db.executemany("DELETE FROM entry WHERE image_id = ?", images)
         super()._delete(digests)
 
     def _clear(self) -> None:
         with self._mapped("write to"), self._transaction():
-            for table in ("description", "keyed", "hash", "vector", "word", "word_list", "label"):
+            self._segments.clear()
+            for table in ("description", "label"):
                 self._db.execute(f"DELETE FROM {table}")
-        self._forget_memory()
         super()._clear()
-
-    def _notice_changes(self) -> None:
-        """Read anew what another process has changed meanwhile."""
-        version = self._value("PRAGMA data_version")
-        if version != self._read_at:
-            self._forget_memory()
-            self._read_at = version
-
-    def _forget_memory(self) -> None:
-        self._hashes.clear()
-        self._vectors.clear()
 
     # Search
 
     def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:
-        owners, stored = self._all_hashes(space)
-        near = np.zeros(len(stored), bool)
-        for value in np.unique(hashes):
-            near |= np.bitwise_count(stored ^ value) <= radius_bits
-        return set(self._digests_of(np.unique(owners[near]).tolist()).values())
+        self.flush()
+        with self._snapshot():
+            near = [np.zeros(0, np.uint32)]
+            for entries, stored in self._in_memory("hash", space):
+                within = np.zeros(len(stored), bool)
+                for value in np.unique(hashes):
+                    within |= np.bitwise_count(stored ^ value) <= radius_bits
+                near.append(entries[within])
+            return set(self._digests_of(np.unique(np.concatenate(near)).tolist()).values())
 
     def by_words(
         self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
@@ -172,65 +150,60 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         with self._snapshot():
             key = self._keys().get(space)
-            if key is None:
+            if key is None or not len(words):
                 return []
-            counts: dict[int, int] = {}
-            for chunk in _chunks(np.unique(_codes(key, words)).tolist()):
-                query = f"SELECT image_id FROM word WHERE code IN ({_marks(chunk)})"
-                for (image,) in self._db.execute(query, chunk):
-                    counts[image] = counts.get(image, 0) + 1
-        enough = sorted((n for n in counts.values() if n >= at_least), reverse=True)[:limit]
-        if not enough:
-            return []
-        # All that share as many as the last one that there is room for: their digests decide.
-        names = self._digests_of([image for image, n in counts.items() if n >= enough[-1]])
-        return sorted(((names[i], counts[i]) for i in names), key=lambda item: (-item[1], item[0]))[:limit]
+            holders, counts = np.unique(self._segments.holders(key, np.unique(words)), return_counts=True)
+            holders, counts = holders[counts >= at_least], counts[counts >= at_least]
+            order = np.argsort(-counts, kind="stable")
+            return self._best_living(holders[order], counts[order], limit)
 
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
-        owners, stored = self._all_vectors(space)
-        cosines = stored @ vector if len(stored) else np.zeros(0, np.float32)
-        best = np.lexsort((owners, -cosines))[:limit] if len(stored) else np.zeros(0, np.int64)
-        names = self._digests_of(owners[best].tolist())
-        return [
-            (names[image], float(c)) for image, c in zip(owners[best].tolist(), cosines[best], strict=True)
-        ]
-
-    def _all_hashes(self, space: str) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        self._notice_changes()
-        if space not in self._hashes:
-            images, blobs = self._blobs_of("hash", space)
-            counts = [len(blob) // 8 for blob in blobs]
-            self._hashes[space] = np.repeat(images, counts), np.frombuffer(b"".join(blobs), "<u8")
-        return self._hashes[space]
-
-    def _all_vectors(self, space: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        self._notice_changes()
-        if space not in self._vectors:
-            images, blobs = self._blobs_of("vector", space)
-            # Half precision on disk; single in memory, since processors multiply no other quickly.
-            values = np.frombuffer(b"".join(blobs), "<f2").astype(np.float32)
-            rows = values.reshape(len(images), -1) if blobs else np.zeros((0, 1), np.float32)
-            self._vectors[space] = images, rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        return self._vectors[space]
-
-    def _blobs_of(self, table: str, space: str) -> tuple[NDArray[np.int64], list[bytes]]:
         self.flush()
         with self._snapshot():
-            key = self._keys().get(space)
-            if key is None:
-                return np.zeros(0, np.int64), []
-            bounds = (_base(key), _base(key) | _IMAGE_MASK)
-            query = f"SELECT id & {_IMAGE_MASK}, data FROM {table} WHERE id BETWEEN ? AND ? ORDER BY id"
-            rows = self._db.execute(query, bounds).fetchall()
-        return np.array([row[0] for row in rows], np.int64), [row[1] for row in rows]
+            parts = [(entries, stored @ vector) for entries, stored in self._in_memory("vector", space)]
+            if not parts:
+                return []
+            entries = np.concatenate([part[0] for part in parts])
+            cosines = np.concatenate([part[1] for part in parts])
+            order = np.argsort(-cosines, kind="stable")
+            return self._best_living(entries[order], cosines[order], limit)
 
-    def _digests_of(self, images: Collection[int]) -> dict[int, str]:
-        with self._snapshot():
-            found = {}
-            for chunk in _chunks(images):
-                query = f"SELECT id, digest FROM image WHERE id IN ({_marks(chunk)})"
-                found.update({id: digest.hex() for id, digest in self._db.execute(query, chunk)})
-            return found
+    def _in_memory(self, kind: Kind, space: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[Any]]]:
+        key = self._keys().get(space)
+        self._segments.forget_merged()
+        return iter(()) if key is None else self._segments.in_memory(kind, key)
+
+    def _best_living(
+        self, entries: NDArray[np.uint32], values: NDArray[Any], limit: int
+    ) -> list[tuple[str, Any]]:
+        """The first `limit` of ranked entries that are there still, with their values.
+
+        Of those with equal values, the digests decide: all of them are asked for.
+        """
+        found: list[tuple[str, Any]] = []
+        start = 0
+        while start < len(entries) and len(found) < limit:
+            stop = min(start + max(_LIVING_IN, limit), len(entries))
+            stop = int(np.searchsorted(-values, -values[stop - 1], side="right"))
+            names = self._digests_of(entries[start:stop].tolist())
+            ranked = zip(entries[start:stop].tolist(), values[start:stop].tolist(), strict=True)
+            found += sorted(
+                ((names[entry], value) for entry, value in ranked if entry in names),
+                key=lambda item: (-item[1], item[0]),
+            )
+            start = stop
+        return found[:limit]
+
+    def _digests_of(self, entries: Collection[int]) -> dict[int, str]:
+        """The digests of the entries that are there still."""
+        found: dict[int, str] = {}
+        for chunk in _chunks(entries):
+            query = (
+                "SELECT e.id, i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id "
+                f"WHERE e.id IN ({_marks(chunk)})"
+            )
+            found.update({id: digest.hex() for id, digest in self._db.execute(query, chunk)})
+        return found
 
     # Files and labels
 
@@ -294,8 +267,3 @@ class SqliteIndex(SqliteStore, SearchableStore):
                 (as_text(label),),
             )
             return {digest.hex() for (digest,) in rows}
-
-
-def _codes(space: int, words: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Words of a space as one number each."""
-    return (np.int64(space) << _WORD_BITS) | words.astype(np.int64)
