@@ -5,9 +5,9 @@
     python benchmarks/search.py scale --n 1000000 --store FILE --json FILE
     python benchmarks/search.py tables
 
-`hits` indexes the folders of DATA and searches for the altered copies of SET (images/, truth.csv with file, group
-and kind, groups_src.csv with group and source). `scale` fills an index in SQLite with synthetic keys, opens it in
-a new process and searches it. `tables` writes what both left in results/ into README.md.
+`hits` indexes the folders of DATA and searches for the altered copies of SET (images/, truth.csv with file,
+group and kind, groups_src.csv with group and source). `scale` fills an index in SQLite with synthetic keys,
+opens it in a new process and searches it. `tables` writes what both left in results/ into README.md.
 """
 
 from __future__ import annotations

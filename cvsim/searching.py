@@ -29,7 +29,7 @@ from cvsim.images.jpeg import read_jpeg_header
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.indexing import PRODUCT_SPACE, Signals, near_words, projected, word_space, words_of
-from cvsim.pipeline import _Run
+from cvsim.pipeline import _Clock, _Run
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, ImageRecord, ScoredPair
@@ -287,12 +287,33 @@ def _overlay(
     candidates: Sequence[str],
 ) -> MemoryStore:
     """What scoring needs of the query and the candidates, apart from the index: a search writes nothing."""
-    overlay = MemoryStore()
+    overlay = _apart(store, signals, candidates)
     overlay.put(Extraction(query.digest, artefacts=kept))
-    for key in artefact_keys(signals.plan.features):
-        for digest, data in store.descriptors(key, candidates).items():
-            overlay.put(Extraction(digest, artefacts={key: data}))
     return overlay
+
+
+def _apart(store: SearchableStore, signals: Signals, digests: Collection[str]) -> MemoryStore:
+    """What scoring needs of some pictures of the index, in memory."""
+    apart = MemoryStore()
+    for key in artefact_keys(signals.plan.features):
+        for digest, data in store.descriptors(key, digests).items():
+            apart.put(Extraction(digest, artefacts={key: data}))
+    return apart
+
+
+def groups_of(store: SearchableStore, signals: Signals, hits: Sequence[Hit], settings: Settings) -> list[int]:
+    """Which hits belong together: the number of each one's group, from 1 in the order of the hits.
+
+    The groups are those that `cvsim.dedupe` would make of these files.
+    """
+    records = {hit.record.digest: hit.record for hit in hits}
+    nodes = [Node(digest, "", (records[digest],)) for digest in sorted(records)]
+    alone = replace(settings, decisions=None, workers=1)
+    run = _Run(signals.plan, alone, nodes, _apart(store, signals, list(records)), SilentProgress())
+    labels = run.link(_Clock())[1].labels.tolist()
+    label_of = {node.digest: label for node, label in zip(nodes, labels, strict=True)}
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(label_of[hit.record.digest], len(numbers) + 1) for hit in hits]
 
 
 def _records(store: SearchableStore, digests: Collection[str]) -> dict[str, ImageRecord]:

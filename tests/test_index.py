@@ -86,6 +86,66 @@ def test_a_stranger_has_no_copies_but_look_alikes(store: Path) -> None:
         assert index.search(np.full((50, 50, 3), 128, np.uint8), k=3) is not None
 
 
+def test_hits_that_are_copies_of_each_other_share_a_group(tmp_path: Path) -> None:
+    from cvsim.searching import groups_of
+
+    for seed in range(3):
+        save_image(tmp_path / "photos" / f"{seed}.jpg", scene(seed, 320, 240))
+    save_image(tmp_path / "photos" / "1-half.jpg", altered(scene(1, 320, 240), "half", 1))
+    shutil.copy(tmp_path / "photos" / "2.jpg", tmp_path / "photos" / "2-again.jpg")
+    with cvsim.Index.open(tmp_path / "index.db") as index:
+        index.add([tmp_path / "photos"])
+        hits = index.search(scene(900, 320, 240), k=9)  # copies of none
+        numbers = groups_of(index.store, index.signals, hits, index.settings)
+    members: dict[int, set[str]] = {}
+    for name, number in zip(names(hits), numbers, strict=True):
+        members.setdefault(number, set()).add(name)
+    assert sorted(map(sorted, members.values())) == [
+        ["0.jpg"],
+        ["1-half.jpg", "1.jpg"],
+        ["2-again.jpg", "2.jpg"],
+    ]
+    assert numbers[0] == 1
+    assert set(numbers) == {1, 2, 3}
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
+    photo = save_image(tmp_path / "photos" / "a.jpg", scene(1, 160, 120))
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast") as index:
+        index.add([photo.parent])
+        (old,) = index.store.keyed()
+        # As if it was killed after the changed file was read, and before what it held was forgotten.
+        index.store.note("adding", "begun")
+        index.store.forget_files([bytes(photo)])
+        save_image(photo, scene(2, 160, 120))
+        index.add([photo.parent])
+        assert index.store.n_keyed() == 1
+        assert old not in index.store.keyed()
+        assert index.store.orphans() == set()
+
+
+def test_a_second_run_asks_only_for_the_files_under_its_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, folder in enumerate(("a", "b")):
+        save_image(tmp_path / folder / f"{seed}.jpg", scene(seed, 160, 120))
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast") as index:
+        index.add([tmp_path / "a"])
+        index.add([tmp_path / "b"])
+        asked: list[object] = []
+        for name in ("known_files", "images", "failures", "complete", "keyed", "orphans"):
+            call = getattr(index.store, name)
+
+            def watched(*arguments: object, call: object = call, **named: object) -> object:
+                asked.append(arguments[-1] if arguments else None)
+                return call(*arguments, **named)  # type: ignore[operator]
+
+            monkeypatch.setattr(index.store, name, watched)
+        index.add([tmp_path / "a"])
+        assert asked
+        assert all(found is not None and len(found) <= 1 for found in asked)  # type: ignore[arg-type]
+
+
 def test_the_index_keeps_step_with_the_files(tmp_path: Path) -> None:
     photos, location = tmp_path / "photos", tmp_path / "index.db"
     for seed in range(5):

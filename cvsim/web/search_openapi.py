@@ -107,6 +107,11 @@ def _hit() -> dict[str, Any]:
         {
             "path": _TEXT,
             "digest": _TEXT,
+            "group": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "Hits of one number are copies of one another.",
+            },
             "score": _SHARE,
             "profile": {"enum": ["copy", "product"]},
             "relation": {"enum": list(get_args(Relation))},

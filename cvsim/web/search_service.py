@@ -14,7 +14,7 @@ from cvsim.errors import CvsimError
 from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.images.remote import FetchError, Limits, RemoteClient
 from cvsim.reports.hits import hit_document
-from cvsim.searching import QueryReader, search
+from cvsim.searching import QueryReader, groups_of, search
 
 if TYPE_CHECKING:
     from cvsim.indexing import Signals
@@ -129,10 +129,14 @@ class SearchService:
     def _search(self, query: Query, k: int, label: str | None) -> dict[str, Any]:
         started = time.perf_counter()
         hits = search(self._store, self._signals, query, self._settings, k=min(k, MAX_K), label=label)
+        groups = groups_of(self._store, self._signals, hits, self._settings)
         return {
             "query": query.name,
             "seconds": round(time.perf_counter() - started, 3),
-            "hits": [{**hit_document(hit), "digest": hit.record.digest} for hit in hits],
+            "hits": [
+                {**hit_document(hit), "digest": hit.record.digest, "group": group}
+                for hit, group in zip(hits, groups, strict=True)
+            ],
         }
 
     def _admit(self) -> None:

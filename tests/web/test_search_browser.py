@@ -36,6 +36,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("page")
     for seed in range(5):
         save_image(folder / "photos" / f"photo-{seed}.jpg", scene(seed, 480, 360))
+    save_image(folder / "photos" / "small-photo-3.jpg", altered(scene(3, 480, 360), "half", 3))
     save_image(folder / "photos" / "<img src=x onerror=alert(1)>.jpg", scene(9, 480, 360))
     with cvsim.Index.open(folder / "index.db", workers=2) as index:
         index.add([folder / "photos"])
@@ -70,7 +71,10 @@ def test_a_dropped_picture_finds_its_original(page: Any, tmp_path: Path) -> None
     page.wait_for_selector("#copies li")
     assert page.text_content("#copies li .name") == "photo-3.jpg"
     assert "cropped" in page.text_content("#copies li .score")
+    assert page.locator("#copies li").count() == 2
+    assert "group 1: 2 copies of one picture" in page.text_content("#copies li .facts")
     assert page.locator("#alike li").count() == 5
+    assert "group" not in page.text_content("#alike")
     page.click("#copies li summary")
     assert "keypoints" in page.text_content("#copies li table")
     page.wait_for_function("[...document.images].slice(0, 2).every(i => i.complete && i.naturalWidth > 0)")

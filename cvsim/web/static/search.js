@@ -47,6 +47,9 @@ async function ask(path, type, body) {
 }
 
 function show(hits) {
+  const sizes = new Map();
+  for (const hit of hits) sizes.set(hit.group, (sizes.get(hit.group) || 0) + 1);
+  for (const hit of hits) hit.together = sizes.get(hit.group);
   fill("copies", hits.filter((hit) => hit.profile === "copy"));
   fill("alike", hits.filter((hit) => hit.profile !== "copy"));
 }
@@ -72,6 +75,7 @@ function item(hit) {
   named.textContent = name;
   named.title = hit.path;
   const facts = [`${hit.width_px} × ${hit.height_px}`, ...hit.labels];
+  if (hit.together > 1) facts.push(`group ${hit.group}: ${hit.together} copies of one picture`);
   node.querySelector(".facts").textContent = facts.join(" · ");
   node.querySelector("tbody").replaceChildren(...hit.signals.map((signal) => row(signal, hit.profile)));
   return node;
