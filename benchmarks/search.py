@@ -233,6 +233,9 @@ def write_tables() -> None:
             "first search ms",
             "median ms",
             "99th ms",
+            "CPU ms, first",
+            "CPU ms, median",
+            "peak MB",
         ]
         rows = [
             (
@@ -249,7 +252,7 @@ def write_tables() -> None:
             )
             for run in sizes
         ]
-        tables.write_section("search-scale", tables.table([*header, "peak MB"], rows))
+        tables.write_section("search-scale", tables.table(header, rows))
 
 
 if __name__ == "__main__":
