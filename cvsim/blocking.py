@@ -69,15 +69,17 @@ def without_pairs(
     return pairs[0][new], pairs[1][new]
 
 
-def strongest_of_each(a: Indices, b: Indices, strength: NDArray[np.float64], n: int) -> NDArray[np.bool_]:
-    """(n_pairs,) True for the pairs that are among the `n` strongest of either side."""
+def first_of_each(
+    a: Indices, b: Indices, value_for_a: NDArray[np.float64], value_for_b: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(n_pairs,) True for the pairs that are worth most to one of their sides; of equals, the first."""
     chosen = np.zeros(len(a), bool)
     rows = np.arange(len(a))
     node, row = np.concatenate([a, b]), np.concatenate([rows, rows])
-    order = np.lexsort((row, -strength[row], node))
+    order = np.lexsort((row, -np.concatenate([value_for_a, value_for_b]), node))
     ordered = node[order]
-    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    chosen[row[order[rank < n]]] = True
+    is_first = np.r_[True, ordered[1:] != ordered[:-1]]
+    chosen[row[order[is_first[: len(order)]]]] = True
     return chosen
 
 

@@ -18,8 +18,8 @@ from cvsim.actions.keep import KeepRules
 from cvsim.blocking import (
     LOCAL_JOINS,
     Joins,
+    first_of_each,
     hash_candidates,
-    strongest_of_each,
     unique_pairs,
     without_pairs,
     word_candidates,
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 MODELS = Path(__file__).parent / "models"
-N_AT_ONCE = 2
-"""Candidates of each picture that are scored before it is seen which groups they make."""
 CERTAINLY_WEAK = -4.6
 """Log-odds of 0.01: a weaker pair of a group is not searched for."""
 MAX_ALL_PAIRS = 200
@@ -189,6 +187,7 @@ class _Run:
         self.plan, self.settings, self.nodes = plan, settings, nodes
         self.store, self.progress, self.joins = store, progress, joins
         self.digests = [node.digest for node in nodes]
+        self._content = np.unique(np.array(self.digests, dtype=np.str_), return_inverse=True)[1]
         self.packed = pack_descriptors(plan.features, self.digests, store)
         self.scorer = Scorer(
             plan.features,
@@ -202,6 +201,9 @@ class _Run:
         self._reference = mask_of(node.is_reference for node in nodes)
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self._side = np.array([sides[node.side] for node in nodes], np.int64)
+        # About the order in which the keep rules prefer pictures: it saves work, and decides nothing.
+        sizes = np.array([node.first.size_bytes for node in nodes], np.int64)
+        self._quality = np.argsort(np.lexsort((sizes, n_pixels(nodes)))).astype(np.float64)
         self._decisions = Decisions.load(settings.decisions)
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._rules = KeepRules.parse(settings.keep)
@@ -232,23 +234,26 @@ class _Run:
     def _link(self, scores: Scores, pairs: tuple[Indices, Indices], description: str) -> Scores:
         """The scores, and those of as many of the pairs as can change a group.
 
-        The strongest of each picture come first. A pair within one group needs no look: whatever it came
-        to, the groups would be the same.
+        Of each picture come first its strongest pair, and that with the best picture, which is likely to be
+        kept. A pair within one group needs no look: whatever it came to, the groups would be the same.
         """
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
         allowed = self.is_allowed(a, b)
         a, b = a[allowed], b[allowed]
         if self.scorer.local is None:
             return scores.joined(self._score((a, b), description))
-        strength = self.scorer.least_log_odds(a, b)
+        glance = self.scorer.glance(a, b)
+        strength = self.scorer.least_log_odds(glance)
+        quality = self._quality
         with self.progress.task(description, len(a)) as advance:
             while len(a):
-                chosen = strongest_of_each(a, b, strength, N_AT_ONCE)
-                scores = scores.joined(self.scorer.score(a[chosen], b[chosen], advance))
+                chosen = first_of_each(a, b, strength, strength)
+                chosen |= first_of_each(a, b, quality[b], quality[a])
+                scores = scores.joined(self.scorer.score(a[chosen], b[chosen], advance, glance[chosen]))
                 labels = self._group(scores).labels
                 left = ~chosen & (labels[a] != labels[b])
                 advance(int((~chosen & ~left).sum()))
-                a, b, strength = a[left], b[left], strength[left]
+                a, b, strength, glance = a[left], b[left], strength[left], glance[left]
         return scores
 
     def _no_scores(self) -> Scores:
@@ -329,7 +334,7 @@ class _Run:
 
     def _score_new(self, pairs: tuple[Indices, Indices], scores: Scores) -> Scores:
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
-        different = np.array([self.digests[i] != self.digests[j] for i, j in zip(a, b, strict=True)], bool)
+        different = self._content[a] != self._content[b]
         return self._score((a[different], b[different]), "Checking groups")
 
     def _with_weakest(self, scores: Scores, grouping: Grouping) -> Scores:
@@ -343,22 +348,26 @@ class _Run:
         corners = [(m, *np.triu_indices(len(m), 1)) for m in small]
         pairs = unique_pairs(len(self.nodes), *((m[i], m[j]) for m, i, j in corners))
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
-        allowed = self.is_allowed(a, b)
+        allowed = self.is_allowed(a, b) & (self._content[a] != self._content[b])
         a, b = a[allowed], b[allowed]
-        least = self.scorer.least_log_odds(a, b)
-        while len(a):
-            weakest = np.full(grouping.n_groups, np.inf)
-            inside = grouping.labels[scores.a] == grouping.labels[scores.b]
-            np.minimum.at(weakest, grouping.labels[scores.a[inside]], scores.log_odds[inside])
-            known = weakest[grouping.labels[a]]
-            open_ = np.flatnonzero((least < known) & (known > CERTAINLY_WEAK))
-            a, b, least = a[open_], b[open_], least[open_]
-            order = np.lexsort((b, a, least, grouping.labels[a]))
-            _, first = np.unique(grouping.labels[a[order]], return_index=True)
-            chosen = np.sort(order[first])
-            scores = scores.joined(self._score_new((a[chosen], b[chosen]), scores))
-            a, b, least = (np.delete(column, chosen) for column in (a, b, least))
-        return scores
+        labels, found = grouping.labels, [scores]
+        glance = self.scorer.glance(a, b)
+        least = self.scorer.least_log_odds(glance)
+        order = np.lexsort((b, a, least, labels[a]))
+        a, b, least, glance = a[order], b[order], least[order], glance[order]
+        weakest = np.full(grouping.n_groups, np.inf)
+        with self.progress.task("Checking groups", len(a)) as advance:
+            while len(a):
+                inside = labels[found[-1].a] == labels[found[-1].b]
+                np.minimum.at(weakest, labels[found[-1].a[inside]], found[-1].log_odds[inside])
+                known = weakest[labels[a]]
+                open_ = (least < known) & (known > CERTAINLY_WEAK)
+                advance(int((~open_).sum()))
+                a, b, least, glance = a[open_], b[open_], least[open_], glance[open_]
+                chosen = np.r_[True, labels[a[1:]] != labels[a[:-1]]][: len(a)]
+                found.append(self.scorer.score(a[chosen], b[chosen], advance, glance[chosen]))
+                a, b, least, glance = a[~chosen], b[~chosen], least[~chosen], glance[~chosen]
+        return scores.joined(*found[1:])
 
     def explainer(self, scores: Scores) -> Explainer:
         """What turns rows of `scores` into explained pairs."""

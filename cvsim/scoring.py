@@ -55,21 +55,43 @@ class Scores:
     def __len__(self) -> int:
         return len(self.a)
 
-    def joined(self, other: Scores) -> Scores:
-        """Both, in the order of pairs."""
-        a, b = np.concatenate([self.a, other.a]), np.concatenate([self.b, other.b])
+    def joined(self, *others: Scores) -> Scores:
+        """All of them, in the order of pairs."""
+        parts = (self, *(other for other in others if len(other)))
+        if len(parts) == 1:
+            return self
+        a, b = np.concatenate([p.a for p in parts]), np.concatenate([p.b for p in parts])
         order = np.lexsort((b, a))
         return Scores(
             a[order],
             b[order],
             {
-                name: np.concatenate([values, other.similarities[name]])[order]
-                for name, values in self.similarities.items()
+                name: np.concatenate([p.similarities[name] for p in parts])[order]
+                for name in self.similarities
             },
-            np.concatenate([self.orientation, other.orientation])[order],
-            np.concatenate([self.evidence, other.evidence])[order],
-            np.concatenate([self.log_odds, other.log_odds])[order],
+            np.concatenate([p.orientation for p in parts])[order],
+            np.concatenate([p.evidence for p in parts])[order],
+            np.concatenate([p.log_odds for p in parts])[order],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What the global signals say of some pairs.
+
+    Attributes
+    ----------
+    similarities : mapping of str to (n,) float32
+    orientation : (n,) int64
+        See `Scores`.
+    """
+
+    similarities: Mapping[str, Similarities]
+    orientation: Indices
+
+    def __getitem__(self, rows: Any) -> Glance:
+        """The same of some of the pairs, by positions or by a mask."""
+        return Glance({name: s[rows] for name, s in self.similarities.items()}, self.orientation[rows])
 
 
 class Descriptors:
@@ -144,15 +166,15 @@ class Scorer:
             self._pair_key = f"pair:{EVIDENCE_VERSION}:{self.local.key}"
             self._known: dict[tuple[str, str], bytes] | None = None
 
-    def least_log_odds(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+    def least_log_odds(self, glance: Glance) -> NDArray[np.float64]:
         """What the score of each pair can not fall below, without asking the local signal."""
-        found, _ = self._global_similarities(a, b)
         curves = self._model.curves
         signals = self.local.signals if self.local is not None else ()
         worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
-        return self._model.log_odds(found) + np.full(len(a), worst)
+        return self._model.log_odds(glance.similarities) + np.full(len(glance.orientation), worst)
 
-    def _global_similarities(self, a: Indices, b: Indices) -> tuple[dict[str, Similarities], Indices]:
+    def glance(self, a: Indices, b: Indices) -> Glance:
+        """What the global signals say of the pairs ``zip(a, b)``."""
         found: dict[str, Similarities] = {}
         orientation = np.zeros(len(a), np.int64)
         for feature in self._global:
@@ -161,11 +183,18 @@ class Scorer:
                 found[feature.name], orientation = feature.best_orientations(packed, a, b)
             else:
                 found.update(feature.compare_many(packed, a, b))
-        return found, orientation
+        return Glance(found, orientation)
 
-    def score(self, a: Indices, b: Indices, advance: Callable[[int], None] = lambda n: None) -> Scores:
+    def score(
+        self,
+        a: Indices,
+        b: Indices,
+        advance: Callable[[int], None] = lambda n: None,
+        glance: Glance | None = None,
+    ) -> Scores:
         """Score the pairs ``zip(a, b)``; `advance` is told of each pair that is done."""
-        found, orientation = self._global_similarities(a, b)
+        glance = glance or self.glance(a, b)
+        found, orientation = dict(glance.similarities), glance.orientation
         evidence = np.full(len(a), no_evidence(), EVIDENCE)
         if self.local is None:
             advance(len(a))

@@ -26,7 +26,7 @@ N_ANGLES = 12
 LEVELS_A_BIN = 2
 N_SCALES = 16
 """More than the levels of any pyramid."""
-LANDING_PX = 140.0
+LANDING_PX = 100.0
 """Bins for where one picture's centre lands in the other: a keypoint's angle and level are rough."""
 
 
@@ -55,7 +55,7 @@ class WordRule:
     n_tables: int = 8
     word_bits: int = 20
     max_occurrences: int = 48
-    max_distance_bits: int = 64
+    max_distance_bits: int = 48
     min_votes: int = 4
 
 

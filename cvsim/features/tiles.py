@@ -34,6 +34,8 @@ NOISE_VARIANCE = 6.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
 FULL_CONTRAST = 16.0
 """Standard deviation in grey levels beyond which a tile counts no more: see `correlation`."""
+N_TRIED, COARSENESS = 2, 4
+"""Orientations that are compared tile by tile: those that fit best when a few pixels are one."""
 CHUNK = 1024
 """Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
 
@@ -62,7 +64,10 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         if a is None or b is None:
             return (Comparison(self.name, None),)
         similarity, orientation = max(
-            (_tile_correlation(turn(x, k), y), -k) for x in a for y in b for k in range(N_ORIENTATIONS)
+            (_tile_correlation(turn(x, k), y), -k)
+            for x in a
+            for y in b
+            for k in _likely_orientations(x[None], y[None])[0].tolist()
         )
         return (Comparison(self.name, similarity, detail={"orientation": ORIENTATION_NAMES[-orientation]}),)
 
@@ -123,16 +128,32 @@ def _best_correlations(
     y, deviation_b = _normalised_tiles(b)
     best = np.full(len(a), -1.0, np.float32)
     orientation = np.zeros(len(a), np.int64)
+    likely = _likely_orientations(a, b)
     # Mirroring a square mirrors the order of its tiles and the inside of each tile alike.
     for k in range(N_ORIENTATIONS):
-        turned, deviation = _turn_tiles(x, k), _turn_grid(deviation_a, k)
-        correlations = np.einsum("nijuv,nijuv->nij", turned, y, optimize=False).reshape(len(a), N_TILES)
-        weights = np.maximum(deviation, deviation_b).reshape(len(a), N_TILES)
-        weights = np.minimum(weights, FULL_CONTRAST)
-        value = weighted_median(correlations, weights)
-        better = value > best
-        best[better], orientation[better] = value[better], k
+        rows = np.flatnonzero((likely == k).any(axis=1))
+        if not len(rows):
+            continue
+        turned, deviation = _turn_tiles(x[rows], k), _turn_grid(deviation_a[rows], k)
+        correlations = np.einsum("nijuv,nijuv->nij", turned, y[rows], optimize=False)
+        weights = np.minimum(np.maximum(deviation, deviation_b[rows]), FULL_CONTRAST)
+        value = weighted_median(correlations.reshape(-1, N_TILES), weights.reshape(-1, N_TILES))
+        better = value > best[rows]
+        best[rows[better]], orientation[rows[better]] = value[better], k
     return best, orientation
+
+
+def _likely_orientations(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The orientations of `a`, (n, 32, 32), in which it is most like `b` at a quarter of the size, (n, 2)."""
+    x, y = _coarse(a), _coarse(b).reshape(len(b), -1)
+    alike = [np.einsum("np,np->n", _turn_grid(x, k).reshape(len(a), -1), y) for k in range(N_ORIENTATIONS)]
+    return np.argsort(-np.stack(alike, axis=1), axis=1, kind="stable")[:, :N_TRIED]
+
+
+def _coarse(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    side = SIDE_PX // COARSENESS
+    means = squares.reshape(-1, side, COARSENESS, side, COARSENESS).mean(axis=(2, 4), dtype=np.float32)
+    return means - means.mean(axis=(1, 2), keepdims=True)
 
 
 def _normalised_tiles(squares: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
