@@ -154,6 +154,9 @@ class Report:
         return f"<Report: {counts.groups} groups, {counts.duplicates} duplicates in {counts.images} images>"
 
 
+_JUDGING = ("profile", "effort", "threshold", "signals", "embedding", "include")
+
+
 def _judging(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide what is a copy and what may go, folders made absolute."""
     keep = settings["keep"].split(",") if isinstance(settings["keep"], str) else settings["keep"]
@@ -162,7 +165,7 @@ def _judging(settings: Mapping[str, Any]) -> dict[str, Any]:
         name, _, folder = rule.strip().partition(":")
         is_folder = name in ("folder", "protected") and folder
         rules.append(f"{name}:{os.path.abspath(os.path.expanduser(folder))}" if is_folder else rule.strip())
-    judging = {name: settings[name] for name in ("profile", "effort", "threshold", "signals", "include")}
+    judging = {name: settings[name] for name in _JUDGING}
     return {**judging, "keep": rules, "reference": [os.path.abspath(path) for path in settings["reference"]]}
 
 

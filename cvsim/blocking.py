@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cvsim.candidates.hamming import HammingJoin, join_variants_within
+from cvsim.candidates.nearest import pairs_with_product
 from cvsim.candidates.words import Keypoints, WordRule, pairs_by_words
 
 if TYPE_CHECKING:
@@ -138,6 +139,24 @@ def _between(
                 break
             pairs.append((order[starts[left[both]] + i], order[starts[right[both]] + j]))
     return pairs
+
+
+def vector_candidates(
+    packed: Mapping[str, Any], weights: Mapping[str, float], least: float
+) -> tuple[Indices, Indices]:
+    """Pairs of pictures whose weighted sum of cosines is at least `least`.
+
+    Parameters
+    ----------
+    packed : mapping of str to (n, n_dims) float32
+        By signal; rows of norm 1, or of NaN where there is no evidence, which adds nothing.
+    weights : mapping of str to float
+        By signal, none below 0.
+    least : float
+    """
+    blocks = [np.nan_to_num(packed[name]) * np.float32(np.sqrt(weight)) for name, weight in weights.items()]
+    # Rounding must not lose a pair that lies on the threshold.
+    return pairs_with_product(np.hstack(blocks), least - 1e-4 * sum(weights.values()))
 
 
 def word_candidates(

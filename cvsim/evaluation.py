@@ -120,7 +120,7 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
     n_predicted, n_true = _n_pairs(table.predicted_sizes), _n_pairs(table.true_sizes)
     precision, recall = _ratio(n_both, n_predicted), _ratio(n_both, n_true)
     return Evaluation(
-        ari=_adjusted_rand_index(n_both, n_predicted, n_true, n_images * (n_images - 1) // 2),
+        ari=adjusted_rand_index(n_both, n_predicted, n_true, n_images * (n_images - 1) // 2),
         n_images=n_images,
         n_predicted=len(table.predicted_sizes),
         n_true=len(table.true_sizes),
@@ -294,7 +294,7 @@ def _harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
-def _adjusted_rand_index(n_both: int, n_predicted: int, n_true: int, n_all: int) -> float:
+def adjusted_rand_index(n_both: int, n_predicted: int, n_true: int, n_all: int) -> float:
     """(Index - expected index) / (largest index - expected index), in exact integers up to the division."""
     # All three terms are multiplied by 2 n_all, so that large collections lose no digit.
     expected = 2 * n_predicted * n_true

@@ -5,22 +5,22 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvsim.candidates.words import word_keys
 from cvsim.collection import find_files, read_files, require_paths
-from cvsim.errors import StoreError, UsageError
+from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
-from cvsim.features import make_features
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.features.vector import VectorFeature
 from cvsim.pipeline import make_plan
-from cvsim.products import PRODUCT_SIGNALS
+from cvsim.products import PRODUCT_SIGNALS, vector_features
 from cvsim.progress import SilentProgress
+from cvsim.settings import COPY, PROFILES
 from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
 
@@ -35,7 +35,6 @@ N_WORD_TABLES = 2
 WORD_BITS = 20
 N_PROJECTED = 128
 """Numbers that the product signals are brought to for finding neighbours; scores use all of them."""
-PRODUCT_SPACE = f"product:1:{N_PROJECTED}:{'+'.join(PRODUCT_SIGNALS)}"
 _BATCH = 256
 _ADDING = "adding"
 """The note of a run: where it is not done, a killed one may have left contents without a file."""
@@ -51,15 +50,32 @@ class Signals:
         Of the copy profile: what scores copies.
     product : tuple of VectorFeature
         What look-alikes are found and scored by.
+    trained : Plan or None
+        Of a profile that `cvsim train` made: what scores look-alikes instead.
     """
 
     plan: Plan
     product: tuple[VectorFeature, ...]
+    trained: Plan | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Signals:
-        product = tuple(f for f in make_features(PRODUCT_SIGNALS) if isinstance(f, VectorFeature))
-        return cls(make_plan(settings), product)
+        product = vector_features(None, settings.embedding)
+        if settings.profile in PROFILES:
+            return cls(make_plan(replace(settings, embedding=None)), product)
+        trained = make_plan(settings)
+        missing = {feature.key for feature in trained.features} - {feature.key for feature in product}
+        if missing:
+            raise SettingsError(
+                f"the profile {settings.profile} was trained with signals that an index does not hold "
+                f"({', '.join(sorted(missing))}); train it with {', '.join(PRODUCT_SIGNALS)}"
+            )
+        return cls(make_plan(replace(settings, profile=COPY.name, embedding=None)), product, trained)
+
+    @property
+    def product_space(self) -> str:
+        """Where the vectors that look-alikes are found by are kept."""
+        return f"product:1:{N_PROJECTED}:{'+'.join(feature.name for feature in self.product)}"
 
     @property
     def features(self) -> tuple[Feature[Any], ...]:
@@ -70,7 +86,7 @@ class Signals:
     def description(self) -> str:
         """Differs where two indexes could not be searched in the same way."""
         spaces = [word_space(f) for f in self.features if isinstance(f, Local)]
-        return " ".join(sorted([*(f.key for f in self.features), *spaces, PRODUCT_SPACE]))
+        return " ".join(sorted([*(f.key for f in self.features), *spaces, self.product_space]))
 
 
 def check_signals(store: SearchableStore, signals: Signals) -> None:
@@ -289,7 +305,7 @@ def _vectors(
     signals: Signals, held: Mapping[str, Mapping[str, bytes | None]], digest: str
 ) -> dict[str, NDArray[np.float32]]:
     vector = projected([descriptor(feature, held, digest) for feature in signals.product])
-    return {} if vector is None else {PRODUCT_SPACE: vector}
+    return {} if vector is None else {signals.product_space: vector}
 
 
 def projected(descriptors: Sequence[Any]) -> NDArray[np.float32] | None:

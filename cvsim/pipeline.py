@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from cvsim.blocking import (
     first_of_each,
     hash_candidates,
     unique_pairs,
+    vector_candidates,
     without_pairs,
     word_candidates,
 )
@@ -47,6 +48,8 @@ from cvsim.features.local import Local
 from cvsim.fusion.model import FusionModel, read_model, sigmoid
 from cvsim.fusion.relation import Verdict
 from cvsim.grouping import make_groups
+from cvsim.learning.signals import MappedVector, pair_model, pair_weights
+from cvsim.products import features_of, make_embedding, read_profile
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
@@ -61,6 +64,8 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 MODELS = Path(__file__).parent / "models"
+MIN_EMBEDDING_COSINE = 0.85
+"""Under the copy profile, pictures whose embeddings are that near are worth a look, whatever their hashes."""
 CERTAINLY_WEAK = -4.6
 """Log-odds of 0.01: a weaker pair of a group is not searched for."""
 MAX_ALL_PAIRS = 200
@@ -78,6 +83,17 @@ class Plan:
     features: tuple[Feature[Any], ...]
     model: FusionModel
     threshold: float
+    nearness: Mapping[str, float] = field(default_factory=dict)
+    """What a cosine of 1 adds to the nearness of two pictures, by signal whose vectors are searched."""
+    min_nearness: float | None = None
+    """Of a candidate; None: what the threshold asks for, nearness being in log-odds."""
+
+    pair_recall: Mapping[str, float] = field(default_factory=dict)
+    """Of a trained profile: share of the pairs of held-out products at each score and above."""
+
+    @property
+    def least_nearness(self) -> float:
+        return self.min_log_odds - self.model.prior if self.min_nearness is None else self.min_nearness
 
     @property
     def min_log_odds(self) -> float:
@@ -94,12 +110,30 @@ def make_plan(settings: Settings) -> Plan:
         The profile or a signal is not known.
     """
     if settings.profile not in PROFILES:
-        raise SettingsError(f"unknown profile {settings.profile!r}; known: {', '.join(sorted(PROFILES))}")
+        return _trained_plan(settings)
     profile = PROFILES[settings.profile]
     names = settings.signals or profile.signals[settings.effort]
     threshold = profile.threshold if settings.threshold is None else settings.threshold
     model = read_model(MODELS / f"{profile.models[settings.effort]}.json")
-    return Plan(make_features(names), model, threshold)
+    features = make_features(names)
+    if settings.embedding is None:
+        return Plan(features, model, threshold)
+    embedding = make_embedding(settings.embedding)
+    return Plan((*features, embedding), model, threshold, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
+
+
+def _trained_plan(settings: Settings) -> Plan:
+    """The plan of a profile that `cvsim train` made."""
+    trained = read_profile(settings.profile)
+    if settings.signals:
+        raise SettingsError("a trained profile has its own signals; leave out --signals")
+    features = features_of(trained, settings.embedding)
+    mapped = tuple(
+        MappedVector(feature, signal.map) for feature, signal in zip(features, trained.signals, strict=True)
+    )
+    threshold = trained.pair_threshold if settings.threshold is None else settings.threshold
+    recall = trained.quality.get("pair_recall", {})
+    return Plan(mapped, pair_model(trained), threshold, pair_weights(trained), pair_recall=recall)
 
 
 def open_run_store(settings: Settings) -> Store:
@@ -221,6 +255,9 @@ class _Run:
         """Scores of candidates: by hashes, then by words of one or two of each group found so far."""
         n = len(self.nodes)
         hashed = hash_candidates(self.plan.features, self.packed, self._side, self.joins)
+        if self.plan.nearness:
+            near = vector_candidates(self.packed, self.plan.nearness, self.plan.least_nearness)
+            hashed = unique_pairs(n, hashed, near)
         scores = self._link(self._no_scores(), hashed, "Comparing pictures")
         clock.mark("hash candidates")
         local = self.scorer.local

@@ -42,6 +42,7 @@ from cvsim.images.decode import decode
 from cvsim.pipeline import MAX_ALL_PAIRS, _Clock, _Run, _sides, make_plan, open_run_store
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scores
+from cvsim.settings import PROFILES
 from cvsim.sharding import joins_over
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
 from cvsim.types import ImageRecord, Skipped
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.executors.base import Executor
+    from cvsim.pipeline import Plan
     from cvsim.progress import Progress
     from cvsim.settings import Settings
     from cvsim.types import RGB, Indices
@@ -96,7 +98,8 @@ class Prefiltered:
         Share of the pairs among made copies, and with their originals, that are kept at `cutoff`; None
         where no copy could be made.
     n_copies : int
-        Made to measure that.
+        Made to measure that; 0 for a trained profile, whose recall was measured in training, on products held
+        out.
     cutoff : float
         The score from which pairs are kept that nothing else speaks for.
     skipped : tuple of Skipped
@@ -151,6 +154,9 @@ def prefilter(
         require_paths(paths)
     progress = progress or SilentProgress()
     plan = make_plan(settings)
+    trained = None if settings.profile in PROFILES else _trained_cutoff(plan, recall)
+    if trained is not None:
+        plan = replace(plan, min_nearness=_log_odds(trained[0]) - plan.model.prior)
     store = open_run_store(settings)
     executor = open_executor(settings.scheduler, settings.n_workers)
     try:
@@ -158,14 +164,25 @@ def prefilter(
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = make_nodes(reading.records, _sides(reading, settings))
         run = _Run(plan, settings, nodes, store, progress, joins_over(executor, store))
-        blank = _blank_pairs(run)
-        candidates = _candidates(run, blank)
-        sample = _Sample.of(
-            run, candidates, n_sampled, pairs_blank=blank is not None, executor=executor, progress=progress
-        )
         n_all_pairs = _n_all_pairs(run, nodes)
-        cutoff = _lowered(sample.cutoff_for(recall), candidates, n_all_pairs)
-        kept = _ranked(run, candidates, cutoff)
+        if trained is not None:
+            (cutoff, measured), n_copies = trained, 0
+            kept = _linked(run, cutoff)
+        else:
+            blank = _blank_pairs(run)
+            candidates = _candidates(run, blank)
+            sample = _Sample.of(
+                run,
+                candidates,
+                n_sampled,
+                pairs_blank=blank is not None,
+                executor=executor,
+                progress=progress,
+            )
+            cutoff = _lowered(sample.cutoff_for(recall), candidates, n_all_pairs)
+            kept = _ranked(run, candidates, cutoff)
+            n_copies = sample.n_copies
+            measured = sample.recall(cutoff)[0] if n_copies else None
     finally:
         executor.close()
         store.close()
@@ -175,8 +192,8 @@ def prefilter(
         n_pairs=len(kept.a) + n_identical,
         n_all_pairs=n_all_pairs,
         wanted_recall=recall,
-        recall=sample.recall(cutoff)[0] if sample.n_copies else None,
-        n_copies=sample.n_copies,
+        recall=measured,
+        n_copies=n_copies,
         cutoff=cutoff,
         skipped=reading.skipped,
         _candidates=kept,
@@ -188,6 +205,20 @@ def _lowered(cutoff: float, candidates: _Candidates, n_all_pairs: int) -> float:
     """The lowest cutoff that costs hardly any more pairs than this one: recall that is almost free."""
     most = candidates.n_from(cutoff) + MAX_ADDED_SHARE * n_all_pairs
     return min(c for c in CUTOFFS if c <= cutoff and candidates.n_from(c) <= most)
+
+
+def _trained_cutoff(plan: Plan, wanted: float) -> tuple[float, float | None]:
+    """The highest score that keeps the wanted share of the pairs of one product, as training measured it."""
+    found = {float(cutoff): share for cutoff, share in plan.pair_recall.items()}
+    if not found:
+        return CUTOFFS[-1], None
+    goal = min(wanted, max(found.values()))
+    cutoff = max(cutoff for cutoff, share in found.items() if share >= goal)
+    return cutoff, found[cutoff]
+
+
+def _log_odds(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
 
 
 def _identical(nodes: Iterable[Node]) -> Iterator[CandidatePair]:
@@ -275,6 +306,15 @@ def _ranked(run: _Run, candidates: _Candidates, cutoff: float) -> _Ranked:
     a, b, score = scores.a[wanted], scores.b[wanted], sigmoid(scores.log_odds[wanted])
     order = np.lexsort((b, a, -score))
     return _Ranked(a[order], b[order], score[order])
+
+
+def _linked(run: _Run, cutoff: float) -> _Ranked:
+    """The pairs of a trained profile from a cutoff on, best first."""
+    scores = run.score_candidates(_Clock())
+    score = sigmoid(scores.log_odds)
+    kept = np.flatnonzero(score >= cutoff)
+    order = kept[np.lexsort((scores.b[kept], scores.a[kept], -score[kept]))]
+    return _Ranked(scores.a[order], scores.b[order], score[order])
 
 
 class _Ranked(NamedTuple):

@@ -20,9 +20,11 @@ from cvsim.features.embedding import Embedding
 from cvsim.features.vector import VectorFeature
 from cvsim.learning.gallery import Assignment, classify
 from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.model import ProductModel
+from cvsim.learning.model import ProductModel, read_model
+from cvsim.learning.pretrained import resolve
 from cvsim.learning.training import SignalSource, train
 from cvsim.progress import SilentProgress
+from cvsim.settings import PROFILES
 from cvsim.stores import open_cache, open_scratch
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 PRODUCT_SIGNALS = ("color-layout", "gradient")
 """What tells products apart without a network; an embedding is added to them where one is given."""
+BUILT_IN = "product"
+"""The profile that needs no training."""
 NOT_AN_IMAGE = "not an image"
 NONE_OF_THESE = "none of these"
 
@@ -87,8 +91,34 @@ def vector_features(signals: Sequence[str] | None, embedding: str | None) -> tup
             )
         found.append(feature)
     if embedding is not None:
-        found.append(Embedding(embedding))
+        found.append(make_embedding(embedding))
     return tuple(found)
+
+
+def make_embedding(spec: str) -> Embedding:
+    """The network of ``FILE``, ``KIND=FILE`` or the name of a preset, which is downloaded on first use."""
+    return Embedding(resolve(spec))
+
+
+def read_profile(name: str) -> ProductModel:
+    """The profile that `cvsim train` wrote to the file `name`.
+
+    Raises
+    ------
+    SettingsError
+        There is none, or it can not be read.
+    """
+    if name == BUILT_IN:
+        raise SettingsError(
+            f"the profile {name!r} learns from a whole collection: use it with cvsim cluster, or make a "
+            "profile of your own with cvsim train"
+        )
+    if not os.path.exists(name):
+        raise SettingsError(
+            f"unknown profile {name!r}: neither one of {', '.join(sorted([*PROFILES, BUILT_IN]))} nor a file "
+            "that cvsim train made"
+        )
+    return read_model(name)
 
 
 def features_of(model: ProductModel, embedding: str | None) -> tuple[VectorFeature, ...]:

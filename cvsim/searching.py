@@ -22,13 +22,14 @@ from cvsim.explaining import Explainer
 from cvsim.extraction import DECODER, WORKING_PX, ExtractJob, artefact_keys, artefacts
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
+from cvsim.fusion.model import sigmoid
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import MAX_PIXELS
 from cvsim.images.header import peek_size
 from cvsim.images.jpeg import read_jpeg_header
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
-from cvsim.indexing import PRODUCT_SPACE, Signals, near_words, projected, word_space, words_of
+from cvsim.indexing import Signals, near_words, projected, word_space, words_of
 from cvsim.pipeline import _Clock, _Run
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
@@ -41,6 +42,8 @@ MAX_BY_WORDS = 48
 """Pictures that share the most words with the query, all of which are compared with it."""
 MIN_SHARED_WORDS = 2
 EXTRA_NEIGHBOURS = 24
+EXTRA_FOR_TRAINED = 400
+"""A learned metric orders neighbours in its own way, so more of them are looked at."""
 DECODE_TIMEOUT_S = 15.0
 
 
@@ -54,7 +57,7 @@ class Hit:
         Absolute.
     score : float
         Under ``profile == "copy"`` the probability that it is a copy; under ``"product"`` the mean cosine of
-        the product signals, in [0, 1].
+        the product signals, in [0, 1], or with a trained profile the probability that it is the same product.
     profile : "copy" or "product"
     relation : str
         See `cvsim.types.Relation`; ``"similar"`` for look-alikes.
@@ -385,9 +388,10 @@ def _look_alikes(
     vector = projected(mine)
     if vector is None:
         return []
-    wanted = len(found) + n + EXTRA_NEIGHBOURS
-    near = store.nearest(PRODUCT_SPACE, vector, wanted if among is None else max(wanted, 50 * wanted))
-    digests = [d for d, _ in near if d not in found and (among is None or d in among)][: n + EXTRA_NEIGHBOURS]
+    n_extra = EXTRA_NEIGHBOURS if signals.trained is None else EXTRA_FOR_TRAINED
+    wanted = len(found) + n + n_extra
+    near = store.nearest(signals.product_space, vector, wanted if among is None else max(wanted, 50 * wanted))
+    digests = [d for d, _ in near if d not in found and (among is None or d in among)][: n + n_extra]
     held = {f.key: store.descriptors(f.key, digests) for f in signals.product}
     comparisons = {
         d: _compared(signals, mine, [held[f.key].get(d) for f in signals.product]) for d in digests
@@ -395,8 +399,7 @@ def _look_alikes(
     hits = []
     for digest, (info, paths, labels) in _files(store, digests, label).items():
         parts = comparisons[digest]
-        known = [c.similarity for c in parts if c.similarity is not None]
-        score = round(sum(known) / len(known), 6) if known else 0.0
+        score = _look_alike_score(signals, parts)
         for path in paths:
             record = _record(path, digest, info)
             hits.append(
@@ -407,6 +410,24 @@ def _look_alikes(
 
 def _compared(signals: Signals, mine: Sequence[Any], other: Sequence[bytes | None]) -> tuple[Comparison, ...]:
     found: list[Comparison] = []
+    learned = {} if signals.trained is None else {f.key: f for f in signals.trained.features}
     for feature, a, data in zip(signals.product, mine, other, strict=True):
-        found += feature.compare(a, None if data is None else feature.from_bytes(data))
-    return tuple(found)
+        if signals.trained is None or feature.key in learned:
+            judge = learned.get(feature.key, feature)
+            found += judge.compare(a, None if data is None else feature.from_bytes(data))
+    if signals.trained is None:
+        return tuple(found)
+    curves = signals.trained.model.curves
+    return tuple(
+        c if c.similarity is None else replace(c, weight=float(curves[c.feature](np.array(c.similarity))))
+        for c in found
+    )
+
+
+def _look_alike_score(signals: Signals, parts: Sequence[Comparison]) -> float:
+    """The mean similarity, or by a trained profile the probability that both show one product."""
+    if signals.trained is not None:
+        log_odds = signals.trained.model.prior + sum(part.weight for part in parts)
+        return round(float(sigmoid(log_odds)), 6)
+    known = [part.similarity for part in parts if part.similarity is not None]
+    return round(sum(known) / len(known), 6) if known else 0.0

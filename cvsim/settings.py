@@ -90,6 +90,8 @@ class Settings:
         In [0, 1], inclusive; None takes the profile's.
     signals : tuple of str or None
         Feature names instead of the profile's own.
+    embedding : str or None
+        An image network as one more signal: see `cvsim.features.embedding`.
     reference : tuple of str
         Folders that are scanned too, whose files are never proposed for removal nor compared with each other.
     between_only : bool
@@ -112,6 +114,7 @@ class Settings:
     effort: Effort = "default"
     threshold: float | None = None
     signals: tuple[str, ...] | None = None
+    embedding: str | None = None
     reference: tuple[str, ...] = ()
     between_only: bool = False
     keep: str = DEFAULT_KEEP

@@ -57,6 +57,8 @@ ONLY_IN = {
     "dask": ("executors",),
     "onnxruntime": ("features.embedding", "learning"),
     "torch": ("learning",),
+    "onnx": ("features.embedding",),
+    "pooch": ("learning.pretrained",),
     "matplotlib": ("reports",),
     "send2trash": ("actions",),
 }

@@ -26,7 +26,7 @@ from cvsim.cli import options, products
     metavar="FILE",
     help="labels.csv (file,label,probability) or labels.npy (position of the label); - is CSV on stdout.",
 )
-@products.embedding
+@options.embedding
 @options.running
 @options.general
 def classify(

@@ -32,7 +32,7 @@ METHODS = ("components", "average", "ward", "kmeans", "density")
 @click.option("--method", type=click.Choice(METHODS), help="How groups are made.  [default: the profile's]")
 @click.option("--n-clusters", type=click.IntRange(min=1), metavar="N", help="Make this many groups.")
 @products.signals
-@products.embedding
+@options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
 @options.running
 @options.general

@@ -20,7 +20,7 @@ from cvsim.cli import options, products
     help="features.npy, with the list of files in features.txt beside it, or features.parquet.",
 )
 @products.signals
-@products.embedding
+@options.embedding
 @options.running
 @options.general
 def features(

@@ -149,8 +149,15 @@ def paths(command: C) -> C:
     return with_paths  # type: ignore[return-value]
 
 
+embedding = click.option(
+    "--embedding",
+    metavar="FILE|PRESET",
+    help="An image network as one more signal: FILE.onnx, KIND=FILE.onnx or a preset's name.",
+)
+
+
 def scoring(command: C) -> C:
-    """What decides the score: ``--profile``, ``--effort``, ``--signals``, ``--threshold``."""
+    """What decides the score: profile, effort, signals, embedding and threshold."""
     return _all(
         command,
         click.option(
@@ -162,6 +169,7 @@ def scoring(command: C) -> C:
         click.option("--profile", metavar="NAME|FILE", help="What counts as the same.  [default: copy]"),
         click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
         click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+        embedding,
     )
 
 
@@ -198,11 +206,12 @@ def store(command: C) -> C:
 
 
 def index_signals(command: C) -> C:
-    """What an index is made with and searched by: ``--effort``, ``--signals``."""
+    """What an index is made with and searched by: effort, signals and embedding."""
     return _all(
         command,
         click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
         click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+        embedding,
     )
 
 

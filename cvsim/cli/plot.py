@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--layout", type=click.Choice(("tsne", "pca")), default="tsne", show_default=True)
 @products.profile
 @products.signals
-@products.embedding
+@options.embedding
 @options.running
 @options.general
 def plot(

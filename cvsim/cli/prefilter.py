@@ -98,10 +98,8 @@ def _print(found: Prefiltered, as_json: bool, to_stderr: bool) -> None:
     if found.recall is None:
         console.print("No copies could be made of them, so the recall is not known")
         return
-    console.print(
-        f"{percent(found.recall)} of the true pairs are among them, measured on {found.n_copies} copies "
-        "made of these images"
-    )
+    measured = f"{found.n_copies} copies made of these images" if found.n_copies else "products held out"
+    console.print(f"{percent(found.recall)} of the true pairs are among them, measured on {measured}")
     if found.recall < found.wanted_recall:
         console.print(
             f"That is less than the {percent(found.wanted_recall)} asked for, and the most there is: "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cvsim.cli import options
-from cvsim.errors import SettingsError, UsageError
+from cvsim.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-BUILT_IN = "product"
-
-embedding = click.option(
-    "--embedding", metavar="FILE", help="An ONNX image model as one more signal: FILE.onnx or KIND=FILE.onnx."
-)
 signals = click.option(
     "--signals", type=options.NameList(), metavar="LIST", help="Use these signals instead."
 )
@@ -51,13 +46,9 @@ def product_settings(config: str | None, given: dict[str, Any]) -> Settings:
 
 def load_profile(name: str | None) -> ProductModel | None:
     """The trained profile of that file; None for the built-in one."""
-    if name is None or name == BUILT_IN:
-        return None
-    from cvsim.learning.model import read_model
+    from cvsim.products import BUILT_IN, read_profile
 
-    if not os.path.exists(name):
-        raise SettingsError(f"{name!r} is neither the profile 'product' nor a file that train made")
-    return read_model(name)
+    return None if name is None or name == BUILT_IN else read_profile(name)
 
 
 def read(

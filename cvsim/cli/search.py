@@ -23,6 +23,9 @@ MAX_STDIN_BYTES = 200_000_000
 @options.store
 @click.option("-k", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many hits.")
 @click.option("--label", metavar="L", help="Only files with this label.")
+@click.option(
+    "--profile", metavar="NAME|FILE", help="Score look-alikes by a profile that train made.  [default: copy]"
+)
 @options.index_signals
 @click.option(
     "--picture",

@@ -27,7 +27,7 @@ from cvsim.cli import options, products
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
 @products.signals
-@products.embedding
+@options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print how well it did as one JSON document.")
 @options.running
 @options.general

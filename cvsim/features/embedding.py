@@ -32,6 +32,8 @@ _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 PREFERRED_OUTPUTS = ("features", "embedding", "embeddings", "image_embeds", "pooler_output")
 """Outputs of these names are taken before the model's first."""
+N_CLASSES = (1000, 1001)
+"""Of ImageNet, without and with one for the background: the output of a classifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,15 @@ class Preprocessing:
 
 PREPROCESSING: dict[str, Preprocessing] = {
     "mobilenetv2": Preprocessing(),
+    "imagenet": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, "crop", 256),
     "resnet50": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, "crop", 256),
     "dinov2-small": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD, "crop", 256),
     "clip": Preprocessing(224, _CLIP_MEAN, _CLIP_STD, "crop", 224),
     "sscd": Preprocessing(288, _IMAGENET_MEAN, _IMAGENET_STD, "stretch"),
     "unit": Preprocessing(224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
-"""What each kind of network wants; ``unit`` is RGB in [0, 1], as the autoencoder takes."""
+"""What each kind of network wants: ``mobilenetv2`` as TensorFlow trained it, ``imagenet`` as PyTorch trains;
+``unit`` is RGB in [0, 1], as the autoencoder takes."""
 DEFAULT_PREPROCESSING = "mobilenetv2"
 
 
@@ -97,6 +101,7 @@ class Embedding(VectorFeature):
             raise SettingsError(f"the model {path} can not be read: {exc.strerror or exc}") from exc
         self._lock = threading.Lock()
         self._session: Any = None
+        self._is_cut = False
         self._open()
 
     @property
@@ -120,7 +125,7 @@ class Embedding(VectorFeature):
         self._lock = threading.Lock()
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, 3, side, side) to (n, n_dims)."""
+        """(n, 3, side, side) to (n, n_dims): of tokens the first, of maps the mean over the picture."""
         if self._channels_last:
             batch = batch.transpose(0, 2, 3, 1)
         session = self._ready()
@@ -128,17 +133,21 @@ class Embedding(VectorFeature):
         parts = [batch] if self._takes_batches else list(batch[:, None])
         outputs = [session.run([self._output], {self._input: np.ascontiguousarray(p)})[0] for p in parts]
         pairs = zip(outputs, parts, strict=True)
-        return np.concatenate([np.asarray(output, np.float64).reshape(len(p), -1) for output, p in pairs])
+        return np.concatenate([_vectors(np.asarray(output, np.float64), len(p)) for output, p in pairs])
 
     def _ready(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = open_session(self._path)
+                self._session = open_session(pooled_classifier(self._path) if self._is_cut else self._path)
             return self._session
 
     def _open(self) -> None:
         """Read what the model takes and gives, and try it once."""
         session = self._ready()
+        if is_classifier(session):
+            # What it pools before it decides says more of a picture than how it would name it.
+            self._is_cut, self._session = True, None
+            session = self._ready()
         inputs = session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
             shapes = ", ".join(f"{i.name} {i.type}{i.shape}" for i in inputs)
@@ -158,7 +167,8 @@ class Embedding(VectorFeature):
         self._side = known.pop() if known else self._preprocessing.side_px
         self._takes_batches = not isinstance(batch, int) or batch > 1
         names = [output.name for output in session.get_outputs()]
-        self._output = next((name for name in PREFERRED_OUTPUTS if name in names), names[0])
+        first = names[-1] if self._is_cut else names[0]
+        self._output = next((name for name in PREFERRED_OUTPUTS if name in names), first)
         self._n_dims = 0
         try:
             self._n_dims = self._run(np.zeros((1, 3, self._side, self._side), np.float32)).shape[1]
@@ -173,16 +183,51 @@ def split_spec(spec: str) -> tuple[str, str]:
         return kind, path
     if spec in PREPROCESSING:
         raise SettingsError(
-            f"{spec!r} says what a network wants, and comes without its weights: "
-            f"give the file as well, {spec}=FILE.onnx"
+            f"{spec!r} says what a network's input looks like: give its file as well, {spec}=FILE.onnx"
         )
     if separator and not os.path.exists(spec):
         raise SettingsError(f"unknown kind of network {kind!r}; known: {', '.join(PREPROCESSING)}")
     return DEFAULT_PREPROCESSING, spec
 
 
-def open_session(path: str) -> Any:
-    """An ONNX runtime session of one thread: pictures are worked on in parallel already."""
+def is_classifier(session: Any) -> bool:
+    """Whether all that a network gives is one value for each class of ImageNet."""
+    outputs = session.get_outputs()
+    return len(outputs) == 1 and list(outputs[0].shape)[1:] in [[n] for n in N_CLASSES]
+
+
+def pooled_classifier(path: str) -> bytes:
+    """The network with one more output: what its last pooling over the whole picture gives.
+
+    Raises
+    ------
+    MissingExtraError
+        The package ``onnx`` is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as exc:
+        raise MissingExtraError("Embeddings of classifiers", "embeddings") from exc
+    model = onnx.load(path)
+    pooling = [node for node in model.graph.node if node.op_type in ("GlobalAveragePool", "ReduceMean")]
+    if pooling:
+        model.graph.output.append(onnx.ValueInfoProto(name=pooling[-1].output[0]))
+    return model.SerializeToString()
+
+
+def _vectors(output: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    if output.ndim == 3 and len(output) == n:
+        return output[:, 0]
+    if output.ndim == 4 and len(output) == n:
+        return output.mean(axis=(2, 3))
+    return output.reshape(n, -1)
+
+
+def open_session(model: str | bytes) -> Any:
+    """An ONNX runtime session of one thread, from a path or a file's content.
+
+    Of one thread, because pictures are worked on in parallel already.
+    """
     try:
         import onnxruntime
     except ImportError as exc:
@@ -191,9 +236,10 @@ def open_session(path: str) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # the runtime has an exception class for each way to fail
-        raise SettingsError(f"{path} is not an ONNX model that can be run: {str(exc)[:200]}") from exc
+        name = model if isinstance(model, str) else "the network"
+        raise SettingsError(f"{name} is not an ONNX model that can be run: {str(exc)[:200]}") from exc
 
 
 def prepare(rgb: RGB, how: Preprocessing, side_px: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvsim.features.base import Feature
+from cvsim.features.base import Feature, Search
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class VectorFeature(Feature["NDArray[np.float16]"]):
     The similarity is the cosine, or 0 where that is negative; the cosine itself is in ``detail``. `vector`
     is all that a subclass writes.
     """
+
+    search: Search = "vector"
 
     @property
     @abstractmethod
@@ -60,11 +62,16 @@ class VectorFeature(Feature["NDArray[np.float16]"]):
         return packed
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        return {self.name: np.clip(self.cosines(packed, a, b), 0.0, 1.0)}
+
+    @staticmethod
+    def cosines(packed: Any, a: Indices, b: Indices) -> Similarities:
+        """(n,) float32, NaN where either side holds no evidence."""
         found = np.empty(len(a), np.float32)
         for start in range(0, len(a), CHUNK):
             rows = slice(start, start + CHUNK)
             found[rows] = np.einsum("nd,nd->n", packed[a[rows]], packed[b[rows]])
-        return {self.name: np.clip(found, 0.0, 1.0)}
+        return found
 
     def to_bytes(self, descriptor: NDArray[np.float16]) -> bytes:
         return descriptor.astype("<f2").tobytes()

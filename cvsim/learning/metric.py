@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.linalg import eigh
 
 from cvsim.errors import UsageError
 
@@ -77,22 +78,21 @@ def reduce(vectors: NDArray[np.float32], n_components: int) -> LinearMap:
     centred = (rows - mean).astype(np.float64)
     # Of the smaller of the two products of the matrix with itself: the same subspace for less work.
     if len(rows) < rows.shape[1]:
-        values, left = np.linalg.eigh(centred @ centred.T)
-        keep = _largest(values, n_components)
+        values, left = _largest(centred @ centred.T, n_components)
         # Pictures that are all alike have no direction at all: zeros, not a division by zero.
-        directions = centred.T @ (left[:, keep] / np.sqrt(np.maximum(values[keep], 1e-12)))
+        directions = centred.T @ (left / np.sqrt(np.maximum(values, 1e-12)))
     else:
-        values, directions = np.linalg.eigh(centred.T @ centred)
-        keep = _largest(values, n_components)
-        directions = directions[:, keep]
+        directions = _largest(centred.T @ centred, n_components)[1]
     return LinearMap(mean.astype(np.float32), directions.astype(np.float32))
 
 
-def _largest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Positions of the `n` largest eigenvalues, largest first, without those that are rounding error."""
-    order = np.argsort(values)[::-1][:n]
-    kept = order[values[order] > 1e-9 * max(values[order[0]], 1e-12)]
-    return kept if len(kept) else order[:1]
+def _largest(matrix: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The `n` largest eigenvalues, largest first, and their vectors as columns, without rounding error."""
+    size = len(matrix)
+    values, vectors = eigh(matrix, subset_by_index=(max(0, size - n), size - 1), check_finite=False)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    n_kept = max(1, int((values > 1e-9 * max(values[0], 1e-12)).sum()))
+    return values[:n_kept], vectors[:, :n_kept]
 
 
 def whiten_within(

@@ -4,12 +4,13 @@ The file is a zip of numpy arrays (``.npz``) without pickled objects, so that on
 more than be wrong. Its member ``about`` is a JSON text in UTF-8 with everything that is not an array::
 
     {"schema": "cvsim.product/1", "signals": [{"name", "version", "params", "weight"}],
-     "pair": {"slope", "prior"}, "grouping": {"method", "power", "threshold", "trees": {...}},
+     "pair": {"slope", "prior", "threshold"},
+     "grouping": {"method", "power", "thresholds": {...}, "curves": {...}},
      "classify": {...}, "labels": [...], "provenance": {...}, "quality": {...}}
 
 ``mean_K`` and ``projection_K`` are the linear map of signal K; ``gallery`` and ``gallery_labels`` are the
-fused vectors of the training photos and the position of their label in ``labels``, ``gallery_floors`` what
-nearly all photos of each product reach among themselves.
+fused vectors of the training photos and the position of their label in ``labels``; ``gallery_floors``,
+``gallery_crowding`` and ``gallery_weights`` are what `Gallery` says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "cvsim.product/1"
 MAX_BYTES = 2_000_000_000
+DEFAULT_PAIR_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +115,13 @@ class Gallery:
         Fused.
     codes : (n,) int64
         Position of each vector's label in `labels`.
-    floors : (n_labels,) float64
-        Similarity that nearly all photos of a product reach with its others.
-    scale, intercept : float
-        Log-odds that a photo shows a known product: ``scale * (similarity - floor) + intercept``.
+    floors : (n_labels, 2) float64
+    crowding : (n,) float64
+        See `cvsim.learning.gallery.Photos`.
+    weights : (n_facts,) float64
+    intercept : float
+        Log-odds that a photo shows a known product: ``facts @ weights + intercept``, with the facts of
+        `cvsim.learning.gallery.evidence`.
     temperature : float
         Of the softmax between the known products.
     rejection : float
@@ -127,7 +132,8 @@ class Gallery:
     vectors: NDArray[np.float16]
     codes: NDArray[np.int64]
     floors: NDArray[np.float64]
-    scale: float
+    crowding: NDArray[np.float64]
+    weights: NDArray[np.float64]
     intercept: float
     temperature: float
     rejection: float
@@ -142,6 +148,8 @@ class ProductModel:
     signals : tuple of Signal
     pair_slope, pair_prior : float
         Log-odds that two photos show one product: ``prior + slope * fused cosine``.
+    pair_threshold : float
+        In [0, 1]: the probability of a pair from which linking it grouped held-out products best.
     grouping : Grouping
     gallery : Gallery or None
     provenance : mapping
@@ -154,6 +162,7 @@ class ProductModel:
     pair_slope: float
     pair_prior: float
     grouping: Grouping
+    pair_threshold: float = DEFAULT_PAIR_THRESHOLD
     gallery: Gallery | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
@@ -182,6 +191,8 @@ class ProductModel:
             arrays["gallery"] = self.gallery.vectors
             arrays["gallery_labels"] = self.gallery.codes
             arrays["gallery_floors"] = self.gallery.floors
+            arrays["gallery_crowding"] = self.gallery.crowding
+            arrays["gallery_weights"] = self.gallery.weights
         text = json.dumps(_about(self), sort_keys=True, ensure_ascii=True)
         arrays["about"] = np.frombuffer(text.encode(), np.uint8)
         stream = io.BytesIO()
@@ -255,7 +266,11 @@ def _about(model: ProductModel) -> dict[str, Any]:
             {"name": s.name, "version": s.version, "params": dict(s.params), "weight": s.weight}
             for s in model.signals
         ],
-        "pair": {"slope": model.pair_slope, "prior": model.pair_prior},
+        "pair": {
+            "slope": model.pair_slope,
+            "prior": model.pair_prior,
+            "threshold": model.pair_threshold,
+        },
         "grouping": {
             "method": model.grouping.method,
             "power": model.grouping.power,
@@ -266,7 +281,6 @@ def _about(model: ProductModel) -> dict[str, Any]:
         if gallery is None
         else {
             "labels": list(gallery.labels),
-            "scale": gallery.scale,
             "intercept": gallery.intercept,
             "temperature": gallery.temperature,
             "rejection": gallery.rejection,
@@ -312,13 +326,14 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ProductModel:
             {str(k): _finite(v) for k, v in grouping["thresholds"].items()},
             {str(k): MergeCurve(_finite(v[0]), _finite(v[1])) for k, v in grouping["curves"].items()},
         ),
-        _gallery(about["classify"], arrays, sum(s.map.projection.shape[1] for s in signals)),
+        _finite(about["pair"].get("threshold", DEFAULT_PAIR_THRESHOLD)),
+        _gallery(about["classify"], arrays, sum(s.map.projection.shape[1] for s in signals), len(signals)),
         about["provenance"],
         about["quality"],
     )
 
 
-def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int) -> Gallery | None:
+def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int, n_signals: int) -> Gallery | None:
     if about is None:
         return None
     vectors, codes = np.asarray(arrays["gallery"], np.float16), np.asarray(arrays["gallery_labels"], np.int64)
@@ -327,11 +342,15 @@ def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int) -> Gal
         raise ValueError("the gallery has the wrong shape")
     if len(codes) and not (codes.min() >= 0 and codes.max() < len(labels)):
         raise ValueError("the gallery names a label that is not there")
-    floors = np.asarray(arrays["gallery_floors"], np.float64)
-    if floors.shape != (len(labels),) or not np.isfinite(floors).all():
-        raise ValueError("the gallery's floors have the wrong shape")
-    numbers = {name: _finite(about[name]) for name in ("scale", "intercept", "temperature", "rejection")}
-    return Gallery(labels, vectors, codes, floors, **numbers)
+    shapes = {"floors": (len(labels), 2), "crowding": (len(codes),), "weights": (9 + 3 * n_signals,)}
+    found = {name: np.asarray(arrays[f"gallery_{name}"], np.float64) for name in shapes}
+    for name, shape in shapes.items():
+        if found[name].shape != shape or not np.isfinite(found[name]).all():
+            raise ValueError(f"the gallery's {name} have the wrong shape")
+    numbers = {name: _finite(about[name]) for name in ("intercept", "temperature", "rejection")}
+    if numbers["temperature"] <= 0:
+        raise ValueError("the temperature is not above 0")
+    return Gallery(labels, vectors, codes, found["floors"], found["crowding"], found["weights"], **numbers)
 
 
 def _finite(value: Any) -> float:

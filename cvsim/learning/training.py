@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,18 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.evaluation import evaluate
+from cvsim.evaluation import adjusted_rand_index
 from cvsim.learning.gallery import fit_gallery
 from cvsim.learning.metric import fit_metric
-from cvsim.learning.model import Grouping, MergeCurve, ProductModel, Signal, even_out, fused
+from cvsim.learning.model import (
+    DEFAULT_PAIR_THRESHOLD,
+    Grouping,
+    MergeCurve,
+    ProductModel,
+    Signal,
+    even_out,
+    fused,
+)
 from cvsim.learning.partition import TREES, Tree, build_tree, merge_agreement
 from cvsim.progress import SilentProgress
 
@@ -41,6 +49,8 @@ MAX_FOLD_IMAGES = 1000
 MAX_PAIRS = 60_000
 POWERS = (0.0, 0.25, 0.5)
 PROBABILITIES = np.linspace(0.02, 0.98, 49)
+RECALL_CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+"""Scores of pairs by which the recall on held-out products is recorded, for prefilter."""
 DEFAULT_METHOD = "ward"
 DEFAULT_THRESHOLD = 0.5
 TIE = 0.01
@@ -108,24 +118,25 @@ def train(
     """
     names, codes = _checked(blocks, labels)
     progress = progress or SilentProgress()
-    with progress.task("Learning", 2 * N_REPEATS + 2) as advance:
-        folds = []
+    folds = []
+    with progress.task("Holding out products", 2 * N_REPEATS) as advance:
         for fold in _folds(blocks, codes, seed):
             folds.append(fold)
             advance(1)
-        if with_grouping:
-            weights, grouping, quality = _choose(folds, len(blocks))
-        else:
-            weights = _weights(folds, len(blocks))
-            grouping, quality = _default_grouping(), {}
-        slope, prior = _pair_model(folds, weights)
-        advance(1)
-        signals = tuple(
-            Signal(s.name, s.version, dict(s.params), float(w), fit_metric(block, codes))
-            for s, w, block in zip(sources, weights, blocks, strict=True)
-        )
-        gallery = fit_gallery(blocks, codes, names, signals, seed) if with_gallery else None
-        advance(1)
+    if with_grouping:
+        weights, grouping, quality = _choose(folds, len(blocks), progress)
+    else:
+        weights = _weights(folds, len(blocks))
+        grouping, quality = _default_grouping(), {}
+    slope, prior = _pair_model(folds, weights)
+    threshold, found = _pair_threshold(folds, weights, slope, prior)
+    quality |= found
+    signals = []
+    with progress.task("Learning the metric", len(blocks)) as advance:
+        for s, w, block in zip(sources, weights, blocks, strict=True):
+            signals.append(Signal(s.name, s.version, dict(s.params), float(w), fit_metric(block, codes)))
+            advance(1)
+    gallery = fit_gallery(blocks, codes, names, signals, seed, progress) if with_gallery else None
     about = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
         "n_images": len(codes),
@@ -133,7 +144,7 @@ def train(
         "seed": seed,
         **(provenance or {}),
     }
-    return ProductModel(signals, slope, prior, grouping, gallery, about, quality)
+    return ProductModel(tuple(signals), slope, prior, grouping, threshold, gallery, about, quality)
 
 
 def _checked(blocks: Sequence[NDArray[np.float32]], labels: ArrayLike) -> tuple[tuple[str, ...], Indices]:
@@ -230,6 +241,51 @@ def _pair_model(folds: Sequence[_Fold], weights: NDArray[np.float64]) -> tuple[f
     return max(float(fitted.coef_[0, 0]), 1e-3), float(fitted.intercept_[0])
 
 
+def _pair_threshold(
+    folds: Sequence[_Fold], weights: NDArray[np.float64], slope: float, prior: float
+) -> tuple[float, dict[str, Any]]:
+    """The probability of a pair from which linking groups held-out products best, and what it reached.
+
+    Besides, the share of the true pairs that are at least as probable as each of `RECALL_CUTOFFS`.
+    """
+    if not folds:
+        return DEFAULT_PAIR_THRESHOLD, {}
+    log_odds = np.log(PROBABILITIES / (1 - PROBABILITIES))
+    cosines = np.clip((log_odds - prior) / slope, -1.0, 1.0)
+    heights = np.sqrt(2 - 2 * cosines)
+    curves, recalls = [], []
+    for fold in folds:
+        vectors = fused(fold.mapped, weights.tolist())
+        curves.append(_Agreement.of(build_tree(vectors, "components"), fold.codes).ari(heights))
+        recalls.append(_pair_recall(vectors, fold.codes, slope, prior))
+    threshold, reached = _best_threshold(np.mean(curves, axis=0))
+    shares = np.mean(recalls, axis=0)
+    recall = {str(cutoff): round(float(shares[k]), 4) for k, cutoff in enumerate(RECALL_CUTOFFS)}
+    return threshold, {"ari_of_links": round(reached, 4), "pair_recall": recall}
+
+
+def _pair_recall(
+    vectors: NDArray[np.float32], codes: Indices, slope: float, prior: float
+) -> NDArray[np.float64]:
+    """Share of the pairs of one product that are at least as probable as each of `RECALL_CUTOFFS`."""
+    same = np.triu(codes[:, None] == codes[None, :], 1)
+    log_odds = np.sort(prior + slope * (vectors @ vectors.T)[same].astype(np.float64))
+    cutoffs = np.array(RECALL_CUTOFFS)
+    below = np.searchsorted(log_odds, np.log(cutoffs / (1 - cutoffs)))
+    return 1 - below / max(1, len(log_odds))
+
+
+def _best_threshold(ari: NDArray[np.float64]) -> tuple[float, float]:
+    """Of the ARI at each of `PROBABILITIES`, the threshold to take, and the ARI there.
+
+    A mean over neighbours, for the top of a narrow spike is luck. Of those about as good the highest: two
+    products taken for one cost more than one in two, and new ones may be harder to tell apart.
+    """
+    smooth = np.convolve(np.pad(ari, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    threshold = float(PROBABILITIES[np.flatnonzero(smooth >= smooth.max() - TIE)[-1]])
+    return threshold, float(np.interp(threshold, PROBABILITIES, ari))
+
+
 def _candidate_weights(folds: Sequence[_Fold], n_signals: int) -> list[NDArray[np.float64]]:
     """Weights worth a trial: all signals, and each of them left out, so that one more never does harm."""
     every = _weights(folds, n_signals)
@@ -245,9 +301,13 @@ def _candidate_weights(folds: Sequence[_Fold], n_signals: int) -> list[NDArray[n
     return found
 
 
-def _choose(folds: Sequence[_Fold], n_signals: int) -> tuple[NDArray[np.float64], Grouping, dict[str, Any]]:
+def _choose(
+    folds: Sequence[_Fold], n_signals: int, progress: Progress
+) -> tuple[NDArray[np.float64], Grouping, dict[str, Any]]:
     """Weights and grouping that did best on held-out products; all signals where that is as good."""
-    found = [(weights, *_grouping(folds, weights)) for weights in _candidate_weights(folds, n_signals)]
+    candidates = _candidate_weights(folds, n_signals)
+    with progress.task("Trying how to group", len(candidates) * len(POWERS) * len(TREES)) as advance:
+        found = [(weights, *_grouping(folds, weights, advance)) for weights in candidates]
     if len(found) == 1:
         return found[0]
     top = max(quality["ari"] for _, _, quality in found)
@@ -266,14 +326,35 @@ class _Trial:
 
     @property
     def threshold(self) -> float:
-        # A mean over neighbours: the top of a narrow spike is luck. Of those about as good the highest:
-        # two products taken for one cost more than one in two, and new ones may be harder to tell apart.
-        smooth = np.convolve(np.pad(self.ari, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-        return float(PROBABILITIES[np.flatnonzero(smooth >= smooth.max() - TIE)[-1]])
+        return _best_threshold(self.ari)[0]
 
     @property
     def reached(self) -> float:
-        return float(np.interp(self.threshold, PROBABILITIES, self.ari))
+        return _best_threshold(self.ari)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Agreement:
+    """What each merge of a tree, by rising height, adds to the pairs that the answers have, and to all."""
+
+    heights: NDArray[np.float64]
+    same: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+    n_true: int
+
+    @classmethod
+    def of(cls, tree: Tree, codes: Indices) -> _Agreement:
+        sizes = np.bincount(codes)
+        return cls(tree.heights, *merge_agreement(tree, codes), int((sizes * (sizes - 1) // 2).sum()))
+
+    def ari(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The Adjusted Rand Index of the tree cut at each height, without cutting it."""
+        n = len(self.heights) + 1
+        n_merges = np.searchsorted(self.heights, heights, side="right")
+        both = np.concatenate([[0], np.cumsum(self.same)])[n_merges]
+        predicted = np.concatenate([[0], np.cumsum(self.pairs)])[n_merges]
+        found = zip(both.astype(int).tolist(), predicted.astype(int).tolist(), strict=True)
+        return np.array([adjusted_rand_index(b, p, self.n_true, n * (n - 1) // 2) for b, p in found])
 
 
 def _default_grouping() -> Grouping:
@@ -281,12 +362,19 @@ def _default_grouping() -> Grouping:
     return Grouping(DEFAULT_METHOD, 0.0, thresholds, dict.fromkeys(TREES, MergeCurve(0.0, -4.0)))
 
 
-def _grouping(folds: Sequence[_Fold], weights: NDArray[np.float64]) -> tuple[Grouping, dict[str, Any]]:
+def _grouping(
+    folds: Sequence[_Fold], weights: NDArray[np.float64], advance: Callable[[int], None]
+) -> tuple[Grouping, dict[str, Any]]:
     """The best way of grouping, and what each reached on held-out products."""
     if not folds:
         note = "too few products for cross-validation; threshold and weights are defaults"
         return _default_grouping(), {"note": note}
-    trials = [_trial(folds, weights, method, power) for power in POWERS for method in TREES]
+    trials = []
+    for power in POWERS:
+        vectors = [fused(even_out(fold.mapped, power), weights.tolist()) for fold in folds]
+        for method in TREES:
+            trials.append(_trial(vectors, [fold.codes for fold in folds], method, power))
+            advance(1)
     top = max(trial.reached for trial in trials)
     best = next(trial for trial in trials if trial.reached >= top - TIE)
     chosen = {trial.method: trial for trial in trials if trial.power == best.power}
@@ -304,27 +392,20 @@ def _grouping(folds: Sequence[_Fold], weights: NDArray[np.float64]) -> tuple[Gro
     }
 
 
-def _trial(folds: Sequence[_Fold], weights: NDArray[np.float64], method: str, power: float) -> _Trial:
-    trees = [build_tree(fused(even_out(fold.mapped, power), weights.tolist()), method) for fold in folds]
-    curve = _merge_curve(trees, [fold.codes for fold in folds])
-    scores = np.array(
-        [
-            [_ari(tree, curve, p, fold.codes) for p in PROBABILITIES]
-            for tree, fold in zip(trees, folds, strict=True)
-        ]
-    )
+def _trial(
+    vectors: Sequence[NDArray[np.float32]], codes: Sequence[Indices], method: str, power: float
+) -> _Trial:
+    agreements = [_Agreement.of(build_tree(v, method), c) for v, c in zip(vectors, codes, strict=True)]
+    curve = _merge_curve(agreements)
+    heights = np.array([curve.height(p) for p in PROBABILITIES])
+    scores = np.array([agreement.ari(heights) for agreement in agreements])
     return _Trial(method, power, curve, scores.mean(axis=0), float(scores.max(axis=1).mean()))
 
 
-def _ari(tree: Tree, curve: MergeCurve, probability: float, codes: Indices) -> float:
-    return evaluate(tree.cut(curve.height(probability)), codes).ari
-
-
-def _merge_curve(trees: Sequence[Tree], codes: Sequence[Indices]) -> MergeCurve:
+def _merge_curve(agreements: Sequence[_Agreement]) -> MergeCurve:
     """How sure a merge is by its height. Each merge counts once, by the share of its pairs that agree."""
-    heights = np.concatenate([tree.heights for tree in trees])
-    parts = [merge_agreement(tree, labels) for tree, labels in zip(trees, codes, strict=True)]
-    share = np.concatenate([same / pairs for same, pairs in parts])
+    heights = np.concatenate([agreement.heights for agreement in agreements])
+    share = np.concatenate([agreement.same / agreement.pairs for agreement in agreements])
     x = np.log(np.maximum(heights, 1e-9))
     weight = np.concatenate([share, 1 - share])
     y = np.concatenate([np.ones(len(x)), np.zeros(len(x))])

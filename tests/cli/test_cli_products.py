@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from onnx_models import mean_color_model
 
 from cvsim.cli.group import cvsim
 
@@ -162,7 +163,115 @@ def test_wrong_labels_are_explained(shop, tmp_path, labels, message):
 
 def test_a_profile_that_is_none_is_explained(shop, tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"not a zip")
-    for name, message in ((tmp_path / "bad.npz", "not a trained"), ("nonsense", "neither the profile")):
+    for name, message in ((tmp_path / "bad.npz", "not a trained"), ("nonsense", "neither one of")):
         code, _, err = run("cluster", shop / "images", "--profile", name, "-o", "-", "--no-cache", "-q")
         assert code == 2
         assert message in err
+
+
+def test_a_trained_profile_scores_pairs_groups_and_candidates(shop, profile, tmp_path):
+    images = shop / "images"
+    pair = run(
+        "compare", images / "0_1.png", images / "1_1.png", "--profile", profile, "--no-cache", "--json"
+    )
+    same = json.loads(pair[1])
+    other = json.loads(
+        run("compare", images / "0_1.png", images / "1_4.png", "--profile", profile, "--no-cache", "--json")[
+            1
+        ]
+    )
+    assert same["score"] > other["score"]
+    log_odds = same["prior"] + sum(signal["weight"] for signal in same["signals"])
+    assert same["score"] == pytest.approx(1 / (1 + np.exp(-log_odds)))
+    _, out, _ = run("dedupe", images, "--profile", profile, "--no-cache", "-q", "--json")
+    report = json.loads(out)
+    right = [e["a"][-5] == e["b"][-5] for group in report["groups"] for e in group["edges"]]
+    assert len(right) > 10
+    assert np.mean(right) > 0.9
+    assert report["counts"]["duplicates"] == 0  # other photos of a product are no copies to be removed
+    edges = {(e["a"], e["b"]): e["score"] for group in report["groups"] for e in group["edges"]}
+    pairs = tmp_path / "pairs.csv"
+    code, out, _ = run(
+        "prefilter", images, "--profile", profile, "-o", pairs, "--recall", "0.9", "--no-cache", "-q"
+    )
+    assert (code, "held out" in out) == (0, True)
+    rows = [line.rsplit(",", 1) for line in pairs.read_text().splitlines()[1:]]
+    scores = {tuple(names.split(",")): float(score) for names, score in rows}
+    assert set(edges) <= set(scores)
+    assert all(scores[pair] == pytest.approx(score, abs=1e-6) for pair, score in edges.items())
+
+
+def test_every_pair_above_the_threshold_is_found(shop, profile):
+    images = shop / "images"
+    _, out, _ = run(
+        "dedupe", images, "--profile", profile, "--threshold", "0.7", "--no-cache", "-q", "--json"
+    )
+    linked = {(e["a"], e["b"]) for group in json.loads(out)["groups"] for e in group["edges"]}
+    names = sorted(str(path) for path in images.iterdir())
+    for a, b in [(0, 1), (0, 7), (5, 6), (5, 20), (11, 12), (13, 29)]:
+        found = run("compare", names[a], names[b], "--profile", profile, "--no-cache", "--json")[1]
+        assert (json.loads(found)["score"] >= 0.7) == ((names[a], names[b]) in linked)
+
+
+def test_a_search_is_scored_by_a_trained_profile(shop, profile, tmp_path):
+    store = tmp_path / "shop.db"
+    assert run("index", shop / "images", "--store", store, "-q")[0] == 0
+    query = shop / "images" / "0_2.png"
+    code, out, _ = run("search", query, "--store", store, "--profile", profile, "-k", "5", "--json")
+    hits = [hit for hit in json.loads(out)["hits"] if hit["profile"] == "product"]
+    assert code == 0
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+    best = hits[0]
+    pair = json.loads(run("compare", query, best["path"], "--profile", profile, "--no-cache", "--json")[1])
+    assert best["score"] == pytest.approx(pair["score"], abs=1e-3)
+
+
+def test_compare_prints_the_cosine_of_an_embedding(shop, tmp_path):
+    network = mean_color_model(tmp_path / "mean.onnx")
+    images = shop / "images"
+    _, out, _ = run(
+        "compare",
+        images / "0_1.png",
+        images / "1_1.png",
+        "--embedding",
+        f"unit={network}",
+        "--json",
+        "--no-cache",
+    )
+    found = {signal["name"]: signal["similarity"] for signal in json.loads(out)["signals"]}
+    means = [cv2.imread(str(images / name)).reshape(-1, 3).mean(axis=0) for name in ("0_1.png", "1_1.png")]
+    cosine = means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1])
+    assert found["embedding"] == pytest.approx(cosine, abs=2e-3)
+    code, out, _ = run("dedupe", images, "--embedding", f"unit={network}", "--json", "--no-cache", "-q")
+    assert code == 0
+    assert "embedding" in json.loads(out)["settings"]["signals"]
+
+
+@pytest.mark.parametrize("verb", ["dedupe", "prefilter"])
+def test_a_profile_that_can_not_score_pairs_is_explained(shop, tmp_path, verb):
+    output = ("-o", tmp_path / "p.csv") if verb == "prefilter" else ()
+    for name, message in (("product", "cvsim cluster"), ("nonsense", "neither one of copy, product")):
+        code, _, err = run(verb, shop / "images", "--profile", name, *output, "--no-cache", "-q")
+        assert code == 2
+        assert message in err
+
+
+def test_one_image_classes_are_mentioned_once(shop, tmp_path):
+    rows = [f"{i}_{p}.png,{p}" for p in range(3) for i in range(5)] + ["0_3.png,alone"]
+    (tmp_path / "l.csv").write_text("file,label\n" + "\n".join(rows) + "\n")
+    code, _, err = run(
+        "train", shop / "images", "--labels", tmp_path / "l.csv", "-o", tmp_path / "m.npz", "--no-cache"
+    )
+    assert code == 0
+    assert err.count("single image") == 1
+
+
+def test_an_onnx_file_that_is_no_image_model_is_explained(shop, tmp_path):
+    (tmp_path / "junk.onnx").write_bytes(b"no model")
+    for verb in ("cluster", "features"):
+        out = tmp_path / ("o.csv" if verb == "cluster" else "o.npy")
+        code, _, err = run(
+            verb, shop / "images", "--embedding", tmp_path / "junk.onnx", "-o", out, "--no-cache"
+        )
+        assert code == 2
+        assert "not an ONNX model" in err

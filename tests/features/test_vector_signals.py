@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnx_models import mean_color_model
 
 from cvsim.errors import SettingsError
 from cvsim.features.color_layout import ColorLayout
@@ -18,28 +19,6 @@ def scene(seed: int = 0, height: int = 120, width: int = 160) -> np.ndarray:
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def mean_color_model(path, *, side=8, channels_last=False, batch="N", n_channels=3) -> str:
-    """An ONNX model whose output is the mean of each channel."""
-    shape = [batch, side, side, n_channels] if channels_last else [batch, n_channels, side, side]
-    axes = [1, 2] if channels_last else [2, 3]
-    nodes = [
-        helper.make_node("ReduceMean", ["input", "axes"], ["features"], keepdims=0),
-        helper.make_node("Identity", ["input"], ["other"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
-        [
-            helper.make_tensor_value_info("other", TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, n_channels]),
-        ],
-        [helper.make_tensor("axes", TensorProto.INT64, [2], axes)],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    return str(path)
 
 
 @pytest.mark.parametrize("feature", [GradientLayout(), ColorLayout()], ids=lambda f: f.name)

@@ -1,0 +1,28 @@
+"""Small networks for tests of embeddings."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+
+def mean_color_model(path, *, side=8, channels_last=False, batch="N", n_channels=3) -> str:
+    """An ONNX model whose output is the mean of each channel."""
+    shape = [batch, side, side, n_channels] if channels_last else [batch, n_channels, side, side]
+    axes = [1, 2] if channels_last else [2, 3]
+    nodes = [
+        helper.make_node("ReduceMean", ["input", "axes"], ["features"], keepdims=0),
+        helper.make_node("Identity", ["input"], ["other"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info("other", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, n_channels]),
+        ],
+        [helper.make_tensor("axes", TensorProto.INT64, [2], axes)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return str(path)
