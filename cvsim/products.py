@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, UsageError
 from cvsim.evaluation import read_labels
 from cvsim.executors import open_executor
-from cvsim.extraction import THUMBNAIL_KEY
+from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.features import make_features
 from cvsim.features.embedding import Embedding
 from cvsim.features.vector import VectorFeature
+from cvsim.images.decode import decode
+from cvsim.learning.autoencoder import SIDE_PX, fit_autoencoder
 from cvsim.learning.gallery import Assignment, classify
 from cvsim.learning.grouping import group, group_by_cosine, untrained
 from cvsim.learning.model import ProductModel, read_model
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from cvsim.progress import Progress
     from cvsim.settings import Settings
-    from cvsim.types import Indices, Skipped
+    from cvsim.types import RGB, Indices, Skipped
 
 PRODUCT_SIGNALS = ("color-layout", "gradient")
 """What tells products apart without a network; an embedding is added to them where one is given."""
@@ -251,6 +254,20 @@ def labels_in_order(labels: str | os.PathLike[str], n: int) -> list[str]:
     if isinstance(given, Mapping):
         return [given[file] for file in sorted(given)]
     return [str(label) for label in given.tolist()]
+
+
+def train_autoencoder(
+    vectors: Vectors, *, n_epochs: int, seed: int = 0, progress: Progress | None = None
+) -> bytes:
+    """An ONNX image network that learned from the pictures: one more embedding of them."""
+    pictures = [_square(data) for data in vectors.thumbnails if data is not None]
+    shown = np.stack(pictures) if pictures else np.zeros((0, SIDE_PX, SIDE_PX, 3), np.uint8)
+    return fit_autoencoder(shown, n_epochs=n_epochs, seed=seed, progress=progress)
+
+
+def _square(thumbnail: bytes) -> RGB:
+    rgb = decode(thumbnail, longest_px=THUMBNAIL_PX).rgb
+    return cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
 
 
 def train_profile(

@@ -57,7 +57,7 @@ ONLY_IN = {
     "dask": ("executors",),
     "onnxruntime": ("features.embedding", "learning"),
     "torch": ("learning",),
-    "onnx": ("features.embedding",),
+    "onnx": ("features.embedding", "learning.pretrained"),
     "pooch": ("learning.pretrained",),
     "matplotlib": ("reports",),
     "send2trash": ("actions",),

@@ -20,10 +20,25 @@ from cvsim.cli import options, products
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=options.OutputFile(),
     metavar="FILE",
     help="The profile: one .npz file, safe to hand on.",
+)
+@click.option(
+    "--autoencoder",
+    type=options.OutputFile(),
+    metavar="FILE.onnx",
+    help="Also train an image network on these pictures; it is one more signal of the profile, and an "
+    "--embedding elsewhere.",
+)
+@click.option(
+    "--epochs",
+    "n_epochs",
+    type=click.IntRange(min=1),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="How often the autoencoder sees each picture.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
 @products.signals
@@ -35,7 +50,9 @@ def train(
     paths: tuple[str, ...],
     listed: list[str],
     labels: str | None,
-    output: str,
+    output: str | None,
+    autoencoder: str | None,
+    n_epochs: int,
     seed: int,
     signals: tuple[str, ...] | None,
     embedding: str | None,
@@ -49,8 +66,12 @@ def train(
     The result is given as --profile to cluster and classify. How well it does is measured on products
     that were held out.
     """
-    if output == "-":
+    if output == "-" or autoencoder == "-":
         raise click.UsageError("A profile is not printed; name a file.")
+    if output is None and autoencoder is None:
+        raise click.UsageError("Give -o FILE for a profile, --autoencoder FILE.onnx for a network, or both.")
+    if embedding is not None and autoencoder is not None:
+        raise click.UsageError("--embedding and --autoencoder exclude each other.")
     settings = products.product_settings(config, given)
 
     from cvsim import products as recipes
@@ -59,9 +80,16 @@ def train(
     with progress_bars(quiet) as progress:
         vectors = products.read(paths, listed, settings, signals, embedding, None, progress)
         products.note_skipped(vectors, quiet)
+        if autoencoder is not None:
+            network = recipes.train_autoencoder(vectors, n_epochs=n_epochs, seed=seed, progress=progress)
+            products.write(autoencoder, network, quiet)
+            if output is None:
+                return
+            vectors = products.read(paths, listed, settings, signals, autoencoder, None, progress)
         model = recipes.train_profile(
             vectors, recipes.labels_for(vectors.files, labels), seed=seed, progress=progress
         )
+    assert output is not None
     products.write(output, model.to_bytes(), quiet)
     if as_json:
         from cvsim.reports.json import dumps

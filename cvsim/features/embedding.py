@@ -71,6 +71,8 @@ PREPROCESSING: dict[str, Preprocessing] = {
 """What each kind of network wants: ``mobilenetv2`` as TensorFlow trained it, ``imagenet`` as PyTorch trains;
 ``unit`` is RGB in [0, 1], as the autoencoder takes."""
 DEFAULT_PREPROCESSING = "mobilenetv2"
+PREPROCESSING_KEY = "cvsim.preprocessing"
+"""Under which a file may name its own kind among its metadata."""
 
 
 class Embedding(VectorFeature):
@@ -95,6 +97,7 @@ class Embedding(VectorFeature):
         kind, path = split_spec(spec)
         self._path = path
         self._preprocessing = PREPROCESSING[kind]
+        self._kind_given = path != spec
         try:
             self._digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         except OSError as exc:
@@ -144,6 +147,9 @@ class Embedding(VectorFeature):
     def _open(self) -> None:
         """Read what the model takes and gives, and try it once."""
         session = self._ready()
+        named = session.get_modelmeta().custom_metadata_map.get(PREPROCESSING_KEY)
+        if not self._kind_given and named in PREPROCESSING:
+            self._preprocessing = PREPROCESSING[named]
         if is_classifier(session):
             # What it pools before it decides says more of a picture than how it would name it.
             self._is_cut, self._session = True, None

@@ -185,9 +185,23 @@ def import_torch(what: str) -> Any:
     return torch
 
 
-def write_onnx(target: Path, network: Any, example: Any, *, output: str = "features") -> None:
-    """Export a network of one image input to a file, whole or not at all."""
+def write_onnx(
+    target: Path, network: Any, example: Any, *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Export a network of one image input to a file, whole or not at all.
+
+    Parameters
+    ----------
+    target : Path
+    network : torch module or TorchScript
+    example : tensor
+        An input.
+    metadata : mapping, optional
+        To keep in the file.
+    """
     torch = import_torch("Exports to ONNX")
+    import onnx
+
     export: Callable[..., Any] = torch.onnx.export
     unfinished = target.with_name(target.name + ".part")
     export(
@@ -195,8 +209,11 @@ def write_onnx(target: Path, network: Any, example: Any, *, output: str = "featu
         (example,),
         str(unfinished),
         input_names=["input"],
-        output_names=[output],
-        dynamic_axes={"input": {0: "batch"}, output: {0: "batch"}},
+        output_names=["features"],
+        dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}},
         dynamo=False,
     )
+    model = onnx.load(str(unfinished))
+    onnx.helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, str(unfinished))
     os.replace(unfinished, target)

@@ -171,14 +171,10 @@ def test_a_profile_that_is_none_is_explained(shop, tmp_path):
 
 def test_a_trained_profile_scores_pairs_groups_and_candidates(shop, profile, tmp_path):
     images = shop / "images"
-    pair = run(
-        "compare", images / "0_1.png", images / "1_1.png", "--profile", profile, "--no-cache", "--json"
-    )
+    pair = run("compare", images / "0_1.png", images / "1_1.png", "--profile", profile, "--json")
     same = json.loads(pair[1])
     other = json.loads(
-        run("compare", images / "0_1.png", images / "1_4.png", "--profile", profile, "--no-cache", "--json")[
-            1
-        ]
+        run("compare", images / "0_1.png", images / "1_4.png", "--profile", profile, "--json")[1]
     )
     assert same["score"] > other["score"]
     log_odds = same["prior"] + sum(signal["weight"] for signal in same["signals"])
@@ -209,7 +205,7 @@ def test_every_pair_above_the_threshold_is_found(shop, profile):
     linked = {(e["a"], e["b"]) for group in json.loads(out)["groups"] for e in group["edges"]}
     names = sorted(str(path) for path in images.iterdir())
     for a, b in [(0, 1), (0, 7), (5, 6), (5, 20), (11, 12), (13, 29)]:
-        found = run("compare", names[a], names[b], "--profile", profile, "--no-cache", "--json")[1]
+        found = run("compare", names[a], names[b], "--profile", profile, "--json")[1]
         assert (json.loads(found)["score"] >= 0.7) == ((names[a], names[b]) in linked)
 
 
@@ -222,7 +218,7 @@ def test_a_search_is_scored_by_a_trained_profile(shop, profile, tmp_path):
     assert code == 0
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     best = hits[0]
-    pair = json.loads(run("compare", query, best["path"], "--profile", profile, "--no-cache", "--json")[1])
+    pair = json.loads(run("compare", query, best["path"], "--profile", profile, "--json")[1])
     assert best["score"] == pytest.approx(pair["score"], abs=1e-3)
 
 
@@ -236,7 +232,6 @@ def test_compare_prints_the_cosine_of_an_embedding(shop, tmp_path):
         "--embedding",
         f"unit={network}",
         "--json",
-        "--no-cache",
     )
     found = {signal["name"]: signal["similarity"] for signal in json.loads(out)["signals"]}
     means = [cv2.imread(str(images / name)).reshape(-1, 3).mean(axis=0) for name in ("0_1.png", "1_1.png")]
