@@ -2,9 +2,9 @@
 
     python benchmarks/autoencoder.py --set cartons=FOLDER [--epochs 40]
 
-A set is a folder with ``images/`` and ``labels.csv``. The autoencoder sees all pictures and no label. Raw pixels
-are taken twice: as many values as the code has, and all that the autoencoder sees. Needs the extra ``torch``.
-Writes ``results/autoencoder.json``.
+A set is a folder with ``images/`` and ``labels.csv``. The autoencoder sees all pictures and no label. Raw
+pixels are taken twice: as many values as the code has, and all that the autoencoder sees. Needs the extra
+``torch``. Writes ``results/autoencoder.json``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def raw(pictures: list[np.ndarray], side_px: int) -> np.ndarray:
 
 
 def nearest_is_same(rows: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the pictures whose nearest neighbour, by the better of distance and cosine, has their label."""
+    """Share of the pictures whose nearest neighbour, by distance or cosine, has their label; the better."""
     unit = (rows - rows.mean(axis=0)) / np.linalg.norm(rows - rows.mean(axis=0), axis=1, keepdims=True)
     squares = (rows * rows).sum(axis=1)
     found = []

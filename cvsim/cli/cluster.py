@@ -8,7 +8,7 @@ import click
 
 from cvsim.cli import options, products
 
-METHODS = ("components", "average", "ward", "kmeans", "density")
+METHODS = ("components", "average", "ward", "kmeans", "density", "chance")
 
 
 @click.command(epilog="Example: cvsim cluster photos -o labels.csv")

@@ -22,6 +22,8 @@ UNTRAINED_POWER = 0.5
 UNTRAINED_HEIGHT = 1.38
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
+UNTRAINED_SURENESS = 5.5
+"""How many standard errors nearer than chance a merge is at even odds (see `against_chance`)."""
 
 
 _NO_CURVES = Grouping("components", 0.0, {}, {})
@@ -39,7 +41,8 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     )
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
-    grouping = Grouping("average", 0.0, dict.fromkeys(TREES, 0.5), dict.fromkeys(TREES, curve))
+    curves = {**dict.fromkeys(TREES, curve), "chance": MergeCurve(-UNTRAINED_SURENESS, -1.0)}
+    grouping = Grouping("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
     return ProductModel(signals, 10.0, -3.0, grouping)
 
 
@@ -120,6 +123,8 @@ def group_by_cosine(
     height = float(np.sqrt(max(0.0, 2 - 2 * threshold))) + 1e-4
     if n_clusters is not None:
         return group_vectors(unit, _NO_CURVES, method, None, n_clusters)
+    if method == "chance":
+        raise UsageError("chance knows no threshold of similarity; leave out the threshold or the method")
     if method == "density":
         return density(unit, height)
     tree = build_tree(unit, "ward" if method == "kmeans" else method)

@@ -1,7 +1,9 @@
 """Ways to part vectors into groups: cutting a tree of merges, k-means, density.
 
 Trees (Ward's, average link, single link) are built once and cut at any height; single link cut at a height
-gives exactly the connected components of the graph of pairs at most that far apart.
+gives exactly the connected components of the graph of pairs at most that far apart. The tree of chance is
+that of average link, its heights put in terms of how likely strangers would come that near
+(`against_chance`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import Indices
 
-TREES = {"ward": "ward", "average": "average", "components": "single"}
+TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
 """Methods that cut a tree, and scipy's names for how it is built."""
 METHODS = (*TREES, "kmeans", "density")
 MAX_IMAGES = 30_000
@@ -31,7 +33,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Merges of n images, scipy's ``Z``: (n - 1, 4) float64, by rising height."""
+    """Merges of n images, scipy's ``Z``, (n - 1, 4) float64: none is lower than those that it joins."""
 
     merges: NDArray[np.float64]
 
@@ -78,7 +80,40 @@ def build_tree(vectors: NDArray[np.float32], method: str) -> Tree:
         )
     if len(vectors) < 2:
         return Tree(np.zeros((0, 4)))
-    return Tree(linkage(condensed_distances(vectors), TREES[method]))
+    distances = condensed_distances(vectors)
+    tree = Tree(linkage(distances, TREES[method]))
+    if method == "chance":
+        return against_chance(tree, float(distances.mean()), float(distances.std()))
+    return tree
+
+
+def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
+    """The tree of average link with heights exp(-z), z saying how much nearer than chance a merge is.
+
+    Two groups whose members are on average a little nearer than any two pictures may be one product, if they
+    are large: over many pairs chance evens out. z is that difference in standard errors of the mean over
+    all pairs between the groups, were the pairs independent. They are not, so it takes more of them to be
+    sure. A merge below one that is sure is as sure: z is the largest on the way up.
+
+    Parameters
+    ----------
+    tree : Tree
+        Of average link.
+    mean, deviation : float
+        Of the distances of all pairs.
+    """
+    n = tree.n_images
+    merges = tree.merges.copy()
+    children = merges[:, :2].astype(np.int64)
+    sizes = np.concatenate([np.ones(n), merges[:, 3]])
+    joined = np.sqrt(sizes[children[:, 0]] * sizes[children[:, 1]])
+    z = (mean - merges[:, 2]) / max(deviation, 1e-12) * joined
+    for merge in range(len(z) - 1, -1, -1):
+        for child in children[merge] - n:
+            if child >= 0:
+                z[child] = max(z[child], z[merge])
+    merges[:, 2] = np.exp(-np.clip(z, -50.0, 50.0))
+    return Tree(merges)
 
 
 def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

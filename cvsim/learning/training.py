@@ -345,7 +345,10 @@ class _Agreement:
     @classmethod
     def of(cls, tree: Tree, codes: Indices) -> _Agreement:
         sizes = np.bincount(codes)
-        return cls(tree.heights, *merge_agreement(tree, codes), int((sizes * (sizes - 1) // 2).sum()))
+        same, pairs = merge_agreement(tree, codes)
+        order = np.argsort(tree.heights, kind="stable")
+        n_true = int((sizes * (sizes - 1) // 2).sum())
+        return cls(tree.heights[order], same[order], pairs[order], n_true)
 
     def ari(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The Adjusted Rand Index of the tree cut at each height, without cutting it."""

@@ -20,7 +20,7 @@ from cvsim.learning.partition import (
     kmeans,
     merge_agreement,
 )
-from cvsim.learning.training import SignalSource, train
+from cvsim.learning.training import SignalSource, _Agreement, train
 
 
 def random_rows(n, seed):
@@ -56,13 +56,39 @@ def test_merge_agreement_counts_every_pair_once():
     assert same.sum() == (sizes * (sizes - 1) / 2).sum()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "chance"])
 def test_every_method_parts_clear_groups(method):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), 8)
     rows = (np.eye(6)[labels] * 5 + rng.normal(size=(48, 6)) * 0.1).astype(np.float32)
     found = group_by_cosine(rows, 0.9, method)
     assert adjusted_rand_score(labels, found) == 1.0
+
+
+def test_against_chance_a_tree_stays_a_tree_and_large_groups_need_less():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(5), 30)
+    rows = (np.eye(5)[labels] * 0.8 + rng.normal(size=(150, 5)) * 0.2).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    tree = build_tree(rows, "chance")
+    children = tree.merges[:, :2].astype(int) - tree.n_images
+    for merge, pair in enumerate(children):
+        assert all(tree.heights[child] <= tree.heights[merge] for child in pair if child >= 0)
+    found = tree.cut(np.exp(-5.5))
+    assert adjusted_rand_score(labels, found) > 0.6
+    with pytest.raises(UsageError, match="chance"):
+        group_by_cosine(rows, 0.9, "chance")
+
+
+@pytest.mark.parametrize("method", ["ward", "average", "components", "chance"])
+def test_the_agreement_of_a_cut_is_that_of_its_labels(method):
+    rng = np.random.default_rng(3)
+    rows, codes = random_rows(40, 4), rng.integers(0, 5, 40)
+    tree = build_tree(rows, method)
+    heights = np.quantile(tree.heights, [0.0, 0.3, 0.6, 0.9, 1.0])
+    found = _Agreement.of(tree, codes).ari(heights)
+    expected = [adjusted_rand_score(codes, tree.cut(height)) for height in heights]
+    assert found == pytest.approx(expected)
 
 
 def test_ninety_five_percent_similar_is_inclusive_and_means_the_cosine():
