@@ -27,6 +27,13 @@ from cvsim.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "products.json"
 FIRST_SEED = 100
+CLASSIFY = (
+    "accuracy",
+    "known rejected",
+    "unknown rejected",
+    "unknown rejected when 5 % of the known are",
+    "calibration error",
+)
 
 
 def main() -> None:
@@ -34,19 +41,22 @@ def main() -> None:
     parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER", dest="sets")
     parser.add_argument("--model", help="MobileNetV2 as ONNX; without it there is no baseline")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--cache", help="spares reading the pictures again")
     options = parser.parse_args()
     found = {}
     for entry in options.sets:
         name, _, folder = entry.partition("=")
-        found[name] = measure_set(Path(folder), options.model, options.splits)
+        found[name] = measure_set(Path(folder), options.model, options.splits, options.cache)
         print(table(name, found[name]), flush=True)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def measure_set(folder: Path, model: str | None, n_splits: int) -> dict[str, dict[str, list[float]]]:
+def measure_set(
+    folder: Path, model: str | None, n_splits: int, cache: str | None
+) -> dict[str, dict[str, list[float]]]:
     """Each figure's values over the splits, by signals and method."""
-    settings = replace(Settings(), cache=None)
+    settings = replace(Settings(), cache=cache)
     vectors = read_vectors([str(folder / "images")], vector_features(None, model), settings)
     labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
     codes = np.unique(labels, return_inverse=True)[1]
@@ -131,8 +141,18 @@ def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
             "unknown_rejected_at_5_percent": (
                 strange.products.sum(axis=1) < np.quantile(seen.products.sum(axis=1), 0.05)
             ).mean(),
+            "calibration_error": calibration_error(seen.products.sum(axis=1), strange.products.sum(axis=1)),
         }
     return found
+
+
+def calibration_error(known, strange) -> float:
+    """Mean gap, by tenths, between how sure it is that a photo is known and how often one is."""
+    sure = np.concatenate([known, strange])
+    is_known = np.repeat([1.0, 0.0], [len(known), len(strange)])
+    weight = np.repeat([0.5 / len(known), 0.5 / len(strange)], [len(known), len(strange)])
+    tenth = np.minimum((sure * 10).astype(int), 9)
+    return float(np.abs(np.bincount(tenth, weight * (is_known - sure))).sum())
 
 
 def k_means(rows, k: int | None):
@@ -163,10 +183,11 @@ def table(name: str, values: dict[str, dict[str, list[float]]]) -> str:
         gap = f"{np.mean(figures['gap']):.3f}" if "gap" in figures else ""
         ratio = f"{(1 - mean) / (1 - np.mean(base)):.2f}" if base else ""
         lines.append(f"| {row} | {mean:.3f} | {spread:.3f} | {gap} | {ratio} |")
+    lines += ["", "| classifying by | " + " | ".join(CLASSIFY) + " |", "|---" * (len(CLASSIFY) + 1) + "|"]
     for row, figures in values.items():
         if "accuracy" in figures:
-            parts = ", ".join(f"{figure.replace('_', ' ')} {np.mean(v):.3f}" for figure, v in figures.items())
-            lines.append(f"\n{row}: {parts}")
+            means = " | ".join(f"{np.mean(v):.3f}" for v in figures.values())
+            lines.append(f"| {row.removeprefix('classify: ')} | {means} |")
     return "\n".join(lines)
 
 

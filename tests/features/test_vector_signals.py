@@ -127,3 +127,55 @@ def test_the_middle_is_cropped_where_a_network_wants_that():
     rgb[:, 100:200] = 255
     found = prepare(rgb, Preprocessing(10, (0, 0, 0), (1, 1, 1), "crop", 10), 10)
     assert found.min() > 0.9
+
+
+def network(path, nodes, output_shape, tensors=()) -> str:
+    """A network of one 8 px picture whose output is called ``out``."""
+    graph = helper.make_graph(
+        nodes,
+        "made",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", *output_shape])],
+        list(tensors),
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return str(path)
+
+
+def test_of_a_classifier_what_it_pools_before_it_decides_is_taken(tmp_path):
+    weights = np.random.default_rng(0).normal(size=(3, 1000)).astype(np.float32)
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["out"]),
+    ]
+    path = network(tmp_path / "m.onnx", nodes, [1000], [onnx.numpy_helper.from_array(weights, "weights")])
+    rgb = np.zeros((9, 9, 3), np.uint8)
+    rgb[:] = (30, 60, 120)
+    feature = pickle.loads(pickle.dumps(Embedding(f"unit={path}")))
+    assert feature.n_dims == 3
+    assert np.allclose(
+        feature.extract(rgb), np.array([30, 60, 120]) / np.linalg.norm([30, 60, 120]), atol=1e-3
+    )
+
+
+def test_of_tokens_the_first_is_taken_and_of_maps_the_mean(tmp_path):
+    rgb = scene()
+    shape = onnx.numpy_helper.from_array(np.array([0, 3, 64], np.int64), "shape")
+    tokens = network(
+        tmp_path / "t.onnx", [helper.make_node("Reshape", ["input", "shape"], ["out"])], [3, 64], [shape]
+    )
+    assert Embedding(f"unit={tokens}").n_dims == 64
+    maps = network(tmp_path / "m.onnx", [helper.make_node("Identity", ["input"], ["out"])], [3, 8, 8])
+    mean = prepare(rgb, PREPROCESSING["unit"], 8).mean(axis=(1, 2))
+    assert np.allclose(Embedding(f"unit={maps}").extract(rgb), mean / np.linalg.norm(mean), atol=1e-3)
+
+
+def test_a_file_may_name_its_own_kind(tmp_path):
+    path = mean_color_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {"cvsim.preprocessing": "unit"})
+    onnx.save(model, tmp_path / "named.onnx")
+    named, given = Embedding(str(tmp_path / "named.onnx")), Embedding(f"clip={tmp_path / 'named.onnx'}")
+    assert named.params["preprocessing"]["std"] == [1.0, 1.0, 1.0]
+    assert given.params["preprocessing"]["std"] != [1.0, 1.0, 1.0]
