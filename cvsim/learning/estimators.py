@@ -53,7 +53,17 @@ def _rows(estimator: Any, X: ArrayLike, *, reset: bool) -> NDArray[np.float64]:
         ensure_all_finite="allow-nan",
         ensure_min_samples=2 if reset else 1,
     )
-    return np.clip(found, -1e30, 1e30)
+    return _clipped(found)
+
+
+def _require_labels(y: object) -> None:
+    if y is None:
+        raise EstimatorError("requires y to be passed, but the target y is None: the product of each image")
+
+
+def _clipped(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Finite in single precision, in which the metric is learned."""
+    return np.clip(rows, -1e30, 1e30)
 
 
 class _AllowsNaN:
@@ -101,10 +111,7 @@ class ProductMetric(_AllowsNaN, TransformerMixin, BaseEstimator):
         y : (n,) array
             The product of each image.
         """
-        if y is None:
-            raise EstimatorError(
-                "requires y to be passed, but the target y is None: the product of each image"
-            )
+        _require_labels(y)
         rows = _rows(self, X, reset=True)
         labels = np.asarray(y).ravel()
         if len(labels) != len(rows):
@@ -231,17 +238,14 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         y : (n,) array
             The product of each image.
         """
-        if y is None:
-            raise EstimatorError(
-                "requires y to be passed, but the target y is None: the product of each image"
-            )
+        _require_labels(y)
         rows, labels = validate_data(
             self, X, y, reset=True, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2
         )
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._sizes = _block_sizes(self.blocks, rows.shape[1])
-        blocks = _split(np.clip(rows, -1e30, 1e30), self._sizes)
+        blocks = _split(_clipped(rows), self._sizes)
         try:
             self.model_ = train(
                 blocks, codes, _sources(len(blocks)), seed=self.random_state, with_grouping=False
