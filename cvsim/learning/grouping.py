@@ -22,9 +22,11 @@ UNTRAINED_POWER = 0.5
 UNTRAINED_HEIGHT = 1.38
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
-UNTRAINED_SURENESS = 5.5
-"""How many standard errors nearer than chance a merge is at even odds (see `against_chance`)."""
+UNTRAINED_SURENESS = 4.0
+"""How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
 
+CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
+"""For the tree of chance, trained or not: its heights mean the same everywhere."""
 
 _NO_CURVES = Grouping("components", 0.0, {}, {})
 """For a given number of groups, which needs no threshold."""
@@ -41,7 +43,7 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     )
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
-    curves = {**dict.fromkeys(TREES, curve), "chance": MergeCurve(-UNTRAINED_SURENESS, -1.0)}
+    curves = {**dict.fromkeys(TREES, curve), "chance": CHANCE_CURVE}
     grouping = Grouping("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
     return ProductModel(signals, 10.0, -3.0, grouping)
 

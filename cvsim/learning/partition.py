@@ -28,6 +28,8 @@ METHODS = (*TREES, "kmeans", "density")
 MAX_IMAGES = 30_000
 """All pairs of more do not fit into a few gigabytes."""
 DENSITY_NEIGHBOURS = 3
+CHANCE_POWER = 0.7
+"""Of the mean size of two groups: were pairs of one picture independent, it would be 1."""
 _BLOCK = 512
 
 
@@ -91,9 +93,10 @@ def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
     """The tree of average link with heights exp(-z), z saying how much nearer than chance a merge is.
 
     Two groups whose members are on average a little nearer than any two pictures may be one product, if they
-    are large: over many pairs chance evens out. z is that difference in standard errors of the mean over
-    all pairs between the groups, were the pairs independent. They are not, so it takes more of them to be
-    sure. A merge below one that is sure is as sure: z is the largest on the way up.
+    are large: over many pairs chance evens out. z is that difference in standard deviations of a pair's
+    distance, times a power of the groups' mean size. The pairs are not independent, and kinds of products
+    (trousers, shirts) are nearer than chance too: a full standard error would join each kind. A merge below
+    one that is sure is as sure: z is the largest on the way up.
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
     children = merges[:, :2].astype(np.int64)
     sizes = np.concatenate([np.ones(n), merges[:, 3]])
     joined = np.sqrt(sizes[children[:, 0]] * sizes[children[:, 1]])
-    z = (mean - merges[:, 2]) / max(deviation, 1e-12) * joined
+    z = (mean - merges[:, 2]) / max(deviation, 1e-12) * joined**CHANCE_POWER
     for merge in range(len(z) - 1, -1, -1):
         for child in children[merge] - n:
             if child >= 0:

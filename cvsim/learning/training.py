@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from cvsim.errors import UsageError
 from cvsim.evaluation import adjusted_rand_index
 from cvsim.learning.gallery import fit_gallery
+from cvsim.learning.grouping import CHANCE_CURVE
 from cvsim.learning.metric import fit_metric
 from cvsim.learning.model import (
     DEFAULT_PAIR_THRESHOLD,
@@ -44,13 +45,15 @@ if TYPE_CHECKING:
 
 N_REPEATS = 4
 """Partings into halves; each gives two folds."""
-MAX_FOLD_IMAGES = 1000
+MAX_FOLD_IMAGES = 2000
 """Products are drawn until a fold has this many, so that training grows with the images, not their pairs."""
 MAX_PAIRS = 60_000
 POWERS = (0.0, 0.25, 0.5)
 PROBABILITIES = np.linspace(0.02, 0.98, 49)
 RECALL_CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Scores of pairs by which the recall on held-out products is recorded, for prefilter."""
+TRIED = tuple(method for method in TREES if method != "chance")
+"""Ways of grouping that compete; that by chance is for collections without answers."""
 DEFAULT_METHOD = "ward"
 DEFAULT_THRESHOLD = 0.5
 TIE = 0.01
@@ -306,7 +309,7 @@ def _choose(
 ) -> tuple[NDArray[np.float64], Grouping, dict[str, Any]]:
     """Weights and grouping that did best on held-out products; all signals where that is as good."""
     candidates = _candidate_weights(folds, n_signals)
-    with progress.task("Trying how to group", len(candidates) * len(POWERS) * len(TREES)) as advance:
+    with progress.task("Trying how to group", len(candidates) * len(POWERS) * len(TRIED)) as advance:
         found = [(weights, *_grouping(folds, weights, advance)) for weights in candidates]
     if len(found) == 1:
         return found[0]
@@ -362,7 +365,8 @@ class _Agreement:
 
 def _default_grouping() -> Grouping:
     thresholds = dict.fromkeys(TREES, DEFAULT_THRESHOLD)
-    return Grouping(DEFAULT_METHOD, 0.0, thresholds, dict.fromkeys(TREES, MergeCurve(0.0, -4.0)))
+    curves = {**dict.fromkeys(TREES, MergeCurve(0.0, -4.0)), "chance": CHANCE_CURVE}
+    return Grouping(DEFAULT_METHOD, 0.0, thresholds, curves)
 
 
 def _grouping(
@@ -375,7 +379,7 @@ def _grouping(
     trials = []
     for power in POWERS:
         vectors = [fused(even_out(fold.mapped, power), weights.tolist()) for fold in folds]
-        for method in TREES:
+        for method in TRIED:
             trials.append(_trial(vectors, [fold.codes for fold in folds], method, power))
             advance(1)
     top = max(trial.reached for trial in trials)
@@ -384,8 +388,8 @@ def _grouping(
     grouping = Grouping(
         best.method,
         best.power,
-        {method: trial.threshold for method, trial in chosen.items()},
-        {method: trial.curve for method, trial in chosen.items()},
+        {**{method: trial.threshold for method, trial in chosen.items()}, "chance": DEFAULT_THRESHOLD},
+        {**{method: trial.curve for method, trial in chosen.items()}, "chance": CHANCE_CURVE},
     )
     return grouping, {
         "ari": round(best.reached, 4),

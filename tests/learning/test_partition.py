@@ -74,7 +74,7 @@ def test_against_chance_a_tree_stays_a_tree_and_large_groups_need_less():
     children = tree.merges[:, :2].astype(int) - tree.n_images
     for merge, pair in enumerate(children):
         assert all(tree.heights[child] <= tree.heights[merge] for child in pair if child >= 0)
-    found = tree.cut(np.exp(-5.5))
+    found = tree.cut(np.exp(-4.0))
     assert adjusted_rand_score(labels, found) > 0.6
     with pytest.raises(UsageError, match="chance"):
         group_by_cosine(rows, 0.9, "chance")
