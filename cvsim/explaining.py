@@ -28,6 +28,8 @@ _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
 SAME_BYTES_WEIGHT = 60.0
 """Log-odds of equal bytes: more than all signals together."""
 MIN_EXPLAINED_SHARE = 0.1
+MAX_ROUNDING = 2
+"""Grey levels between the squares of two files of the same pixels."""
 
 
 class Explainer:
@@ -61,6 +63,7 @@ class Explainer:
         self._weights = {
             k: np.broadcast_to(v, len(scores)) for k, v in self._model.weights(scores.similarities).items()
         }
+        self._squares = packed.get("tiles")
         color = packed.get("color")
         self._has_color = None if color is None else color[1]
         self._verdicts = {} if verdicts is None else verdicts
@@ -130,7 +133,19 @@ class Explainer:
             bool(asked)
             and (a.width_px, a.height_px) == (b.width_px, b.height_px)
             and not any(similarity[name][row] < least for name, least in asked.items())
+            and self._have_equal_squares(row)
         )
+
+    def _have_equal_squares(self, row: int) -> bool:
+        """Whether the small grey squares differ by no more than decoding at a fraction does."""
+        if self._squares is None:
+            return True
+        views, n_views = self._squares
+        a, b = self._nodes_of(row)
+        if n_views[a] != n_views[b]:
+            return False
+        difference = views[a].astype(np.int16) - views[b]
+        return int(np.abs(difference).max(initial=0)) <= MAX_ROUNDING
 
     def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(IDENTITY_KEY, records, IdentityJob())

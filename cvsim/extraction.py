@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 WORKING_PX = 512
 """Longer side of the pixels that all features are taken from."""
 THUMBNAIL_PX = 176
-THUMBNAIL_KEY = f"thumbnail:1:{THUMBNAIL_PX}"
-DECODER = f"decoder:1:{WORKING_PX}"
+THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
+DECODER = f"decoder:2:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
 
 

@@ -49,7 +49,6 @@ from cvsim.fusion.model import FusionModel, read_model, sigmoid
 from cvsim.fusion.relation import Verdict
 from cvsim.grouping import make_groups
 from cvsim.learning.signals import MappedVector, pair_model, pair_weights
-from cvsim.products import features_of, make_embedding, read_profile
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
@@ -118,12 +117,16 @@ def make_plan(settings: Settings) -> Plan:
     features = make_features(names)
     if settings.embedding is None:
         return Plan(features, model, threshold)
+    from cvsim.products import make_embedding
+
     embedding = make_embedding(settings.embedding)
     return Plan((*features, embedding), model, threshold, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
 
 
 def _trained_plan(settings: Settings) -> Plan:
     """The plan of a profile that `cvsim train` made."""
+    from cvsim.products import features_of, read_profile  # with scikit-learn, a second to load
+
     trained = read_profile(settings.profile)
     if settings.signals:
         raise SettingsError("a trained profile has its own signals; leave out --signals")

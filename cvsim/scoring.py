@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,7 @@ class Descriptors:
         self._digests = digests
         self._store = store
         self._held: OrderedDict[str, Any] = OrderedDict()
+        self._likenesses: dict[str, bytes] = {}
 
     def fetch(self, rows: Indices) -> dict[int, Any]:
         """Descriptors by position; None for pictures without."""
@@ -114,6 +116,7 @@ class Descriptors:
         for digest in missing:
             data = found.get(digest)
             self._held[digest] = None if data is None else self._feature.from_bytes(data)
+            self._likenesses[digest] = b"" if data is None else blake2b(data, digest_size=16).digest()
         result = {}
         for row, digest in wanted.items():
             self._held.move_to_end(digest)
@@ -121,6 +124,10 @@ class Descriptors:
         while len(self._held) > MAX_HELD:
             self._held.popitem(last=False)
         return result
+
+    def likeness(self, row: int) -> bytes:
+        """Of a picture that was fetched: the same for two files of the same pixels."""
+        return self._likenesses[self._digests[row]]
 
 
 class Scorer:
@@ -161,6 +168,7 @@ class Scorer:
         self._min_log_odds = min_log_odds
         self._n_workers = n_workers
         self.n_verified = 0
+        self._verified_looks: dict[tuple[bytes, bytes], bytes] = {}
         if self.local is not None:
             self.descriptors = Descriptors(self.local, digests, store)
             self._pair_key = f"pair:{EVIDENCE_VERSION}:{self.local.key}"
@@ -239,19 +247,29 @@ class Scorer:
         return self._known
 
     def _verified(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> NDArray[Any]:
-        """Evidence of the pairs, in order; half of it is the interpreter's work, so it is done in forks."""
+        """Evidence of the pairs, in order; half of it is the interpreter's work, so it is done in forks.
+
+        What looks the same to the last bit is verified once, however many files show it.
+        """
         assert self.local is not None
         local, held = self.local, self.descriptors.fetch(np.unique(np.concatenate([a, b])))
+        first_of: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         pairs = list(zip(a.tolist(), b.tolist(), strict=True))
+        looks = [(self.descriptors.likeness(i), self.descriptors.likeness(j)) for i, j in pairs]
+        for look, pair in zip(looks, pairs, strict=True):
+            if look not in self._verified_looks:
+                first_of.setdefault(look, pair)
+        todo = list(first_of.values())
 
         def verify(k: int) -> bytes:
-            i, j = pairs[k]
+            i, j = todo[k]
             return local.evidence_or_none(held[i], held[j]).tobytes()
 
-        rows = map_in_forks(verify, len(pairs), self._n_workers)
-        self.n_verified += len(pairs)
+        rows = map_in_forks(verify, len(todo), self._n_workers)
+        self._verified_looks.update(zip(first_of, rows, strict=True))
+        self.n_verified += len(todo)
         advance(len(pairs))
-        return np.frombuffer(b"".join(rows), EVIDENCE)
+        return np.frombuffer(b"".join(self._verified_looks[look] for look in looks), EVIDENCE)
 
     def _remember(self, a: Indices, b: Indices, rows: NDArray[Any]) -> None:
         new = {pair: rows[k].tobytes() for k, pair in enumerate(self._pairs_of(a, b))}

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.resampling import square
+from cvsim.features.resampling import rough_square
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def _ring_of_pixels() -> NDArray[np.int64]:
 
 
 _RING = _ring_of_pixels()
+# By value of the 8-bit Lab that OpenCV makes: L in 0 to 255, a and b moved by 128.
+_LIGHTNESS_BIN = np.arange(256) * N_LIGHTNESS // 256 * N_CHROMA * N_CHROMA
+_CHROMA_BIN = np.searchsorted(CHROMA_EDGES, np.arange(256) - 128)
 N_RINGS = 3
 
 
@@ -52,20 +55,20 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
     """
 
     name = "color"
+    version = 2
 
     @property
     def params(self) -> Mapping[str, Any]:
         return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min": [MIN_CHROMA, MIN_DEVIATION]}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
-        small = square(rgb, SIDE_PX).astype(np.float32) / 255
-        lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        deviation = cv2.meanStdDev(lab.reshape(SIDE_PX, SIDE_PX, 3))[1]
-        if np.hypot(lab[:, 1], lab[:, 2]).mean() < MIN_CHROMA or deviation.max() < MIN_DEVIATION:
+        lab = cv2.cvtColor(rough_square(rgb, SIDE_PX), cv2.COLOR_RGB2LAB)
+        deviation = cv2.meanStdDev(lab)[1].ravel() * (100 / 255, 1, 1)
+        chroma = cv2.magnitude(*(lab[..., c].astype(np.float32) - 128 for c in (1, 2))).mean()
+        if chroma < MIN_CHROMA or deviation.max() < MIN_DEVIATION:
             return None
-        lightness = np.clip(lab[:, 0] * (N_LIGHTNESS / 100), 0, N_LIGHTNESS - 1).astype(np.int64)
-        a, b = (np.searchsorted(CHROMA_EDGES, lab[:, c]) for c in (1, 2))
-        bin_ = ((_RING * N_LIGHTNESS + lightness) * N_CHROMA + a) * N_CHROMA + b
+        lightness, a, b = (lab[..., c].ravel() for c in range(3))
+        bin_ = _RING * N_BINS + _LIGHTNESS_BIN[lightness] + N_CHROMA * _CHROMA_BIN[a] + _CHROMA_BIN[b]
         counts = np.bincount(bin_, minlength=N_RINGS * N_BINS).reshape(N_RINGS, N_BINS)
         shares = counts / counts.sum(axis=1, keepdims=True)
         return np.rint(np.sqrt(shares) * 255).astype(np.uint8).ravel()

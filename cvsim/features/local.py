@@ -92,7 +92,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 9
+EVIDENCE_VERSION = 10
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -193,7 +193,7 @@ class Local(Feature[LocalDescriptor]):
         Also match the mirror image: finds crops of mirrored pictures, for half as much work again.
     """
 
-    version = 3
+    version = 4
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
@@ -452,7 +452,7 @@ def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[An
     """
     if len(keypoints) <= n:
         return list(keypoints)
-    xy = np.array([k.pt for k in keypoints])
+    xy = np.asarray(cv2.KeyPoint.convert(list(keypoints)), np.float64)
     response = np.array([k.response for k in keypoints])
     level = np.array([k.octave for k in keypoints])
     cell = (xy[:, 1] * GRID // height).astype(np.int64) * GRID + (xy[:, 0] * GRID // width).astype(np.int64)

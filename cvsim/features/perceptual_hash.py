@@ -222,6 +222,7 @@ class TurnedHash(Feature["NDArray[Any]"]):
     """
 
     name = "phash"
+    version = 2
     search: Search = "hamming"
     radius_bits = 12
 
@@ -231,12 +232,11 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        views = views_of(gray)
-        slots = [_slot(small) for view in views if is_informative(small := square(view, RASTER_PX))]
+        large = [square(view, 2 * RASTER_PX) for view in views_of(gray)]
+        slots = [_slot(small) for view in large if is_informative(small := square(view, RASTER_PX))]
         if not slots:
             return None
-        cleaned = without_strokes(square(views[-1], 2 * RASTER_PX))
-        small = square(cleaned, RASTER_PX)
+        small = square(without_strokes(large[-1]), RASTER_PX)
         if is_informative(small):
             slot = _slot(small)
             if np.bitwise_count(slot["w64"] ^ slots[-1]["w64"]).sum() >= MIN_STROKE_BITS:

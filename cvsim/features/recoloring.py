@@ -7,6 +7,7 @@ own tiles break the rule. A sticker breaks it as well, but there the structure b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -27,7 +28,8 @@ SIDE_PX = 32
 """Side of the coloured square that is kept of a picture."""
 CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
 """Distance in the plane of a and b that is explained, in units and as a share of the stronger chroma."""
-LIGHTNESS_TOLERANCE = 16.0
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA_TOLERANCE = 32.0
 MAX_CAST, MAX_TONE = 10.0, 28.0
 """Chroma of a colour cast, and of a toned (sepia) picture, at most."""
 CLIPPED, DARK = 250.0, 8.0
@@ -70,7 +72,7 @@ def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation
     weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (np.abs(correlation) > 0.5)
     known = (np.maximum(rgb_a, rgb_b).max(axis=1) < CLIPPED) & (np.minimum(lab_a[:, 0], lab_b[:, 0]) >= DARK)
     odd = _odd_chroma((rgb_a, rgb_b), (lab_a, lab_b), weight, known)
-    odd |= _odd_lightness(lab_a[:, 0], lab_b[:, 0], weight)
+    odd |= _odd_luma(rgb_a @ LUMA, rgb_b @ LUMA, weight)
     if not odd.any():
         return 0.0
     structured = np.clip((deviation - FAINT) / (STRUCTURED - FAINT), 0, 1)
@@ -157,29 +159,43 @@ def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
     return weight / (1 + (residual * residual).sum(axis=1) / scale**2)
 
 
-def _odd_lightness(a: Floats, b: Floats, weight: Floats) -> Rows:
-    """Tiles whose lightness follows from the other side's by no smooth curve, in either direction."""
-    odd = np.abs(a - b) > LIGHTNESS_TOLERANCE
+def _odd_luma(a: Floats, b: Floats, weight: Floats) -> Rows:
+    """Tiles whose luma follows from the other side's by no gain with an offset or a gamma, either way."""
+    odd = np.abs(a - b) > LUMA_TOLERANCE
     for source, wanted in ((a, b), (b, a)):
-        if odd.any():
-            odd &= np.abs(wanted - _lightness_curve(source, wanted, weight)) > LIGHTNESS_TOLERANCE
+        for bend in (_straight, _logarithmic):
+            for start in (source, wanted):  # from no change, and from all tiles
+                if not odd.any():
+                    return odd
+                explained = _line(source, wanted, start, weight, bend)
+                odd &= np.abs(wanted - explained) > LUMA_TOLERANCE
     return odd
 
 
-def _lightness_curve(source: Floats, wanted: Floats, weight: Floats) -> Floats:
-    """`wanted` as a parabola of `source`: the better of two robust fits, from no change or from all."""
-    level = source / 100
-    columns = np.stack([np.ones_like(level), level, level * level], axis=1)
-    ridge = np.diag([0.05, 0.05, 0.5])
-    best, least = source, np.inf
-    for start in (source, wanted):
-        found = start
-        for _ in range(N_ROUNDS):
-            trust = _trust((wanted - found)[:, None], weight, 6.0)
-            weighted = trust[:, None] * columns
-            target = weighted.T @ wanted + ridge @ np.array([0.0, 100.0, 0.0])
-            found = columns @ np.linalg.solve(columns.T @ weighted + ridge, target)
-        left = float(weight[np.abs(wanted - found) > LIGHTNESS_TOLERANCE].sum())
-        if left < least:
-            best, least = found, left
-    return best
+def _straight(luma: Floats) -> Floats:
+    return luma
+
+
+def _logarithmic(luma: Floats) -> Floats:
+    """What makes a straight line of a gamma, in units of about a grey level in the middle."""
+    return 64 * np.log((np.maximum(luma, 0) + 8) / 8)
+
+
+def _line(
+    source: Floats, wanted: Floats, start: Floats, weight: Floats, bend: Callable[[Floats], Floats]
+) -> Floats:
+    """`wanted` from `source` by a straight line after bending both, robustly fitted."""
+    x, y = bend(source), bend(wanted)
+    slope, level, found = 1.0, 0.0, start
+    for _ in range(N_ROUNDS):
+        trust = _trust((wanted - found)[:, None], weight, 15.0)
+        total = trust.sum()
+        mean_x, mean_y = trust @ x / total, trust @ y / total
+        u, v = x - mean_x, y - mean_y
+        slope = float((trust @ (u * v) + 20 * total) / (trust @ (u * u) + 20 * total))
+        slope = min(max(slope, 0.2), 5.0)
+        level = mean_y - slope * mean_x
+        bent = slope * x + level
+        found = bent if bend is _straight else 8 * np.exp(np.minimum(bent, 224) / 64) - 8
+        found = np.clip(found, 0, 255)
+    return found

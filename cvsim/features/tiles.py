@@ -49,6 +49,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
     """
 
     name = "tiles"
+    version = 2
 
     @property
     def params(self) -> Mapping[str, Any]:
