@@ -110,6 +110,8 @@ class Bench:
         self.learned_light = copy_set(args.eval, sets, "a", "light")
         self.light = copy_set(args.eval, sets, "b", "light")
         self.negatives = [different_photographs(args.data / name) for name in HARD_NEGATIVES]
+        # The halves that the models did not learn from, by themselves.
+        self.negatives += [different_photographs(args.data / name, "b", sets) for name in HARD_NEGATIVES]
         self.negatives.append(flat_pictures(sets))
 
     def cvsim_figures(self) -> dict[str, Any]:
@@ -196,8 +198,13 @@ class Bench:
     def ablation(self) -> dict[str, Any]:
         """Part b without each signal, and with each of the others."""
         model = make_plan(Settings(effort=ABLATED)).model  # type: ignore[arg-type]
-        folders = [self._args.data / name for name in model.origin.get("negatives", HARD_NEGATIVES)]
-        folders = [folder for folder in folders if folder.is_dir()]
+        sets = self._work / "sets"
+        places = (sets / "{}" / "images", sets / "{}", self._args.data / "{}")
+        found = [
+            [folder for place in places if (folder := Path(str(place).format(name))).is_dir()]
+            for name in model.origin["negatives"]
+        ]
+        folders = [folder[0] for folder in found if folder]
         shelf = self.negatives[0]
         name = f"ablation-{self.learned.fingerprint}-{self.reported.fingerprint}"
         rows = self._kept(

@@ -68,7 +68,8 @@ def labelled_pairs(
         blank = FusionModel("blank", 0.0, {})
         scorer = Scorer(features, packed, digests, store, blank, min_log_odds=-np.inf, n_workers=2)
         for feature in features:
-            feature.radius_bits = WIDE_RADIUS_BITS
+            if feature.radius_bits:  # 0: equal words, which have no neighbours
+                feature.radius_bits = WIDE_RADIUS_BITS
         with progress.task("Scoring pairs", None) as advance:
             a, b = hash_candidates(features, packed, side)
             scores = scorer.score(a, b, advance)

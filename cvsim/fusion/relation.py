@@ -29,8 +29,11 @@ MAX_OUTLIERS = 0.008
 """Share of spots off the tone curve that encoding alone leaves."""
 MIN_TONE_SHIFT = 5.0
 """Grey levels."""
-MIN_COLOR = 0.95
-"""Similarity of the colour histograms below which the colours were changed."""
+MIN_COLOR, MIN_ALIGNED_COLOR = 0.95, 0.88
+"""Similarity of the colour histograms below which the colours were changed. It is lower where aligned pixels
+say more about that: noise and strong compression change the histogram, too."""
+MAX_RECOLORED = 0.01
+"""See `cvsim.features.recoloring.recolored_share`."""
 MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
@@ -81,11 +84,17 @@ def relation_by_geometry(row: Any, look: Look) -> Verdict:
     shows_all = min(row["coverage_a"], row["coverage_b"]) >= MIN_CONTAINED
     if not shows_all or row["outliers"] > MAX_OUTLIERS:
         return Verdict("edited")
-    if row["tone_shift"] > MIN_TONE_SHIFT or look.one_is_gray or look.color < MIN_COLOR:
+    if _is_recolored(row, look):
         return Verdict("recolored")
     if look.size_a != look.size_b:
         return Verdict("resized")
     return Verdict("edited" if abs(row["detail"]) > MAX_DETAIL or _is_noisy(row, look) else "re-encoded")
+
+
+def _is_recolored(row: Any, look: Look) -> bool:
+    if row["tone_shift"] > MIN_TONE_SHIFT or row["recolored"] > MAX_RECOLORED:
+        return True
+    return look.one_is_gray or look.color < MIN_ALIGNED_COLOR
 
 
 def _is_noisy(row: Any, look: Look) -> bool:
