@@ -10,7 +10,13 @@ from cvsim_runs import relation_accuracy
 from tables import count, number, share, table, write_section
 
 ALL, LIGHT = "copies-b", "copies-b-light"
-NEGATIVES = {"distractors": "shelf photos", "products-catalogue": "catalogue photos", "flat": "flat pictures"}
+NEGATIVES = {
+    "distractors": "shelf photos",
+    "distractors-b": "of them not learned from",
+    "products-catalogue": "catalogue photos",
+    "products-catalogue-b": "of them not learned from",
+    "flat": "flat pictures",
+}
 Result = Mapping[str, Any]
 
 
@@ -144,7 +150,8 @@ def negatives_table(result: Result) -> str:
         rows.append([name, *false, count(sets[ALL]["n_weak_groups"])])
     for name, peer in _peers(result):
         if peer["flat"] is not None:
-            rows.append([name, *[count(peer[n]["n_false_pairs"]) for n in NEGATIVES], ""])
+            false = [count(peer[n]["n_false_pairs"]) if peer.get(n) else "" for n in NEGATIVES]
+            rows.append([name, *false, ""])
     return table(header, rows)
 
 

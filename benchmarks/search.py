@@ -100,11 +100,12 @@ def copies(folder: Path) -> list[tuple[str, str, str]]:
         source = {row["group"]: Path(row["source"]).name for row in csv.DictReader(stream)}
     with (folder / "truth.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["group"] in source]
-    return [(row["file"], source[row["group"]], row["kind"]) for row in rows if row["kind"] != "original"]
+    altered = [row for row in rows if row["kind"] not in ("original", "distractor")]
+    return [(row["file"], source[row["group"]], row["kind"]) for row in altered]
 
 
 def is_hit(kind: str, rank: int | None) -> bool:
-    return rank is not None and rank <= (PASTED_WITHIN if "paste" in kind else 1)
+    return rank is not None and rank <= (PASTED_WITHIN if kind.startswith("frame") else 1)
 
 
 def share_of(ranks: dict[str, list[int | None]], kinds: list[str]) -> float:

@@ -38,7 +38,7 @@ from cvsim.types import Comparison, ImageRecord, ScoredPair
 if TYPE_CHECKING:
     from cvsim.settings import Settings
 
-MAX_BY_WORDS = 48
+MAX_BY_WORDS = 128
 """Pictures that share the most words with the query, all of which are compared with it."""
 MIN_SHARED_WORDS = 2
 EXTRA_NEIGHBOURS = 24

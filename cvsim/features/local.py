@@ -360,7 +360,8 @@ def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Si
     registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
     n = evidence["n_inliers"].astype(np.float32)
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
-    borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * (1 - _ramp(share * trust, *BORNE_OUT))
+    doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
+    borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
     keypoints = np.where(n < 0, np.nan, n * borne_out / (n * borne_out + 8))
     return keypoints.astype(np.float32), pixels.astype(np.float32), registration.astype(np.float32)
 
