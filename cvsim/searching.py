@@ -221,7 +221,16 @@ def search(
     )
     same = [query.digest] if query.digest in store.images(DECODER, [query.digest]) else []
     hits = _hits(store, _filtered(same, among), copies, label)
-    hits.sort(key=lambda hit: (hit.relation != "identical-file", -hit.score, hit.path))
+    # Of copies that are as sure as each other, the one that shows most: nearest to the original.
+    hits.sort(
+        key=lambda hit: (
+            hit.relation != "identical-file",
+            -round(hit.score, 3),
+            -hit.record.n_pixels,
+            -hit.score,
+            hit.path,
+        )
+    )
     if len(hits) < k:
         found = {hit.record.digest for hit in hits} | {query.digest}
         hits += _look_alikes(store, signals, kept, k - len(hits), found, among, label)

@@ -122,7 +122,7 @@ def add_edited_copies(folder: SampleFolder) -> None:
     )  # fmt: skip
     folder.copy(
         "holiday/forest.jpg", "edits/forest-on-wall.jpg", "pasted",
-        lambda rgb: pasted(rgb, scene(26, 720, 540), 0.5, chance),
+        lambda rgb: pasted(rgb, scene(26, 720, 540), 0.62, chance),
     )  # fmt: skip
 
 
