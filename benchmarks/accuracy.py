@@ -111,7 +111,8 @@ class Bench:
         self.light = copy_set(args.eval, sets, "b", "light")
         self.negatives = [different_photographs(args.data / name) for name in HARD_NEGATIVES]
         # The halves that the models did not learn from, by themselves.
-        self.negatives += [different_photographs(args.data / name, "b", sets) for name in HARD_NEGATIVES]
+        halves = [different_photographs(args.data / name, "b", sets) for name in HARD_NEGATIVES]
+        self.negatives += [half for half in halves if len(half.files) > 1]
         self.negatives.append(flat_pictures(sets))
 
     def cvsim_figures(self) -> dict[str, Any]:

@@ -142,15 +142,16 @@ def kinds_table(result: Result) -> str:
 def negatives_table(result: Result) -> str:
     """False pairs among photographs of which no two are the same."""
     sizes = next(iter(result["cvsim"].values()))
-    header = ["false pairs", *[f"{sizes[n]['n_images']:,} {title}" for n, title in NEGATIVES.items()]]
+    shown = {name: title for name, title in NEGATIVES.items() if name in sizes}
+    header = ["false pairs", *[f"{sizes[n]['n_images']:,} {title}" for n, title in shown.items()]]
     header.append("weak groups in part b")
     rows = []
     for name, sets in _efforts(result):
-        false = [count(sets[n]["n_false_pairs"]) for n in NEGATIVES]
+        false = [count(sets[n]["n_false_pairs"]) for n in shown]
         rows.append([name, *false, count(sets[ALL]["n_weak_groups"])])
     for name, peer in _peers(result):
         if peer["flat"] is not None:
-            false = [count(peer[n]["n_false_pairs"]) if peer.get(n) else "" for n in NEGATIVES]
+            false = [count(peer[n]["n_false_pairs"]) if peer.get(n) else "" for n in shown]
             rows.append([name, *false, ""])
     return table(header, rows)
 
