@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,12 +148,14 @@ class Explainer:
         return int(np.abs(difference).max(initial=0)) <= MAX_ROUNDING
 
     def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
-        return self._stored_or_made(IDENTITY_KEY, records, IdentityJob())
+        return self._stored_or_made(IDENTITY_KEY, records, IdentityJob)
 
     def _pixel_digests(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
-        return self._stored_or_made(PIXELS_KEY, records, PixelDigestJob())
+        return self._stored_or_made(PIXELS_KEY, records, PixelDigestJob)
 
-    def _stored_or_made(self, key: str, records: Mapping[str, ImageRecord], job: Any) -> dict[str, bytes]:
+    def _stored_or_made(
+        self, key: str, records: Mapping[str, ImageRecord], make_job: Callable[[Mapping[str, str]], Any]
+    ) -> dict[str, bytes]:
         """An artefact of each picture, by digest, made from the file where the store has none yet."""
         if not records:
             return {}
@@ -161,7 +163,7 @@ class Explainer:
         found = {digest: data for digest, data in known.items() if data}
         todo = {record.path: digest for digest, record in records.items() if digest not in known}
         with LocalExecutor(self._n_workers) as executor:
-            for path, outcome in executor.map(job, sorted(todo)):
+            for path, outcome in executor.map(make_job(todo), sorted(todo)):
                 if isinstance(outcome, CvsimError):
                     continue  # it was readable a moment ago; without it the relation stays "re-encoded"
                 found[todo[path]] = outcome

@@ -202,10 +202,17 @@ class IdentityJob:
     The result is the kind of coding (one letter, and for JPEG a digest of the quantisation tables), then a
     digest of everything that decides about pixels: two files that differ in comments and metadata alone
     have the same one.
+
+    Attributes
+    ----------
+    digests : mapping of str to str
+        Of each path: known, so the files are not digested again.
     """
 
+    digests: Mapping[str, str]
+
     def load(self, item: str) -> Content:
-        return read_content(item)
+        return read_content(item, self.digests[item])
 
     def demand(self, payload: Content) -> Demand:
         return Demand()
@@ -231,10 +238,12 @@ def may_be_equal(a: bytes | None, b: bytes | None) -> bool:
 
 @dataclass
 class PixelDigestJob:
-    """Decode a file at full size, to prove that two pictures have equal pixels."""
+    """Decode a file at full size, to prove that two pictures have equal pixels; `digests` as above."""
+
+    digests: Mapping[str, str]
 
     def load(self, item: str) -> Content:
-        return read_content(item)
+        return read_content(item, self.digests[item])
 
     def demand(self, payload: Content) -> Demand:
         return Demand(payload.is_risky, payload.full_memory_bytes)

@@ -88,8 +88,8 @@ class Content:
             yield stream
 
 
-def read_content(path: str) -> Content:
-    """Read and digest an image file.
+def read_content(path: str, digest: str | None = None) -> Content:
+    """Read and digest an image file; a `digest` that is known already is taken as it is.
 
     Raises
     ------
@@ -107,14 +107,14 @@ def read_content(path: str) -> Content:
         if format is None:
             raise NotAnImageError("not an image")
         if size_bytes > CARRIED_BYTES and format != "jpeg":
-            return Content(path, _digest_of_rest(head, stream), format, None)
+            return Content(path, digest or _digest_of_rest(head, stream), format, None)
         if size_bytes > MAX_JPEG_BYTES:
             raise TooLargeError(
                 f"{size_bytes >> 20} MB are over the limit of {MAX_JPEG_BYTES >> 20} MB for a JPEG"
             )
         stream.seek(0)
         data = stream.read()
-    return Content(path, hashlib.sha256(data).hexdigest(), format, data)
+    return Content(path, digest or hashlib.sha256(data).hexdigest(), format, data)
 
 
 def _digest_of_rest(head: bytes, stream: BinaryIO) -> str:
