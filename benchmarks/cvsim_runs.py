@@ -19,7 +19,7 @@ from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.executors import LocalExecutor
 from cvsim.fusion.model import sigmoid
-from cvsim.pipeline import Plan, _Clock, _Run, dedupe
+from cvsim.pipeline import Clock, Plan, Run, dedupe
 from cvsim.scoring import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
@@ -141,7 +141,7 @@ class Collection:
     Attributes
     ----------
     data : LabelledSet
-    run : _Run
+    run : Run
     candidates : Scores
         Pairs that were proposed by hashes or words; not those that only checking groups looked at.
     is_same : (n,) bool
@@ -149,14 +149,14 @@ class Collection:
     """
 
     data: LabelledSet
-    run: _Run
+    run: Run
     candidates: Scores
     is_same: np.ndarray
 
     def labels_at(self, threshold: float) -> np.ndarray:
         """The groups that the candidates make at a threshold: one label a file, in the order of the set's."""
         self.run.plan = Plan(self.run.plan.features, self.run.plan.model, threshold)
-        labels = self.run._group(self.candidates).labels
+        labels = self.run.group(self.candidates).labels
         groups: dict[int, list[str]] = {}
         for node, label in zip(self.run.nodes, labels.tolist(), strict=True):
             groups.setdefault(label, []).extend(record.path for record in node.records)
@@ -192,8 +192,8 @@ def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iter
         executor = LocalExecutor(settings.n_workers)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
-        run = _Run(plan, settings, nodes, store, progress)
-        candidates = run.score_candidates(_Clock())
+        run = Run(plan, settings, nodes, store, progress)
+        candidates = run.score_candidates(Clock())
         group = np.array([data.group[Path(node.first.path).name] for node in nodes])
         yield Collection(data, run, candidates, group[candidates.a] == group[candidates.b])
     finally:

@@ -83,7 +83,7 @@ def groups(n: int, seed: int) -> dict[str, Any]:
 
     from cvsim.collection import make_nodes
     from cvsim.grouping import make_groups
-    from cvsim.pipeline import _Clock, _Run, make_plan
+    from cvsim.pipeline import Clock, Run, make_plan
     from cvsim.progress import SilentProgress
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, MemoryStore
@@ -99,9 +99,9 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     store.flush()
     records = [record_of(k, digest) for k, digest in enumerate(digests)]
     nodes = make_nodes(records, dict.fromkeys((r.path for r in records), ""))
-    stages, clock = Stages(), _Clock()
+    stages, clock = Stages(), Clock()
     with stages.stage("all"):
-        run = _Run(plan, settings, nodes, store, SilentProgress())
+        run = Run(plan, settings, nodes, store, SilentProgress())
         clock.mark("pack")
         scores, grouping = run.link(clock)
         made = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)

@@ -19,7 +19,7 @@ from cvsim.features.local import Local
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import Decoded
 from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
-from cvsim.pipeline import Plan, _Run, make_plan
+from cvsim.pipeline import Plan, Run, make_plan
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, MemoryStore
 from cvsim.types import ImageRecord, ScoredPair
@@ -53,7 +53,7 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
     if len(nodes) == 1:
         same = Explainer.identical(first, second, plan.model.prior)
         return replace(same, relation="identical-pixels")
-    run = _Run(plan, settings, nodes, store, SilentProgress())
+    run = Run(plan, settings, nodes, store, SilentProgress())
     explainer = run.explainer(run.scorer.score(np.array([0]), np.array([1])))
     explainer.confirm_pixels([0])
     return explainer.pair(0, first, second)

@@ -169,7 +169,7 @@ def dedupe(
     if not listed:
         require_paths(paths)
     plan = make_plan(settings)
-    clock = _Clock()
+    clock = Clock()
     store = open_run_store(settings)
     executor = open_executor(settings.scheduler, settings.n_workers)
     try:
@@ -177,8 +177,8 @@ def dedupe(
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         clock.mark("read")
-        nodes = make_nodes(reading.records, _sides(reading, settings))
-        run = _Run(plan, settings, nodes, store, progress, joins_over(executor, store))
+        nodes = make_nodes(reading.records, sides_of(reading, settings))
+        run = Run(plan, settings, nodes, store, progress, joins_over(executor, store))
         scores, grouping = run.link(clock)
         groups = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
         clock.mark("explain")
@@ -197,8 +197,8 @@ def dedupe(
     )
 
 
-def _sides(reading: Reading, settings: Settings) -> dict[str, str]:
-    """What each file may be paired with: see `_Run.is_allowed`."""
+def sides_of(reading: Reading, settings: Settings) -> dict[str, str]:
+    """What each file may be paired with: see `Run.is_allowed`."""
     references = [os.path.abspath(folder) for folder in settings.reference]
     sides = {}
     for record in reading.records:
@@ -209,7 +209,7 @@ def _sides(reading: Reading, settings: Settings) -> dict[str, str]:
     return sides
 
 
-class _Run:
+class Run:
     """The stages between reading and reporting, over one collection."""
 
     def __init__(
@@ -246,15 +246,15 @@ class _Run:
         self._rules = KeepRules.parse(settings.keep)
         self._reference_paths = {r.path for node in nodes if node.is_reference for r in node.records}
 
-    def link(self, clock: _Clock) -> tuple[Scores, Grouping]:
+    def link(self, clock: Clock) -> tuple[Scores, Grouping]:
         """Candidates, scores, groups; then what else is to be known of each group."""
         scores = self.score_candidates(clock)
-        grouping = self._group(scores)
+        grouping = self.group(scores)
         scores = self._with_weakest(self._with_kept(scores, grouping), grouping)
         clock.mark("check groups")
-        return scores, self._group(scores)
+        return scores, self.group(scores)
 
-    def score_candidates(self, clock: _Clock) -> Scores:
+    def score_candidates(self, clock: Clock) -> Scores:
         """Scores of candidates: by hashes, then by words of one or two of each group found so far."""
         n = len(self.nodes)
         hashed = hash_candidates(self.plan.features, self.packed, self._side, self.joins)
@@ -265,7 +265,7 @@ class _Run:
         clock.mark("hash candidates")
         local = self.scorer.local
         if local is not None:
-            words = unique_pairs(n, self._word_candidates(local, self._group(scores)))
+            words = unique_pairs(n, self._word_candidates(local, self.group(scores)))
             clock.mark("word candidates")
             scores = self._link(scores, words, "Comparing parts")
             clock.mark("verify")
@@ -281,7 +281,7 @@ class _Run:
         allowed = self.is_allowed(a, b)
         a, b = a[allowed], b[allowed]
         if self.scorer.local is None:
-            return scores.joined(self._score((a, b), description))
+            return scores.joined(self.score((a, b), description))
         glance = self.scorer.glance(a, b)
         strength = self.scorer.least_log_odds(glance)
         quality = self._quality
@@ -290,7 +290,7 @@ class _Run:
                 chosen = first_of_each(a, b, strength, strength)
                 chosen |= first_of_each(a, b, quality[b], quality[a])
                 scores = scores.joined(self.scorer.score(a[chosen], b[chosen], advance, glance[chosen]))
-                labels = self._group(scores).labels
+                labels = self.group(scores).labels
                 left = ~chosen & (labels[a] != labels[b])
                 advance(int((~chosen & ~left).sum()))
                 a, b, strength, glance = a[left], b[left], strength[left], glance[left]
@@ -306,7 +306,8 @@ class _Run:
         quality = n_pixels(self.nodes)
         return word_candidates(local, packed, grouping.labels, quality, self._side, rule, self.joins)
 
-    def _score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
+    def score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
+        """Scores of those of the pairs that are allowed; `description` says what for, while it lasts."""
         allowed = self.is_allowed(*pairs)
         a, b = pairs[0][allowed], pairs[1][allowed]
         with self.progress.task(description, len(a)) as advance:
@@ -319,7 +320,8 @@ class _Run:
             allowed &= self._side[a] != self._side[b]
         return allowed
 
-    def _group(self, scores: Scores) -> Grouping:
+    def group(self, scores: Scores) -> Grouping:
+        """Groups by the scores, containment and what people have decided."""
         a, b = self._same_content()
         probability = sigmoid(scores.log_odds)
         probability = np.where(self._is_separated(scores, probability), 0.0, probability)
@@ -375,7 +377,7 @@ class _Run:
     def _score_new(self, pairs: tuple[Indices, Indices], scores: Scores) -> Scores:
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
         different = self._content[a] != self._content[b]
-        return self._score((a[different], b[different]), "Checking groups")
+        return self.score((a[different], b[different]), "Checking groups")
 
     def _with_weakest(self, scores: Scores, grouping: Grouping) -> Scores:
         """The scores, and that of the weakest pair of each group that is not too large.
@@ -455,7 +457,7 @@ def _counts(reading: Reading, groups: Sequence[Any]) -> Counts:
     )
 
 
-class _Clock:
+class Clock:
     """Seconds by stage, for those who ask where the time went."""
 
     def __init__(self) -> None:
@@ -493,7 +495,7 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
         first = by_path.get(a) or reading.records[0]
         second = by_path.get(b) or reading.records[-1]
         nodes = make_nodes(dict.fromkeys((first, second)), {r.path: "" for r in reading.records})
-        run = _Run(plan, settings, nodes, store, SilentProgress())
+        run = Run(plan, settings, nodes, store, SilentProgress())
         if len(nodes) == 1:
             return Explainer.identical(first, second, plan.model.prior, paths=(a, b))
         scores = run.scorer.score(np.array([0]), np.array([1]))

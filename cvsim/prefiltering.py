@@ -39,7 +39,7 @@ from cvsim.images.alterations import (
 )
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import decode
-from cvsim.pipeline import MAX_ALL_PAIRS, _Clock, _Run, _sides, make_plan, open_run_store
+from cvsim.pipeline import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
 from cvsim.progress import SilentProgress
 from cvsim.scoring import Scores
 from cvsim.settings import PROFILES
@@ -162,8 +162,8 @@ def prefilter(
     try:
         found = find_files([*paths, *settings.reference], listed, settings.scan)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
-        nodes = make_nodes(reading.records, _sides(reading, settings))
-        run = _Run(plan, settings, nodes, store, progress, joins_over(executor, store))
+        nodes = make_nodes(reading.records, sides_of(reading, settings))
+        run = Run(plan, settings, nodes, store, progress, joins_over(executor, store))
         n_all_pairs = _n_all_pairs(run, nodes)
         if trained is not None:
             (cutoff, measured), n_copies = trained, 0
@@ -228,7 +228,7 @@ def _identical(nodes: Iterable[Node]) -> Iterator[CandidatePair]:
             yield CandidatePair(node.first.path, record.path, 1.0)
 
 
-def _n_all_pairs(run: _Run, nodes: Sequence[Node]) -> int:
+def _n_all_pairs(run: Run, nodes: Sequence[Node]) -> int:
     """Pairs of files that may be compared at all."""
     sizes: dict[str, int] = {}
     for node in nodes:
@@ -270,21 +270,21 @@ class _Candidates:
         return int((self.level >= cutoff).sum())
 
 
-def _candidates(run: _Run, blank: tuple[Indices, Indices] | None, others: Sequence[str] = ()) -> _Candidates:
+def _candidates(run: Run, blank: tuple[Indices, Indices] | None, others: Sequence[str] = ()) -> _Candidates:
     """Candidates of a run, with what nearest neighbours, chains of links and blank pictures add.
 
     Parameters
     ----------
-    run : _Run
+    run : Run
     blank : pair of (n,) int64, or None
     others : sequence of str
         Digests of pictures in the run's store that are no part of it, and as likely to be neighbours.
     """
     n = len(run.nodes)
-    scores = run.score_candidates(_Clock())
+    scores = run.score_candidates(Clock())
     labels = _grouping(run, scores).labels
     nearest = _new_pairs(n, _allowed(run, *_neighbours(run, labels, others)), scores)
-    scores = scores.joined(run._score(nearest, "Comparing neighbours"))
+    scores = scores.joined(run.score(nearest, "Comparing neighbours"))
     grouping = _grouping(run, scores)
     blank = blank or (scores.a[:0], scores.b[:0])
     more = _allowed(run, *_group_pairs(grouping, scores))
@@ -296,21 +296,21 @@ def _candidates(run: _Run, blank: tuple[Indices, Indices] | None, others: Sequen
     return _Candidates(a, b, level, scores)
 
 
-def _ranked(run: _Run, candidates: _Candidates, cutoff: float) -> _Ranked:
+def _ranked(run: Run, candidates: _Candidates, cutoff: float) -> _Ranked:
     """The candidates of a cutoff with their scores, best first."""
     kept = candidates.level >= cutoff
     a, b = candidates.a[kept], candidates.b[kept]
     new = _new_pairs(len(run.nodes), (a, b), candidates.scores)
-    scores = candidates.scores.joined(run._score(new, "Comparing chains"))
+    scores = candidates.scores.joined(run.score(new, "Comparing chains"))
     wanted = np.isin(scores.a * len(run.nodes) + scores.b, a * len(run.nodes) + b)
     a, b, score = scores.a[wanted], scores.b[wanted], sigmoid(scores.log_odds[wanted])
     order = np.lexsort((b, a, -score))
     return _Ranked(a[order], b[order], score[order])
 
 
-def _linked(run: _Run, cutoff: float) -> _Ranked:
+def _linked(run: Run, cutoff: float) -> _Ranked:
     """The pairs of a trained profile from a cutoff on, best first."""
-    scores = run.score_candidates(_Clock())
+    scores = run.score_candidates(Clock())
     score = sigmoid(scores.log_odds)
     kept = np.flatnonzero(score >= cutoff)
     order = kept[np.lexsort((scores.b[kept], scores.a[kept], -score[kept]))]
@@ -333,7 +333,7 @@ def _new_pairs(n: int, pairs: tuple[Indices, Indices], scores: Scores) -> tuple[
     return without_pairs(n, unique_pairs(n, pairs), (scores.a, scores.b))
 
 
-def _grouping(run: _Run, scores: Scores) -> Grouping:
+def _grouping(run: Run, scores: Scores) -> Grouping:
     return connected_components(
         len(run.nodes), scores.a, scores.b, sigmoid(scores.log_odds), run.plan.threshold
     )
@@ -374,7 +374,7 @@ def _group_pairs(grouping: Grouping, scores: Scores) -> tuple[Indices, Indices]:
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def _neighbours(run: _Run, labels: Indices, others: Sequence[str]) -> tuple[Indices, Indices]:
+def _neighbours(run: Run, labels: Indices, others: Sequence[str]) -> tuple[Indices, Indices]:
     """The best picture of each group, with those of other groups that are nearest by whole-picture signals.
 
     No hash and no word need be shared: what is left of a low-contrast picture under a caption may still
@@ -403,7 +403,7 @@ def _neighbours(run: _Run, labels: Indices, others: Sequence[str]) -> tuple[Indi
     return np.concatenate(a), np.concatenate(b)
 
 
-def _blank_pairs(run: _Run, most: float | None = None) -> tuple[Indices, Indices] | None:
+def _blank_pairs(run: Run, most: float | None = None) -> tuple[Indices, Indices] | None:
     """Pairs of pictures that hold no evidence for any hash; None where there are too many of them.
 
     That a signal says nothing about a pair does not make it different, so somebody else has to look.
@@ -423,7 +423,7 @@ def _blank_pairs(run: _Run, most: float | None = None) -> tuple[Indices, Indices
     return _allowed(run, blank[i], blank[j])
 
 
-def _allowed(run: _Run, a: Indices, b: Indices) -> tuple[Indices, Indices]:
+def _allowed(run: Run, a: Indices, b: Indices) -> tuple[Indices, Indices]:
     digests = np.array(run.digests)
     keep = run.is_allowed(a, b) & (digests[a] != digests[b]) if len(a) else np.zeros(0, bool)
     return a[keep], b[keep]
@@ -455,7 +455,7 @@ class _Sample:
     @classmethod
     def of(
         cls,
-        run: _Run,
+        run: Run,
         candidates: _Candidates,
         n_sampled: int,
         *,
@@ -471,7 +471,7 @@ class _Sample:
             return cls(0, np.zeros(0, np.int64), None, np.zeros(0, np.int64))
         settings = replace(run.settings, between_only=False, reference=(), decisions=None)
         nodes = [Node(digest, "", (_record(digest),)) for digest in sorted(source)]
-        copies = _Run(run.plan, settings, nodes, store, SilentProgress())
+        copies = Run(run.plan, settings, nodes, store, SilentProgress())
         others = _put_descriptors(run, chosen[n_sampled:], store)
         blank = _blank_pairs(copies, most=np.inf) if pairs_blank else None
         found = _candidates(copies, blank, others)
@@ -502,7 +502,7 @@ class _Sample:
         return next(cutoff for cutoff, least in zip(CUTOFFS, surely, strict=True) if least >= goal)
 
 
-def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
+def _representatives(run: Run, candidates: _Candidates) -> list[int]:
     """The best picture of each group, in the order of digests, which is no order at all.
 
     Copies of copies would be harder to find than those that people make: a crop of a crop shows nothing.
@@ -515,7 +515,7 @@ def _representatives(run: _Run, candidates: _Candidates) -> list[int]:
 
 
 def _make_copies(
-    run: _Run,
+    run: Run,
     chosen: Sequence[int],
     job: CopiesJob,
     store: MemoryStore,
@@ -536,7 +536,7 @@ def _make_copies(
     return source
 
 
-def _put_descriptors(run: _Run, rows: Sequence[int], store: MemoryStore) -> list[str]:
+def _put_descriptors(run: Run, rows: Sequence[int], store: MemoryStore) -> list[str]:
     """Put into `store` what neighbours are found by of some pictures of the run; their digests."""
     digests = [run.digests[row] for row in rows]
     for feature in run.plan.features:
@@ -558,7 +558,7 @@ class CopiesJob:
     others: dict[str, str]
 
     @classmethod
-    def of(cls, run: _Run, chosen: Sequence[int], rest: Sequence[int]) -> CopiesJob:
+    def of(cls, run: Run, chosen: Sequence[int], rest: Sequence[int]) -> CopiesJob:
         """Pasted into pictures that are not chosen, so that two chosen ones never meet in one copy."""
         paths = [run.nodes[k].first.path for k in chosen]
         others = {path: run.nodes[k].first.path for path, k in zip(paths, rest, strict=False)}

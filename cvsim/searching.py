@@ -30,7 +30,7 @@ from cvsim.images.jpeg import read_jpeg_header
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.indexing import Signals, near_words, projected, word_space, words_of
-from cvsim.pipeline import _Clock, _Run
+from cvsim.pipeline import Clock, Run
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, ImageRecord, ScoredPair
@@ -279,7 +279,7 @@ def _copies(
     ]
     own = next(i for i, node in enumerate(nodes) if node.digest == query.digest)
     others = np.array([i for i in range(len(nodes)) if i != own], np.int64)
-    run = _Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
+    run = Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
     scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
     explainer = run.explainer(scores)
     linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds).tolist()
@@ -321,8 +321,8 @@ def groups_of(store: SearchableStore, signals: Signals, hits: Sequence[Hit], set
     records = {hit.record.digest: hit.record for hit in hits}
     nodes = [Node(digest, "", (records[digest],)) for digest in sorted(records)]
     alone = replace(settings, decisions=None, workers=1)
-    run = _Run(signals.plan, alone, nodes, _apart(store, signals, list(records)), SilentProgress())
-    labels = run.link(_Clock())[1].labels.tolist()
+    run = Run(signals.plan, alone, nodes, _apart(store, signals, list(records)), SilentProgress())
+    labels = run.link(Clock())[1].labels.tolist()
     label_of = {node.digest: label for node, label in zip(nodes, labels, strict=True)}
     numbers: dict[int, int] = {}
     return [numbers.setdefault(label_of[hit.record.digest], len(numbers) + 1) for hit in hits]

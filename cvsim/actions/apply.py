@@ -158,7 +158,7 @@ def apply_plan(
     own = {os.path.abspath(path) for path in (*own_files, journal)}
     with contextlib.ExitStack() as stack:
         tree = stack.enter_context(Tree(plan.roots))
-        run = _Run(plan, chosen, tree, carry_metadata, own)
+        run = Run(plan, chosen, tree, carry_metadata, own)
         settled: Sequence[Step] = ()
         if dry_run:
             run.learn(read_steps(journal) if os.path.exists(journal) else [])
@@ -195,7 +195,7 @@ def _make_folder(folder: str | None) -> list[str]:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One run over a plan. Without `work`, it is a dry one."""
 
     plan: Plan
@@ -411,14 +411,14 @@ def _words(exc: Exception) -> str:
 class _Voucher:
     """A kept file, open and checked, in whose name the others go."""
 
-    run: _Run
+    run: Run
     entry: Entry
     file: CheckedFile
     damaged: bool
     stack: contextlib.ExitStack
 
     @classmethod
-    def of(cls, run: _Run, entry: Entry, stack: contextlib.ExitStack) -> _Voucher:
+    def of(cls, run: Run, entry: Entry, stack: contextlib.ExitStack) -> _Voucher:
         """Open, compare and decode; raises `RefusedError` if it can not vouch for anything."""
         digests = {entry.digest} | run.rewritten.get(entry.path, set())
         name = printable(entry.path)
