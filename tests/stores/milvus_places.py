@@ -53,10 +53,9 @@ def _started() -> str:
 @cache
 def server_index() -> str:
     """The location of an index on the server that no other run uses; it is dropped at the end."""
-    from pymilvus import MilvusClient
-
     name = f"test_{uuid.uuid4().hex[:12]}"
     location = f"{server()}/{name}"
+    from pymilvus import MilvusClient  # after `server`, which skips without it
 
     def drop() -> None:
         client = MilvusClient(location.replace("milvus://", "http://").rsplit("/", 1)[0])
