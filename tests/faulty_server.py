@@ -55,13 +55,19 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.hits[self.path] += 1
             server.n_now += 1
+            self.is_open = True
             server.most_at_once = max(server.most_at_once, server.n_now)
         try:
             name = self.path.strip("/").partition("/")[0].partition("?")[0].replace("-", "_")
             getattr(self, f"_{name}", self._missing)()
         finally:
-            with server.lock:
-                server.n_now -= 1
+            self._ended()
+
+    def _ended(self) -> None:
+        """Once a request: the client may send its next one before this thread gets its turn again."""
+        with self.server.lock:
+            self.server.n_now -= self.is_open
+            self.is_open = False
 
     def _send(self, status: int, body: bytes, kind: str = "image/jpeg", **headers: str) -> None:
         self.send_response(status)
@@ -71,6 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "Content_Length" not in headers:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self._ended()
         self.wfile.write(body)
 
     def _ok(self) -> None:
