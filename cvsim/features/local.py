@@ -189,21 +189,18 @@ class Local(Feature[LocalDescriptor]):
     ----------
     name : str
     n_keypoints : int
-    mirrored : bool
-        Also match the mirror image: finds crops of mirrored pictures, for half as much work again.
     """
 
     version = 4
     search: Search = "words"
 
-    def __init__(self, name: str = "local", n_keypoints: int = 300, mirrored: bool = False) -> None:
+    def __init__(self, name: str = "local", n_keypoints: int = 300) -> None:
         self.name = name
         self.n_keypoints = n_keypoints
-        self.mirrored = mirrored
         self._scratch = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.n_keypoints, self.mirrored)
+        return type(self), (self.name, self.n_keypoints)
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -19,12 +19,10 @@ INTERMEDIATE_PX = 256
 
 def square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """A picture, (h, w) or (h, w, 3), as a square of `side_px`, a power of two up to 256."""
-    if max(pixels.shape[:2]) > 2 * INTERMEDIATE_PX:
-        return _resized(pixels, side_px, side_px, cv2.INTER_AREA)
-    if pixels.shape[:2] == (2 * side_px, 2 * side_px):
-        return _resized(pixels, side_px, side_px, cv2.INTER_AREA)
-    even = _resized(pixels, INTERMEDIATE_PX, INTERMEDIATE_PX, cv2.INTER_LINEAR)
-    return _resized(even, side_px, side_px, cv2.INTER_AREA)
+    is_even = pixels.shape[:2] == (2 * side_px, 2 * side_px)
+    if not is_even and max(pixels.shape[:2]) <= 2 * INTERMEDIATE_PX:
+        pixels = _resized(pixels, INTERMEDIATE_PX, INTERMEDIATE_PX, cv2.INTER_LINEAR)
+    return _resized(pixels, side_px, side_px, cv2.INTER_AREA)
 
 
 def rough_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
