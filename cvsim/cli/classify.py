@@ -18,13 +18,8 @@ from cvsim.cli import options, products
     metavar="FILE",
     help="The file that train made.",
 )
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=options.OutputFile(),
-    metavar="FILE",
-    help="labels.csv (file,label,probability) or labels.npy (position of the label); - is CSV on stdout.",
+@options.output(
+    "labels.csv (file,label,probability) or labels.npy (position of the label); - is CSV on stdout."
 )
 @options.embedding
 @options.running

@@ -13,13 +13,8 @@ METHODS = ("components", "average", "ward", "kmeans", "density", "chance")
 
 @click.command(epilog="Example: cvsim cluster photos -o labels.csv")
 @options.paths
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=options.OutputFile(),
-    metavar="FILE",
-    help="labels.csv (file,label) or labels.npy (integers in the order of the paths); - is CSV on stdout.",
+@options.output(
+    "labels.csv (file,label) or labels.npy (integers in the order of the paths); - is CSV on stdout."
 )
 @products.profile
 @click.option(

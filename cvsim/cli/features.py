@@ -11,14 +11,7 @@ from cvsim.cli import options, products
 
 @click.command(epilog="Example: cvsim features photos -o features.npy")
 @options.paths
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=options.OutputFile(),
-    metavar="FILE",
-    help="features.npy, with the list of files in features.txt beside it, or features.parquet.",
-)
+@options.output("features.npy, with the list of files in features.txt beside it, or features.parquet.")
 @products.signals
 @options.embedding
 @options.running

@@ -149,6 +149,11 @@ def paths(command: C) -> C:
     return with_paths  # type: ignore[return-value]
 
 
+def output(help: str) -> Decorator:
+    """The one file that a verb writes: ``-o``."""
+    return click.option("-o", "--output", required=True, type=OutputFile(), metavar="FILE", help=help)
+
+
 embedding = click.option(
     "--embedding",
     metavar="FILE|PRESET",

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: cvsim prefilter photos -o pairs.csv --recall 0.99")
 @options.paths
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=options.OutputFile(),
-    metavar="FILE",
-    help="Write the pairs to FILE: .csv, .jsonl or .parquet; - is CSV on stdout.",
-)
+@options.output("Write the pairs to FILE: .csv, .jsonl or .parquet; - is CSV on stdout.")
 @click.option(
     "--recall",
     type=click.FloatRange(0, 1, min_open=True),

@@ -8,7 +8,7 @@ own tiles break the rule. A sticker breaks it as well, but there the structure b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cvsim.types import RGB
 
     Floats = NDArray[Any]
-    Pair = tuple[Floats, Floats]
     Rows = NDArray[np.bool_]
 
 SIDE_PX = 32
@@ -39,6 +38,18 @@ FAINT, STRUCTURED = 3.0, 11.0
 MIN_STRUCTURED = 0.15
 """Share of the tiles that count as structured at least: a few of them are not the whole picture."""
 N_ROUNDS = 4
+
+
+class Colors(NamedTuple):
+    """Mean colours of the tiles of one side, (n, 3) each."""
+
+    rgb: Floats
+    lab: Floats
+
+    @property
+    def chroma(self) -> Floats:
+        """a and b, (n, 2)."""
+        return self.lab[:, 1:]
 
 
 def color_square(rgb: RGB) -> NDArray[np.uint8]:
@@ -68,10 +79,10 @@ def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation
     float
         In [0, 1]. Copies stay under 0.03, also recoloured ones; two colours of a product are mostly above.
     """
-    lab_a, lab_b = _lab(rgb_a), _lab(rgb_b)
+    a, b = (Colors(rgb, _lab(rgb)) for rgb in (rgb_a, rgb_b))
     weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (np.abs(correlation) > 0.5)
-    known = (np.maximum(rgb_a, rgb_b).max(axis=1) < CLIPPED) & (np.minimum(lab_a[:, 0], lab_b[:, 0]) >= DARK)
-    odd = _odd_chroma((rgb_a, rgb_b), (lab_a, lab_b), weight, known)
+    known = (np.maximum(rgb_a, rgb_b).max(axis=1) < CLIPPED) & (np.minimum(a.lab[:, 0], b.lab[:, 0]) >= DARK)
+    odd = _odd_chroma(a, b, weight, known)
     odd |= _odd_luma(rgb_a @ LUMA, rgb_b @ LUMA, weight)
     if not odd.any():
         return 0.0
@@ -84,15 +95,14 @@ def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation
     return min(1.0, kept / max(float(structured.sum()), MIN_STRUCTURED * len(odd))) * is_structure_kept
 
 
-def _odd_chroma(rgb: Pair, lab: Pair, weight: Floats, known: Rows) -> Rows:
+def _odd_chroma(a: Colors, b: Colors, weight: Floats, known: Rows) -> Rows:
     """Tiles whose chroma follows by no rule: graded, paler or stronger with a cast, toned by one hue."""
-    best = _is_far(lab[0][:, 1:], lab[1][:, 1:]) & known
+    best = _is_far(a.chroma, b.chroma) & known
     for rule in (_graded, _cast, _toned):
-        for given, wanted in ((0, 1), (1, 0)):
+        for source, target in ((a, b), (b, a)):
             if not best.any():
                 return best
-            explained = rule(rgb[given], rgb[wanted], lab[given], lab[wanted], weight)
-            odd = _is_far(explained, lab[wanted][:, 1:]) & known
+            odd = _is_far(rule(source, target, weight), target.chroma) & known
             if odd.sum() < best.sum():
                 best = odd
     return best
@@ -109,9 +119,9 @@ def _is_far(x: Floats, y: Floats) -> Rows:
     return distance > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
 
 
-def _graded(source: Floats, target: Floats, _a: Floats, _b: Floats, weight: Floats) -> Floats:
+def _graded(source: Colors, target: Colors, weight: Floats) -> Floats:
     """a and b of the target from the source by one gamma and one gain, the same for all channels."""
-    x, y = (np.log((np.maximum(c, 0) + 4) / 259).ravel() for c in (source, target))
+    x, y = (np.log((np.maximum(c, 0) + 4) / 259).ravel() for c in (source.rgb, target.rgb))
     base, gamma, gain = np.repeat(weight, 3), 1.0, 0.0
     for _ in range(N_ROUNDS):
         trust = _trust((y - gamma * x - gain)[:, None], base, 0.15)
@@ -124,9 +134,9 @@ def _graded(source: Floats, target: Floats, _a: Floats, _b: Floats, weight: Floa
     return _lab(graded)[:, 1:]
 
 
-def _cast(_a: Floats, _b: Floats, lab_source: Floats, lab_target: Floats, weight: Floats) -> Floats:
+def _cast(origin: Colors, target: Colors, weight: Floats) -> Floats:
     """a and b of the target from the source's by one factor and one small shift."""
-    source, wanted = lab_source[:, 1:], lab_target[:, 1:]
+    source, wanted = origin.chroma, target.chroma
     factor, shift = 1.0, np.zeros(2)
     for _ in range(N_ROUNDS):
         trust = _trust(wanted - factor * source - shift, weight, 6.0)
@@ -140,9 +150,9 @@ def _cast(_a: Floats, _b: Floats, lab_source: Floats, lab_target: Floats, weight
     return factor * source + shift
 
 
-def _toned(_a: Floats, _b: Floats, _lab: Floats, lab_target: Floats, weight: Floats) -> Floats:
+def _toned(_source: Colors, target: Colors, weight: Floats) -> Floats:
     """a and b of the target from its own lightness: one hue, its chroma a curve of L; 0 where it is grey."""
-    level, wanted = lab_target[:, 0] / 100, lab_target[:, 1:]
+    level, wanted = target.lab[:, 0] / 100, target.chroma
     columns = np.stack([np.ones_like(level), level, level * level], axis=1)
     trust, tone = weight, np.zeros_like(wanted)
     for _ in range(N_ROUNDS):
