@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from cvsim_runs import calibration, report_figures, run_dedupe, scored_collectio
 from fingerprint import code_fingerprint
 from flat_pictures import flat_pictures
 from labelled_sets import LabelledSet, copy_set, different_photographs
+from parts import names, run_parts
 from peer_runs import PeerRun, available, link_all
 
 import cvsim
@@ -55,14 +55,7 @@ def main() -> None:
     result = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {}
     result["machine"] = machine()
     result["cvsim_version"], result["code"] = cvsim.__version__, code_fingerprint()
-    for part in args.parts:
-        start = perf_counter()
-        found = parts[part]()
-        # Of efforts or sets that were not asked for, the last figures stay.
-        result[part] = {**result.get(part, {}), **found} if isinstance(found, dict) else found
-        print(f"{part}: {perf_counter() - start:.0f} s", file=sys.stderr)
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    run_parts(parts, args.parts, result, args.json)
     if args.readme:
         write_tables(result, args.readme)
 
@@ -88,10 +81,6 @@ def parse_args() -> argparse.Namespace:
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"unknown part {min(unknown)!r}; known: {', '.join(PARTS)}")
     return args
-
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def machine() -> dict[str, Any]:

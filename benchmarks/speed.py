@@ -23,6 +23,7 @@ from typing import Any
 
 from fingerprint import code_fingerprint
 from labelled_sets import copy_set
+from parts import names, run_parts
 from processes import Cost, measure
 from speed_sets import blank_set, camera_set, identical_set, mixed_set, same_pixels_set
 from speed_tables import write_tables
@@ -78,12 +79,7 @@ def main() -> None:
     }
     result = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {}
     result["machine"], result["code"] = machine(), code_fingerprint()
-    for part in args.parts:
-        found = parts[part]()
-        # Of efforts or sets that were not asked for, the last figures stay.
-        result[part] = {**result.get(part, {}), **found} if isinstance(found, dict) else found
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    run_parts(parts, args.parts, result, args.json)
     if args.readme:
         write_tables(result, args.readme)
 
@@ -113,10 +109,6 @@ def parse_args() -> argparse.Namespace:
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"unknown part {min(unknown)!r}; known: {', '.join(PARTS)}")
     return args
-
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def numbers(text: str) -> tuple[int, ...]:
