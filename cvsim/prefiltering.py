@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -64,8 +65,8 @@ N_NEIGHBOURS = 2
 """Of each group: those in whole-picture signals, compared whatever else speaks for them."""
 NEIGHBOUR_SIGNALS = ("phash", "color")
 MAX_COMPARED = 5000
-MAX_BETWEEN = 2000
-"""Pairs between two groups, up to which all of them are kept together."""
+MAX_REPEATED = 8
+"""Identical files up to which each has the pairs of its picture; of more, the first one has them for all."""
 MAX_ADDED_SHARE = 0.0001
 """Of all pairs: so many more are kept than the recall asks for, to be on the safe side."""
 MAX_BLANK_SHARE = 0.0005
@@ -125,10 +126,12 @@ class Prefiltered:
         return self.n_pairs
 
     def __iter__(self) -> Iterator[CandidatePair]:
-        yield from _identical(self._nodes)
+        for node in self._nodes:
+            yield from _identical(node)
         for i, j, score in self._candidates.rows():
-            a, b = sorted((self._nodes[i].first.path, self._nodes[j].first.path))
-            yield CandidatePair(a, b, score)
+            for first, second in product(_standing(self._nodes[i]), _standing(self._nodes[j])):
+                a, b = sorted((first.path, second.path))
+                yield CandidatePair(a, b, score)
 
 
 def prefilter(
@@ -186,10 +189,11 @@ def prefilter(
     finally:
         executor.close()
         store.close()
-    n_identical = sum(len(node.records) - 1 for node in nodes)
+    n_files = np.array([len(_standing(node)) for node in nodes], np.int64)
+    n_identical = sum(1 for node in nodes for _ in _identical(node))
     return Prefiltered(
         n_images=len(reading.records),
-        n_pairs=len(kept.a) + n_identical,
+        n_pairs=int((n_files[kept.a] * n_files[kept.b]).sum()) + n_identical,
         n_all_pairs=n_all_pairs,
         wanted_recall=recall,
         recall=measured,
@@ -221,11 +225,16 @@ def _log_odds(probability: float) -> float:
     return float(np.log(probability / (1 - probability)))
 
 
-def _identical(nodes: Iterable[Node]) -> Iterator[CandidatePair]:
-    """Identical files, each with the first of its kind: there is nothing to find out about the others."""
-    for node in nodes:
-        for record in node.records[1:]:
-            yield CandidatePair(node.first.path, record.path, 1.0)
+def _standing(node: Node) -> tuple[ImageRecord, ...]:
+    """The files of a picture that stand in its pairs: all, or the first where that would be too many."""
+    return node.records if len(node.records) <= MAX_REPEATED else node.records[:1]
+
+
+def _identical(node: Node) -> Iterator[CandidatePair]:
+    """The pairs of identical files; where they are too many, each with the first."""
+    first = _standing(node)
+    pairs = combinations(first, 2) if len(first) > 1 else product(first, node.records[1:])
+    return (CandidatePair(a.path, b.path, 1.0) for a, b in pairs)
 
 
 def _n_all_pairs(run: Run, nodes: Sequence[Node]) -> int:
@@ -250,8 +259,8 @@ class _Candidates:
     """Pairs of nodes, each kept at any cutoff up to its `level`.
 
     That is its score, or more: all pairs of a group are kept whatever they score themselves (a crop of a
-    turned copy may match the original and not the copy), those between two groups as long as one of them
-    is, and those of blank pictures, of which nothing can be said.
+    turned copy may match the original and not the copy), those of a picture with a whole group as long as one
+    of them is, and those of blank pictures, of which nothing can be said.
 
     Attributes
     ----------
@@ -340,38 +349,37 @@ def _grouping(run: Run, scores: Scores) -> Grouping:
 
 
 def _group_levels(grouping: Grouping, scores: Scores, a: Indices, b: Indices) -> NDArray[np.float64]:
-    """1 for each pair inside a group, else the best score that any pair between its two groups has."""
-
-    def code(a: Indices, b: Indices) -> Indices:
-        low, high = np.sort(grouping.labels[np.stack([a, b])], axis=0)
-        return low * grouping.n_groups + high
-
-    known, row = np.unique(code(scores.a, scores.b), return_inverse=True)
+    """1 for each pair inside a group, else the best score that one of the two has in the other's group."""
+    labels, n_groups = grouping.labels, grouping.n_groups
+    ends = np.concatenate([scores.a, scores.b]) * n_groups + labels[np.concatenate([scores.b, scores.a])]
+    known, row = np.unique(ends, return_inverse=True)
     best = np.zeros(len(known) + 1)
-    np.maximum.at(best, row, sigmoid(scores.log_odds))
-    asked = code(a, b)
-    found = np.searchsorted(known, asked)
-    is_known = np.append(known, -1)[found] == asked
-    return np.where(grouping.labels[a] == grouping.labels[b], 1.0, np.where(is_known, best[found], 0.0))
+    np.maximum.at(best, row, np.tile(sigmoid(scores.log_odds), 2))
+
+    def of_picture(picture: Indices, other: Indices) -> NDArray[np.float64]:
+        asked = picture * n_groups + labels[other]
+        found = np.searchsorted(known, asked)
+        return np.where(np.append(known, -1)[found] == asked, best[found], 0.0)
+
+    return np.where(labels[a] == labels[b], 1.0, np.maximum(of_picture(a, b), of_picture(b, a)))
 
 
 def _group_pairs(grouping: Grouping, scores: Scores) -> tuple[Indices, Indices]:
-    """All pairs inside each group, and between two groups of which one pair may be kept."""
-    low, high = np.sort(grouping.labels[np.stack([scores.a, scores.b])], axis=0)
-    may_be_kept = (sigmoid(scores.log_odds) >= CUTOFFS[-1]) & (low != high)
-    codes = np.unique(low[may_be_kept] * grouping.n_groups + high[may_be_kept])
-    order = np.argsort(grouping.labels, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(grouping.labels, minlength=grouping.n_groups))[:-1])
-    parts = [(grouping.labels[:0], grouping.labels[:0])]
-    for group in members:
-        if 1 < len(group) <= MAX_ALL_PAIRS:
-            i, j = np.triu_indices(len(group), 1)
-            parts.append((group[i], group[j]))
-    for code in codes.tolist():
-        first, second = members[code // grouping.n_groups], members[code % grouping.n_groups]
-        if len(first) * len(second) <= MAX_BETWEEN:
-            parts.append((np.repeat(first, len(second)), np.tile(second, len(first))))
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    """All pairs inside each group, and those of a picture with a group one of whose pairs may be kept."""
+    labels, n_groups = grouping.labels, grouping.n_groups
+    sizes = np.bincount(labels, minlength=n_groups)
+    may_be_kept = (sigmoid(scores.log_odds) >= CUTOFFS[-1]) & (labels[scores.a] != labels[scores.b])
+    a, b = scores.a[may_be_kept], scores.b[may_be_kept]
+    between = np.concatenate([a * n_groups + labels[b], b * n_groups + labels[a]])
+    grouped = np.flatnonzero(sizes[labels] > 1)
+    picture, group = np.divmod(np.unique(np.append(between, grouped * n_groups + labels[grouped])), n_groups)
+    small = sizes[group] <= MAX_ALL_PAIRS
+    picture, group = picture[small], group[small]
+    repeats = sizes[group]
+    order = np.argsort(labels, kind="stable")
+    start = np.cumsum(sizes) - sizes
+    place = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    return np.repeat(picture, repeats), order[np.repeat(start[group], repeats) + place]
 
 
 def _neighbours(run: Run, labels: Indices, others: Sequence[str]) -> tuple[Indices, Indices]:

@@ -17,7 +17,7 @@ import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import UsageError
 from cvsim.images.alterations import ALTERATIONS, altered, pasted
-from cvsim.prefiltering import Prefiltered, copies_of
+from cvsim.prefiltering import MAX_REPEATED, Prefiltered, copies_of
 from cvsim.reports.pairs import write_pairs
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90")
@@ -74,6 +74,23 @@ def test_between_only_and_identical_files(tmp_path: Path) -> None:
     assert found.n_all_pairs == 2 * 4
     sides = [{Path(path).relative_to(tmp_path).parts[0] for path in (p.a, p.b)} for p in found if p.score < 1]
     assert all(side == {"a", "b"} for side in sides)
+
+
+@pytest.mark.parametrize("n_again", [1, MAX_REPEATED])
+def test_identical_files_have_the_pairs_of_their_picture(tmp_path: Path, n_again: int) -> None:
+    """Each of a few; of many, the first one has them for all, and not one is lost."""
+    scene_1 = scene(1, 320, 240)
+    save_image(tmp_path / "a.jpg", scene_1)
+    save_image(tmp_path / "half.jpg", scene_1[::2, ::2])
+    again = [tmp_path / f"b{k}.jpg" for k in range(n_again)]
+    for path in again:
+        shutil.copy(tmp_path / "a.jpg", path)
+    found = cvsim.prefilter([tmp_path], n_sampled=1, cache=None)
+    pairs = [{Path(pair.a).name, Path(pair.b).name} for pair in found]
+    assert found.n_pairs == len(pairs)
+    assert all({"a.jpg", path.name} in pairs for path in again)
+    with_half = [pair for pair in pairs if "half.jpg" in pair]
+    assert len(with_half) == (2 if n_again == 1 else 1)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

@@ -49,7 +49,7 @@ def test_a_row_without_evidence_becomes_zeros_and_changes_no_other():
     with_gap[3] = np.nan
     assert not found(with_gap)[3].any()
     others = np.delete(found(rows), 3, axis=0)
-    assert np.allclose(np.delete(found(with_gap), 3, axis=0), others, atol=1e-5)  # one row less: summed otherwise
+    assert np.allclose(np.delete(found(with_gap), 3, axis=0), others, atol=1e-5)
     assert np.allclose(np.linalg.norm(found(rows), axis=1), 1, atol=1e-5)
     assert np.isfinite(spread_evenly(with_gap)(with_gap)).all()
 
