@@ -12,7 +12,7 @@ from console import SimpleProgress
 from cvsim_runs import grouping_figures, scored_collection
 from labelled_sets import LabelledSet
 from peer_runs import MIN_PRECISION
-from train_models import KNOTS, PIVOTS, PRIOR
+from train_models import KNOTS, NEGATIVE_WEIGHT, PIVOTS, PRIOR
 from training_pairs import labelled_pairs
 
 from cvsim.collection import find_files, read_files
@@ -75,7 +75,15 @@ def run_ablation(
     whole: np.ndarray | None = None
     for variant in _variants(used, also):
         chosen = {name: knots[name] for name in variant.signals if name in knots}
-        model = fit_model(variant.name, similarities, is_same, knots=chosen, pivots=pivots, prior=PRIOR)
+        model = fit_model(
+            variant.name,
+            similarities,
+            is_same,
+            knots=chosen,
+            pivots=pivots,
+            prior=PRIOR,
+            sample_weight=np.where(is_same, 1.0, NEGATIVE_WEIGHT[effort]),
+        )
         plan = Plan(make_features(variant.features), model, min(THRESHOLDS))
         row, labels = _figures(plan, settings, reported)
         with scored_collection(shelf, plan, settings) as collection:

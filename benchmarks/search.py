@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
+import operator
 import resource
 import subprocess
 import sys
@@ -33,6 +35,7 @@ N_WORDS, N_PROBES, N_DIMS = 64, 12_600, 128
 """Words a synthetic picture; words a query asks for, those of 300 keypoints and their near ones; vectors."""
 BATCH = 10_000
 N_QUERIES = 50
+N_HITS = 5
 
 
 def main() -> None:
@@ -71,12 +74,14 @@ def hits(args: argparse.Namespace) -> dict[str, Any]:
     ranks: dict[str, list[int | None]] = defaultdict(list)
     seconds: list[float] = []
     cpu_before = time.process_time()
-    misses = []
+    misses, answers = [], []
     with cvsim.Index.open(args.store, create=False) as index:
         for file, source, kind in queries:
             started = time.perf_counter()
-            found = [Path(hit.path).name for hit in index.search(args.copies / "images" / file, k=5)]
+            answer = index.search(args.copies / "images" / file, k=N_HITS)
             seconds.append(time.perf_counter() - started)
+            found = [Path(hit.path).name for hit in answer]
+            answers.append(digest_of(answer))
             rank = found.index(source) + 1 if source in found else None
             ranks[kind].append(rank)
             if not is_hit(kind, rank):
@@ -89,9 +94,16 @@ def hits(args: argparse.Namespace) -> dict[str, Any]:
         "hit_rate": share_of(ranks, list(ranks)),
         "kinds": {kind: share_of(ranks, [kind]) for kind in sorted(ranks)},
         "misses": misses,
+        "answers": answers,
         "cpu_ms": round(1000 * (time.process_time() - cpu_before) / len(queries), 1),
         **latency(seconds),
     }
+
+
+def digest_of(answer: list[Any]) -> str:
+    """By which the answers of two engines are compared: what was found, in which order, how sure, and why."""
+    told = [(hit.path, round(hit.score, 6), hit.profile, hit.relation) for hit in answer]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
 def copies(folder: Path) -> list[tuple[str, str, str]]:
@@ -202,11 +214,13 @@ def write_tables() -> None:
     found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("search_*.json"))]
     runs = [run for run in found if "hit_rate" in run]
     if runs:
+        first = next((run for run in runs if run["engine"] == "SQLite"), runs[0])
         header = [
             "index",
             "pictures",
             "queries",
             "hit rate at rank 1",
+            f"the same {N_HITS} hits as {first['engine']}",
             "median ms",
             "99th percentile ms",
             "CPU ms",
@@ -217,6 +231,7 @@ def write_tables() -> None:
                 tables.count(run["n_indexed"]),
                 tables.count(run["n_queries"]),
                 tables.share(run["hit_rate"], 4),
+                tables.count(sum(map(operator.eq, run["answers"], first["answers"]))),
                 tables.number(run["median_ms"], 0),
                 tables.number(run["p99_ms"], 0),
                 tables.number(run["cpu_ms"], 0),
