@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from console import SimpleProgress
 from labelled_sets import LabelledSet, copy_set
+from regions import RegionNetwork, compared
 from tables import count, number, share, table, write_section
 
-from cvsim.features.embedding import Embedding
-from cvsim.images.decode import decode
 from cvsim.prefiltering import Prefiltered, prefilter
 from cvsim.settings import Settings
 
 SETS = {"part a": ("a", "all"), "part b": ("b", "all"), "part b, light kinds": ("b", "light")}
-MIN_COSINES = (0.95, 0.9, 0.8)
-WORKING_PX = 512
+MIN_SIMILARITIES = (0.95, 0.9, 0.8)
 RESULTS = Path(__file__).with_name("results")
 
 Pairs = set[tuple[str, str]]
@@ -70,50 +69,52 @@ def network_figures(
     data: LabelledSet, others: Path, model: str, settings: Settings, recall: float
 ) -> dict[str, Any]:
     """A network over all pairs of a copy set and of unrelated pictures, and over those of the prefilter."""
-    folders = [str(data.folder), str(others)]
-    started = time.process_time()
-    found = prefilter(folders, settings, recall=recall, progress=SimpleProgress())
-    prefilter_s = time.process_time() - started
+    started = cpu_s()
+    uncached = replace(settings, cache=None)
+    found = prefilter([str(data.folder), str(others)], uncached, recall=recall, progress=SimpleProgress())
+    prefilter_s = cpu_s() - started
     files = [*(str(data.folder / name) for name in data.files), *pictures_under(others)]
     row = {path: k for k, path in enumerate(files)}
-    pairs = np.array([(row[p.a], row[p.b]) for p in found if p.a in row and p.b in row])
-    network = Embedding(model)
-    started = time.process_time()
-    vectors = np.stack([looked_at(network, path) for path in files])
-    a_picture_s = (time.process_time() - started) / len(files)
-    a, b = np.triu_indices(len(files), 1)
-    every = (vectors @ vectors.T)[a, b]
-    few = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
+    wanted = np.zeros((len(files), len(files)), bool)
+    for pair in found:
+        if pair.a in row and pair.b in row:
+            wanted[min(row[pair.a], row[pair.b]), max(row[pair.a], row[pair.b])] = True
+    network = RegionNetwork(model)
+    started = cpu_s()
+    regions = np.stack([network.regions(path) for path in files])
+    picture_s = (cpu_s() - started) / len(files)
     group = np.array([data.group.get(Path(path).name, path) for path in files])
-    looks = len(np.unique(pairs))
-    same_all, same_few = group[a] == group[b], group[pairs[:, 0]] == group[pairs[:, 1]]
-    return {
-        "n_images": len(files),
-        "prefilter_cpu_s": prefilter_s,
-        "picture_cpu_s": a_picture_s,
-        "all": {"n_pictures": len(files), "n_pairs": len(a), "found": linked(every, same_all)},
-        "prefiltered": {"n_pictures": looks, "n_pairs": len(pairs), "found": linked(few, same_few)},
-    }
+    ways = {"all": np.triu(np.ones_like(wanted), 1), "prefiltered": wanted}
+    figures: dict[str, Any] = {"n_images": len(files), "prefilter_cpu_s": prefilter_s}
+    for name, pairs in ways.items():
+        looks = int((pairs.any(axis=0) | pairs.any(axis=1)).sum())
+        figures[name] = {"n_pictures": looks, "pictures_cpu_s": looks * picture_s}
+        figures[name] |= compared_figures(regions, pairs, group)
+    return figures
 
 
-def linked(cosine: np.ndarray, is_same: np.ndarray) -> dict[str, list[int]]:
-    """True and false pairs from each cosine."""
+def cpu_s() -> float:
+    """Of this process and of those that it started."""
+    return sum(os.times()[:4])
+
+
+def compared_figures(regions: np.ndarray, pairs: np.ndarray, group: np.ndarray) -> dict[str, Any]:
+    """True and false links of the network among some pairs, and the time that comparing them takes."""
+    started = cpu_s()
+    rows = [np.flatnonzero(row) for row in pairs]
+    similarity = np.concatenate([compared(regions, k, others) for k, others in enumerate(rows)])
+    spent_s = cpu_s() - started
+    is_same = np.concatenate([group[k] == group[others] for k, others in enumerate(rows)])
+    links = {least: similarity >= least for least in MIN_SIMILARITIES}
     return {
-        str(least): [int((is_same & (cosine >= least)).sum()), int((~is_same & (cosine >= least)).sum())]
-        for least in MIN_COSINES
+        "n_pairs": len(similarity),
+        "pairs_cpu_s": spent_s,
+        "found": {str(s): [int((is_same & of).sum()), int((~is_same & of).sum())] for s, of in links.items()},
     }
 
 
 def pictures_under(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-
-
-def looked_at(network: Embedding, path: str) -> np.ndarray:
-    """The network's vector of a picture, of norm 1."""
-    vector = network.vector(decode(Path(path).read_bytes(), longest_px=WORKING_PX).rgb)
-    if vector is None:
-        raise SystemExit(f"the network says nothing about {path}")
-    return vector / np.linalg.norm(vector)
 
 
 def main() -> None:
@@ -128,19 +129,22 @@ def main() -> None:
     args = parser.parse_args()
     settings = Settings(cache=str(args.work / "caches" / "prefilter.sqlite"))
     Path(settings.cache or "").parent.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {"recall": args.recall, "sets": {}}
+    file = RESULTS / "prefilter.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"sets": {}}
+    results["recall"] = args.recall
     for name in args.sets:
         data = copy_set(args.eval, args.work / "sets", *SETS[name])
         found = prefilter([str(data.folder)], settings, recall=args.recall, progress=SimpleProgress())
         results["sets"][name] = kept_figures(data, found)
-    text = kept_table(results["sets"])
     if args.model:
         data = copy_set(args.eval, args.work / "sets", "b", "light")
         results["network"] = network_figures(data, args.others, args.model, settings, args.recall)
+    text = kept_table(results["sets"])
+    if "network" in results:
         text += "\n\n" + network_table(results["network"])
     print(text)
     if not args.no_readme:
-        RESULTS.joinpath("prefilter.json").write_text(json.dumps(results, indent=1) + "\n")
+        file.write_text(json.dumps(results, indent=1) + "\n")
         write_section("prefilter", text)
 
 
@@ -164,13 +168,18 @@ def kept_table(sets: dict[str, Any]) -> str:
 
 def network_table(figures: dict[str, Any]) -> str:
     rows = []
-    for name, key in (("every picture, all pairs", "all"), ("those of the prefilter", "prefiltered")):
+    for name, key, first_s in (
+        ("every picture, all pairs", "all", 0.0),
+        ("those of the prefilter", "prefiltered", figures["prefilter_cpu_s"]),
+    ):
         part = figures[key]
-        looks_s = part["n_pictures"] * figures["picture_cpu_s"]
+        spent = (first_s, part["pictures_cpu_s"], part["pairs_cpu_s"])
         found = [f"{true:,} / {false:,}" for true, false in part["found"].values()]
-        rows.append((name, count(part["n_pictures"]), count(part["n_pairs"]), number(looks_s), *found))
-    links = [f"links from {least}, true / false" for least in MIN_COSINES]
-    return table(("the network looks at", "pictures", "pairs", "its CPU s", *links), rows)
+        counted = (count(part["n_pictures"]), count(part["n_pairs"]))
+        rows.append((name, *counted, *(number(s) for s in (*spent, sum(spent))), *found))
+    header = ("the network looks at", "pictures", "pairs", "prefilter, CPU s", "pictures, CPU s")
+    links = [f"links from {least}, true / false" for least in MIN_SIMILARITIES]
+    return table((*header, "pairs, CPU s", "all, CPU s", *links), rows)
 
 
 if __name__ == "__main__":

@@ -213,3 +213,30 @@ def test_a_prefilter_is_measured(
     monkeypatch.setattr(sys, "argv", ["prefilter.py", *arguments])
     prefilter.main()
     assert "| part b |" in capsys.readouterr().out
+
+
+def test_regions_are_compared_both_ways() -> None:
+    from regions import BLOCK, compared
+
+    regions = np.random.default_rng(0).normal(size=(BLOCK + 3, 4, 5)).astype(np.float32)
+    expected = []
+    for other in regions[1:]:
+        cosine = [[float(a @ b) for b in other] for a in regions[0]]
+        one_way = np.mean([max(row) for row in cosine])
+        expected.append((one_way + np.mean([max(column) for column in zip(*cosine, strict=True)])) / 2)
+    assert np.allclose(compared(regions, 0, range(1, len(regions))), expected, atol=1e-5)
+    assert compared(regions, 0, []).size == 0
+
+
+def test_a_network_looks_at_regions(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'embeddings' is not installed")
+    from onnx_models import mean_color_model
+    from regions import RegionNetwork, compared
+
+    for k in range(2):
+        save_image(tmp_path / f"{k}.png", scene(k, 320, 240))
+    network = RegionNetwork(mean_color_model(tmp_path / "model.onnx"))
+    regions = np.stack([network.regions(str(tmp_path / f"{k}.png")) for k in (0, 1, 0)])
+    assert np.allclose(np.linalg.norm(regions, axis=2), 1, atol=1e-5)
+    near, same = compared(regions, 0, [1, 2])
+    assert near < same == pytest.approx(1, abs=1e-5)
