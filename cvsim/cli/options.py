@@ -210,6 +210,21 @@ def store(command: C) -> C:
     )
 
 
+def page(command: C) -> C:
+    """Where a page is, for the verbs that serve one: ``--port`` and ``--no-browser``."""
+    return _all(
+        command,
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=0,
+            metavar="N",
+            help="Port of the page.  [default: any that is free]",
+        ),
+        click.option("--no-browser", is_flag=True, help="Only print the address."),
+    )
+
+
 def index_signals(command: C) -> C:
     """What an index is made with and searched by: effort, signals and embedding."""
     return _all(

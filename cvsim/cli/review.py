@@ -35,14 +35,7 @@ from cvsim.settings import Settings
     metavar="FILE",
     help="Where the plan of a PATH is written.  [default: among your own plans]",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    metavar="N",
-    help="Port of the page.  [default: any that is free]",
-)
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@options.page
 @options.running
 @options.general
 def review(

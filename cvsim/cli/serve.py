@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: cvsim serve --store photos.db")
 @options.store
 @options.index_signals
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    metavar="N",
-    help="Port of the page.  [default: any that is free]",
-)
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@options.page
 @click.option(
     "--max-upload",
     type=options.ByteSize(),
