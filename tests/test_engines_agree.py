@@ -87,6 +87,20 @@ def test_the_store_finds_exactly_what_a_plain_search_finds(empty: SearchableStor
     assert store.n_keyed() == n - 1
 
 
+def test_words_that_very_many_pictures_share_are_all_counted(empty: SearchableStore) -> None:
+    """More of them than an engine gives in one answer."""
+    n_pictures, n_words = 180, 100
+    words = np.arange(n_words, dtype=np.uint32)
+    digests = [f"{k * 53 % 256:02x}{k:062x}" for k in range(n_pictures)]
+    for digest in digests:
+        empty.put(Extraction(digest, artefacts={"x": b"y"}))
+        empty.put_file(digest.encode(), KnownFile(1, 1, 1, 1, digest))
+    empty.put_keys({digest: ImageKeys({}, {"w": words}, {}) for digest in digests})
+    expected = [(digest, n_words) for digest in sorted(digests)]
+    assert empty.by_words("w", words, n_pictures) == expected
+    assert empty.by_words("w", words, 7) == expected[:7]
+
+
 def test_files_labels_and_notes(empty: SearchableStore) -> None:
     store = empty
     a, b = "a" * 64, "b" * 64

@@ -25,7 +25,13 @@ import numpy as np
 
 from cvsim.errors import UsageError
 from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, StoreInfo, today
-from cvsim.stores.milvus_connection import MAX_HITS, Address, MilvusConnection, other_layout
+from cvsim.stores.milvus_connection import (
+    MAX_EMBEDDED_ROWS,
+    MAX_HITS,
+    Address,
+    MilvusConnection,
+    other_layout,
+)
 from cvsim.stores.milvus_rows import (
     HASH,
     LAYOUT,
@@ -54,7 +60,7 @@ from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PAGE_ROWS = 4000
+_PAGE_ROWS = 8000
 _PAGE_BLOBS = 400
 _IN = 1000
 _CODES_IN = 16_000
@@ -132,7 +138,7 @@ class MilvusIndex(SearchableStore):
     ) -> Iterator[dict[str, Any]]:
         per_query = _PAGE_BLOBS if "data" in fields and collection == "artefact" else _IN
         for some in _chunks(ids, per_query):
-            yield from self._milvus.query(self._name(collection), f"id in {json.dumps(some)}", fields)
+            yield from self._rows(collection, f"id in {json.dumps(some)}", fields)
 
     def _by_number(
         self, collection: str, condition: str, digests: Collection[str], fields: Sequence[str]
@@ -141,8 +147,17 @@ class MilvusIndex(SearchableStore):
         wanted = frozenset(digests)
         for some in _chunks(wanted, _IN):
             filter = f"number in {[number_of(digest) for digest in some]} and {condition}"
-            found = self._milvus.query(self._name(collection), filter, fields)
+            found = self._rows(collection, filter, fields)
             yield from (row for row in found if row["a"] in wanted)
+
+    def _rows(self, collection: str, filter: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+        """All rows of a filter that a few are expected of."""
+        rows = self._milvus.query(self._name(collection), filter, fields)
+        if (
+            self._milvus.is_embedded and len(rows) >= MAX_EMBEDDED_ROWS
+        ):  # it does not say that there are others
+            return list(self._sweep(collection, filter, fields))
+        return rows
 
     def _sweep(self, collection: str, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
         """All rows that fulfil a condition, a page of numbers after another."""
@@ -413,7 +428,7 @@ class MilvusIndex(SearchableStore):
         self.flush()
         numbers: list[int] = []
         for some in _chunks(np.unique(word_codes(space, words)).tolist(), _CODES_IN):
-            rows = self._milvus.query(self._name("word"), f"code in {some}", ("number",))
+            rows = self._rows("word", f"code in {some}", ("number",))
             numbers += [row["number"] for row in rows]
         owners, counts = np.unique(np.array(numbers, np.int64), return_counts=True)
         owners, counts = owners[counts >= at_least], counts[counts >= at_least]
@@ -424,9 +439,7 @@ class MilvusIndex(SearchableStore):
     def _names(self, numbers: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
         for some in _chunks(numbers, _IN):
-            rows = self._milvus.query(
-                self._name("record"), f'number in {some} and kind == "keyed"', ("number", "a")
-            )
+            rows = self._rows("record", f'number in {some} and kind == "keyed"', ("number", "a"))
             found.update({row["number"]: row["a"] for row in rows})
         return found
 
@@ -464,7 +477,7 @@ class MilvusIndex(SearchableStore):
         found: dict[bytes, list[str]] = {}
         for some in _chunks([path.hex() for path in paths], _IN):
             filter = f'kind == "label" and b in {json.dumps(some)}'
-            for row in self._milvus.query(self._name("record"), filter, ("b", "data")):
+            for row in self._rows("record", filter, ("b", "data")):
                 found.setdefault(bytes.fromhex(row["b"]), []).append(row["data"])
         return {path: tuple(sorted(labels)) for path, labels in found.items()}
 

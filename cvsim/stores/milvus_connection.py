@@ -28,6 +28,8 @@ TOKEN_VARIABLE = "CVSIM_MILVUS_TOKEN"
 OLDEST_VERSION, NEWEST_MAJOR = (2, 3), 2
 """2.3 is the first that replaces rows of the same key, and the one that cvsim is tested against."""
 _CONNECT_S = 15.0
+MAX_EMBEDDED_ROWS = 16_383
+"""That a query of the embedded engine gives, as measured."""
 MAX_HITS = 16_384
 """What Milvus gives of one search at most."""
 _MESSAGE_BYTES = 8 << 20
