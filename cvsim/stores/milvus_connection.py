@@ -68,7 +68,7 @@ class Address:
 
     @classmethod
     def of(cls, location: str) -> Address:
-        """From ``milvus://[user:password@]host[:port][/name][?timeout_s=N]`` or ``milvus-lite://file``.
+        """From ``milvus://[user:pass@]host[:port][/name]`` or ``milvus-lite://file``, with ``?timeout_s=N``.
 
         ``milvus+tls://`` asks for an encrypted connection. The user and the password may also come from the
         environment variable `TOKEN_VARIABLE`.
@@ -78,14 +78,15 @@ class Address:
         UsageError
             It is neither.
         """
-        if location.startswith("milvus-lite://"):
-            return cls._of_file(location)
+        place, _, asked = location.partition("?")
         try:
-            parts = urlsplit(location)
+            timeout_s = float(parse_qs(asked).get("timeout_s", [str(DEFAULT_TIMEOUT_S)])[0])
+            parts = urlsplit(place)
             host, port = parts.hostname, parts.port or DEFAULT_PORT
-            timeout_s = float(parse_qs(parts.query).get("timeout_s", [str(DEFAULT_TIMEOUT_S)])[0])
         except ValueError as exc:
             raise UsageError(f"{location}: {exc}; write {_FORM}") from exc
+        if place.startswith("milvus-lite://") and timeout_s > 0:
+            return cls._of_file(place, timeout_s)
         name = parts.path.strip("/") or DEFAULT_NAME
         if not host or not _NAME.fullmatch(name) or timeout_s <= 0:
             raise UsageError(f"{_shown(location)} is no place of an index; write {_FORM}")
@@ -102,14 +103,14 @@ class Address:
         )
 
     @classmethod
-    def _of_file(cls, location: str) -> Address:
+    def _of_file(cls, location: str, timeout_s: float) -> Address:
         file = location.removeprefix("milvus-lite://")
         if not _FILE_NAME.fullmatch(os.path.basename(file)):
             raise UsageError(
                 f"{location}: the name of the file must be of at most 35 letters, digits, dots, dashes and "
                 "underscores, such as milvus-lite://pictures.milvus"
             )
-        return cls(location, "", os.path.abspath(file), DEFAULT_NAME, "", DEFAULT_TIMEOUT_S)
+        return cls(location, "", os.path.abspath(file), DEFAULT_NAME, "", timeout_s)
 
     @property
     def connect_s(self) -> float:

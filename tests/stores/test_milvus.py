@@ -39,7 +39,8 @@ def test_places_of_servers_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "me:secret")
     assert Address.of("milvus://[::1]:1/x").token == "me:secret"
     assert Address.of("milvus://[::1]:1/x").uri == "http://[::1]:1"
-    assert Address.of("milvus-lite://some/where.milvus").file == os.path.abspath("some/where.milvus")
+    address = Address.of("milvus-lite://some/where.milvus?timeout_s=7")
+    assert (address.file, address.timeout_s) == (os.path.abspath("some/where.milvus"), 7.0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,8 @@ def test_places_of_servers_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
         "milvus://host/a b",
         "milvus://host/a/b",
         "milvus://host/x?timeout_s=soon",
+        "milvus-lite://x.milvus?timeout_s=soon",
+        "milvus-lite://x.milvus?timeout_s=0",
         "milvus://host/x?timeout_s=-1",
         "milvus-lite://",
         "milvus-lite://a name with spaces",
