@@ -9,7 +9,14 @@ import numpy as np
 
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
-from cvsim.extraction import IdentityJob, PixelDigestJob, is_same_code, may_be_equal
+from cvsim.extraction import (
+    IDENTITY_KEY,
+    PIXELS_KEY,
+    IdentityJob,
+    PixelDigestJob,
+    is_same_code,
+    may_be_equal,
+)
 from cvsim.features.local import reversed_evidence
 from cvsim.fusion.model import sigmoid
 from cvsim.fusion.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
@@ -22,8 +29,6 @@ if TYPE_CHECKING:
     from cvsim.scoring import Scores
     from cvsim.stores import Store
 
-IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
-"""Under what the two proofs of equal pixels are stored: see `cvsim.extraction`."""
 _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
 SAME_BYTES_WEIGHT = 60.0
 """Log-odds of equal bytes: more than all signals together."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WORKING_PX = 512
 """Longer side of the pixels that all features are taken from."""
 THUMBNAIL_PX = 176
+IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
+"""Under what the two proofs of equal pixels are stored: of `IdentityJob` and of `PixelDigestJob`."""
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
 DECODER = f"decoder:2:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
@@ -78,7 +80,7 @@ class ExtractJob:
         if payload.digest in self.known:
             return Extraction(payload.digest)
         try:
-            decoded = payload.decode(longest_px=WORKING_PX)
+            decoded = payload.decode(longest_px=WORKING_PX, with_digest=True)
         except ImageError as exc:
             return Extraction(payload.digest, decoder=DECODER, failure=str(exc))
         image = ImageInfo(
@@ -89,9 +91,10 @@ class ExtractJob:
             decoded.taken_at,
             decoded.has_gps,
         )
-        return Extraction(
-            payload.digest, decoder=DECODER, image=image, artefacts=artefacts(decoded.rgb, self.features)
-        )
+        found = artefacts(decoded.rgb, self.features)
+        if decoded.pixel_digest is not None:
+            found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
+        return Extraction(payload.digest, decoder=DECODER, image=image, artefacts=found)
 
 
 SHARD_FILES = 32

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg
@@ -61,12 +61,13 @@ class Content:
         beginning = self._beginning()
         return decoder_bytes(beginning, self.format) + raster_bytes(beginning, self.format)
 
-    def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS) -> Decoded:
+    def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS, with_digest: bool = False) -> Decoded:
         """See `cvsim.images.decode.decode`."""
+        asked: Any = {"longest_px": longest_px, "max_pixels": max_pixels, "with_digest": with_digest}
         if self.data is not None:
-            return decode(self.data, longest_px=longest_px, format=self.format, max_pixels=max_pixels)
+            return decode(self.data, format=self.format, **asked)
         with self.open() as stream:
-            return decode(stream, longest_px=longest_px, format=self.format, max_pixels=max_pixels)
+            return decode(stream, format=self.format, **asked)
 
     def pixel_digest(self) -> str:
         """See `cvsim.images.decode.pixel_digest`."""

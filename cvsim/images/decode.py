@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cvsim.images.exif import Exif
     from cvsim.types import RGB
 
-__all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "pixel_digest", "thumbnail"]
+__all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
 MAX_PIXELS = 250_000_000
 """More than any camera or scanner for photographs makes; a bomb's header claims more."""
@@ -45,6 +45,8 @@ class Decoded:
     taken_at : str or None
         The EXIF date, ``YYYY-MM-DDTHH:MM:SS``.
     has_gps : bool
+    pixel_digest : str or None
+        Of all pixels, where it was asked for and came with the decoding; see the function of that name.
     """
 
     rgb: RGB
@@ -54,10 +56,16 @@ class Decoded:
     damaged: bool = False
     taken_at: str | None = None
     has_gps: bool = False
+    pixel_digest: str | None = None
 
 
 def decode(
-    data: bytes | BinaryIO, *, longest_px: int, format: str | None = None, max_pixels: int = MAX_PIXELS
+    data: bytes | BinaryIO,
+    *,
+    longest_px: int,
+    format: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    with_digest: bool = False,
 ) -> Decoded:
     """Decode a picture with its longer side at most `longest_px`.
 
@@ -71,6 +79,9 @@ def decode(
         What `sniff` said; sniffed here if not given.
     max_pixels : int
         Pictures of more are refused by their header, before any memory is spent on them.
+    with_digest : bool
+        Digest the pixels, too, if all of them are decoded and held anyway: never of a JPEG, of which a
+        reduction is decoded.
 
     Raises
     ------
@@ -82,7 +93,7 @@ def decode(
     if format == "jpeg":
         return _decode_jpeg(data if isinstance(data, bytes) else data.read(), longest_px, max_pixels)
     try:
-        return _decode_by_pillow(data, format, longest_px, max_pixels)
+        return _decode_by_pillow(data, format, longest_px, max_pixels, with_digest)
     except CameraRawError:
         raise
     except DecodeError:
@@ -99,7 +110,11 @@ def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels
 
 def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
     """SHA-256 of size and pixels: equal for two files that show the same pixels. Raises like `decode`."""
-    rgb = decode_full(data, format=format, max_pixels=max_pixels)
+    return digest_of(decode_full(data, format=format, max_pixels=max_pixels))
+
+
+def digest_of(rgb: RGB) -> str:
+    """SHA-256 of size and pixels, hexadecimal."""
     digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
     digest.update(rgb.data)
     return digest.hexdigest()
@@ -134,13 +149,20 @@ def _decode_jpeg(data: bytes, longest_px: int, max_pixels: int) -> Decoded:
     return _upright(rgb, size, "jpeg", damaged, header.exif)
 
 
-def _decode_by_pillow(data: bytes | BinaryIO, format: str, longest_px: int, max_pixels: int) -> Decoded:
+def _decode_by_pillow(
+    data: bytes | BinaryIO, format: str, longest_px: int, max_pixels: int, with_digest: bool
+) -> Decoded:
     picture = pillow.open_picture(data, format)
     if pillow.is_camera_raw(picture):
         raise CameraRawError("a camera's raw file, which is not supported")
     _check_size(picture.size, max_pixels)
-    rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
-    return _upright(rgb, picture.size, format, damaged, exif)
+    if not with_digest or not pillow.is_held_whole(picture):
+        rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
+        return _upright(rgb, picture.size, format, damaged, exif)
+    rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size))
+    digest = digest_of(orient(rgb, exif.orientation))
+    rgb = resize(rgb, *fit(*picture.size, longest_px))
+    return replace(_upright(rgb, picture.size, format, damaged, exif), pixel_digest=digest)
 
 
 def _decode_by_opencv(

@@ -166,12 +166,17 @@ def _load(picture: ImageFile) -> Exception | None:
     return None
 
 
+def is_held_whole(picture: Image.Image) -> bool:
+    """Whether the picture is converted in one go, before it is shrunk; a larger one band by band."""
+    return picture.width * picture.height <= _BAND_PIXELS
+
+
 def _shrink(picture: Image.Image, longest_px: int) -> RGB:
     """Convert and take the area mean, band by band, so that the only raster of full size is Pillow's own."""
     width_px, height_px = picture.size
     target_width, target_height = target = fit(width_px, height_px, longest_px)
     stretch = _value_range(picture)
-    if width_px * height_px <= _BAND_PIXELS:
+    if is_held_whole(picture):
         return resize(_to_rgb(picture, stretch), *target)
     n_rows = min(max(1, _BAND_PIXELS // width_px), _MOST_BAND_ROWS)
     if target == picture.size:

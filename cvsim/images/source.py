@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from PIL import Image
 from cvsim.errors import UsageError
 from cvsim.images import pillow
 from cvsim.images.content import read_content
-from cvsim.images.decode import MAX_PIXELS, Decoded
+from cvsim.images.decode import MAX_PIXELS, Decoded, digest_of
 from cvsim.images.raster import fit, orient, resize, swaps_sides
 
 if TYPE_CHECKING:
@@ -50,10 +49,7 @@ def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX
 
 def source_pixel_digest(source: ImageSource) -> str:
     """Digest of all pixels at full size: the one that `decode.pixel_digest` gives a file of them."""
-    rgb = decode_source(source, longest_px=2**31).rgb
-    digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
-    digest.update(rgb.data)
-    return digest.hexdigest()
+    return digest_of(decode_source(source, longest_px=2**31).rgb)
 
 
 def _decode_array(rgb: RGB, longest_px: int) -> Decoded:

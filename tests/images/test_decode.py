@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from cvsim.errors import CvsimError, DecodeError, ImageError, NotAnImageError, TooLargeError, UsageError
-from cvsim.images import content
+from cvsim.images import content, pillow
 from cvsim.images.content import read_content
 from cvsim.images.decode import Decoded, decode, decode_full, pixel_digest, thumbnail
 from cvsim.images.jpeg import is_jpeg_risky, jpeg_decode_bytes, read_jpeg_header, reduction_for
@@ -396,6 +396,37 @@ def test_equal_pixels_have_equal_digests_whatever_the_format() -> None:
     assert pixel_digest(encoded("PNG")) != pixel_digest(encoded("PNG", Image.fromarray(changed)))
     tall, wide = Image.new("RGB", (2, 8)), Image.new("RGB", (8, 2))
     assert pixel_digest(encoded("PNG", tall)) != pixel_digest(encoded("PNG", wide))
+
+
+def turned(format: str) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(format, exif=exif)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded("PNG"),
+        encoded("PNG", Image.fromarray(PICTURE).convert("P")),
+        encoded("PNG", Image.fromarray(PICTURE).convert("LA")),
+        turned("PNG"),
+        turned("TIFF"),
+        encoded("WEBP"),
+    ],
+)
+def test_a_digest_that_comes_with_the_decoding_changes_nothing(data: bytes) -> None:
+    plain, digested = (decode(data, longest_px=100, with_digest=asked) for asked in (False, True))
+    assert plain.pixel_digest is None
+    assert digested.pixel_digest == pixel_digest(data)
+    assert (digested.rgb == plain.rgb).all()
+    assert (digested.width_px, digested.height_px) == (plain.width_px, plain.height_px)
+
+
+def test_a_digest_does_not_come_where_it_would_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert decode(encoded("JPEG"), longest_px=100, with_digest=True).pixel_digest is None
+    monkeypatch.setattr(pillow, "_BAND_PIXELS", PICTURE.shape[0] * PICTURE.shape[1] - 1)
+    assert decode(encoded("PNG"), longest_px=100, with_digest=True).pixel_digest is None
 
 
 def test_a_thumbnail_is_a_small_jpeg() -> None:
