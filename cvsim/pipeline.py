@@ -274,8 +274,8 @@ class Run:
     def _link(self, scores: Scores, pairs: tuple[Indices, Indices], description: str) -> Scores:
         """The scores, and those of as many of the pairs as can change a group.
 
-        Of each picture come first its strongest pair, and that with the best picture, which is likely to be
-        kept. A pair within one group needs no look: whatever it came to, the groups would be the same.
+        Of each picture comes first its pair with the best picture, which is likely to be kept. A pair within
+        one group needs no look: whatever it came to, the groups would be the same.
         """
         a, b = without_pairs(len(self.nodes), pairs, (scores.a, scores.b))
         allowed = self.is_allowed(a, b)
@@ -283,17 +283,15 @@ class Run:
         if self.scorer.local is None:
             return scores.joined(self.score((a, b), description))
         glance = self.scorer.glance(a, b)
-        strength = self.scorer.least_log_odds(glance)
         quality = self._quality
         with self.progress.task(description, len(a)) as advance:
             while len(a):
-                chosen = first_of_each(a, b, strength, strength)
-                chosen |= first_of_each(a, b, quality[b], quality[a])
+                chosen = first_of_each(a, b, quality[b], quality[a])
                 scores = scores.joined(self.scorer.score(a[chosen], b[chosen], advance, glance[chosen]))
                 labels = self.group(scores).labels
                 left = ~chosen & (labels[a] != labels[b])
                 advance(int((~chosen & ~left).sum()))
-                a, b, strength, glance = a[left], b[left], strength[left], glance[left]
+                a, b, glance = a[left], b[left], glance[left]
         return scores
 
     def _no_scores(self) -> Scores:
