@@ -12,6 +12,7 @@ from cvsim.errors import CvsimError, ImageError
 from cvsim.executors import process_executor
 from cvsim.executors.base import Demand
 from cvsim.features.base import Feature
+from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import thumbnail
 from cvsim.images.jpeg import jpeg_identity
@@ -39,8 +40,9 @@ def artefact_keys(features: Collection[Feature[Any]]) -> tuple[str, ...]:
 def artefacts(rgb: RGB, features: Collection[Feature[Any]]) -> dict[str, bytes | None]:
     """What is stored of decoded pixels: each feature's descriptor (None: no evidence) and the thumbnail."""
     found: dict[str, bytes | None] = {}
+    picture = Picture(rgb)
     for feature in features:
-        descriptor = feature.extract(rgb)
+        descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)
     found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
     return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cvsim.features.picture import Picture
     from cvsim.types import RGB, Indices, Similarities
 
 D = TypeVar("D")
@@ -111,6 +112,10 @@ class Feature(ABC, Generic[D]):
     @abstractmethod
     def extract(self, rgb: RGB) -> D | None:
         """The descriptor of a picture, (H, W, 3) uint8 RGB; None where it holds no evidence."""
+
+    def extract_from(self, picture: Picture) -> D | None:
+        """`extract`, for features that share what they start from with others of the picture."""
+        return self.extract(picture.rgb)
 
     @abstractmethod
     def compare(self, a: D | None, b: D | None) -> tuple[Comparison, ...]:

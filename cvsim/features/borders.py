@@ -33,10 +33,10 @@ CERTAIN_BORDER_SHARE = 0.1
 def content_box(gray: Gray) -> Box | None:
     """The part inside the uniform borders of a picture, (H, W) uint8; None where there are none."""
     height, width = gray.shape
-    y0, y1 = _content_range(gray, axis=1)
+    y0, y1 = _content_range(gray)
     if y1 <= y0:
         return None
-    x0, x1 = _content_range(gray[y0:y1], axis=0)
+    x0, x1 = _content_range(gray[y0:y1].T)
     if x1 <= x0 or (x1 - x0) * (y1 - y0) < MIN_CONTENT_SHARE * width * height:
         return None
     thickest = max(x0 / width, 1 - x1 / width, y0 / height, 1 - y1 / height)
@@ -72,12 +72,18 @@ def _is_certain(gray: Gray, box: Box) -> bool:
     return all(int(s.max()) - int(s.min()) <= CERTAIN_RANGE for s in strips if s.size)
 
 
-def _content_range(gray: Gray, axis: int) -> tuple[int, int]:
-    """First line that is not border, and the end of the last one; lines run along `axis`."""
-    low, high = gray.min(axis=axis).astype(np.int16), gray.max(axis=axis).astype(np.int16)
+def _content_range(gray: Gray) -> tuple[int, int]:
+    """First row that is not border, and the end of the last one."""
+    if not any(_is_uniform(line) for line in (gray[0], gray[-1])):  # most pictures: no need of all their rows
+        return 0, len(gray)
+    low, high = gray.min(axis=1).astype(np.int16), gray.max(axis=1).astype(np.int16)
     first = _border_lines(low, high)
     last = _border_lines(low[::-1], high[::-1])
     return first, len(low) - last
+
+
+def _is_uniform(line: Gray) -> bool:
+    return int(line.max()) - int(line.min()) <= MAX_RANGE
 
 
 def _border_lines(low: NDArray[np.int16], high: NDArray[np.int16]) -> int:

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from cvsim.features.base import Feature, HashKeys, Search
-from cvsim.features.borders import views_of
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import ORIENTATION_NAMES
+from cvsim.features.picture import Picture
 from cvsim.features.resampling import square
 from cvsim.types import Comparison
 
@@ -231,8 +231,10 @@ class TurnedHash(Feature["NDArray[Any]"]):
         return {"raster_px": RASTER_PX, "strokes": [STROKE_PX, MIN_STROKE_BITS], **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
-        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        large = [square(view, 2 * RASTER_PX) for view in views_of(gray)]
+        return self.extract_from(Picture(rgb))
+
+    def extract_from(self, picture: Picture) -> NDArray[Any] | None:
+        large = picture.squares(2 * RASTER_PX)
         slots = [_slot(small) for view in large if is_informative(small := square(view, RASTER_PX))]
         if not slots:
             return None

@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 INTERMEDIATE_PX = 256
 
 
-def square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """A picture, (h, w) or (h, w, 3), as a square of `side_px`, a power of two up to 256."""
-    is_even = pixels.shape[:2] == (2 * side_px, 2 * side_px)
-    if not is_even and max(pixels.shape[:2]) <= 2 * INTERMEDIATE_PX:
-        pixels = _resized(pixels, INTERMEDIATE_PX, INTERMEDIATE_PX, cv2.INTER_LINEAR)
+def square(
+    pixels: NDArray[np.uint8], side_px: int, between: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """A picture, (h, w) or (h, w, 3), as a square of `side_px`, a power of two up to 256.
+
+    `between` is `halfway(pixels)`, for those who want squares of several sizes.
+    """
+    if pixels.shape[:2] != (2 * side_px, 2 * side_px):
+        pixels = halfway(pixels) if between is None else between
     return _resized(pixels, side_px, side_px, cv2.INTER_AREA)
+
+
+def halfway(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A square of `INTERMEDIATE_PX`; what is far larger stays as it is."""
+    if max(pixels.shape[:2]) > 2 * INTERMEDIATE_PX:
+        return pixels
+    return _resized(pixels, INTERMEDIATE_PX, INTERMEDIATE_PX, cv2.INTER_LINEAR)
 
 
 def rough_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.borders import views_of
 from cvsim.features.correlation import weighted_median
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
-from cvsim.features.resampling import square
+from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -56,9 +54,10 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return {"side_px": SIDE_PX, **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
-        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        squares = [square(view, SIDE_PX) for view in views_of(gray)]
-        known = [s for s in squares if is_informative(s)]
+        return self.extract_from(Picture(rgb))
+
+    def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
+        known = [square for square in picture.squares(SIDE_PX) if is_informative(square)]
         return np.stack(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:

@@ -1,0 +1,48 @@
+"""The pixels of a picture, and what several features start from, made once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from cvsim.features.borders import views_of
+from cvsim.features.resampling import halfway, square
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import RGB, Gray
+
+
+class Picture:
+    """A picture on its way through the features. Not for several threads at once.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    """
+
+    def __init__(self, rgb: RGB) -> None:
+        self.rgb = rgb
+
+    @cached_property
+    def gray(self) -> Gray:
+        """(H, W) uint8."""
+        return np.asarray(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    @cached_property
+    def views(self) -> list[Gray]:
+        """See `cvsim.features.borders.views_of`."""
+        return views_of(self.gray)
+
+    @cached_property
+    def _halfway(self) -> list[Gray]:
+        return [halfway(view) for view in self.views]
+
+    def squares(self, side_px: int) -> list[NDArray[np.uint8]]:
+        """Each view as a grey square: see `cvsim.features.resampling.square`."""
+        pairs = zip(self.views, self._halfway, strict=True)
+        return [square(view, side_px, between) for view, between in pairs]
