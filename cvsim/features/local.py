@@ -35,6 +35,7 @@ from cvsim.features.appearance import grain
 from cvsim.features.base import Feature, Search, WordKeys
 from cvsim.features.borders import Box, content_box
 from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.picture import Picture
 from cvsim.features.recoloring import SIDE_PX, color_square
 from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
@@ -52,8 +53,8 @@ GRID = 8
 LEVEL_GROUPS = ((0, 3), (3, 8))
 """Pyramid levels that get equal shares of the keypoints: a crop, enlarged, shows the fine levels of its
 original at its own coarse ones."""
-N_DETECTED = 2000
-FAST_THRESHOLD = 7
+N_DETECTED = 1600
+FAST_THRESHOLD = 9
 EDGE_PX = 19
 N_LEVELS = 8
 SCALE_FACTOR = 1.2
@@ -191,7 +192,7 @@ class Local(Feature[LocalDescriptor]):
     n_keypoints : int
     """
 
-    version = 4
+    version = 5
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300) -> None:
@@ -216,7 +217,10 @@ class Local(Feature[LocalDescriptor]):
         }
 
     def extract(self, rgb: RGB) -> LocalDescriptor | None:
-        whole = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        return self.extract_from(Picture(rgb))
+
+    def extract_from(self, picture: Picture) -> LocalDescriptor | None:
+        whole = picture.gray
         raster = cv2.GaussianBlur(shrunk(whole, RASTER_PX), (0, 0), BLUR_PX)
         gray = shrunk(whole, WORKING_PX)
         height, width = gray.shape
@@ -235,7 +239,8 @@ class Local(Feature[LocalDescriptor]):
         keypoints["level"] = [k.octave for k in found]
         keypoints["bits"] = bits
         noise = round(grain(whole), 2)
-        return LocalDescriptor(width, height, keypoints, raster, color_square(rgb), noise, _boxes(raster))
+        colors = color_square(picture.rgb)
+        return LocalDescriptor(width, height, keypoints, raster, colors, noise, _boxes(raster))
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -450,27 +455,35 @@ def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[An
     """
     if len(keypoints) <= n:
         return list(keypoints)
-    xy = np.asarray(cv2.KeyPoint.convert(list(keypoints)), np.float64)
-    response = np.array([k.response for k in keypoints])
+    x, y = np.asarray(cv2.KeyPoint.convert(keypoints), np.float64).T
+    cell = (y * GRID // height).astype(np.int64) * GRID + (x * GRID // width).astype(np.int64)
     level = np.array([k.octave for k in keypoints])
-    cell = (xy[:, 1] * GRID // height).astype(np.int64) * GRID + (xy[:, 0] * GRID // width).astype(np.int64)
+    strongest = np.argsort([-k.response for k in keypoints], kind="stable")
     chosen: list[int] = []
     for low, high in LEVEL_GROUPS:
-        rows = np.flatnonzero((level >= low) & (level < high))
-        order = rows[np.lexsort((-response[rows], cell[rows]))]
-        rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order], side="left")
-        chosen += order[np.lexsort((-response[order], rank))[: n // len(LEVEL_GROUPS)]].tolist()
+        rows = strongest[(level[strongest] >= low) & (level[strongest] < high)]
+        rank = _rank_within(cell[rows])
+        chosen += rows[np.argsort(rank, kind="stable")[: n // len(LEVEL_GROUPS)]].tolist()
     return [keypoints[i] for i in chosen]
+
+
+def _rank_within(groups: Indices) -> Indices:
+    """Of each row, how many before it are of its group."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    rank = np.empty(len(groups), np.int64)
+    rank[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered, side="left")
+    return rank
 
 
 def match(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[Indices, Indices]:
     """Mutual nearest neighbours within `MAX_DISTANCE_BITS`: positions in `a` and in `b`."""
-    x, y = np.ascontiguousarray(a).view(np.uint64), np.ascontiguousarray(b).view(np.uint64)
-    distance = np.zeros((len(x), len(y)), np.uint8)
+    x, y = (np.ascontiguousarray(np.ascontiguousarray(side).view(np.uint64).T) for side in (a, b))
+    distance = np.zeros((len(a), len(b)), np.uint8)
     for word in range(4):
-        distance += np.bitwise_count(x[:, word, None] ^ y[None, :, word])
-    to_b = distance.argmin(axis=1)
-    rows = np.arange(len(x))
-    near = (distance[rows, to_b] <= MAX_DISTANCE_BITS) & (distance.argmin(axis=0)[to_b] == rows)
-    i = np.flatnonzero(near)
-    return i, to_b[i]
+        distance += np.bitwise_count(x[word, :, None] ^ y[word])
+    nearest = distance.argmin(axis=1)
+    i = np.flatnonzero(distance[np.arange(len(a)), nearest] <= MAX_DISTANCE_BITS)
+    j = nearest[i]
+    mutual = distance[:, j].argmin(axis=0) == i
+    return i[mutual], j[mutual]
