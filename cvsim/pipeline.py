@@ -224,7 +224,8 @@ class Run:
         self.plan, self.settings, self.nodes = plan, settings, nodes
         self.store, self.progress, self.joins = store, progress, joins
         self.digests = [node.digest for node in nodes]
-        self._content = np.unique(np.array(self.digests, dtype=np.str_), return_inverse=True)[1]
+        contents = {digest: k for k, digest in enumerate(dict.fromkeys(self.digests))}
+        self._content = np.array([contents[digest] for digest in self.digests], np.int64)
         self.packed = pack_descriptors(plan.features, self.digests, store)
         self.scorer = Scorer(
             plan.features,
