@@ -15,7 +15,7 @@ from cvsim.features.base import Feature
 from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import thumbnail
-from cvsim.images.jpeg import jpeg_identity
+from cvsim.images.jpeg import JpegIdentities
 from cvsim.images.scan import FileEntry, file_error_reason
 from cvsim.stores import Extraction, ImageInfo
 
@@ -215,6 +215,7 @@ class IdentityJob:
     """
 
     digests: Mapping[str, str]
+    _jpegs: JpegIdentities = field(default_factory=JpegIdentities)
 
     def load(self, item: str) -> Content:
         return read_content(item, self.digests[item])
@@ -225,7 +226,7 @@ class IdentityJob:
     def run(self, payload: Content) -> bytes:
         if payload.format != "jpeg" or payload.data is None:
             return b"o" + bytes(8) + bytes.fromhex(payload.digest)
-        tables, code = jpeg_identity(payload.data)
+        tables, code = self._jpegs.of(payload.data)
         return b"j" + tables[:8] + code
 
 

@@ -20,7 +20,13 @@ from cvsim.errors import CvsimError, DecodeError, ImageError, NotAnImageError, T
 from cvsim.images import content, pillow
 from cvsim.images.content import read_content
 from cvsim.images.decode import Decoded, decode, decode_full, pixel_digest, thumbnail
-from cvsim.images.jpeg import is_jpeg_risky, jpeg_decode_bytes, read_jpeg_header, reduction_for
+from cvsim.images.jpeg import (
+    JpegIdentities,
+    is_jpeg_risky,
+    jpeg_decode_bytes,
+    read_jpeg_header,
+    reduction_for,
+)
 from cvsim.images.raster import fit, orient
 from cvsim.images.source import decode_source
 
@@ -396,6 +402,21 @@ def test_equal_pixels_have_equal_digests_whatever_the_format() -> None:
     assert pixel_digest(encoded("PNG")) != pixel_digest(encoded("PNG", Image.fromarray(changed)))
     tall, wide = Image.new("RGB", (2, 8)), Image.new("RGB", (8, 2))
     assert pixel_digest(encoded("PNG", tall)) != pixel_digest(encoded("PNG", wide))
+
+
+@pytest.mark.parametrize("held_bytes", [0, 1 << 20])
+def test_jpegs_of_one_code_are_told_by_it(held_bytes: int) -> None:
+    plain, commented = encoded("JPEG"), encoded("JPEG", comment=b"a comment")
+    other = encoded("JPEG", Image.fromarray(PICTURE[::-1]))
+    assert plain != commented
+    identities = JpegIdentities(held_bytes)
+    code = identities.of(plain)
+    assert identities.of(commented) == identities.of(plain) == code == JpegIdentities().of(commented)
+    assert identities.of(turned("JPEG"))[1] != code[1]
+    assert identities.of(other)[0] == code[0]
+    assert identities.of(other)[1] != code[1]
+    assert identities.of(encoded("JPEG", quality=30))[0] != code[0]
+    assert identities.of(plain[:-20])[1] != code[1]
 
 
 def turned(format: str) -> bytes:
