@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.resampling import rough_square
+from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min": [MIN_CHROMA, MIN_DEVIATION]}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
-        lab = cv2.cvtColor(rough_square(rgb, SIDE_PX), cv2.COLOR_RGB2LAB)
+        return self.extract_from(Picture(rgb))
+
+    def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
+        lab = cv2.cvtColor(picture.color_square(SIDE_PX), cv2.COLOR_RGB2LAB)
         deviation = cv2.meanStdDev(lab)[1].ravel() * (100 / 255, 1, 1)
         chroma = cv2.magnitude(*(lab[..., c].astype(np.float32) - 128 for c in (1, 2))).mean()
         if chroma < MIN_CHROMA or deviation.max() < MIN_DEVIATION:

@@ -36,7 +36,7 @@ from cvsim.features.base import Feature, Search, WordKeys
 from cvsim.features.borders import Box, content_box
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.picture import Picture
-from cvsim.features.recoloring import SIDE_PX, color_square
+from cvsim.features.recoloring import SIDE_PX
 from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
 
@@ -239,7 +239,7 @@ class Local(Feature[LocalDescriptor]):
         keypoints["level"] = [k.octave for k in found]
         keypoints["bits"] = bits
         noise = round(grain(whole), 2)
-        colors = color_square(picture.rgb)
+        colors = picture.color_square(SIDE_PX)
         return LocalDescriptor(width, height, keypoints, raster, colors, noise, _boxes(raster))
 
     def _detector(self) -> Any:

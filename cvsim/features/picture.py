@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 
 from cvsim.features.borders import views_of
-from cvsim.features.resampling import halfway, square
+from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.types import RGB, Gray
+
+
+ROUGH_PX = 128
 
 
 class Picture:
@@ -41,6 +44,14 @@ class Picture:
     @cached_property
     def _halfway(self) -> list[Gray]:
         return [halfway(view) for view in self.views]
+
+    @cached_property
+    def _rough(self) -> NDArray[np.uint8]:
+        return rough_square(self.rgb, ROUGH_PX)
+
+    def color_square(self, side_px: int) -> NDArray[np.uint8]:
+        """The whole picture as (side_px, side_px, 3) uint8 RGB, roughly; a power of two up to 64."""
+        return mean_square(self._rough, side_px)
 
     def squares(self, side_px: int) -> list[NDArray[np.uint8]]:
         """Each view as a grey square: see `cvsim.features.resampling.square`."""

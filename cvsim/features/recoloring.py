@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from cvsim.features.resampling import square
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from cvsim.types import RGB
 
     Floats = NDArray[Any]
     Rows = NDArray[np.bool_]
@@ -50,11 +46,6 @@ class Colors(NamedTuple):
     def chroma(self) -> Floats:
         """a and b, (n, 2)."""
         return self.lab[:, 1:]
-
-
-def color_square(rgb: RGB) -> NDArray[np.uint8]:
-    """The whole picture as (32, 32, 3) uint8 RGB."""
-    return square(rgb, SIDE_PX)
 
 
 def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:

@@ -37,10 +37,13 @@ def halfway(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def rough_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """`square` from every other pixel or so, for what counts pixels and does not look where they are."""
-    return _resized(
-        _resized(pixels, 2 * side_px, 2 * side_px, cv2.INTER_LINEAR), side_px, side_px, cv2.INTER_AREA
-    )
+    """A picture as a square of `side_px` from a part of its pixels, for what does not look where they are."""
+    return _resized(pixels, side_px, side_px, cv2.INTER_LINEAR)
+
+
+def mean_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """A square whose side is a multiple of `side_px`, shrunk."""
+    return _resized(pixels, side_px, side_px, cv2.INTER_AREA)
 
 
 def shrunk(pixels: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
