@@ -151,8 +151,10 @@ def _likely_orientations(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[
 
 
 def _coarse(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
-    side = SIDE_PX // COARSENESS
-    means = squares.reshape(-1, side, COARSENESS, side, COARSENESS).mean(axis=(2, 4), dtype=np.float32)
+    pixels = squares.reshape(-1, SIDE_PX // COARSENESS, COARSENESS, SIDE_PX).astype(np.uint16)
+    # Sums of strided slices: numpy's own mean over two short axes takes ten times as long.
+    rows: Any = sum(pixels[:, :, k] for k in range(COARSENESS))
+    means = sum(rows[:, :, k::COARSENESS] for k in range(COARSENESS)) / np.float32(COARSENESS**2)
     return means - means.mean(axis=(1, 2), keepdims=True)
 
 
