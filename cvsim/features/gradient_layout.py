@@ -123,7 +123,8 @@ def _cells(
     step = SIDE_PX // N_CELLS
     # Half a pixel beside the cells' centres; the same on either side after mirroring, see `_mirrored`.
     blurred = [cv2.blur(cv2.GaussianBlur(m, (0, 0), step / 2), (2, 2)) for m in maps]
-    return np.stack([m[step // 2 :: step, step // 2 :: step] for m in blurred], axis=-1)
+    cells = np.stack([m[step // 2 :: step, step // 2 :: step] for m in blurred], axis=-1)
+    return np.maximum(cells, 0)  # a running sum ends a little under zero
 
 
 def _mirrored(cells: NDArray[np.float32]) -> NDArray[np.float32]:
