@@ -30,6 +30,10 @@ N_DIMS = 192
 N_EPOCHS = 40
 BATCH = 64
 CHANNELS = (32, 64, 128, 256)
+"""Of the encoder, after each halving of the side."""
+DRAWN_CHANNELS = (96, 48, 3)
+"""Of the decoder, after each doubling. It draws at half the side: the last details of a picture cost most of
+the time and say least about what it shows, and the decoder is thrown away afterwards."""
 LEARNING_RATE = 2e-3
 MAX_SHIFT = 0.12
 """Of the picture's side."""
@@ -90,7 +94,8 @@ def fit_autoencoder(
             for rows in torch.randperm(len(shown), generator=generator).split(BATCH):
                 target = shown[rows].float() / 255
                 drawn = decoder(encoder(_disturbed(torch, target, generator)))
-                loss = torch.nn.functional.mse_loss(drawn, target)
+                smaller = torch.nn.functional.interpolate(target, drawn.shape[2:], mode="area")
+                loss = torch.nn.functional.mse_loss(drawn, smaller)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -109,10 +114,11 @@ def _encoder(torch: Any, n_dims: int) -> Any:
 
 
 def _decoder(torch: Any, n_dims: int) -> Any:
-    nn, side = torch.nn, SIDE_PX >> len(CHANNELS)
-    layers = [nn.Linear(n_dims, CHANNELS[-1] * side * side), nn.Unflatten(1, (CHANNELS[-1], side, side))]
-    for before, channels in zip(CHANNELS[::-1], (*CHANNELS[-2::-1], 3), strict=True):
-        layers += [nn.GELU(), nn.Upsample(scale_factor=2), nn.Conv2d(before, channels, 3, padding=1)]
+    nn, before, side = torch.nn, CHANNELS[-1], SIDE_PX >> len(CHANNELS)
+    layers = [nn.Linear(n_dims, before * side * side), nn.Unflatten(1, (before, side, side))]
+    for channels in DRAWN_CHANNELS:
+        layers += [nn.GELU(), nn.ConvTranspose2d(before, channels, 4, stride=2, padding=1)]
+        before = channels
     return nn.Sequential(*layers)
 
 

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from cvsim.learning.training import SignalSource
     from cvsim.types import Indices
 
-UNTRAINED_POWER = 0.5
-UNTRAINED_HEIGHT = 1.38
+UNTRAINED_POWERS = {"embedding": 0.4, "gradient": 0.5}
+UNTRAINED_POWER = 0.3
+"""How far variances are evened out (see `spread_evenly`), by signal and of all others. Directions of small
+variance, raised to the others, bring strangers nearer and part photos of one product: the finer a signal's
+bins, the less is good for it."""
+UNTRAINED_HEIGHT = 1.36
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
-UNTRAINED_SURENESS = 4.0
+UNTRAINED_SURENESS = 3.4
 """How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
@@ -35,17 +39,15 @@ _NO_CURVES = Grouping("components", 0.0, {}, {})
 def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSource]) -> ProductModel:
     """The model for a collection without answers: its variances evened out, all signals worth the same."""
     weight = 1 / len(blocks)
-    signals = tuple(
-        Signal(
-            source.name, source.version, dict(source.params), weight, spread_evenly(block, UNTRAINED_POWER)
-        )
-        for source, block in zip(sources, blocks, strict=True)
-    )
+    signals = []
+    for source, block in zip(sources, blocks, strict=True):
+        evened = spread_evenly(block, UNTRAINED_POWERS.get(source.name, UNTRAINED_POWER))
+        signals.append(Signal(source.name, source.version, dict(source.params), weight, evened))
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
     curves = {**dict.fromkeys(TREES, curve), "chance": CHANCE_CURVE}
     grouping = Grouping("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
-    return ProductModel(signals, 10.0, -3.0, grouping)
+    return ProductModel(tuple(signals), 10.0, -3.0, grouping)
 
 
 def group(

@@ -86,7 +86,7 @@ def map_png(
     figure = Figure(figsize=(14, 14), dpi=110, layout="tight")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[], yticks=[], title=title.replace("$", r"\$"))
+    axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xticks=[], yticks=[], title=title.replace("$", r"\$"))
     code = {label: i for i, label in enumerate(sorted(set(labels)))}
     rgb = [colorsys.hls_to_rgb(code[label] * 137.508 % 360 / 360, 0.5, 0.65) for label in labels]
     axes.scatter(positions[:, 0], positions[:, 1], c=rgb, s=12)
@@ -179,10 +179,9 @@ for (const [how, positions] of Object.entries(DATA.maps)) {
   button.onclick = () => { points = positions; draw(); };
   document.getElementById("bar").append(button);
 }
-function side() { return 0.9 * Math.min(innerWidth, innerHeight) * zoom; }
 function place(i) {
-  return [left + innerWidth * 0.05 + points[i][0] * side(),
-          top_ + innerHeight * 0.05 + (1 - points[i][1]) * side()];
+  return [left + innerWidth * (0.05 + points[i][0] * 0.9 * zoom),
+          top_ + innerHeight * (0.05 + (1 - points[i][1]) * 0.9 * zoom)];
 }
 function half() {
   return Math.max(4, Math.min(64, 10 * Math.sqrt(zoom * (400 / points.length + 0.3))));
