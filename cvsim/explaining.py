@@ -12,6 +12,7 @@ from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import (
     IDENTITY_KEY,
     PIXELS_KEY,
+    WORKING_PX,
     IdentityJob,
     PixelDigestJob,
     is_same_code,
@@ -33,8 +34,9 @@ _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
 SAME_BYTES_WEIGHT = 60.0
 """Log-odds of equal bytes: more than all signals together."""
 MIN_EXPLAINED_SHARE = 0.1
-MAX_ROUNDING = 2
-"""Grey levels between the squares of two files of the same pixels."""
+MAX_ROUNDING, MAX_ROUNDING_REDUCED = 2, 16
+"""Grey levels between the squares of two files of the same pixels; and where one may have been decoded at a
+fraction of its size and the other not."""
 
 
 class Explainer:
@@ -142,15 +144,19 @@ class Explainer:
         )
 
     def _have_equal_squares(self, row: int) -> bool:
-        """Whether the small grey squares differ by no more than decoding at a fraction does."""
+        """Whether the small grey squares of two files of one size differ by no more than decoding does.
+
+        Of the whole pictures: where a border seems to end is decided by single grey levels.
+        """
         if self._squares is None:
             return True
-        views, n_views = self._squares
+        views, _ = self._squares
         a, b = self._nodes_of(row)
-        if n_views[a] != n_views[b]:
-            return False
-        difference = views[a].astype(np.int16) - views[b]
-        return int(np.abs(difference).max(initial=0)) <= MAX_ROUNDING
+        size = self._nodes[a].first
+        may_be_reduced = max(size.width_px, size.height_px) > WORKING_PX
+        difference = views[a][0].astype(np.int16) - views[b][0]
+        most = MAX_ROUNDING_REDUCED if may_be_reduced else MAX_ROUNDING
+        return int(np.abs(difference).max(initial=0)) <= most
 
     def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(IDENTITY_KEY, records, IdentityJob)

@@ -361,6 +361,19 @@ def test_hard_links_are_one_file(tmp_path: Path) -> None:
     assert (result.counts.files, result.groups) == (1, ())
 
 
+def test_identical_pixels_are_confirmed_where_one_file_is_decoded_at_a_fraction(tmp_path: Path) -> None:
+    """A JPEG at half its size is not quite the mean of its pixels, least of all among white."""
+    rgb = scene(2, 1200, 900).copy()
+    rgb[300:600, 300:900] = 255
+    rgb[300:600, 300:900][np.random.default_rng(0).random((300, 600)) < 0.15] = 0
+    file = tmp_path / "a.jpg"
+    save_image(file, rgb, quality=60)
+    save_image(tmp_path / "b.png", np.asarray(Image.open(file)))
+    for effort in ("fast", "default"):
+        (edge,) = edges(run(tmp_path, effort=effort))
+        assert edge.relation == "identical-pixels"
+
+
 def test_identical_pixels_are_confirmed(tmp_path: Path) -> None:
     file = save_image(tmp_path / "a.jpg", scene(2, *SIZE))
     pixels = np.asarray(Image.open(file))
