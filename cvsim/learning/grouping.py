@@ -26,7 +26,7 @@ bins, the less is good for it."""
 UNTRAINED_HEIGHT = 1.36
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
-UNTRAINED_SURENESS = 3.4
+UNTRAINED_SURENESS = 3.6
 """How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
