@@ -153,9 +153,8 @@ class MilvusIndex(SearchableStore):
     def _rows(self, collection: str, filter: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a filter that a few are expected of."""
         rows = self._milvus.query(self._name(collection), filter, fields)
-        if (
-            self._milvus.is_embedded and len(rows) >= MAX_EMBEDDED_ROWS
-        ):  # it does not say that there are others
+        may_be_cut = self._milvus.is_embedded and len(rows) >= MAX_EMBEDDED_ROWS  # it does not say so
+        if may_be_cut:
             return list(self._sweep(collection, filter, fields))
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import random
@@ -78,6 +79,10 @@ def forked(function: Callable[[], str]) -> tuple[int, int]:
         os._exit(0)
     os.close(write_end)
     return pid, read_end
+
+
+def is_running(child: tuple[int, int]) -> bool:
+    return os.waitid(os.P_PID, child[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 def outcome(child: tuple[int, int]) -> str:
@@ -171,32 +176,38 @@ def test_one_clears_while_the_other_writes(tmp_path: Path) -> None:
 def test_a_reader_never_sees_rows_under_a_wrong_name(tmp_path: Path) -> None:
     """A file that is cleared and filled again gives the same row numbers to other digests and keys."""
     path = tmp_path / "cache.sqlite"
+    read_enough = tmp_path / "read enough"
 
     def refill() -> str:
         with SqliteStore(path) as store:
-            for turn in range(60):
+            for turn in itertools.takewhile(lambda _: not read_enough.exists(), itertools.count()):
                 store.clear()
                 for number in random.Random(turn).sample(range(20), 12):
                     name = digest(number)
                     keys = random.Random(turn).sample(KEYS, 3)
                     store.put(Extraction(name, artefacts={key: (key + name).encode() for key in keys}))
                     store.put_pairs("model", {(name, digest(0)): name.encode()})
+                store.flush()
+                time.sleep(0.005)  # lets a reader on the same processor see it full, too
         return "done"
 
     SqliteStore(path).close()
     child = forked(refill)
-    n_read = 0
-    with SqliteStore(path) as store:
-        while os.waitid(os.P_PID, child[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            for key in KEYS:
-                for wanted in (None, [digest(number) for number in range(20)], [digest(3)]):
-                    blobs = store.descriptors(key, wanted)
-                    assert blobs == {name: (key + name).encode() for name in blobs}
-                    n_read += len(blobs)
-            pairs = store.pairs("model")
-            assert pairs == {pair: pair[0].encode() for pair in pairs}
-    assert outcome(child) == "done"
-    assert n_read > 0
+    fillings = set()  # that the reader came upon
+    try:
+        with SqliteStore(path) as store:
+            while len(fillings) < 10 and is_running(child):
+                for key in KEYS:
+                    for wanted in (None, [digest(number) for number in range(20)], [digest(3)]):
+                        blobs = store.descriptors(key, wanted)
+                        assert blobs == {name: (key + name).encode() for name in blobs}
+                        fillings.add(frozenset(blobs))
+                pairs = store.pairs("model")
+                assert pairs == {pair: pair[0].encode() for pair in pairs}
+    finally:
+        read_enough.touch()
+        assert outcome(child) == "done"
+    assert len(fillings) >= 10
 
 
 def test_a_batch_is_seen_by_others_when_it_is_flushed(tmp_path: Path) -> None:
