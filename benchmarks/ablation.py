@@ -11,8 +11,7 @@ import numpy as np
 from console import SimpleProgress
 from cvsim_runs import grouping_figures, scored_collection
 from labelled_sets import LabelledSet
-from peer_runs import MIN_PRECISION
-from train_models import KNOTS, NEGATIVE_WEIGHT, PIVOTS, PRIOR
+from train_models import KNOTS, PIVOTS, PRIOR
 from training_pairs import labelled_pairs
 
 from cvsim.collection import find_files, read_files
@@ -24,7 +23,7 @@ from cvsim.pipeline import Plan
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_cache
 
-THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99, 0.997, 0.999, 0.9997)
 KNOT_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 """Where the curve of a signal that no shipped model has may bend: quantiles of its similarities."""
 N_RESAMPLED = 1000
@@ -52,7 +51,7 @@ def run_ablation(
     copies: LabelledSet,
     negatives: Sequence[Path],
     reported: LabelledSet,
-    shelf: LabelledSet,
+    different: Sequence[LabelledSet],
     work: Path,
 ) -> list[dict[str, Any]]:
     """Figures of each variant on `reported`, fitted to `copies` and `negatives`.
@@ -60,8 +59,10 @@ def run_ablation(
     Returns
     -------
     list of dict
-        The whole profile first. Recall is given at the profile's threshold and at equal precision, and the
-        difference with the whole profile with its standard error over the photographs.
+        The whole profile first. False pairs are those of `reported` and of the sets of `different`
+        photographs together. Recall is given at the profile's threshold, and at equal precision: at the
+        lowest threshold with no more false pairs than the whole profile has at its own. The difference
+        there with the whole profile comes with its standard error over the photographs.
     """
     used = COPY.signals[effort]
     also = _other_features(used)
@@ -70,30 +71,58 @@ def run_ablation(
     )
     knots, pivots = _knots(similarities, is_same)
     settings = Settings(effort=effort, cache=str(work / "ablation-b.sqlite"))  # type: ignore[arg-type]
-    _read_all((reported, shelf), (*used, *also), settings)
+    _read_all((reported, *different), (*used, *also), settings)
     rows: list[dict[str, Any]] = []
-    whole: np.ndarray | None = None
+    whole: _Outcome | None = None
     for variant in _variants(used, also):
         chosen = {name: knots[name] for name in variant.signals if name in knots}
-        model = fit_model(
-            variant.name,
-            similarities,
-            is_same,
-            knots=chosen,
-            pivots=pivots,
-            prior=PRIOR,
-            sample_weight=np.where(is_same, 1.0, NEGATIVE_WEIGHT[effort]),
-        )
+        model = fit_model(variant.name, similarities, is_same, knots=chosen, pivots=pivots, prior=PRIOR)
         plan = Plan(make_features(variant.features), model, min(THRESHOLDS))
-        row, labels = _figures(plan, settings, reported)
-        with scored_collection(shelf, plan, settings) as collection:
-            false = grouping_figures(shelf, collection.labels_at(COPY.threshold))
-        row |= {"name": variant.name, "shelf": false["n_false_pairs"]}
-        found = _found_by_group(reported, labels)
-        whole = found if whole is None else whole
-        row["difference"], row["standard_error"] = _difference(found, whole, _pairs_by_group(reported))
-        rows.append(row)
+        outcome = _outcome(plan, settings, reported, different)
+        whole = whole or outcome
+        rows.append({"name": variant.name, **_row(outcome, whole, reported)})
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """By threshold: the labels of the reported files, and the false pairs of all sets."""
+
+    labels: dict[float, np.ndarray]
+    n_false_pairs: dict[float, int]
+
+
+def _outcome(
+    plan: Plan, settings: Settings, reported: LabelledSet, different: Iterable[LabelledSet]
+) -> _Outcome:
+    labels = _groupings(plan, settings, reported)
+    n_false = dict.fromkeys(THRESHOLDS, 0)
+    groupings = [(reported, labels), *((data, _groupings(plan, settings, data)) for data in different)]
+    for data, found in groupings:
+        for threshold in THRESHOLDS:
+            n_false[threshold] += grouping_figures(data, found[threshold])["n_false_pairs"]
+    return _Outcome(labels, n_false)
+
+
+def _row(outcome: _Outcome, whole: _Outcome, reported: LabelledSet) -> dict[str, Any]:
+    """Figures at the profile's threshold, and at the lowest with no more false pairs than the whole there."""
+    n_false, n_allowed = outcome.n_false_pairs, whole.n_false_pairs[COPY.threshold]
+    at = min((t for t in THRESHOLDS if n_false[t] <= n_allowed), default=None)
+    at_whole = min(t for t in THRESHOLDS if whole.n_false_pairs[t] <= n_allowed)
+    usual = grouping_figures(reported, outcome.labels[COPY.threshold])
+    # Where no threshold is strict enough, what the strictest still finds is compared.
+    found = _found_by_group(reported, outcome.labels[THRESHOLDS[-1] if at is None else at])
+    total = _pairs_by_group(reported)
+    difference, error = _difference(found, _found_by_group(reported, whole.labels[at_whole]), total)
+    return {
+        "pair_precision": usual["pair_precision"],
+        "pair_recall": usual["pair_recall"],
+        "n_false_pairs": n_false[COPY.threshold],
+        "threshold": at,
+        "recall_at_equal_precision": None if at is None else float(found.sum() / total.sum()),
+        "difference": difference,
+        "standard_error": error,
+    }
 
 
 def _read_all(sets: Iterable[LabelledSet], names: Sequence[str], settings: Settings) -> None:
@@ -156,21 +185,10 @@ def _knots(
     return {name: k for name, k in knots.items() if len(k) > 1}, pivots
 
 
-def _figures(plan: Plan, settings: Settings, data: LabelledSet) -> tuple[dict[str, Any], np.ndarray]:
-    """Figures at the profile's threshold and at equal precision, and the labels of the latter."""
+def _groupings(plan: Plan, settings: Settings, data: LabelledSet) -> dict[float, np.ndarray]:
+    """By threshold, one label a file."""
     with scored_collection(data, plan, settings) as collection:
-        labels = {threshold: collection.labels_at(threshold) for threshold in THRESHOLDS}
-    figures = {threshold: grouping_figures(data, labels[threshold]) for threshold in THRESHOLDS}
-    safe = [t for t in THRESHOLDS if figures[t]["pair_precision"] >= MIN_PRECISION]
-    best = max(safe or THRESHOLDS[-1:], key=lambda t: figures[t]["pair_recall"])
-    usual = figures[COPY.threshold]
-    row = {
-        "pair_precision": usual["pair_precision"],
-        "pair_recall": usual["pair_recall"],
-        "threshold": best if safe else None,
-        "recall_at_equal_precision": figures[best]["pair_recall"] if safe else None,
-    }
-    return row, labels[best]
+        return {threshold: collection.labels_at(threshold) for threshold in THRESHOLDS}
 
 
 def _pairs_by_group(data: LabelledSet) -> np.ndarray:

@@ -101,15 +101,15 @@ class Bench:
         self.negatives = [different_photographs(args.data / name) for name in HARD_NEGATIVES]
         # The halves that the models did not learn from, by themselves.
         halves = [different_photographs(args.data / name, "b", sets) for name in HARD_NEGATIVES]
-        self.negatives += [half for half in halves if len(half.files) > 1]
         self.negatives.append(flat_pictures(sets))
+        self.unseen_halves = [half for half in halves if len(half.files) > 1]
 
     def cvsim_figures(self) -> dict[str, Any]:
         """By effort and set, what the report says."""
         return {
             effort: {
                 data.name: self._kept(f"{data.name}-{data.fingerprint}-{effort}", self._dedupe, data, effort)
-                for data in (self.reported, self.light, *self.negatives)
+                for data in (self.reported, self.light, *self.negatives, *self.unseen_halves)
             }
             for effort in self._args.efforts
         }
@@ -195,10 +195,17 @@ class Bench:
             for name in model.origin["negatives"]
         ]
         folders = [folder[0] for folder in found if folder]
-        shelf = self.negatives[0]
+        different = [data for data in self.negatives if data.name in HARD_NEGATIVES]
         name = f"ablation-{self.learned.fingerprint}-{self.reported.fingerprint}"
         rows = self._kept(
-            name, run_ablation, ABLATED, self.learned, folders, self.reported, shelf, self._work / "caches"
+            name,
+            run_ablation,
+            ABLATED,
+            self.learned,
+            folders,
+            self.reported,
+            different,
+            self._work / "caches",
         )
         return {"effort": ABLATED, "rows": rows}
 
@@ -212,7 +219,8 @@ class Bench:
             if "absent" in entry:
                 print(f"{peer}: absent ({entry['absent']})", file=sys.stderr)
         present = [peer for peer, entry in found.items() if "version" in entry]
-        sets = (self.reported, self.learned, self.light, self.learned_light, *self.negatives)
+        negatives = (*self.negatives, *self.unseen_halves)
+        sets = (self.reported, self.learned, self.light, self.learned_light, *negatives)
         folder = link_all(self._args.peers_python, present, sets, self._work)
         for peer in present:
             found[peer] |= dict(self._peer(peer, folder, known[peer]))
@@ -238,7 +246,7 @@ class Bench:
             )
             if reported is self.reported:
                 threshold = None if chosen is None else chosen["threshold"]
-        for data in self.negatives:
+        for data in (*self.negatives, *self.unseen_halves):
             yield data.name, None if threshold is None else links(data).at(threshold)
         print(f"{peer}: threshold {threshold}", file=sys.stderr)
 

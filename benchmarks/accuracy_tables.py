@@ -192,7 +192,15 @@ def relations_table(result: Result) -> str:
 
 def ablation_table(result: Result) -> str:
     """What leaving each signal out costs, and what putting another in brings."""
-    header = ["signals", "precision", "recall", "recall at equal precision", "difference", "± error", "shelf"]
+    header = [
+        "signals",
+        "precision",
+        "recall",
+        "false pairs",
+        "recall at equal precision",
+        "difference",
+        "± error",
+    ]
     rows = []
     for row in result["ablation"]["rows"]:
         rows.append(
@@ -200,10 +208,10 @@ def ablation_table(result: Result) -> str:
                 row["name"],
                 share(row["pair_precision"], 4),
                 share(row["pair_recall"], 4),
+                count(row["n_false_pairs"]),
                 share(row["recall_at_equal_precision"], 4) or "none",
                 f"{row['difference']:+.4f}",
                 f"{row['standard_error']:.4f}",
-                count(row["shelf"]),
             ]
         )
     return table(header, rows)

@@ -15,7 +15,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flat_pictures import flat_pictures
 from labelled_sets import copy_set, different_photographs
 from training_pairs import labelled_pairs
@@ -34,6 +33,7 @@ KNOTS = {
     "keypoints": (0.0, 0.38, 0.47, 0.56, 0.66, 0.76, 0.86, 1.0),
     "pixels": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0),
     "registration": (0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 1.0),
+    "coloring": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
 }
 PIVOTS = {
     "phash": 0.64,
@@ -42,9 +42,9 @@ PIVOTS = {
     "keypoints": 0.38,
     "pixels": 0.4,
     "registration": 0.6,
+    "coloring": 0.8,
 }
-NEGATIVE_WEIGHT = {"fast": 1.0, "default": 2.0}
-"""A wrong link costs more than a missing one: it joins two groups. Hashes alone can not afford it."""
+TRAINED = ("fast", "default")
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folders of photographs")
     parser.add_argument("--eval", type=Path, help="the maker of copy sets")
     parser.add_argument("--work", type=Path, required=True, help="sets, descriptors and verified pairs")
-    parser.add_argument("--effort", choices=tuple(NEGATIVE_WEIGHT), action="append")
+    parser.add_argument("--effort", choices=TRAINED, action="append")
     arguments = parser.parse_args()
     sets = arguments.work / "sets"
     copies = copy_set(arguments.eval, sets, "a")
@@ -64,7 +64,7 @@ def main() -> None:
         different_photographs(arguments.data / "products-cartons"),
         flat_pictures(sets, "a"),
     ]
-    for effort in arguments.effort or ("fast", "default"):
+    for effort in arguments.effort or TRAINED:
         similarities, is_same = labelled_pairs(
             copies.folder.parent,
             [negative.folder for negative in negatives],
@@ -85,7 +85,6 @@ def main() -> None:
             knots={name: KNOTS[name] for name in similarities},
             pivots=PIVOTS,
             prior=PRIOR,
-            sample_weight=np.where(is_same, 1.0, NEGATIVE_WEIGHT[effort]),
             origin=origin,
         )
         (MODELS / f"copy-{effort}.json").write_text(model.to_json(), encoding="utf-8")

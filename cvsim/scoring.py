@@ -210,7 +210,7 @@ class Scorer:
             asked = np.flatnonzero(self._may_reach(found, len(a)))
             advance(len(a) - len(asked))
             evidence[asked] = self._evidence(a[asked], b[asked], advance)
-            found.update(zip(self.local.signals, similarities(evidence), strict=True))
+            found.update(similarities(evidence))
         return Scores(a, b, found, orientation, evidence, self._model.log_odds(found) + np.zeros(len(a)))
 
     def _may_reach(self, found: Mapping[str, Similarities], n: int) -> NDArray[np.bool_]:

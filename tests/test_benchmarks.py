@@ -116,7 +116,7 @@ def test_ablation_fits_again_without_each_signal(world: dict[str, Path]) -> None
     sets = world["work"] / "sets"
     shelf = different_photographs(world["data"] / "distractors")
     learned, reported = labelled(None, sets, "a"), labelled(None, sets, "b")
-    rows = run_ablation("fast", learned, [shelf.folder], reported, shelf, world["root"])
+    rows = run_ablation("fast", learned, [shelf.folder], reported, [shelf], world["root"])
     assert rows[0]["name"] == "all"
     assert rows[0]["difference"] == 0.0
     assert {"without phash", "without color", "with dhash"} <= {row["name"] for row in rows}

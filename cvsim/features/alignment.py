@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.features.appearance import Appearance, appearance_change
+from cvsim.features.appearance import Appearance, appearance_change, toned
 from cvsim.features.correlation import Agreement, tile_agreement
 from cvsim.features.recoloring import recolored_share, sample
 
@@ -40,7 +40,11 @@ _SEAM_POINTS = np.linspace(0.05, 0.95, 64)
 _SEAM_OFFSETS = np.array([-5.0, -2.0, 2.0, 5.0])
 MIN_SHIFT_PX = 0.12
 """Median displacement of the tiles from which a refined alignment may do better."""
-SOFT_BLUR_PX, SOFT_CORRELATION = 2.0, 0.85
+REFOCUSED_CORRELATION = 0.85
+"""Median correlation of the tiles from which one side may be the other, out of focus."""
+MIN_STEEPNESS_RATIO = 1.04
+"""Of two rasters' mean slopes, from which the steeper one is blurred to the other's."""
+FOCUS_BLURS_PX, MIN_BLUR_PX = (0.7, 1.0, 1.4, 2.0, 2.8), 0.3
 CLEAR_SHARE, HOPELESS_CORRELATION = 0.75, 0.4
 """Refinement is left out where the tiles agree already, or where nothing correlates."""
 MIN_REFINED_PX = 36
@@ -313,17 +317,62 @@ def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: M
         second = None if refined is None else _overlap(source, raster_b, refined)
         if second is not None and second.agreement.share > first.agreement.share:
             first = second
-    return _softened(first)
+    return _retoned(_refocused(first))
 
 
-def _softened(sharp: Overlap) -> Overlap:
-    """The agreement at lower resolution, where one of the two may only be out of focus."""
+def _refocused(sharp: Overlap) -> Overlap:
+    """The agreement at the sharpness of the softer side, where one of the two may only be out of focus."""
     agreement, laid = sharp.agreement, sharp.laid
-    if agreement.share >= CLEAR_SHARE or agreement.correlation < SOFT_CORRELATION:
+    if agreement.share >= CLEAR_SHARE or agreement.correlation < REFOCUSED_CORRELATION:
         return sharp
-    source, target = (cv2.GaussianBlur(g, (0, 0), SOFT_BLUR_PX) for g in (laid.source, laid.target))
+    steep_a, steep_b = _steepness(laid.source), _steepness(laid.target)
+    source, target = laid.source, laid.target
+    if steep_a > steep_b * MIN_STEEPNESS_RATIO:
+        source = _blurred_to(source, steep_b)
+    elif steep_b > steep_a * MIN_STEEPNESS_RATIO:
+        target = _blurred_to(target, steep_a)
+    else:
+        return sharp
     soft = tile_agreement(source, target, laid.inside, TILE_PX, MIN_TILES)
     return replace(sharp, agreement=soft) if soft is not None and soft.share > agreement.share else sharp
+
+
+def _retoned(plain: Overlap) -> Overlap:
+    """The agreement under a curve of tones, where highlights or shadows of one side may only be cut off."""
+    agreement, laid = plain.agreement, plain.laid
+    if agreement.share >= CLEAR_SHARE or agreement.correlation < REFOCUSED_CORRELATION:
+        return plain
+    best = plain
+    for source, target in (
+        (toned(laid.source, laid.target, laid.inside), laid.target),
+        (laid.source, toned(laid.target, laid.source, laid.inside)),
+    ):
+        if source is not None and target is not None:
+            other = tile_agreement(source, target, laid.inside, TILE_PX, MIN_TILES)
+            if other is not None and other.share > best.agreement.share:
+                best = replace(plain, agreement=other)
+    return best
+
+
+def _steepness(gray: NDArray[np.uint8]) -> float:
+    """Mean slope relative to the contrast: blurring lowers it, brightness and contrast do not change it."""
+    slopes = sum(float(np.abs(cv2.Sobel(gray, cv2.CV_16S, *along)).mean()) for along in ((1, 0), (0, 1)))
+    return slopes / (float(gray.std()) + 1.0)
+
+
+def _blurred_to(gray: NDArray[np.uint8], steepness: float) -> NDArray[np.uint8]:
+    """The picture, blurred until it is no steeper than this."""
+    blurred, sigma, steep = gray, 0.0, _steepness(gray)
+    for next_sigma in FOCUS_BLURS_PX:
+        blurred = cv2.GaussianBlur(gray, (0, 0), next_sigma)
+        next_steep = _steepness(blurred)
+        if next_steep <= steepness:
+            # Between the last two steps the logarithm falls about evenly.
+            share = np.log(steep / steepness) / max(np.log(steep / next_steep), 1e-9)
+            between = sigma + float(share) * (next_sigma - sigma)
+            return cv2.GaussianBlur(gray, (0, 0), between) if between > MIN_BLUR_PX else gray
+        sigma, steep = next_sigma, next_steep
+    return blurred
 
 
 def _shrinkable(source: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Gray = NDArray[np.uint8]
+    Floats = NDArray[Any]
 
 LEVEL_BIN = 8
 N_LEVELS = 256 // LEVEL_BIN
@@ -37,37 +40,69 @@ class Appearance:
     outliers: float
 
 
-def appearance_change(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], inside: NDArray[np.uint8] | None
-) -> Appearance:
+def appearance_change(a: Gray, b: Gray, inside: Gray | None) -> Appearance:
     """Compare the grey values of two aligned pictures, each (H, W), where both exist (None: everywhere).
 
     The tone curve is the mean of `b` for each level of `a`, taken twice: what lies far off the first one
     was painted over and does not count for the second. Every third pixel is enough.
     """
     shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
-    x, y = a[::3, ::3][shown], b[::3, ::3][shown]
+    x, y = a[::3, ::3][shown].astype(np.float32), b[::3, ::3][shown].astype(np.float32)
     if len(x) < 64:
         return Appearance(0.0, 0.0)
-    level = (x // LEVEL_BIN).astype(np.int64)
-    x, y = x.astype(np.float32), y.astype(np.float32)
-    kept = np.ones(len(x), bool)
-    for _ in range(2):
-        count = np.bincount(level[kept], minlength=N_LEVELS)
-        trusted = np.flatnonzero(count >= MIN_PIXELS)
-        if len(trusted) < 2:
-            return Appearance(float(abs(y.mean() - x.mean())), 0.0)
-        mean_x = np.bincount(level[kept], x[kept], N_LEVELS)[trusted] / count[trusted]
-        mean_y = np.bincount(level[kept], y[kept], N_LEVELS)[trusted] / count[trusted]
-        kept = np.abs(y - np.interp(x, mean_x, mean_y)) <= OUTLIER_LEVELS
-    tone_shift = float(np.average(np.abs(mean_y - mean_x), weights=count[trusted]))
+    curve = _tone_curve(x, y)
+    if curve is None:
+        return Appearance(float(abs(y.mean() - x.mean())), 0.0)
+    tone_shift = float(np.average(np.abs(curve.target - curve.source), weights=curve.n_pixels))
     off = np.zeros(shown.shape, np.float32)
-    off[shown] = ~kept
+    off[shown] = np.abs(y - curve(x)) > OUTLIER_LEVELS
     spots = cv2.blur(off, (SPOT_SIDE, SPOT_SIDE)) > SPOT_SHARE
     return Appearance(tone_shift, float(spots[shown].mean()))
 
 
-def grain(gray: NDArray[np.uint8]) -> float:
+def toned(a: Gray, b: Gray, inside: Gray | None) -> Gray | None:
+    """`a` with the tones of `b`, by a curve that rises everywhere: gamma, contrast, cut off highlights.
+
+    None where there is no curve.
+    """
+    shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
+    x, y = a[::3, ::3][shown].astype(np.float32), b[::3, ::3][shown].astype(np.float32)
+    curve = _tone_curve(x, y)
+    if curve is None:
+        return None
+    rising = np.interp(np.arange(256), curve.source, np.maximum.accumulate(curve.target))
+    return np.asarray(cv2.LUT(a, np.round(rising).astype(np.uint8)))
+
+
+class _ToneCurve(NamedTuple):
+    """Mean grey values of both sides by level of the first, and how many pixels have it; (n,) each."""
+
+    source: Floats
+    target: Floats
+    n_pixels: Floats
+
+    def __call__(self, levels: Floats) -> Floats:
+        return np.interp(levels, self.source, self.target)
+
+
+def _tone_curve(x: Floats, y: Floats) -> _ToneCurve | None:
+    """From grey values of the same places, (n,) each; None where fewer than two levels are common."""
+    level = (x // LEVEL_BIN).astype(np.int64)
+    kept, curve = np.ones(len(x), bool), None
+    for _ in range(2):
+        count = np.bincount(level[kept], minlength=N_LEVELS)
+        trusted = np.flatnonzero(count >= MIN_PIXELS)
+        if len(trusted) < 2:
+            return None
+        mean_x, mean_y = (
+            np.bincount(level[kept], v[kept], N_LEVELS)[trusted] / count[trusted] for v in (x, y)
+        )
+        curve = _ToneCurve(mean_x, mean_y, count[trusted])
+        kept = np.abs(y - curve(x)) <= OUTLIER_LEVELS
+    return curve
+
+
+def grain(gray: Gray) -> float:
     """Standard deviation of what noise and finest detail a grey picture has, in grey levels.
 
     J. Immerkær, "Fast noise variance estimation" (1996).

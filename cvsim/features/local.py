@@ -93,7 +93,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 10
+EVIDENCE_VERSION = 11
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -106,8 +106,8 @@ LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
 NEARLY_ALL = 0.98
 """Coverage of both sides from which neither has anything around the other."""
-RECOLORED = (0.03, 0.07)
-"""Share of tiles of a colour of their own from which pixels count less, and at which they count no more."""
+FULLY_RECOLORED = 0.15
+"""Share of tiles of a colour of their own at which nothing is left of the coloring."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
 
@@ -170,7 +170,7 @@ class LocalDescriptor:
 
 
 class Local(Feature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, three comparisons.
+    """ORB keypoints and aligned pixels: one transform, four comparisons.
 
     ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform; 0 where
     they agree on none, or many agree on one that the pixels do not bear out; None where a picture has too
@@ -183,8 +183,9 @@ class Local(Feature[LocalDescriptor]):
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
     second photograph of the same thing does not. Trusted like ``pixels``, and where little is alike, less.
 
-    Both ``pixels`` and ``registration`` fall to 0 where tiles that have the other's structure have a colour
-    of their own (`recoloring.recolored_share`): one product in two colours is not one picture.
+    ``coloring``: 1 where one rule explains the colours of all that is alike in the overlap, less by the share
+    of tiles that have the other's structure but a colour of their own (`recoloring.recolored_share`), 0 from
+    a share of 0.15: one product in two colours is not one picture. None where nothing is alike.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ class Local(Feature[LocalDescriptor]):
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return ("keypoints", "pixels", "registration")
+        return ("keypoints", "pixels", "registration", "coloring")
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -293,18 +294,17 @@ class Local(Feature[LocalDescriptor]):
         if a is None or b is None:
             return tuple(Comparison(signal, None) for signal in self.signals)
         evidence = self.evidence(a, b)
-        keypoints, pixels, registration = (None if np.isnan(s) else float(s) for s in similarities(evidence))
-        detail = {"n_inliers": int(evidence["n_inliers"])} if evidence["n_inliers"] >= 0 else {}
-        correlation = {}
-        if pixels is not None:
-            correlation["correlation"] = round(float(evidence["correlation"]), 4)
-            correlation["recolored"] = round(float(evidence["recolored"]), 4)
-        shift = {} if registration is None else {"shift_px": round(float(evidence["shift_px"]), 3)}
-        return (
-            Comparison("keypoints", keypoints, detail=detail),
-            Comparison("pixels", pixels, detail=correlation),
-            Comparison("registration", registration, detail=shift),
-        )
+        found = {name: None if np.isnan(s) else float(s) for name, s in similarities(evidence).items()}
+        detail: dict[str, dict[str, Any]] = {signal: {} for signal in self.signals}
+        if found["keypoints"] is not None:
+            detail["keypoints"]["n_inliers"] = int(evidence["n_inliers"])
+        if found["pixels"] is not None:
+            detail["pixels"]["correlation"] = round(float(evidence["correlation"]), 4)
+        if found["registration"] is not None:
+            detail["registration"]["shift_px"] = round(float(evidence["shift_px"]), 3)
+        if found["coloring"] is not None:
+            detail["coloring"]["recolored"] = round(float(evidence["recolored"]), 4)
+        return tuple(Comparison(signal, found[signal], detail=detail[signal]) for signal in self.signals)
 
     def pack(self, descriptors: Sequence[LocalDescriptor | None]) -> Sequence[LocalDescriptor | None]:
         return descriptors
@@ -313,7 +313,7 @@ class Local(Feature[LocalDescriptor]):
         rows = np.array(
             [self.evidence_or_none(packed[i], packed[j]) for i, j in zip(a, b, strict=True)], EVIDENCE
         )
-        return dict(zip(self.signals, similarities(rows), strict=True))
+        return similarities(rows)
 
     def evidence_or_none(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> NDArray[Any]:
         return no_evidence() if a is None or b is None else self.evidence(a, b)
@@ -350,22 +350,24 @@ class Local(Feature[LocalDescriptor]):
         return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100, _boxes(raster))
 
 
-def similarities(evidence: NDArray[Any]) -> tuple[Similarities, Similarities, Similarities]:
-    """Similarities of the three signals from `EVIDENCE` rows of any shape, NaN for none."""
+def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
+    """Similarities of the four signals from `EVIDENCE` rows of any shape, NaN for none."""
     share = np.nan_to_num(evidence["share"])
     shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
     trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
-    trust *= 1 - _ramp(evidence["recolored"], *RECOLORED)
     pixels = np.where(np.isnan(evidence["share"]), np.nan, share * trust)
     registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, 1.0)
     registration = registration * trust * _ramp(share, *REGISTERED)
     registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
+    coloring = 1 - np.minimum(evidence["recolored"] / FULLY_RECOLORED, 1.0)
+    coloring = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, coloring)
     n = evidence["n_inliers"].astype(np.float32)
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
     doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
     borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
     keypoints = np.where(n < 0, np.nan, n * borne_out / (n * borne_out + 8))
-    return keypoints.astype(np.float32), pixels.astype(np.float32), registration.astype(np.float32)
+    found = {"keypoints": keypoints, "pixels": pixels, "registration": registration, "coloring": coloring}
+    return {signal: np.asarray(values, np.float32) for signal, values in found.items()}
 
 
 def _ramp(values: Any, low: float, high: float) -> NDArray[np.float64]:

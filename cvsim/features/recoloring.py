@@ -7,7 +7,7 @@ own tiles break the rule. A sticker breaks it as well, but there the structure b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -33,7 +33,13 @@ FAINT, STRUCTURED = 3.0, 11.0
 """Standard deviations in grey levels between which a tile's structure comes to count."""
 MIN_STRUCTURED = 0.15
 """Share of the tiles that count as structured at least: a few of them are not the whole picture."""
+EXPLAINED = 0.01
+"""Share at which no other rule is tried."""
 N_ROUNDS = 4
+POWERS = np.array([0.45, 0.65, 1.0, 1.5, 2.2], np.float32)
+"""Of the tone curves that are tried."""
+TONE_SCALES = (60.0, 30.0, 15.0, 10.0)
+"""Distance from the tone curve, in levels, at which a tile pulls half as much, round by round."""
 
 
 class Colors(NamedTuple):
@@ -68,35 +74,67 @@ def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation
     Returns
     -------
     float
-        In [0, 1]. Copies stay under 0.03, also recoloured ones; two colours of a product are mostly above.
+        In [0, 1], under the rule that leaves least, or the first that leaves next to nothing. Copies stay
+        under 0.03, also recoloured ones; two colours of a product are mostly above.
     """
     a, b = (Colors(rgb, _lab(rgb)) for rgb in (rgb_a, rgb_b))
     weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (np.abs(correlation) > 0.5)
-    known = (np.maximum(rgb_a, rgb_b).max(axis=1) < CLIPPED) & (np.minimum(a.lab[:, 0], b.lab[:, 0]) >= DARK)
-    odd = _odd_chroma(a, b, weight, known)
-    odd |= _odd_luma(rgb_a @ LUMA, rgb_b @ LUMA, weight)
-    if not odd.any():
-        return 0.0
-    structured = np.clip((deviation - FAINT) / (STRUCTURED - FAINT), 0, 1)
-    visible = odd * structured
-    # Inverted structure is structure: a white shirt's outline against the wall, and a black one's.
-    kept = float((visible * np.clip((np.abs(correlation) - 0.5) / 0.3, 0, 1)).sum())
-    broken = float((visible * np.clip((0.7 - np.abs(correlation)) / 0.3, 0, 1)).sum())
-    is_structure_kept = min(1.0, max(0.0, 2 * (kept - broken / 2) / (kept + broken + 1e-9)))
-    return min(1.0, kept / max(float(structured.sum()), MIN_STRUCTURED * len(odd))) * is_structure_kept
+    structure = _Structure.of(deviation, correlation)
+    no_tile = np.zeros(len(rgb_a), bool)
+    _, odd_luma = _least(structure, no_tile, _odd_luma(rgb_a @ LUMA, rgb_b @ LUMA, weight))
+    return _least(structure, odd_luma, _odd_chroma(a, b, weight))[0]
 
 
-def _odd_chroma(a: Colors, b: Colors, weight: Floats, known: Rows) -> Rows:
-    """Tiles whose chroma follows by no rule: graded, paler or stronger with a cast, toned by one hue."""
-    best = _is_far(a.chroma, b.chroma) & known
-    for rule in (_graded, _cast, _toned):
+def _least(structure: _Structure, others: Rows, found: Iterable[Rows]) -> tuple[float, Rows]:
+    """The smallest share of what is odd by one rule or among the `others`, and the tiles."""
+    least, best = np.inf, others
+    for odd in found:
+        share = structure.kept_share(odd | others)
+        if share < least:
+            least, best = share, odd
+        if least < EXPLAINED:
+            break
+    return least, best
+
+
+class _Structure(NamedTuple):
+    """Of each tile, (n,) in [0, 1]: whether it has structure, and whether the other side's is the same."""
+
+    structured: Floats
+    kept: Floats
+    broken: Floats
+
+    @classmethod
+    def of(cls, deviation: Floats, correlation: Floats) -> _Structure:
+        # Inverted structure is structure: a white shirt's outline against the wall, and a black one's.
+        likeness = np.abs(correlation)
+        structured = np.clip((deviation - FAINT) / (STRUCTURED - FAINT), 0, 1)
+        return cls(structured, np.clip((likeness - 0.5) / 0.3, 0, 1), np.clip((0.7 - likeness) / 0.3, 0, 1))
+
+    def kept_share(self, odd: Rows) -> float:
+        """Share of the structure that is both odd and kept; less where what is odd is mostly broken."""
+        visible = odd * self.structured
+        kept, broken = float((visible * self.kept).sum()), float((visible * self.broken).sum())
+        is_structure_kept = min(1.0, max(0.0, 2 * (kept - broken / 2) / (kept + broken + 1e-9)))
+        total = max(float(self.structured.sum()), MIN_STRUCTURED * len(odd))
+        return min(1.0, kept / total) * is_structure_kept
+
+
+def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
+    """Tiles whose chroma does not follow, by rule: unchanged, one tone curve, paler or stronger, one hue."""
+    known_a, known_b = _is_known(a), _is_known(b)
+    yield _is_far(a.chroma, b.chroma) & (known_a | known_b)
+    far_a = _is_far(_graded(b, a, weight), a.chroma) | ~known_b
+    far_b = _is_far(_graded(a, b, weight), b.chroma) | ~known_a
+    yield far_a & far_b & (known_a | known_b)
+    for rule in (_cast, _toned):
         for source, target in ((a, b), (b, a)):
-            if not best.any():
-                return best
-            odd = _is_far(rule(source, target, weight), target.chroma) & known
-            if odd.sum() < best.sum():
-                best = odd
-    return best
+            yield _is_far(rule(source, target, weight), target.chroma) & known_a & known_b
+
+
+def _is_known(side: Colors) -> Rows:
+    """Where no channel is cut off, and it is not too dark for a colour."""
+    return (side.rgb.max(axis=1) < CLIPPED) & (side.lab[:, 0] >= DARK)
 
 
 def _lab(rgb: Floats) -> Floats:
@@ -111,18 +149,24 @@ def _is_far(x: Floats, y: Floats) -> Rows:
 
 
 def _graded(source: Colors, target: Colors, weight: Floats) -> Floats:
-    """a and b of the target from the source by one gamma and one gain, the same for all channels."""
-    x, y = (np.log((np.maximum(c, 0) + 4) / 259).ravel() for c in (source.rgb, target.rgb))
-    base, gamma, gain = np.repeat(weight, 3), 1.0, 0.0
-    for _ in range(N_ROUNDS):
-        trust = _trust((y - gamma * x - gain)[:, None], base, 0.15)
-        total = trust.sum()
-        mean_x, mean_y = trust @ x / total, trust @ y / total
+    """a and b of the target from the source by one tone curve, the same for all channels.
+
+    The curve is a power, a gain and an offset, cut off at black and white: gamma, brightness and contrast.
+    """
+    x = 255 * (np.maximum(source.rgb, 0).ravel() / 255) ** POWERS[:, None]
+    y, base = target.rgb.ravel(), np.repeat(weight, 3)
+    found = np.broadcast_to(source.rgb.ravel(), x.shape)
+    for scale in TONE_SCALES:  # ever narrower: what was painted over does not pull in the end
+        trust = base / (1 + ((y - found) / scale) ** 2)
+        total = trust.sum(axis=1, keepdims=True)
+        mean_x, mean_y = (trust * x).sum(axis=1, keepdims=True) / total, trust @ y[:, None] / total
         u, v = x - mean_x, y - mean_y
-        gamma = float(np.clip((trust @ (u * v) + 0.02 * total) / (trust @ (u * u) + 0.02 * total), 0.3, 3.3))
-        gain = mean_y - gamma * mean_x
-    graded = np.clip(np.exp(gamma * x + gain) * 259 - 4, 0, 255).reshape(-1, 3)
-    return _lab(graded)[:, 1:]
+        slope = ((trust * u * v).sum(axis=1, keepdims=True) + 20 * total) / (
+            (trust * u * u).sum(axis=1, keepdims=True) + 20 * total
+        )
+        found = np.clip(mean_y + np.clip(slope, 0.2, 5.0) * u, 0, 255)
+    best = int((base / (1 + ((y - found) / TONE_SCALES[-1]) ** 2)).sum(axis=1).argmax())
+    return _lab(found[best].reshape(-1, 3).astype(np.float32))[:, 1:]
 
 
 def _cast(origin: Colors, target: Colors, weight: Floats) -> Floats:
@@ -160,17 +204,14 @@ def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
     return weight / (1 + (residual * residual).sum(axis=1) / scale**2)
 
 
-def _odd_luma(a: Floats, b: Floats, weight: Floats) -> Rows:
-    """Tiles whose luma follows from the other side's by no gain with an offset or a gamma, either way."""
-    odd = np.abs(a - b) > LUMA_TOLERANCE
+def _odd_luma(a: Floats, b: Floats, weight: Floats) -> Iterator[Rows]:
+    """Tiles whose luma does not follow, by rule: unchanged, a gain with an offset, a gamma, either way."""
+    yield np.abs(a - b) > LUMA_TOLERANCE
     for source, wanted in ((a, b), (b, a)):
         for bend in (_straight, _logarithmic):
             for start in (source, wanted):  # from no change, and from all tiles
-                if not odd.any():
-                    return odd
                 explained = _line(source, wanted, start, weight, bend)
-                odd &= np.abs(wanted - explained) > LUMA_TOLERANCE
-    return odd
+                yield np.abs(wanted - explained) > LUMA_TOLERANCE
 
 
 def _straight(luma: Floats) -> Floats:

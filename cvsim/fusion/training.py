@@ -31,7 +31,6 @@ def fit_model(
     pivots: Mapping[str, float],
     prior: float,
     ridge: float = 0.5,
-    sample_weight: NDArray[np.float64] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> FusionModel:
     """A model from labelled pairs.
@@ -62,12 +61,11 @@ def fit_model(
     design = [_rises(similarities[n], np.asarray(knots[n], float), pivots[n]) for n in names]
     x = np.concatenate(design, axis=1)
     target = is_same.astype(float)
-    weight = np.ones(len(target)) if sample_weight is None else sample_weight
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = prior + x @ theta
-        value = (weight * (np.logaddexp(0, z) - target * z)).sum() + 0.5 * ridge * (theta @ theta)
-        return float(value), x.T @ (weight * (sigmoid(z) - target)) + ridge * theta
+        value = (np.logaddexp(0, z) - target * z).sum() + 0.5 * ridge * (theta @ theta)
+        return float(value), x.T @ (sigmoid(z) - target) + ridge * theta
 
     found = minimize(
         loss,

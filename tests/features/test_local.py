@@ -69,6 +69,20 @@ def test_another_photograph_of_the_place_does_not_agree(local: Local, seed: int)
     assert (seen(local, a, b).pixels or 0) < 0.7
 
 
+@pytest.mark.parametrize("sigma_px", [4.0, 5.5])
+def test_a_copy_out_of_focus_agrees(local: Local, originals: dict, sigma_px: float) -> None:
+    for seed, (rgb, descriptor) in originals.items():
+        blurred = _described(local, cv2.GaussianBlur(rgb, (0, 0), sigma_px))
+        assert (seen(local, descriptor, blurred).pixels or 0) > 0.9, seed
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1.7, 20.0), (1.6, -90.0)], ids=["highlights", "shadows"])
+def test_a_copy_with_tones_cut_off_agrees(local: Local, originals: dict, gain: float, offset: float) -> None:
+    for seed, (rgb, descriptor) in originals.items():
+        cut = _described(local, np.clip(rgb * gain + offset, 0, 255).astype(np.uint8))
+        assert (seen(local, descriptor, cut).pixels or 0) > 0.75, seed
+
+
 def test_keypoints_are_spread_over_the_picture(local: Local, originals: dict) -> None:
     for _, descriptor in originals.values():
         points = descriptor.keypoints

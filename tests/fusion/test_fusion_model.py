@@ -255,12 +255,3 @@ def test_pairs_of_one_kind_teach_nothing() -> None:
     for labels in (np.ones_like(same), np.zeros_like(same)):
         with pytest.raises(UsageError, match="same"):
             fit_model("none", similarities, labels, **FIT)  # type: ignore[arg-type]
-
-
-def test_weighted_pairs_count_as_often_as_they_weigh() -> None:
-    similarities, same, _ = synthetic(600, 6)
-    weight = np.random.default_rng(0).integers(1, 4, 600)
-    repeated = {name: np.repeat(values, weight) for name, values in similarities.items()}
-    a = fit_model("a", similarities, same, sample_weight=weight.astype(float), **FIT)  # type: ignore[arg-type]
-    b = fit_model("b", repeated, np.repeat(same, weight), **FIT)  # type: ignore[arg-type]
-    assert np.abs(a.score(similarities) - b.score(similarities)).max() < 0.01
