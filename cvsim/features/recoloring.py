@@ -181,7 +181,7 @@ def _cast(origin: Colors, target: Colors, weight: Floats) -> Floats:
         factor = float((trust @ (s * w).sum(axis=1)) / (trust @ (s * s).sum(axis=1) + 2.5 * total))
         factor = min(max(factor, 0.0), 3.0)
         shift = mean_w - factor * mean_s
-        shift *= min(1.0, MAX_CAST / max(float(np.hypot(*shift)), 1e-9))
+        shift *= min(1.0, MAX_CAST * min(1.0, factor) / max(float(np.hypot(*shift)), 1e-9))
     return factor * source + shift
 
 
