@@ -11,6 +11,7 @@ import numpy as np
 from console import SimpleProgress
 from cvsim_runs import grouping_figures, scored_collection
 from labelled_sets import LabelledSet
+from peer_runs import MIN_PRECISION
 from train_models import KNOTS, PIVOTS, PRIOR
 from training_pairs import labelled_pairs
 
@@ -61,8 +62,8 @@ def run_ablation(
     list of dict
         The whole profile first. False pairs are those of `reported` and of the sets of `different`
         photographs together. Recall is given at the profile's threshold, and at equal precision: at the
-        lowest threshold with no more false pairs than the whole profile has at its own. The difference
-        there with the whole profile comes with its standard error over the photographs.
+        lowest threshold with a precision of 0.999 over all of these. The difference there with the whole
+        profile comes with its standard error over the photographs.
     """
     used = COPY.signals[effort]
     also = _other_features(used)
@@ -91,6 +92,15 @@ class _Outcome:
     labels: dict[float, np.ndarray]
     n_false_pairs: dict[float, int]
 
+    def safe_threshold(self, reported: LabelledSet) -> float | None:
+        """The lowest with enough precision over all sets; None if there is none."""
+        safe = []
+        for threshold, labels in self.labels.items():
+            n_true = _found_by_group(reported, labels).sum()
+            if n_true >= MIN_PRECISION * (n_true + self.n_false_pairs[threshold]):
+                safe.append(threshold)
+        return min(safe, default=None)
+
 
 def _outcome(
     plan: Plan, settings: Settings, reported: LabelledSet, different: Iterable[LabelledSet]
@@ -105,19 +115,20 @@ def _outcome(
 
 
 def _row(outcome: _Outcome, whole: _Outcome, reported: LabelledSet) -> dict[str, Any]:
-    """Figures at the profile's threshold, and at the lowest with no more false pairs than the whole there."""
-    n_false, n_allowed = outcome.n_false_pairs, whole.n_false_pairs[COPY.threshold]
-    at = min((t for t in THRESHOLDS if n_false[t] <= n_allowed), default=None)
-    at_whole = min(t for t in THRESHOLDS if whole.n_false_pairs[t] <= n_allowed)
+    """Figures at the profile's threshold, and at equal precision."""
+    at = outcome.safe_threshold(reported)
     usual = grouping_figures(reported, outcome.labels[COPY.threshold])
     # Where no threshold is strict enough, what the strictest still finds is compared.
-    found = _found_by_group(reported, outcome.labels[THRESHOLDS[-1] if at is None else at])
+    found, best = (
+        _found_by_group(reported, o.labels[o.safe_threshold(reported) or THRESHOLDS[-1]])
+        for o in (outcome, whole)
+    )
     total = _pairs_by_group(reported)
-    difference, error = _difference(found, _found_by_group(reported, whole.labels[at_whole]), total)
+    difference, error = _difference(found, best, total)
     return {
         "pair_precision": usual["pair_precision"],
         "pair_recall": usual["pair_recall"],
-        "n_false_pairs": n_false[COPY.threshold],
+        "n_false_pairs": outcome.n_false_pairs[COPY.threshold],
         "threshold": at,
         "recall_at_equal_precision": None if at is None else float(found.sum() / total.sum()),
         "difference": difference,
