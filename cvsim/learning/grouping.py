@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cvsim.learning.training import SignalSource
     from cvsim.types import Indices
 
-UNTRAINED_POWERS = {"embedding": 0.4, "gradient": 0.5}
+UNTRAINED_POWERS = {"embedding": 0.5, "gradient": 0.5}
 UNTRAINED_POWER = 0.3
 """How far variances are evened out (see `spread_evenly`), by signal and of all others. Directions of small
 variance, raised to the others, bring strangers nearer and part photos of one product: the finer a signal's
@@ -26,7 +26,7 @@ bins, the less is good for it."""
 UNTRAINED_HEIGHT = 1.36
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
-UNTRAINED_SURENESS = 3.6
+UNTRAINED_SURENESS = 4.2
 """How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)

@@ -28,7 +28,7 @@ METHODS = (*TREES, "kmeans", "density")
 MAX_IMAGES = 30_000
 """All pairs of more do not fit into a few gigabytes."""
 DENSITY_NEIGHBOURS = 3
-CHANCE_POWER = 0.55
+CHANCE_POWER = 0.65
 """Of the mean size of two groups: were pairs of one picture independent, it would be 1."""
 _BLOCK = 512
 
