@@ -59,7 +59,8 @@ def measure_set(
 ) -> dict[str, dict[str, list[float]]]:
     """Each figure's values over the splits, by signals and method."""
     settings = replace(Settings(), cache=cache)
-    vectors = read_vectors([str(folder / "images")], vector_features(None, model), settings)
+    features = vector_features(None, model)
+    vectors = read_vectors([str(folder / "images")], features, settings, with_keypoints=True)
     labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
     codes = np.unique(labels, return_inverse=True)[1]
     values: dict[str, dict[str, list[float]]] = {}
@@ -131,11 +132,12 @@ def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
             [b[learn] for b in blocks],
             codes[learn],
             [vectors.sources[k] for k in chosen],
+            keypoints=vectors.keypoints.take(learn),
             with_grouping=False,
         )
         labels = np.array([int(label) for label in model.gallery.labels])
-        seen = classify(model, [b[known] for b in blocks])
-        strange = classify(model, [b[unknown] for b in blocks])
+        seen = classify(model, [b[known] for b in blocks], vectors.keypoints.take(known))
+        strange = classify(model, [b[unknown] for b in blocks], vectors.keypoints.take(unknown))
         found[f"classify: {' + '.join(names[k] for k in chosen)}"] = {
             "accuracy": (labels[seen.products.argmax(axis=1)] == codes[known]).mean(),
             "known_rejected": (seen.codes == -1).mean(),

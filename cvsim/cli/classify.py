@@ -47,7 +47,16 @@ def classify(
     model = products.load_profile(profile)
     assert model is not None
     with progress_bars(quiet) as progress:
-        vectors = products.read(paths, listed, settings, None, embedding, model, progress)
+        vectors = products.read(
+            paths,
+            listed,
+            settings,
+            None,
+            embedding,
+            model,
+            progress,
+            with_keypoints=model.gallery is not None and model.gallery.keypoints is not None,
+        )
         products.note_skipped(vectors, quiet)
         found = recipes.assign(vectors, model)
     if as_array:

@@ -59,6 +59,8 @@ def read(
     embedding: str | None,
     model: ProductModel | None,
     progress: Progress,
+    *,
+    with_keypoints: bool = False,
 ) -> Vectors:
     """The pictures as vectors of the profile's signals, or of the ones that were named."""
     from cvsim import products
@@ -70,7 +72,9 @@ def read(
         if model is not None
         else products.vector_features(signals, embedding)
     )
-    return products.read_vectors(paths, features, settings, listed=listed, progress=progress)
+    return products.read_vectors(
+        paths, features, settings, listed=listed, with_keypoints=with_keypoints, progress=progress
+    )
 
 
 def note_skipped(vectors: Vectors, quiet: bool) -> None:

@@ -78,14 +78,18 @@ def train(
     from cvsim.cli.console import progress_bars
 
     with progress_bars(quiet) as progress:
-        vectors = products.read(paths, listed, settings, signals, embedding, None, progress)
+        vectors = products.read(
+            paths, listed, settings, signals, embedding, None, progress, with_keypoints=output is not None
+        )
         products.note_skipped(vectors, quiet)
         if autoencoder is not None:
             network = recipes.train_autoencoder(vectors, n_epochs=n_epochs, seed=seed, progress=progress)
             products.write(autoencoder, network, quiet)
             if output is None:
                 return
-            vectors = products.read(paths, listed, settings, signals, autoencoder, None, progress)
+            vectors = products.read(
+                paths, listed, settings, signals, autoencoder, None, progress, with_keypoints=True
+            )
         model = recipes.train_profile(
             vectors, recipes.labels_for(vectors.files, labels), seed=seed, progress=progress
         )

@@ -2,9 +2,10 @@
 
 A photo belongs to the product whose photos it is nearest to. Whether it shows any known product at all is
 another question, and one number does not answer it: a plain carton looks like many, a printed one like few.
-Several facts are weighed (`evidence`): how near, how much nearer than to the next product, and both held
-against what the product's own photos reach among themselves. The weights are learned on products that are
-left out of training for the purpose, so they know what a stranger looks like.
+A few facts are weighed (`evidence`): how near the photo is to its neighbours, held against how near those
+are to theirs (the local outlier factor of Breunig et al., 2000, on cosines), how much nearer the product is
+than the next one, and how many keypoints the photo shares with a neighbour. The weights are learned on
+products that are left out of training for the purpose, so they know what a stranger looks like.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
+from cvsim.learning.keypoints import Keypoints
 from cvsim.learning.metric import fit_metric, has_evidence, normalised
-from cvsim.learning.model import Gallery, ProductModel, Signal, fused
+from cvsim.learning.model import Gallery, ProductModel, Signal, fused, n_facts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 N_NEAREST = 5
-FLOOR_QUANTILE = 0.05
+N_COMPARED = 10
+"""Nearest photos whose keypoints are compared."""
 KNOWN_REJECTED = 0.05
 """Share of photos of known products that "none of these" may cost."""
 N_ROUNDS = 6
@@ -35,9 +38,11 @@ LEARNED_SHARE = 0.9
 """Of a round's photos: the calibration should see nearly the gallery that will be used."""
 MAX_CALIBRATION_IMAGES = 2000
 REGULARISATION = 0.1
-"""Inverse strength, on facts of unit variance: few strangers, many facts."""
+"""Inverse strength, on facts of unit variance: strangers to learn from are few."""
 TEMPERATURES = np.geomspace(0.01, 0.3, 25)
 DEFAULT_TEMPERATURE = 0.05
+DEFAULT_WEIGHT = 20.0
+"""Of the density of the fused vectors, where there is nothing to learn the weights from."""
 _CHUNK = 2048
 
 
@@ -61,31 +66,6 @@ class Assignment:
 
 
 @dataclass(frozen=True, eq=False)
-class Nearness:
-    """Cosines of n photos with p products.
-
-    Attributes
-    ----------
-    first, mean : (n, p) float64
-        With the product's nearest photo, and the mean over its `N_NEAREST` nearest.
-    centre : (n, p) float64
-        With the mean of the product's photos.
-    neighbour : (n, p) int64
-        The nearest photo's row in the gallery.
-    """
-
-    first: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    centre: NDArray[np.float64]
-    neighbour: Indices
-
-    @property
-    def best(self) -> Indices:
-        """(n,) the product that each photo is nearest to."""
-        return self.mean.argmax(axis=1)
-
-
-@dataclass(frozen=True, eq=False)
 class Photos:
     """Labelled photos that others are held against.
 
@@ -96,127 +76,159 @@ class Photos:
     codes : (n,) int64
     widths : tuple of int
         Dimensions of each signal.
-    floors : (n_products, 2) float64
-        Mean and centre cosine that nearly all photos of a product reach with its others.
-    crowding : (n,) float64
-        Cosine of each photo with the nearest other one of its product.
+    density : (n, 1 + n_signals) float64
+        Mean cosine of each photo with the `N_NEAREST` nearest others: of the fused vectors, then of each
+        signal.
+    keypoints : Keypoints or None
+        Of the photos; None where only vectors are known.
     """
 
     vectors: NDArray[np.float32]
     codes: Indices
     widths: tuple[int, ...]
-    floors: NDArray[np.float64]
-    crowding: NDArray[np.float64]
+    density: NDArray[np.float64]
+    keypoints: Keypoints | None
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float32], codes: Indices, widths: Sequence[int]) -> Photos:
-        among = nearness(vectors, vectors, codes, own=True)
-        rows = np.arange(len(codes))
-        mean, centre = among.mean[rows, codes], among.centre[rows, codes]
-        floors = [
-            [np.quantile(values[codes == code], FLOOR_QUANTILE) for values in (mean, centre)]
-            for code in range(int(codes.max()) + 1)
-        ]
-        return cls(vectors, codes, tuple(widths), np.array(floors), among.first[rows, codes])
+    def of(
+        cls,
+        vectors: NDArray[np.float32],
+        codes: Indices,
+        widths: Sequence[int],
+        keypoints: Keypoints | None,
+    ) -> Photos:
+        spaces = _spaces(vectors, widths)
+        density = [_neighbours(space, space, N_NEAREST, own=True)[1].mean(axis=1) for space in spaces]
+        table = np.stack(density, axis=1).astype(np.float64)
+        return cls(vectors, codes, tuple(widths), table, keypoints)
 
 
-def classify(model: ProductModel, blocks: Sequence[NDArray[np.float32]]) -> Assignment:
-    """Assign photos, given as one (n, n_dims) block a signal, to the products of a trained model.
+def classify(
+    model: ProductModel, blocks: Sequence[NDArray[np.float32]], keypoints: Keypoints | None = None
+) -> Assignment:
+    """Assign photos to the products of a trained model.
+
+    Parameters
+    ----------
+    model : ProductModel
+    blocks : sequence of (n, n_dims) float32 arrays
+        One a signal.
+    keypoints : Keypoints, optional
+        Of the photos; needed where the model was trained with keypoints.
 
     Raises
     ------
     UsageError
-        The model knows no products.
+        The model knows no products, or it needs keypoints and there are none.
     """
     if model.gallery is None:
         raise UsageError("this profile knows no products; make one with cvsim train")
     gallery = model.gallery
+    if gallery.keypoints is not None and keypoints is None:
+        raise UsageError("this profile was trained with keypoints, and needs those of the new photos")
     widths = tuple(signal.map.projection.shape[1] for signal in model.signals)
     photos = Photos(
-        gallery.vectors.astype(np.float32), gallery.codes, widths, gallery.floors, gallery.crowding
+        gallery.vectors.astype(np.float32),
+        gallery.codes,
+        widths,
+        gallery.density,
+        gallery.keypoints,
     )
-    facts, near = evidence(model.fuse(blocks), photos)
+    facts, near = evidence(model.fuse(blocks), keypoints, photos)
     known = _sigmoid(facts @ gallery.weights + gallery.intercept)
     known[~has_evidence(blocks)] = 0.0
-    products = known[:, None] * _shares(near.mean, gallery.temperature)
-    codes = np.where(known >= gallery.rejection, near.best, -1)
+    products = known[:, None] * _shares(near, gallery.temperature)
+    codes = np.where(known >= gallery.rejection, near.argmax(axis=1), -1)
     given = products[np.arange(len(codes)), np.maximum(codes, 0)]
     return Assignment(codes.astype(np.int64), np.where(codes >= 0, given, 1 - known), products)
 
 
 def nearness(
-    vectors: NDArray[np.float32], gallery: NDArray[np.float32], codes: Indices, *, own: bool = False
-) -> Nearness:
-    """Cosines with each product's photos; with `own` the vectors are the gallery, and none meets itself."""
-    shape = len(vectors), int(codes.max()) + 1
-    first, mean, neighbour = np.empty(shape), np.empty(shape), np.empty(shape, np.int64)
-    members = [np.flatnonzero(codes == code) for code in range(shape[1])]
+    vectors: NDArray[np.float32], gallery: NDArray[np.float32], codes: Indices
+) -> NDArray[np.float64]:
+    """(n, n_products) mean cosine with each product's `N_NEAREST` nearest photos."""
+    found = np.empty((len(vectors), int(codes.max()) + 1))
+    members = [np.flatnonzero(codes == code) for code in range(found.shape[1])]
     for start in range(0, len(vectors), _CHUNK):
         rows = slice(start, start + _CHUNK)
         cosines = vectors[rows] @ gallery.T
-        if own:
-            cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -1.0
         for code, columns in enumerate(members):
-            k = min(N_NEAREST, max(1, len(columns) - own))
-            part = cosines[:, columns]
-            mean[rows, code] = np.partition(part, len(columns) - k, axis=1)[:, len(columns) - k :].mean(
-                axis=1
-            )
-            neighbour[rows, code] = columns[part.argmax(axis=1)]
-            first[rows, code] = part.max(axis=1)
-    return Nearness(first, mean, _centre_cosines(vectors, gallery, codes, own), neighbour)
-
-
-def _centre_cosines(
-    vectors: NDArray[np.float32], gallery: NDArray[np.float32], codes: Indices, own: bool
-) -> NDArray[np.float64]:
-    sums = np.zeros((int(codes.max()) + 1, gallery.shape[1]), np.float64)
-    np.add.at(sums, codes, gallery)
-    found = vectors @ _unit(sums).T
-    if own:
-        without = _unit(sums[codes] - gallery)  # a photo must not pull its product's centre towards itself
-        found[np.arange(len(codes)), codes] = np.einsum("nd,nd->n", vectors, without)
+            found[rows, code] = _largest(cosines[:, columns], N_NEAREST).mean(axis=1)
     return found
 
 
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def _largest(cosines: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    """The `n` largest of each row, or all of them, in any order."""
+    k = min(n, cosines.shape[1])
+    return np.partition(cosines, cosines.shape[1] - k, axis=1)[:, cosines.shape[1] - k :]
 
 
-def evidence(vectors: NDArray[np.float32], photos: Photos) -> tuple[NDArray[np.float64], Nearness]:
+def _neighbours(
+    vectors: NDArray[np.float32], gallery: NDArray[np.float32], n: int, *, own: bool = False
+) -> tuple[Indices, NDArray[np.float32]]:
+    """(n_vectors, k) positions of the nearest photos, in any order, and their cosines; k is `n` or all.
+
+    With `own` the vectors are the gallery, and none is its own neighbour.
+    """
+    k = min(n, max(1, len(gallery) - own))
+    nearest = np.empty((len(vectors), k), np.int64)
+    cosine = np.empty((len(vectors), k), np.float32)
+    for start in range(0, len(vectors), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        found = vectors[rows] @ gallery.T
+        if own:
+            found[np.arange(len(found)), np.arange(start, start + len(found))] = -1.0
+        nearest[rows] = np.argpartition(found, len(gallery) - k, axis=1)[:, len(gallery) - k :]
+        cosine[rows] = np.take_along_axis(found, nearest[rows], axis=1)
+    return nearest, cosine
+
+
+def _spaces(vectors: NDArray[np.float32], widths: Sequence[int]) -> list[NDArray[np.float32]]:
+    """The fused vectors, and those of each signal by itself."""
+    ends = np.cumsum(widths)
+    parts = [vectors[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
+    return [vectors, *(normalised(part) for part in parts)]
+
+
+def evidence(
+    vectors: NDArray[np.float32], keypoints: Keypoints | None, photos: Photos
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What speaks for and against each photo showing any of the products.
 
     Returns
     -------
-    facts : (n, 9 + 3 * n_signals) float64
-        Of the nearest product: cosine with its nearest photo, its nearest few and its centre; the latter two
-        over the product's floors, and over the next product's; the first over what that photo has with its
-        own nearest, and the certainty of the choice. Then of each signal: nearest, nearest few, lead.
-    near : Nearness
+    facts : (n, n_facts) float64
+        Mean cosine with the nearest photos, less the mean density of those: of the fused vectors, and of each
+        signal. How much nearer the nearest product is than the next. The logarithm of the most keypoints
+        shared with any of the nearest photos, 0 where keypoints are not known.
+    near : (n, n_products) float64
+        See `nearness`.
     """
+    spaces = zip(
+        _spaces(vectors, photos.widths), _spaces(photos.vectors, photos.widths), photos.density.T, strict=True
+    )
+    facts = []
+    for of_photos, of_gallery, density in spaces:
+        nearest, cosine = _neighbours(of_photos, of_gallery, N_NEAREST)
+        facts.append(cosine.mean(axis=1) - density[nearest].mean(axis=1))
     near = nearness(vectors, photos.vectors, photos.codes)
-    rows, best = np.arange(len(vectors)), near.best
-    first, mean, centre = (values[rows, best] for values in (near.first, near.mean, near.centre))
-    over = np.stack([mean, centre], axis=1) - photos.floors[best]
-    crowding = first - photos.crowding[near.neighbour[rows, best]]
-    share = _shares(near.mean, DEFAULT_TEMPERATURE)
-    certainty = (share * np.log(share + 1e-9)).sum(axis=1)
-    leads = [_lead(values, best) for values in (near.mean, near.centre)]
-    facts = [first, mean, centre, *over.T, *leads, crowding, certainty]
-    ends = np.cumsum(photos.widths)
-    for end, width in zip(ends, photos.widths, strict=True):
-        part = slice(end - width, end)
-        alone = nearness(normalised(vectors[:, part]), normalised(photos.vectors[:, part]), photos.codes)
-        facts += [alone.first[rows, best], alone.mean[rows, best], _lead(alone.mean, best)]
-    return np.stack(facts, axis=1), near
+    return np.stack([*facts, _lead(near), _detail(vectors, keypoints, photos)], axis=1), near
 
 
-def _lead(cosines: NDArray[np.float64], best: Indices) -> NDArray[np.float64]:
-    """(n,) how much nearer the chosen product is than the nearest other one."""
-    rows = np.arange(len(best))
-    others = cosines.copy()
-    others[rows, best] = -1.0
-    return cosines[rows, best] - others.max(axis=1)
+def _detail(vectors: NDArray[np.float32], keypoints: Keypoints | None, photos: Photos) -> NDArray[np.float64]:
+    """(n,) the logarithm of the most keypoints shared with one of the `N_COMPARED` nearest photos."""
+    if keypoints is None or photos.keypoints is None:
+        return np.zeros(len(vectors))
+    nearest, _ = _neighbours(vectors, photos.vectors, N_COMPARED)
+    return np.log1p(keypoints.most_shared(photos.keypoints, nearest))
+
+
+def _lead(near: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) how much nearer the nearest product is than the next."""
+    if near.shape[1] < 2:
+        return np.zeros(len(near))
+    two = np.sort(near, axis=1)[:, -2:]
+    return two[:, 1] - two[:, 0]
 
 
 def _shares(cosines: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -231,6 +243,7 @@ def fit_gallery(
     codes: Indices,
     labels: Sequence[str],
     signals: Sequence[Signal],
+    keypoints: Keypoints | None,
     seed: int,
     progress: Progress,
 ) -> Gallery:
@@ -238,19 +251,19 @@ def fit_gallery(
     weights = [signal.weight for signal in signals]
     vectors = fused([s.map(block) for s, block in zip(signals, blocks, strict=True)], weights)
     widths = [signal.map.projection.shape[1] for signal in signals]
-    trial = _Trial.of(blocks, codes, weights, seed, progress)
-    photos = Photos.of(vectors, codes, widths)
-    fact_weights, intercept, rejection = _calibrated(trial, 9 + 3 * len(signals))
+    trial = _Trial.of(blocks, codes, weights, keypoints, seed, progress)
+    photos = Photos.of(vectors, codes, widths, keypoints)
+    fact_weights, intercept, rejection = _calibrated(trial, n_facts(len(signals)))
     return Gallery(
         labels=tuple(labels),
         vectors=vectors.astype(np.float16),
         codes=codes,
-        floors=photos.floors,
-        crowding=photos.crowding,
+        density=photos.density,
         weights=fact_weights,
         intercept=intercept,
         temperature=_temperature(trial),
         rejection=rejection,
+        keypoints=keypoints,
     )
 
 
@@ -278,12 +291,14 @@ class _Trial:
         blocks: Sequence[NDArray[np.float32]],
         codes: Indices,
         weights: Sequence[float],
+        keypoints: Keypoints | None,
         seed: int,
         progress: Progress,
     ) -> _Trial:
         rng = np.random.default_rng(seed)
         chosen = rng.permutation(len(codes))[:MAX_CALIBRATION_IMAGES]
         blocks, codes = [block[chosen] for block in blocks], codes[chosen]
+        keypoints = None if keypoints is None else keypoints.take(chosen)
         known: list[NDArray[np.float64]] = []
         strange: list[NDArray[np.float64]] = []
         means: list[NDArray[np.float64]] = []
@@ -293,14 +308,19 @@ class _Trial:
                 maps = [fit_metric(block[learn], codes[learn]) for block in blocks]
                 x = fused([m(block) for m, block in zip(maps, blocks, strict=True)], weights)
                 products, own = np.unique(codes[learn], return_inverse=True)
-                photos = Photos.of(x[learn], own, [m.projection.shape[1] for m in maps])
+                widths = [m.projection.shape[1] for m in maps]
+
+                def points(rows: NDArray[np.bool_]) -> Keypoints | None:
+                    return None if keypoints is None else keypoints.take(rows)
+
+                photos = Photos.of(x[learn], own, widths, points(learn))
                 if test.any():
-                    facts, near = evidence(x[test], photos)
+                    facts, near = evidence(x[test], points(test), photos)
                     known.append(facts)
-                    means.append(near.mean)
+                    means.append(near)
                     truth.append(np.searchsorted(products, codes[test]))
                 if left_out.any():
-                    strange.append(evidence(x[left_out], photos)[0])
+                    strange.append(evidence(x[left_out], points(left_out), photos)[0])
                 advance(1)
         return cls(
             np.concatenate(known) if known else None,
@@ -324,14 +344,14 @@ def _rounds(codes: Indices, rng: np.random.Generator) -> Iterator[_Rows]:
             yield learn, test, left_out
 
 
-def _calibrated(trial: _Trial, n_facts: int) -> tuple[NDArray[np.float64], float, float]:
+def _calibrated(trial: _Trial, n: int) -> tuple[NDArray[np.float64], float, float]:
     """(weights, intercept, rejection): log-odds by the facts, and what `KNOWN_REJECTED` of the known miss.
 
     Without strangers or known photos to learn from, nearness alone decides.
     """
     if trial.known is None or trial.strange is None:
-        weights = np.zeros(n_facts)
-        weights[1] = 20.0
+        weights = np.zeros(n)
+        weights[0] = DEFAULT_WEIGHT
         if trial.known is None:
             return weights, 0.0, 0.0
         return weights, 0.0, float(_sigmoid(np.quantile(trial.known @ weights, KNOWN_REJECTED)))

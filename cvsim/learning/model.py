@@ -3,14 +3,15 @@
 The file is a zip of numpy arrays (``.npz``) without pickled objects, so that one from a stranger can do no
 more than be wrong. Its member ``about`` is a JSON text in UTF-8 with everything that is not an array::
 
-    {"schema": "cvsim.product/1", "signals": [{"name", "version", "params", "weight"}],
+    {"schema": "cvsim.product/2", "signals": [{"name", "version", "params", "weight"}],
      "pair": {"slope", "prior", "threshold"},
      "grouping": {"method", "power", "thresholds": {...}, "curves": {...}},
      "classify": {...}, "labels": [...], "provenance": {...}, "quality": {...}}
 
 ``mean_K`` and ``projection_K`` are the linear map of signal K; ``gallery`` and ``gallery_labels`` are the
-fused vectors of the training photos and the position of their label in ``labels``; ``gallery_floors``,
-``gallery_crowding`` and ``gallery_weights`` are what `Gallery` says.
+fused vectors of the training photos and the position of their label in ``labels``; ``gallery_density`` and
+``gallery_weights`` are what `Gallery` says. With keypoints, ``gallery_keypoints`` and ``gallery_n_keypoints``
+are what `Keypoints.to_arrays` says, and ``classify.keypoints`` names the feature that found them.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import SettingsError
+from cvsim.learning.keypoints import Keypoints
 from cvsim.learning.metric import LinearMap, spread_evenly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCHEMA = "cvsim.product/1"
+SCHEMA = "cvsim.product/2"
 MAX_BYTES = 2_000_000_000
 DEFAULT_PAIR_THRESHOLD = 0.5
 
@@ -115,8 +117,7 @@ class Gallery:
         Fused.
     codes : (n,) int64
         Position of each vector's label in `labels`.
-    floors : (n_labels, 2) float64
-    crowding : (n,) float64
+    density : (n, 1 + n_signals) float64
         See `cvsim.learning.gallery.Photos`.
     weights : (n_facts,) float64
     intercept : float
@@ -126,17 +127,19 @@ class Gallery:
         Of the softmax between the known products.
     rejection : float
         Probability below which a photo is "none of these".
+    keypoints : Keypoints or None
+        Of the photos.
     """
 
     labels: tuple[str, ...]
     vectors: NDArray[np.float16]
     codes: NDArray[np.int64]
-    floors: NDArray[np.float64]
-    crowding: NDArray[np.float64]
+    density: NDArray[np.float64]
     weights: NDArray[np.float64]
     intercept: float
     temperature: float
     rejection: float
+    keypoints: Keypoints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +193,21 @@ class ProductModel:
         if self.gallery is not None:
             arrays["gallery"] = self.gallery.vectors
             arrays["gallery_labels"] = self.gallery.codes
-            arrays["gallery_floors"] = self.gallery.floors
-            arrays["gallery_crowding"] = self.gallery.crowding
+            arrays["gallery_density"] = self.gallery.density
             arrays["gallery_weights"] = self.gallery.weights
+            if self.gallery.keypoints is not None:
+                for name, array in self.gallery.keypoints.to_arrays().items():
+                    arrays[f"gallery_{name}"] = array
         text = json.dumps(_about(self), sort_keys=True, ensure_ascii=True)
         arrays["about"] = np.frombuffer(text.encode(), np.uint8)
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **arrays)
         return stream.getvalue()
+
+
+def n_facts(n_signals: int) -> int:
+    """How many facts `cvsim.learning.gallery.evidence` weighs."""
+    return 3 + n_signals
 
 
 def even_out(mapped: Sequence[NDArray[np.float32]], power: float) -> list[NDArray[np.float32]]:
@@ -284,6 +294,7 @@ def _about(model: ProductModel) -> dict[str, Any]:
             "intercept": gallery.intercept,
             "temperature": gallery.temperature,
             "rejection": gallery.rejection,
+            "keypoints": None if gallery.keypoints is None else gallery.keypoints.key,
         },
         "provenance": dict(model.provenance),
         "quality": dict(model.quality),
@@ -342,15 +353,27 @@ def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int, n_sign
         raise ValueError("the gallery has the wrong shape")
     if len(codes) and not (codes.min() >= 0 and codes.max() < len(labels)):
         raise ValueError("the gallery names a label that is not there")
-    shapes = {"floors": (len(labels), 2), "crowding": (len(codes),), "weights": (9 + 3 * n_signals,)}
+    shapes = {"density": (len(codes), 1 + n_signals), "weights": (n_facts(n_signals),)}
     found = {name: np.asarray(arrays[f"gallery_{name}"], np.float64) for name in shapes}
     for name, shape in shapes.items():
         if found[name].shape != shape or not np.isfinite(found[name]).all():
-            raise ValueError(f"the gallery's {name} have the wrong shape")
+            raise ValueError(f"the gallery's {name} has the wrong shape")
     numbers = {name: _finite(about[name]) for name in ("intercept", "temperature", "rejection")}
     if numbers["temperature"] <= 0:
         raise ValueError("the temperature is not above 0")
-    return Gallery(labels, vectors, codes, found["floors"], found["crowding"], found["weights"], **numbers)
+    facts = found["density"], found["weights"]
+    chances = numbers["intercept"], numbers["temperature"], numbers["rejection"]
+    return Gallery(labels, vectors, codes, *facts, *chances, _keypoints(about, arrays, len(codes)))
+
+
+def _keypoints(about: Any, arrays: Mapping[str, NDArray[Any]], n: int) -> Keypoints | None:
+    if about["keypoints"] is None:
+        return None
+    named = {name: arrays[f"gallery_{name}"] for name in ("keypoints", "n_keypoints")}
+    found = Keypoints.from_arrays(named, str(about["keypoints"]))
+    if len(found) != n:
+        raise ValueError("the gallery's keypoints are not of as many photos as its vectors")
+    return found
 
 
 def _finite(value: Any) -> float:
