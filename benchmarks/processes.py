@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLE_S = 0.02
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+SAMPLE_S = 0.05  # a sample of a large process takes about a millisecond
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,9 @@ class Cost:
     cpu_s : float
         User and system time of the process and of all that it waited for.
     peak_mb : float
-        Largest sum of resident memory over the process tree, as sampled; pages that two processes share
-        count twice. At least the largest single process, which the kernel knows exactly.
+        Most memory that the process tree took from the machine, as sampled: of pages that several processes
+        share (libraries; what a forked child has not written to), each is counted its part, Linux' `Pss`. At
+        least the largest single process, of which the kernel knows the exact peak.
     stdout : bytes
     """
 
@@ -91,7 +91,7 @@ class _Sampler:
 
     def _run(self) -> None:
         while not self._ended.wait(SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _tree(self._pid))))
+            self.peak_bytes = max(self.peak_bytes, sum(map(_taken_bytes, _tree(self._pid))))
 
 
 def _tree(pid: int) -> list[int]:
@@ -106,8 +106,9 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _resident_bytes(pid: int) -> int:
+def _taken_bytes(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-    except (OSError, IndexError):
-        return 0
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0  # it ended meanwhile
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))

@@ -17,7 +17,6 @@ from cvsim.collection import find_files, make_nodes, n_pixels, pack_descriptors,
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
 from cvsim.fusion.model import FusionModel
-from cvsim.pipeline import LazyDescriptors
 from cvsim.scoring import Scorer
 from cvsim.settings import ScanSettings
 from cvsim.stores import open_cache, open_scratch
@@ -77,8 +76,7 @@ def labelled_pairs(
                 tiles = np.nan_to_num(scores.similarities["tiles"])
                 labels = connected_components(len(nodes), a, b, tiles, STAND_IN_TILES).labels
                 rule = WordRule(min_votes=WIDE_MIN_VOTES)
-                lazy = LazyDescriptors(scorer)
-                words = word_candidates(scorer.local, lazy, labels, n_pixels(nodes), side, rule)
+                words = word_candidates(scorer.local, scorer.descriptors, labels, n_pixels(nodes), side, rule)
                 new = without_pairs(len(nodes), unique_pairs(len(nodes), words), (a, b))
                 scores = scores.joined(scorer.score(*new, advance))
     similarities = {name: np.asarray(values) for name, values in scores.similarities.items()}

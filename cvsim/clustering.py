@@ -234,6 +234,11 @@ def _best_of_repeated(
     return low[order], high[order], score[order]
 
 
+def component_labels(n_nodes: int, a: Indices, b: Indices) -> Indices:
+    """A label for each node, (n_nodes,): the same for two that edges connect, over however many others."""
+    return _strongest_forest(n_nodes, a, b)[1]
+
+
 def _strongest_forest(n_nodes: int, a: Indices, b: Indices) -> tuple[Indices, Indices]:
     """The spanning forest that prefers earlier edges: positions of its edges, and a label for each tree.
 

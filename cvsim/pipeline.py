@@ -176,6 +176,8 @@ def dedupe(
         found = find_files([*paths, *settings.reference], listed, settings.scan)
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
+        if not executor.is_remote:
+            executor.close()  # its children, which take as much memory as this process and have no more work
         clock.mark("read")
         nodes = make_nodes(reading.records, sides_of(reading, settings))
         run = Run(plan, settings, nodes, store, progress, joins_over(executor, store))
@@ -301,8 +303,8 @@ class Run:
 
     def _word_candidates(self, local: Local, grouping: Grouping) -> tuple[Indices, Indices]:
         rule = WordRule(min_votes=MIN_WORD_VOTES[self.settings.effort])
-        packed = LazyDescriptors(self.scorer)
         quality = n_pixels(self.nodes)
+        packed = self.scorer.descriptors
         return word_candidates(local, packed, grouping.labels, quality, self._side, rule, self.joins)
 
     def score(self, pairs: tuple[Indices, Indices], description: str) -> Scores:
@@ -421,16 +423,6 @@ class Run:
             verdicts=self._verdicts,
             n_workers=self.settings.n_workers,
         )
-
-
-class LazyDescriptors:
-    """Local descriptors by position, for whoever wants them one after the other."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-
-    def __getitem__(self, row: int) -> Any:
-        return self._scorer.descriptors.fetch(np.array([row]))[row]
 
 
 def _described(paths: Sequence[str], settings: Settings, plan: Plan) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.clustering import component_labels
 from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import Feature
 from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import Indices, Similarities
 
-CHUNK_PAIRS = 1024
-MAX_HELD = 2500
-"""Local descriptors held in memory, about 40 kB each."""
+CHUNK_PAIRS = 512
+MAX_HELD = 512
+"""Local descriptors held in memory from one chunk to the next, about 45 kB each, 60 once compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +106,24 @@ class Descriptors:
         self._feature = feature
         self._digests = digests
         self._store = store
-        self._held: OrderedDict[str, Any] = OrderedDict()
-        self._likenesses: dict[str, bytes] = {}
+        self._held: OrderedDict[str, tuple[Any, bytes]] = OrderedDict()
 
-    def fetch(self, rows: Indices) -> dict[int, Any]:
-        """Descriptors by position; None for pictures without."""
+    def __getitem__(self, row: int) -> Any:
+        """The descriptor of one picture, which is not held; None for one without."""
+        digest = self._digests[row]
+        data = self._store.descriptors(self._feature.key, [digest]).get(digest)
+        return None if data is None else self._feature.from_bytes(data)
+
+    def fetch(self, rows: Indices) -> dict[int, tuple[Any, bytes]]:
+        """By position, descriptors (None for pictures without) and what tells whether two are of the same
+        pixels: a digest of the descriptor."""
         wanted = {int(row): self._digests[int(row)] for row in rows}
         missing = sorted({digest for digest in wanted.values() if digest not in self._held})
         found = self._store.descriptors(self._feature.key, missing) if missing else {}
         for digest in missing:
             data = found.get(digest)
-            self._held[digest] = None if data is None else self._feature.from_bytes(data)
-            self._likenesses[digest] = b"" if data is None else blake2b(data, digest_size=16).digest()
+            descriptor = None if data is None else self._feature.from_bytes(data)
+            self._held[digest] = descriptor, blake2b(data or b"", digest_size=16).digest()
         result = {}
         for row, digest in wanted.items():
             self._held.move_to_end(digest)
@@ -124,10 +131,6 @@ class Descriptors:
         while len(self._held) > MAX_HELD:
             self._held.popitem(last=False)
         return result
-
-    def likeness(self, row: int) -> bytes:
-        """Of a picture that was fetched: the same for two files of the same pixels."""
-        return self._likenesses[self._digests[row]]
 
 
 class Scorer:
@@ -230,7 +233,7 @@ class Scorer:
             else:
                 rows[k] = np.frombuffer(data, EVIDENCE)[0]
         advance(len(a) - len(todo))
-        order = np.array(todo, np.int64)
+        order = _related_together(a, b, np.array(todo, np.int64))
         for start in range(0, len(order), CHUNK_PAIRS):
             part = order[start : start + CHUNK_PAIRS]
             rows[part] = self._verified(a[part], b[part], advance)
@@ -252,10 +255,10 @@ class Scorer:
         What looks the same to the last bit is verified once, however many files show it.
         """
         assert self.local is not None
-        local, held = self.local, self.descriptors.fetch(np.unique(np.concatenate([a, b])))
+        local, fetched = self.local, self.descriptors.fetch(np.unique(np.concatenate([a, b])))
         first_of: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         pairs = list(zip(a.tolist(), b.tolist(), strict=True))
-        looks = [(self.descriptors.likeness(i), self.descriptors.likeness(j)) for i, j in pairs]
+        looks = [(fetched[i][1], fetched[j][1]) for i, j in pairs]
         for look, pair in zip(looks, pairs, strict=True):
             if look not in self._verified_looks:
                 first_of.setdefault(look, pair)
@@ -263,7 +266,7 @@ class Scorer:
 
         def verify(k: int) -> bytes:
             i, j = todo[k]
-            return local.evidence_or_none(held[i], held[j]).tobytes()
+            return local.evidence_or_none(fetched[i][0], fetched[j][0]).tobytes()
 
         rows = map_in_forks(verify, len(todo), self._n_workers)
         self._verified_looks.update(zip(first_of, rows, strict=True))
@@ -274,3 +277,10 @@ class Scorer:
     def _remember(self, a: Indices, b: Indices, rows: NDArray[Any]) -> None:
         new = {pair: rows[k].tobytes() for k, pair in enumerate(self._pairs_of(a, b))}
         self._store.put_pairs(self._pair_key, new)
+
+
+def _related_together(a: Indices, b: Indices, rows: Indices) -> Indices:
+    """The rows in an order in which pairs of one picture are near each other: it is fetched once for all."""
+    n_pictures = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
+    label = component_labels(n_pictures, a[rows], b[rows])
+    return rows[np.lexsort((b[rows], a[rows], label[a[rows]]))]

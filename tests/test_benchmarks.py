@@ -178,6 +178,13 @@ def test_a_process_is_measured_with_its_children() -> None:
         measure([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+def test_memory_that_processes_share_is_counted_once() -> None:
+    from processes import measure
+
+    fork = "import os, time; x = b'x' * (100 << 20); os.fork() and os.wait() or time.sleep(1)"
+    assert 100 < measure([sys.executable, "-c", fork]).peak_mb < 180
+
+
 def test_sections_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     from tables import share, write_section
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations
@@ -19,8 +20,10 @@ from click.testing import CliRunner
 from generate import Copy, altered, copy_set, near_miss, save_image, scene
 from PIL import Image
 
+from cvsim import pipeline
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
+from cvsim.collection import make_nodes
 from cvsim.pipeline import compare, dedupe
 from cvsim.reports.json import document
 from cvsim.settings import PROFILES, Settings
@@ -204,6 +207,33 @@ def test_nothing_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers(library: Path, found: DedupeResult, workers: int) -> None:
     assert answer(run(library / "images", workers=workers)) == answer(found)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_children_that_decoded_end_with_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take as much memory as the run itself, and nothing that follows needs them."""
+    children: list[str] = []
+    read = pipeline.read_files
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        reading = read(*args, **kwargs)
+        children.extend(own_children())
+        return reading
+
+    def checked(*args: Any) -> Any:
+        assert not own_children()
+        return make_nodes(*args)
+
+    monkeypatch.setattr(pipeline, "read_files", watched)
+    monkeypatch.setattr(pipeline, "make_nodes", checked)
+    save_image(tmp_path / "isolated.webp", scene(0, *SIZE))
+    run(tmp_path)
+    assert children
+
+
+def own_children() -> list[str]:
+    threads = Path("/proc/self/task").iterdir()
+    return [child for thread in threads for child in (thread / "children").read_text().split()]
 
 
 def test_any_order_of_files(library: Path, found: DedupeResult) -> None:

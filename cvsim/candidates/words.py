@@ -30,8 +30,10 @@ LANDING_PX = 100.0
 """Bins for where one picture's centre lands in the other: a keypoint's angle and level are rough."""
 
 
-PART_ROWS = 1 << 21
+PART_ROWS = 1 << 19
 """Keypoints that are searched at once."""
+BALLOT_ROWS = 1 << 15
+"""Keypoints whose votes are counted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +188,52 @@ def pairs_of_matches(
     keypoints: Keypoints, codes: Iterable[Indices], rule: WordRule
 ) -> tuple[Indices, Indices, Indices]:
     """What `pairs_by_words` returns, from the matches of all its parts (see `Matches.to_codes`)."""
-    n = len(keypoints.owner)
-    matches = np.unique(np.concatenate([np.zeros(0, np.int64), *codes]))
-    return _vote(keypoints, matches // n, matches % n, rule.min_votes) if n else (matches, matches, matches)
+    none = np.zeros(0, np.int64)
+    found = [(none, none, none)]
+    found += (_vote(keypoints, i, j, rule.min_votes) for i, j in _by_pictures(keypoints.owner, codes))
+    a, b, votes = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return a, b, votes
+
+
+def _by_pictures(owner: Indices, codes: Iterable[Indices]) -> Iterator[tuple[Indices, Indices]]:
+    """The matches, each once and in order, in parts: all of a picture with those after it are in one."""
+    n = len(owner)
+    limits = np.unique(np.searchsorted(owner, owner[BALLOT_ROWS::BALLOT_ROWS])) * np.int64(n)
+    parts = [_Distinct() for _ in range(len(limits) + 1)]
+    for some in map(np.sort, codes):
+        for part, new in zip(parts, np.split(some, np.searchsorted(some, limits)), strict=True):
+            part.add(new)
+    for part in parts:
+        if len(matches := part.values()):
+            yield np.divmod(matches, n)
+
+
+class _Distinct:
+    """Collects numbers of which many come again; holds not much more than each of them once."""
+
+    def __init__(self) -> None:
+        self._known = np.zeros(0, np.int64)
+        self._new: list[Indices] = []
+        self._n_new = 0
+
+    def add(self, numbers: Indices) -> None:
+        if len(numbers):
+            self._new.append(numbers.copy())
+            self._n_new += len(numbers)
+        if self._n_new > len(self._known):
+            self._settle()
+
+    def values(self) -> Indices:
+        """Each number once, ascending."""
+        self._settle()
+        return self._known
+
+    def _settle(self) -> None:
+        if self._new:
+            numbers = np.concatenate([self._known, *self._new])
+            numbers.sort()  # np.unique takes several times as long
+            self._known = numbers[np.r_[True, numbers[1:] != numbers[:-1]]]
+            self._new, self._n_new = [], 0
 
 
 def _within_runs(lengths: Indices) -> Iterator[tuple[Indices, Indices]]:

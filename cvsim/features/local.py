@@ -128,8 +128,6 @@ class LocalDescriptor:
         The whole picture as a small square, RGB.
     grain : float
         Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
-    boxes : tuple of Box
-        What may be laid over another outline, in raster pixels: the whole, and the part inside its borders.
     """
 
     width_px: int
@@ -138,7 +136,13 @@ class LocalDescriptor:
     raster: NDArray[np.uint8]
     colors: NDArray[np.uint8]
     grain: float
-    boxes: tuple[Box, ...]
+
+    @functools.cached_property
+    def boxes(self) -> tuple[Box, ...]:
+        """What may be laid over another outline, in raster pixels: the whole, the part inside its borders."""
+        whole = (0, 0, self.raster.shape[1], self.raster.shape[0])
+        inner = content_box(self.raster)
+        return (whole,) if inner is None else (whole, inner)
 
     @functools.cached_property
     def outlines(self) -> NDArray[np.float32]:
@@ -241,7 +245,7 @@ class Local(Feature[LocalDescriptor]):
         keypoints["bits"] = bits
         noise = round(grain(whole), 2)
         colors = picture.color_square(SIDE_PX)
-        return LocalDescriptor(width, height, keypoints, raster, colors, noise, _boxes(raster))
+        return LocalDescriptor(width, height, keypoints, raster, colors, noise)
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -319,20 +323,26 @@ class Local(Feature[LocalDescriptor]):
         return no_evidence() if a is None or b is None else self.evidence(a, b)
 
     def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
-        parts = [(int(i), packed[i]) for i in rows]
-        known = [(i, d) for i, d in parts if d is not None and len(d.keypoints)]
-        if not known:
-            return None
-        keypoints = np.concatenate([d.keypoints for _, d in known])
-        counts = [len(d.keypoints) for _, d in known]
-        centre = np.repeat([complex(d.width_px, d.height_px) / 2 for _, d in known], counts)
-        return WordKeys(
-            owner=np.repeat([i for i, _ in known], counts).astype(np.int64),
-            bits=np.ascontiguousarray(keypoints["bits"]).view(np.uint64),
-            angle=keypoints["angle"],
-            level=keypoints["level"],
-            position=(keypoints["x"] + 1j * keypoints["y"] - centre).astype(np.complex64),
-        )
+        # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
+        # is let go before the next one is fetched.
+        n_most = len(rows) * self.n_keypoints
+        owner, bits = np.empty(n_most, np.int64), np.empty((n_most, 4), np.uint64)
+        angle, level = np.empty(n_most, np.uint8), np.empty(n_most, np.uint8)
+        position = np.empty(n_most, np.complex64)
+        n = 0
+        for row in rows.tolist():
+            descriptor = packed[row]
+            if descriptor is None:
+                continue
+            points = descriptor.keypoints
+            part = slice(n, n + len(points))
+            owner[part] = row
+            bits[part] = np.ascontiguousarray(points["bits"]).view(np.uint64)
+            angle[part], level[part] = points["angle"], points["level"]
+            centre = complex(descriptor.width_px, descriptor.height_px) / 2
+            position[part] = points["x"] + 1j * points["y"] - centre
+            n = part.stop
+        return WordKeys(owner[:n], bits[:n], angle[:n], level[:n], position[:n]) if n else None
 
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape
@@ -347,7 +357,7 @@ class Local(Feature[LocalDescriptor]):
         keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
         pixels = np.frombuffer(data, np.uint8, offset=12 + n * KEYPOINT.itemsize)
         raster, colors = pixels[: w * h].reshape(h, w), pixels[w * h :].reshape(SIDE_PX, SIDE_PX, 3)
-        return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100, _boxes(raster))
+        return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100)
 
 
 def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
@@ -421,12 +431,6 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_in
     row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
     row["recolored"] = best.recolored(a.colored, b.colored)
     return row
-
-
-def _boxes(raster: NDArray[np.uint8]) -> tuple[Box, ...]:
-    whole = (0, 0, raster.shape[1], raster.shape[0])
-    inner = content_box(raster)
-    return (whole,) if inner is None else (whole, inner)
 
 
 def _outline_square(raster: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:

@@ -103,7 +103,7 @@ class JpegIdentities:
         What is kept to compare with, at most.
     """
 
-    def __init__(self, held_bytes: int = 64 << 20) -> None:
+    def __init__(self, held_bytes: int = 32 << 20) -> None:
         self._free_bytes = held_bytes
         self._held: dict[tuple[bytes, int], list[tuple[bytes, bytes]]] = {}
         """By what precedes the scans, and their length: the scans, and the digest of both."""

@@ -142,6 +142,18 @@ def test_whatever_the_rule(seed: int, tables: int, votes: int, often: int) -> No
     assert found_by(points, rule) == reference(points, rule)
 
 
+@pytest.mark.parametrize("n_rows", [1, 7, 40])
+def test_however_many_are_counted_at_once(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> None:
+    monkeypatch.setattr("cvsim.candidates.words.BALLOT_ROWS", n_rows)
+    for seed in range(20):
+        points = made(seed, n_pictures=9)
+        assert found_by(points, RULE) == reference(points, RULE)
+
+
+def test_no_picture_at_all() -> None:
+    assert found_by(made(0, n_pictures=0), RULE) == {}
+
+
 def test_the_sets_do_hold_candidates() -> None:
     """Else the comparison with the reference would say nothing."""
     assert sum(len(reference(made(seed), RULE)) for seed in range(20)) >= 15
