@@ -82,6 +82,24 @@ def chunk_masks(chunk: Chunk, shifts: Words) -> NDArray[np.uint32]:
     return masks if not keys.any() else np.unique(masks[:, None] ^ keys)
 
 
+def mirror_chunk(chunk: Chunk, mirror: Sequence[int], chunks: Sequence[Chunk]) -> int | None:
+    """Position among `chunks` of the one that holds the bits that `mirror` puts in place of the chunk's, and
+    has as many flips; None where there is none."""
+    bits = {mirror[bit] for bit in chunk.bits}
+    alike = (k for k, other in enumerate(chunks) if other.flips == chunk.flips and bits == set(other.bits))
+    return next(alike, None)
+
+
+def _effort(position: int, chunks: Sequence[Chunk], mirror: Sequence[int] | None) -> float:
+    """The share of a chunk's work that is left to do: see `plan_chunks`."""
+    if mirror is None:
+        return 1.0
+    partner = mirror_chunk(chunks[position], mirror, chunks)
+    if partner is None or partner > position:
+        return 1.0
+    return 0.5 if partner == position else 0.0
+
+
 def bit_mask(bits: Sequence[int], n_words: int) -> NDArray[np.uint64]:
     """(n_words,) uint64 with the given bits set."""
     words = [0] * n_words
@@ -101,7 +119,13 @@ def chunk_keys(words: Words, bits: Sequence[int]) -> NDArray[np.uint32]:
 
 
 def plan_chunks(
-    queries: Words, stored: Words, radius_bits: int, n_pairs: int, costs: Costs, shifts: Words
+    queries: Words,
+    stored: Words,
+    radius_bits: int,
+    n_pairs: int,
+    costs: Costs,
+    shifts: Words,
+    mirror: Sequence[int] | None = None,
 ) -> Plan:
     """The cheapest way to find all pairs within the radius; one chunk of no bits means brute force.
 
@@ -109,13 +133,18 @@ def plan_chunks(
     made of such bits puts half of the collection into one bucket. So several ways to deal the bits are
     measured on randomly chosen pairs, which gives the share of all pairs that each chunk would have to
     verify. The plan changes the time, never the result.
+
+    With a `mirror` (see `cvsim.candidates.hamming`), each pair is found from both of its sides: a chunk that
+    holds the mirrored bits of another one with as many flips need not be searched, and one that holds its
+    own only by half.
     """
     n_bits = 64 * queries.shape[1]
     costs = costs.under(len(shifts))
     brute = Plan((Chunk((), 0),), n_pairs * costs.brute_ns * queries.shape[1] * 1e-9)
     if brute.expected_s < _WORTH_PLANNING_S:
         return brute
-    shapes = _shapes(n_bits, radius_bits, len(queries), n_pairs, costs)
+    n_looked_at = n_pairs if mirror is None else n_pairs // 2
+    shapes = _shapes(n_bits, radius_bits, len(queries), n_looked_at, costs)
     if not shapes or shapes[0][0] >= brute.expected_s:
         return brute
     differences = _sample_differences(queries, stored)
@@ -125,7 +154,8 @@ def plan_chunks(
             chunks = tuple(Chunk(bits, t) for bits, t in zip(dealt, flips, strict=True))
             n_masks = [len(chunk_masks(chunk, shifts)) for chunk in chunks]
             shares = [_share(differences, c, n, shifts) for c, n in zip(chunks, n_masks, strict=True)]
-            expected_s = _expected_s(n_masks, shares, len(queries), n_pairs, costs)
+            efforts = [_effort(k, chunks, mirror) for k in range(len(chunks))]
+            expected_s = _expected_s(n_masks, shares, efforts, len(queries), n_pairs, costs)
             if expected_s < best.expected_s:
                 # Fewest candidates first: later chunks then skip the pairs that earlier ones have found.
                 order = sorted(range(len(chunks)), key=lambda i: (shares[i], chunks[i].bits))
@@ -242,9 +272,14 @@ def _share(differences: Words, chunk: Chunk, n_masks: int, shifts: Words) -> flo
 
 
 def _expected_s(
-    n_masks: Sequence[int], shares: Sequence[float], n_queries: int, n_pairs: int, costs: Costs
+    n_masks: Sequence[int],
+    shares: Sequence[float],
+    efforts: Sequence[float],
+    n_queries: int,
+    n_pairs: int,
+    costs: Costs,
 ) -> float:
     total_ns = 0.0
-    for n, share in zip(n_masks, shares, strict=True):
-        total_ns += share * n_pairs * costs.candidate_ns + n_queries * n * costs.probe_ns
+    for n, share, effort in zip(n_masks, shares, efforts, strict=True):
+        total_ns += effort * (share * n_pairs * costs.candidate_ns + n_queries * n * costs.probe_ns)
     return total_ns * 1e-9

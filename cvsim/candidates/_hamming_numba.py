@@ -47,6 +47,7 @@ def scan(
     query_words: Any,
     run_keys: Any,
     run_starts: Any,
+    least_keys: Any,
     words: Any,
     starts: Any,
     masks: Any,
@@ -72,7 +73,7 @@ def scan(
     for mask in masks:
         for run in range(len(run_keys)):
             other = run_keys[run] ^ mask
-            if is_self and other < run_keys[run]:
+            if other < least_keys[run]:
                 continue
             begin = starts[other]
             end = starts[np.int64(other) + 1]

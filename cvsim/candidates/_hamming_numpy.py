@@ -16,6 +16,7 @@ def scan(
     query_words: Words,
     run_keys: NDArray[np.uint32],
     run_starts: NDArray[np.int64],
+    least_keys: NDArray[np.uint32],
     words: Words,
     starts: NDArray[np.int64],
     masks: NDArray[np.uint32],
@@ -36,6 +37,8 @@ def scan(
     run_keys, run_starts : (n_runs,) uint32, (n_runs + 1,) int64
         The queries to look at: run ``r`` is ``query_words[run_starts[r]:run_starts[r + 1]]``, all with
         one key.
+    least_keys : (n_runs,) uint32
+        Smaller keys are not looked up for the queries of the run: those who have them find the pair.
     words : (n_stored, k) uint64
         Hashes to find, sorted by key.
     starts : (2**width + 1,) int64
@@ -50,7 +53,8 @@ def scan(
         The distance of two hashes is the least over these, each applied to one of them by XOR. A single
         zero is the plain distance.
     is_self : bool
-        The queries are the stored hashes: each pair of positions once, and none with itself.
+        The queries are the stored hashes in the same order: of one key, each pair of positions comes once,
+        and none with itself.
     word_tuple, first_shifts : tuple
         As long as a hash has words; the first word of each shift (of use to the machine code only).
 
@@ -59,7 +63,7 @@ def scan(
     (positions in query_words, positions in words) : two (n_found,) int64 arrays
     """
     found = []
-    keys = np.repeat(run_keys, np.diff(run_starts))
+    keys, least = (np.repeat(of_run, np.diff(run_starts)) for of_run in (run_keys, least_keys))
     base = int(run_starts[0]) if len(run_starts) else 0
     for mask in masks:
         for offset in range(0, len(keys), _BLOCK_HASHES):
@@ -70,8 +74,7 @@ def scan(
             if is_self and mask == 0:
                 begins = positions + 1
             counts = ends - begins
-            if is_self:
-                counts[others < block] = 0
+            counts[others < least[offset : offset + _BLOCK_HASHES]] = 0
             wanted = np.flatnonzero(counts)
             for part in _parts(wanted, counts):
                 i, j = _verify(

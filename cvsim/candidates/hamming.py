@@ -23,7 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvsim.candidates import _hamming_numpy
-from cvsim.candidates._chunks import Chunk, Costs, Words, bit_mask, chunk_keys, chunk_masks, plan_chunks
+from cvsim.candidates._chunks import (
+    Chunk,
+    Costs,
+    Words,
+    bit_mask,
+    chunk_keys,
+    chunk_masks,
+    mirror_chunk,
+    plan_chunks,
+)
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.settings import available_cores
 
@@ -41,6 +50,8 @@ _NUMBA_START_S = 1.0
 """Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
 _MAX_RUN = 4096
 """Hashes of one bucket that are looked at in one task, so that threads share even a single bucket."""
+_MIRROR_SAMPLE = 4096
+"""Hashes that tell which bit of a query is which bit of the hash; then all are looked at."""
 _TASK_HASHES = 1 << 15
 """Hashes looked at in one task: few enough to stay in a core's cache under all masks."""
 
@@ -321,10 +332,45 @@ def _self_join(rows: Words, radius_bits: int, backend: Backend, n_threads: int |
         if np.array_equal(queries, known):
             parts.append(_search(known, known, radius_bits, True, shifts, backend, n_threads))
             continue
-        i, j = _join(queries, known, radius_bits, shifts, backend, n_threads)
+        mirror = _mirror_of(queries, known, shifts)
+        if mirror is None:
+            i, j = _join(queries, known, radius_bits, shifts, backend, n_threads)
+        else:
+            codes = _search(queries, known, radius_bits, False, shifts, backend, n_threads, mirror)
+            i, j = _split_codes(codes, n)
         different = i != j
         parts.append(np.minimum(i, j)[different] * np.int64(n) + np.maximum(i, j)[different])
     return np.concatenate(parts)
+
+
+def _mirror_of(queries: Words, known: Words, shifts: Words) -> tuple[int, ...] | None:
+    """How the bits of each known hash are exchanged in its query, if it is the same exchange for all.
+
+    Then a pair is found from both sides: what separates the query of one from the other hash separates,
+    with bits exchanged, the other's query from the one. The hash of a transposed picture is such a query.
+    None where it is another kind of query, where the exchange is not its own inverse or does not keep the
+    shifts, or where equal hashes would have to be told apart.
+    """
+    sample = slice(_MIRROR_SAMPLE)
+    of_known, of_queries = (
+        np.unpackbits(words[sample].view(np.uint8), axis=1, bitorder="little").T for words in (known, queries)
+    )
+    bit_of = {column.tobytes(): bit for bit, column in enumerate(of_known)}
+    mirror = tuple(bit_of.get(column.tobytes(), -1) for column in of_queries)
+    is_involution = all(0 <= bit < len(mirror) and mirror[bit] == k for k, bit in enumerate(mirror))
+    if not is_involution or len(_distinct_rows(known)[0]) < len(known):
+        return None
+    keeps_shifts = np.array_equal(np.unique(_exchanged(shifts, mirror), axis=0), shifts)
+    return mirror if keeps_shifts and np.array_equal(_exchanged(known, mirror), queries) else None
+
+
+def _exchanged(words: Words, mirror: tuple[int, ...]) -> Words:
+    """Hashes whose bit ``i`` is bit ``mirror[i]`` of `words`."""
+    result, one = np.zeros_like(words), np.uint64(1)
+    for bit, source in enumerate(mirror):
+        value = (words[:, source // 64] >> np.uint64(source % 64)) & one
+        result[:, bit // 64] |= value << np.uint64(bit % 64)
+    return result
 
 
 def _looked_up(
@@ -362,18 +408,27 @@ def _search(
     shifts: Words,
     backend: Backend,
     n_threads: int | None,
+    mirror: tuple[int, ...] | None = None,
 ) -> Indices:
-    """Codes ``i * len(stored) + j`` of all pairs within the radius, ascending; hashes should be distinct."""
+    """Codes ``i * len(stored) + j`` of all pairs within the radius, ascending; hashes should be distinct.
+
+    With the `mirror` of queries and stored hashes, each pair is found from at least one of its sides.
+    """
     n_pairs = len(queries) * (len(queries) - 1) // 2 if is_self else len(queries) * len(stored)
     if not n_pairs:
         return np.empty(0, np.int64)
-    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs, shifts)
-    plan = plan_chunks(queries, stored, radius, n_pairs, costs, shifts)
+    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs, shifts, mirror)
+    plan = plan_chunks(queries, stored, radius, n_pairs, costs, shifts, mirror)
     _log.debug("Hamming join of %d pairs by %s: %s", n_pairs, scan.__module__, plan)
     found = [np.empty(0, np.int64)]
     with ThreadPoolExecutor(n_threads or available_cores()) as threads:
-        for position in range(len(plan.chunks)):
-            tasks = _tasks(queries, stored, radius, is_self, plan.chunks[: position + 1], shifts, scan)
+        for position, chunk in enumerate(plan.chunks):
+            chunks = plan.chunks[: position + 1]
+            partner = None if mirror is None else mirror_chunk(chunk, mirror, chunks)
+            if partner is not None and partner < position:
+                continue  # what meets here has met there, from the other side
+            is_own = partner is not None
+            tasks = _tasks(queries, stored, radius, is_self, is_own, chunks, shifts, scan)
             found.extend(threads.map(lambda task: task(), tasks))
     codes = np.concatenate(found)
     codes.sort()
@@ -385,11 +440,15 @@ def _tasks(
     stored: Words,
     radius: int,
     is_self: bool,
+    is_mirrored: bool,
     chunks: tuple[Chunk, ...],
     shifts: Words,
     scan: Scan,
 ) -> Iterator[Callable[[], Indices]]:
-    """Scans of the last of `chunks`, in parts that are independent of each other."""
+    """Scans of the last of `chunks`, in parts that are independent of each other.
+
+    In a mirrored chunk each pair meets from both sides, and the one of the smaller stored key is enough.
+    """
     *earlier_chunks, chunk = chunks
     n_words = stored.shape[1]
     width = len(chunk.bits)
@@ -405,6 +464,8 @@ def _tasks(
         query_keys, query_words = query_keys[query_order], queries[query_order]
     run_starts = _run_starts(query_keys)
     run_keys = query_keys[run_starts[:-1]]
+    # All queries of one key belong to stored hashes of one key, for the chunk holds the bits of both.
+    least_keys = keys[query_order[run_starts[:-1]]] if is_self or is_mirrored else np.zeros_like(run_keys)
     masks = chunk_masks(chunk, shifts)
     earlier = np.array([bit_mask(c.bits, n_words) for c in earlier_chunks], np.uint64).reshape(-1, n_words)
     earlier_flips = np.array([c.flips for c in earlier_chunks], np.uint64)
@@ -413,8 +474,8 @@ def _tasks(
 
     def task(first: int, last: int) -> Indices:
         i, j = scan(
-            query_words, run_keys[first:last], run_starts[first : last + 1], words, starts,
-            masks, radius, earlier, earlier_flips, shifts, is_self, word_tuple, first_shifts,
+            query_words, run_keys[first:last], run_starts[first : last + 1], least_keys[first:last],
+            words, starts, masks, radius, earlier, earlier_flips, shifts, is_self, word_tuple, first_shifts,
         )  # fmt: skip
         i, j = query_order[i], order[j]
         if is_self:
@@ -434,14 +495,20 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
 
 
 def _choose_scan(
-    backend: Backend, queries: Words, stored: Words, radius: int, n_pairs: int, shifts: Words
+    backend: Backend,
+    queries: Words,
+    stored: Words,
+    radius: int,
+    n_pairs: int,
+    shifts: Words,
+    mirror: tuple[int, ...] | None,
 ) -> tuple[Scan, Costs]:
     """The scan to use, and what it pays; for ``auto``, machine code only where its start-up pays off."""
     in_numpy = (_hamming_numpy.scan, _NUMPY_COSTS)
     if backend == "numpy":
         return in_numpy
     if backend == "auto":
-        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS, shifts)
+        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS, shifts, mirror)
         if plan.expected_s <= _NUMBA_START_S:
             return in_numpy
     try:

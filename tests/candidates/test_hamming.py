@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvsim.candidates import _chunks, exhaustive, hamming
+from cvsim.candidates._chunks import Chunk, Plan
 from cvsim.errors import MissingExtraError, UsageError
+from cvsim.features.perceptual_hash import _MASKS_64, turned_words
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
 BACKENDS = ["numpy", pytest.param("numba", marks=needs_numba)]
@@ -109,6 +111,47 @@ def test_variants_that_differ_by_one_value_equal_brute_force(backend, seed, n, s
     expected = np.nonzero(np.triu(near | near.T, k=1))
     a, b = hamming.join_variants_within(stored, variants, radius, backend=backend).expand()
     np.testing.assert_array_equal(np.stack([a, b]), np.stack(expected))
+
+
+def parity_chunks(flips: tuple[int, ...]) -> list[Chunk]:
+    """The bits of an 8 x 8 hash by the parities of row and column: transposing exchanges the middle two."""
+    where = [(row, column) for row in (0, 1) for column in (0, 1)]
+    of = {w: tuple(63 - 8 * u - v for u in range(w[0], 8, 2) for v in range(w[1], 8, 2)) for w in where}
+    return [Chunk(of[w], n) for w, n in zip(where, flips, strict=True)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("flips", [(2, 2, 2, 3), (3, 2, 2, 2), (2, 3, 2, 2), (2, 2, 3, 2)])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+@pytest.mark.parametrize("style", ["random", "clustered", "dead bits"])
+def test_pairs_that_are_found_from_one_side_equal_brute_force(monkeypatch, backend, flips, order, style):
+    """Chunks that a transposition keeps, exchanges, or (with other flips) neither."""
+    chunks = parity_chunks(flips)
+    plan = Plan(tuple(chunks[k] for k in order), 0.0)
+    monkeypatch.setattr(hamming, "plan_chunks", lambda *args: plan)
+    stored = make_hashes(7, 400, 1, style)
+    rng = np.random.default_rng(1)
+    near = np.uint64(1) << rng.integers(0, 64, (6, 200), dtype=np.uint64)
+    copies = turned_words(stored[:200], _MASKS_64)[np.arange(200), rng.integers(0, 8, 200)]
+    stored[200:] = copies ^ np.bitwise_xor.reduce(near)[:, None]
+    variants = turned_words(stored, _MASKS_64)[:, :, 0]
+    near = np.bitwise_count(variants[:, :, None] ^ stored[None, None, :, 0]).min(axis=1) <= 12
+    expected = np.nonzero(np.triu(near | near.T, k=1))
+    assert len(expected[0]) >= 100
+    found = hamming.join_variants_within(stored[:, 0], variants, 12, backend=backend).expand()
+    np.testing.assert_array_equal(np.stack(found), np.stack(expected))
+
+
+def test_transposed_hashes_are_known_as_such():
+    stored = make_hashes(3, 50, 1, "random")
+    variants = turned_words(stored, _MASKS_64)
+    shifts = np.unique(_MASKS_64[:, 0]).reshape(-1, 1)
+    mirror = hamming._mirror_of(np.ascontiguousarray(variants[:, 4]), stored, shifts)
+    assert mirror == tuple(bit % 8 * 8 + bit // 8 for bit in range(64))
+    assert hamming._mirror_of(stored.byteswap() ^ np.uint64(1), stored, shifts) is None
+    assert hamming._mirror_of(np.roll(stored, 1), stored, shifts) is None
+    kept = np.ascontiguousarray(variants[:, 4])
+    assert hamming._mirror_of(kept, stored, np.array([[0], [1 << 6]], np.uint64)) is None
 
 
 @settings(max_examples=30, deadline=None)
