@@ -70,6 +70,7 @@ def main() -> None:
             [negative.folder for negative in negatives],
             COPY.signals[effort],
             str(arguments.work / "training.sqlite"),
+            working_px=COPY.working_px[effort],
         )
         origin = {
             "made_by": "benchmarks/train_models.py",

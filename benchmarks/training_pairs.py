@@ -15,6 +15,7 @@ from cvsim.candidates.words import WordRule
 from cvsim.clustering import connected_components
 from cvsim.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
 from cvsim.executors import LocalExecutor
+from cvsim.extraction import WORKING_PX
 from cvsim.features import make_features
 from cvsim.fusion.model import FusionModel
 from cvsim.scoring import Scorer
@@ -29,7 +30,12 @@ STAND_IN_TILES = 0.85
 
 
 def labelled_pairs(
-    copies: Path, negatives: Sequence[Path], names: Sequence[str], cache: str | None, also: Sequence[str] = ()
+    copies: Path,
+    negatives: Sequence[Path],
+    names: Sequence[str],
+    cache: str | None,
+    also: Sequence[str] = (),
+    working_px: int = WORKING_PX,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Similarities of all candidate pairs, and whether each is the same.
 
@@ -45,6 +51,8 @@ def labelled_pairs(
         Where descriptors and verified pairs are kept between runs.
     also : sequence of str
         Features that are compared, but find no candidates.
+    working_px : int
+        Longer side of the pixels that all are taken from.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def labelled_pairs(
     """
     with (copies / "truth.csv").open(newline="") as stream:
         truth = {row["file"]: row["group"] for row in csv.DictReader(stream)}
-    features, extra = make_features(names), make_features(also)
+    features, extra = make_features(names, working_px), make_features(also, working_px)
     progress = SimpleProgress()
     settings = ScanSettings()
     with open_cache(cache) if cache else open_scratch() as store:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +14,11 @@ from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import (
     IDENTITY_KEY,
     PIXELS_KEY,
-    WORKING_PX,
     IdentityJob,
     PixelDigestJob,
     is_same_code,
     may_be_equal,
+    working_px,
 )
 from cvsim.features.local import reversed_evidence
 from cvsim.fusion.model import sigmoid
@@ -25,6 +27,8 @@ from cvsim.stores import Extraction
 from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cvsim.collection import Node
     from cvsim.fusion.model import FusionModel
     from cvsim.scoring import Scores
@@ -67,6 +71,7 @@ class Explainer:
         self._nodes, self._scores, self._store = nodes, scores, store
         self._model: FusionModel = plan.model
         self._n_workers = n_workers
+        self._working_px = working_px(plan.features)
         self._weights = {
             k: np.broadcast_to(v, len(scores)) for k, v in self._model.weights(scores.similarities).items()
         }
@@ -153,7 +158,7 @@ class Explainer:
         views, _ = self._squares
         a, b = self._nodes_of(row)
         size = self._nodes[a].first
-        may_be_reduced = max(size.width_px, size.height_px) > WORKING_PX
+        may_be_reduced = max(size.width_px, size.height_px) > self._working_px
         difference = views[a][0].astype(np.int16) - views[b][0]
         most = MAX_ROUNDING_REDUCED if may_be_reduced else MAX_ROUNDING
         return int(np.abs(difference).max(initial=0)) <= most
@@ -188,21 +193,22 @@ class Explainer:
         contained = verdict.contained
         if contained is not None and first.digest != digest_a:
             contained = "b" if contained == "a" else "a"
-        comparisons = tuple(
-            Comparison(
-                name,
-                None if np.isnan(values[row]) else float(values[row]),
-                float(self._weights[name][row]),
-                self._detail(name, row, first.digest != digest_a),
-            )
-            for name, values in self._scores.similarities.items()
-        )
-        score = float(sigmoid(self._scores.log_odds[row]))
-        return ScoredPair(
-            Pair(first.path, second.path), self._model.prior, score, verdict.relation, contained, comparisons
-        )
+        comparisons = []
+        for name, values in self._scores.similarities.items():
+            similarity, weight = float(values[row]), float(self._weights[name][row])
+            detail = self._detail(name, row, first.digest != digest_a)
+            known = None if math.isnan(similarity) else similarity
+            comparisons.append(Comparison(name, known, weight, detail))
+        pair, score = Pair(first.path, second.path), float(self._probability[row])
+        return ScoredPair(pair, self._model.prior, score, verdict.relation, contained, tuple(comparisons))
+
+    @cached_property
+    def _probability(self) -> NDArray[np.float64]:
+        return np.asarray(sigmoid(self._scores.log_odds), np.float64)
 
     def _detail(self, name: str, row: int, is_reversed: bool) -> dict[str, Any]:
+        if name not in ("keypoints", "pixels"):
+            return {}
         evidence = self._scores.evidence[row]
         if name == "keypoints" and evidence["n_inliers"] >= 0:
             return {"n_inliers": int(evidence["n_inliers"])}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors import process_executor
 from cvsim.executors.base import Demand
-from cvsim.features.base import Feature
+from cvsim.features.base import WORKING_PX, Feature
 from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import thumbnail
@@ -22,8 +22,6 @@ from cvsim.stores import Extraction, ImageInfo
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-WORKING_PX = 512
-"""Longer side of the pixels that all features are taken from."""
 THUMBNAIL_PX = 176
 IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
 """Under what the two proofs of equal pixels are stored: of `IdentityJob` and of `PixelDigestJob`."""
@@ -32,13 +30,19 @@ DECODER = f"decoder:2:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
 
 
+def working_px(features: Collection[Feature[Any]]) -> int:
+    """Longer side of the pixels that all of the features are taken from: a plan has them agree."""
+    return max((feature.working_px for feature in features), default=WORKING_PX)
+
+
 def artefact_keys(features: Collection[Feature[Any]]) -> tuple[str, ...]:
     """Under what everything that a run needs of a picture is stored."""
     return (*(feature.key for feature in features), THUMBNAIL_KEY)
 
 
 def artefacts(rgb: RGB, features: Collection[Feature[Any]]) -> dict[str, bytes | None]:
-    """What is stored of decoded pixels: each feature's descriptor (None: no evidence) and the thumbnail."""
+    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence) and the
+    thumbnail."""
     found: dict[str, bytes | None] = {}
     picture = Picture(rgb)
     for feature in features:
@@ -82,7 +86,7 @@ class ExtractJob:
         if payload.digest in self.known:
             return Extraction(payload.digest)
         try:
-            decoded = payload.decode(longest_px=WORKING_PX, with_digest=True)
+            decoded = payload.decode(longest_px=working_px(self.features), with_digest=True)
         except ImageError as exc:
             return Extraction(payload.digest, decoder=DECODER, failure=str(exc))
         image = ImageInfo(

@@ -62,7 +62,9 @@ class Signals:
     def of(cls, settings: Settings) -> Signals:
         product = vector_features(None, settings.embedding)
         if settings.profile in PROFILES:
-            return cls(make_plan(replace(settings, embedding=None)), product)
+            # Named, so that they are taken from the same pixels as the product signals.
+            names = settings.signals or PROFILES[settings.profile].signals[settings.effort]
+            return cls(make_plan(replace(settings, signals=names, embedding=None)), product)
         trained = make_plan(settings)
         missing = {feature.key for feature in trained.features} - {feature.key for feature in product}
         if missing:

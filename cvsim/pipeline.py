@@ -42,7 +42,7 @@ from cvsim.collection import (
 from cvsim.errors import ImageError, SettingsError
 from cvsim.executors import LocalExecutor, open_executor
 from cvsim.explaining import Explainer
-from cvsim.extraction import THUMBNAIL_KEY
+from cvsim.extraction import THUMBNAIL_KEY, WORKING_PX
 from cvsim.features import make_features
 from cvsim.features.local import Local
 from cvsim.fusion.model import FusionModel, read_model, sigmoid
@@ -114,13 +114,16 @@ def make_plan(settings: Settings) -> Plan:
     names = settings.signals or profile.signals[settings.effort]
     threshold = profile.threshold if settings.threshold is None else settings.threshold
     model = read_model(MODELS / f"{profile.models[settings.effort]}.json")
-    features = make_features(names)
     if settings.embedding is None:
-        return Plan(features, model, threshold)
+        # Signals of somebody's own choice may need all the detail that there is.
+        is_whole = not settings.signals
+        size_px = profile.working_px[settings.effort] if is_whole else WORKING_PX
+        return Plan(make_features(names, size_px), model, threshold)
     from cvsim.products import make_embedding
 
     embedding = make_embedding(settings.embedding)
-    return Plan((*features, embedding), model, threshold, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
+    features = (*make_features(names), embedding)
+    return Plan(features, model, threshold, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
 
 
 def _trained_plan(settings: Settings) -> Plan:

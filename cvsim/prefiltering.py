@@ -26,7 +26,7 @@ from cvsim.collection import (
 from cvsim.errors import CvsimError, UsageError
 from cvsim.executors import open_executor
 from cvsim.executors.base import Demand
-from cvsim.extraction import DECODER, WORKING_PX, artefacts
+from cvsim.extraction import DECODER, artefacts, working_px
 from cvsim.features.base import Feature
 from cvsim.fusion.model import sigmoid
 from cvsim.images.alterations import (
@@ -591,7 +591,7 @@ class CopiesJob:
         ]
 
     def _extraction(self, name: str, data: bytes) -> Extraction:
-        decoded = decode(data, longest_px=WORKING_PX)
+        decoded = decode(data, longest_px=working_px(self.features))
         digest = hashlib.sha256(name.encode()).hexdigest()
         image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format)
         return Extraction(

@@ -19,7 +19,7 @@ from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.explaining import Explainer
-from cvsim.extraction import DECODER, WORKING_PX, ExtractJob, artefact_keys, artefacts
+from cvsim.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.fusion.model import sigmoid
@@ -113,7 +113,7 @@ class Query:
         if isinstance(source, (str, os.PathLike)):
             path = os.fsdecode(source)
             return _made(ExtractJob(tuple(features)).run(read_content(path)), path, path)
-        decoded = decode_source(source, longest_px=WORKING_PX)
+        decoded = decode_source(source, longest_px=working_px(features))
         image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format, decoded.damaged)
         digest = hashlib.sha256(decoded.rgb.tobytes()).hexdigest()
         return cls("picture", digest, image, artefacts(decoded.rgb, features))

@@ -41,12 +41,16 @@ class Profile:
         Feature names by effort level.
     models : mapping of effort to str
         The fusion model by effort level: a name within ``cvsim/models``, or a path.
+    working_px : mapping of effort to int
+        Longer side of the pixels that the signals are taken from, where it is to be no larger than the model
+        was fitted to.
     """
 
     name: str
     threshold: float
     signals: Mapping[str, tuple[str, ...]]
     models: Mapping[str, str]
+    working_px: Mapping[str, int]
 
 
 COPY = Profile(
@@ -58,6 +62,7 @@ COPY = Profile(
         "thorough": ("phash", "tiles", "color", "local-dense"),
     },
     models={"fast": "copy-fast", "default": "copy-default", "thorough": "copy-default"},
+    working_px={"fast": 256, "default": 512, "thorough": 512},
 )
 PROFILES: dict[str, Profile] = {"copy": COPY}
 

@@ -24,7 +24,8 @@ from cvsim import pipeline
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
 from cvsim.collection import make_nodes
-from cvsim.pipeline import compare, dedupe
+from cvsim.indexing import Signals
+from cvsim.pipeline import compare, dedupe, make_plan
 from cvsim.reports.json import document
 from cvsim.settings import PROFILES, Settings
 from cvsim.types import DedupeResult, ScoredPair
@@ -345,7 +346,31 @@ def test_another_signal_decodes_again_and_leaves_the_rest(cached: tuple[Path, Pa
     more = run(folder, cache=cache, signals=("phash", "tiles", "ahash"))
     assert more.stats["n_decoded"] == more.counts.images
     assert run(folder, cache=cache).stats["n_decoded"] == 0
+
+
+def test_fast_has_descriptors_of_its_own(cached: tuple[Path, Path]) -> None:
+    """They are taken from smaller pictures, so what others have left in the cache would be another answer."""
+    folder, cache = cached
+    fast = run(folder, cache=cache, effort="fast")
+    assert fast.stats["n_decoded"] == fast.counts.images
+    assert answer(fast) == answer(run(folder, effort="fast"))
     assert run(folder, cache=cache, effort="fast").stats["n_decoded"] == 0
+    assert run(folder, cache=cache).stats["n_decoded"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "size_px"),
+    [
+        ({"effort": "fast"}, 256),
+        ({"effort": "default"}, 512),
+        ({"effort": "fast", "signals": ("phash", "local")}, 512),
+    ],
+)
+def test_all_signals_are_taken_from_pixels_of_one_size(settings: dict[str, Any], size_px: int) -> None:
+    plan = make_plan(Settings(**settings))
+    assert {feature.working_px for feature in plan.features} == {size_px}
+    signals = Signals.of(Settings(**settings))
+    assert {feature.working_px for feature in signals.features} == {512}
 
 
 def test_verified_pairs_are_remembered_by_content(cached: tuple[Path, Path]) -> None:

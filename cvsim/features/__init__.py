@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from cvsim.errors import SettingsError
-from cvsim.features.base import Feature
+from cvsim.features.base import WORKING_PX, Feature
 from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.color_layout import ColorLayout
 from cvsim.features.gradient_layout import GradientLayout
@@ -38,8 +38,8 @@ def known_features() -> dict[str, Callable[[], Feature[Any]]]:
     return {**{name: (lambda load=load: load()()) for name, load in added.items()}, **FEATURES}  # type: ignore[misc]
 
 
-def make_features(names: Iterable[str]) -> tuple[Feature[Any], ...]:
-    """The named signals, in that order.
+def make_features(names: Iterable[str], working_px: int = WORKING_PX) -> tuple[Feature[Any], ...]:
+    """The named signals, in that order, to be taken from pictures of that size.
 
     Raises
     ------
@@ -51,5 +51,8 @@ def make_features(names: Iterable[str]) -> tuple[Feature[Any], ...]:
     for name in names:
         if name not in known:
             raise SettingsError(f"unknown signal {name!r}; known: {', '.join(sorted(known))}")
-        features.append(known[name]())
+        feature = known[name]()
+        if working_px != feature.working_px:
+            feature.working_px = working_px
+        features.append(feature)
     return tuple(features)

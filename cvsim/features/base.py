@@ -68,6 +68,10 @@ class WordKeys:
     position: NDArray[np.complex64]
 
 
+WORKING_PX = 512
+"""Longer side of the pixels that features are taken from, if nothing else is said."""
+
+
 class Feature(ABC, Generic[D]):
     """One signal: what it takes from a picture, and how alike two of them are.
 
@@ -87,12 +91,16 @@ class Feature(ABC, Generic[D]):
         How candidates are searched, from `hash_keys` or `word_keys`.
     radius_bits : int
         For ``search == "hamming"``: the distance that still makes a candidate.
+    working_px : int
+        Longer side of the pixels that it is taken from: part of its key, for other pixels give another
+        descriptor.
     """
 
     name: str
     version: ClassVar[int] = 1
     search: Search = "none"
     radius_bits: int = 0
+    working_px: int = WORKING_PX
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -105,9 +113,10 @@ class Feature(ABC, Generic[D]):
 
     @property
     def key(self) -> str:
-        """Under what descriptors are stored: name, version and a digest of the parameters."""
+        """Under what descriptors are stored: name, version, a digest of the parameters, a size of its own."""
         text = json.dumps(dict(self.params), sort_keys=True)
-        return f"{self.name}:{self.version}:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        size = "" if self.working_px == WORKING_PX else f":{self.working_px}"
+        return f"{self.name}:{self.version}:{hashlib.sha256(text.encode()).hexdigest()[:12]}{size}"
 
     @abstractmethod
     def extract(self, rgb: RGB) -> D | None:

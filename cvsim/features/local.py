@@ -206,7 +206,7 @@ class Local(Feature[LocalDescriptor]):
         self._scratch = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.n_keypoints)
+        return type(self), (self.name, self.n_keypoints), {"working_px": self.working_px}
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class PerceptualHash(Feature["Words"]):
         self._kind = KINDS[kind]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name,)
+        return type(self), (self.name,), {"working_px": self.working_px}
 
     def extract(self, rgb: RGB) -> Words | None:
         if not is_informative(gray_square(rgb, RASTER_PX)):

@@ -241,6 +241,16 @@ def test_a_signal_keeps_the_contract(name: str, gallery: Gallery) -> None:
     check_contract(feature, gallery)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_of_another_size_have_keys_of_their_own(name: str) -> None:
+    """What was taken from smaller pictures must not be read as what it is of larger ones."""
+    (feature,), (small,) = make_features([name]), make_features([name], working_px=256)
+    assert small.key != feature.key
+    for made in (feature, small):
+        sent = pickle.loads(pickle.dumps(made))
+        assert (sent.key, sent.working_px) == (made.key, made.working_px)
+
+
 @pytest.mark.parametrize("name", sorted({name for names in COPY.signals.values() for name in names}))
 def test_poor_pictures_are_no_evidence_of_a_copy(name: str) -> None:
     check_no_evidence(make_features([name])[0], POOR)
