@@ -498,16 +498,32 @@ class _Sample:
         return float(n_kept.sum() / self.n_true.sum()), float(error)
 
     def cutoff_for(self, wanted: float) -> float:
-        """The highest cutoff with the wanted recall, or else with the best that there is.
-
-        The sample is small, so what is asked for must be reached by more than its standard error.
-        """
+        """See `best_cutoff`; without copies the lowest."""
         if self.candidates is None:
             return CUTOFFS[-1]
-        recalls = [self.recall(cutoff) for cutoff in CUTOFFS]
-        surely = [recall - error for recall, error in recalls]
-        goal = min(wanted, max(surely))
-        return next(cutoff for cutoff, least in zip(CUTOFFS, surely, strict=True) if least >= goal)
+        return best_cutoff([self.recall(cutoff) for cutoff in CUTOFFS], wanted)
+
+
+def best_cutoff(recalls: Sequence[tuple[float, float]], wanted: float) -> float:
+    """The highest of `CUTOFFS` with the wanted recall, or with as much as can be told from the best.
+
+    The sample is small, so what is asked for must be reached by more than its standard error. Where no cutoff
+    does, a lower one would pay for what may be chance: the one-standard-error rule of L. Breiman et al.,
+    "Classification and regression trees" (1984).
+
+    Parameters
+    ----------
+    recalls : sequence of (float, float)
+        Recall and its standard error, by cutoff.
+    wanted : float
+    """
+    surely = [recall - error for recall, error in recalls]
+    if max(surely) >= wanted:
+        return next(cutoff for cutoff, least in zip(CUTOFFS, surely, strict=True) if least >= wanted)
+    best, error = max(recalls)
+    return next(
+        cutoff for cutoff, (recall, _) in zip(CUTOFFS, recalls, strict=True) if recall >= best - error
+    )
 
 
 def _representatives(run: Run, candidates: _Candidates) -> list[int]:

@@ -17,7 +17,7 @@ import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import UsageError
 from cvsim.images.alterations import ALTERATIONS, altered, pasted
-from cvsim.prefiltering import MAX_REPEATED, Prefiltered, copies_of
+from cvsim.prefiltering import CUTOFFS, MAX_REPEATED, Prefiltered, best_cutoff, copies_of
 from cvsim.reports.pairs import write_pairs
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90")
@@ -53,6 +53,14 @@ def test_the_recall_was_measured_on_copies(found: Prefiltered) -> None:
     assert found.n_copies > 2 * 25
     assert found.recall is not None
     assert 0.8 <= found.recall <= 1.0
+
+
+def test_what_is_asked_for_is_surely_reached_or_nothing_is_paid_for_chance() -> None:
+    rising = [0.95, 0.97, 0.985, 0.993, 0.996, 0.996, 0.996, 0.996, 0.996, 0.998, 0.998]
+    recalls = [(recall, 0.002) for recall in rising]
+    assert best_cutoff(recalls, 0.98) == CUTOFFS[2]
+    assert best_cutoff(recalls, 0.99) == CUTOFFS[3]
+    assert best_cutoff(recalls, 0.999) == CUTOFFS[4]  # 0.998 is no more than 0.996 by two in a thousand
 
 
 def test_the_best_come_first_with_the_scores_of_compare(found: Prefiltered) -> None:
