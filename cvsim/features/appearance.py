@@ -46,8 +46,7 @@ def appearance_change(a: Gray, b: Gray, inside: Gray | None) -> Appearance:
     The tone curve is the mean of `b` for each level of `a`, taken twice: what lies far off the first one
     was painted over and does not count for the second. Every third pixel is enough.
     """
-    shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
-    x, y = a[::3, ::3][shown].astype(np.float32), b[::3, ::3][shown].astype(np.float32)
+    shown, x, y = _sampled(a, b, inside)
     if len(x) < 64:
         return Appearance(0.0, 0.0)
     curve = _tone_curve(x, y)
@@ -65,13 +64,18 @@ def toned(a: Gray, b: Gray, inside: Gray | None) -> Gray | None:
 
     None where there is no curve.
     """
-    shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
-    x, y = a[::3, ::3][shown].astype(np.float32), b[::3, ::3][shown].astype(np.float32)
+    _, x, y = _sampled(a, b, inside)
     curve = _tone_curve(x, y)
     if curve is None:
         return None
     rising = np.interp(np.arange(256), curve.source, np.maximum.accumulate(curve.target))
     return np.asarray(cv2.LUT(a, np.round(rising).astype(np.uint8)))
+
+
+def _sampled(a: Gray, b: Gray, inside: Gray | None) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """Where every third pixel of both exists, and the grey values of both there."""
+    shown = np.ones(a[::3, ::3].shape, bool) if inside is None else inside[::3, ::3] != 0
+    return shown, a[::3, ::3][shown].astype(np.float32), b[::3, ::3][shown].astype(np.float32)
 
 
 class _ToneCurve(NamedTuple):
