@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from cvsim.features.appearance import Appearance, appearance_change, toned
-from cvsim.features.correlation import Agreement, tile_agreement
-from cvsim.features.recoloring import recolored_share, sample
+from cvsim.features.correlation import Agreement, contrast_weight, edge_likeness, tile_agreement
+from cvsim.features.recoloring import Colors, is_changed, recolored_share, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +49,15 @@ CLEAR_SHARE, HOPELESS_CORRELATION = 0.75, 0.4
 """Refinement is left out where the tiles agree already, or where nothing correlates."""
 MIN_REFINED_PX = 36
 REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 1e-4)
+SAME_SCENE_CORRELATION = 0.9
+"""Median correlation of the tiles from which they may say together where they belong."""
+N_REFINEMENTS, N_FITS = 5, 3
+MIN_TRACKED, MAX_TRACKED_PX, MIN_TRACKED_TILES = 0.7, 2.0, 8
+"""Correlation and displacement with which a tile says where it belongs, and how many must."""
+TOLERATED_PX = 0.25
+"""Median displacement that halves what an agreement is worth to the refinement."""
+OUTLYING_PX = 0.3
+"""Distance from the common motion at which a tile pulls half as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +142,13 @@ def similarity_least_squares(p: Points, q: Points) -> Matrix:
     return np.column_stack([rotation, qm - rotation @ pm])
 
 
-def affine_least_squares(p: Points, q: Points) -> Matrix:
+def affine_least_squares(p: Points, q: Points, weight: NDArray[np.float64] | None = None) -> Matrix:
     """Affine map from `p` to `q`."""
-    pm, qm = p.mean(axis=0), q.mean(axis=0)
+    w = np.ones(len(p)) if weight is None else weight
+    pm, qm = w @ p / w.sum(), w @ q / w.sum()
     u, v = p - pm, q - qm
-    linear = np.linalg.solve(u.T @ u + 1e-9 * np.eye(2), u.T @ v).T
+    weighted = (w[:, None] * u).T
+    linear = np.linalg.solve(weighted @ u + 1e-9 * np.eye(2), weighted @ v).T
     return np.column_stack([linear, qm - linear @ pm])
 
 
@@ -274,20 +285,19 @@ class Overlap:
         inside = _is_inside(u[:, 4], v[:, 4], source.box) & _is_inside(x[:, 4], y[:, 4], target.box)
         if inside.sum() < MIN_TILES:
             return 0.0
-        return recolored_share(
-            source.at(u[inside], v[inside]),
-            target.at(x[inside], y[inside]),
-            self.agreement.deviation[inside],
-            self.agreement.correlations[inside],
-        )
+        before = Colors.of(source.at(u[inside], v[inside]))
+        after = Colors.of(target.at(x[inside], y[inside]))
+        if not is_changed(before, after):
+            return 0.0
+        places, deviation = self.agreement.places[inside], self.agreement.deviation[inside]
+        likeness = edge_likeness(self.laid.source, self.laid.target, places, TILE_PX)
+        return recolored_share(before, after, deviation, likeness)
 
 
 def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: Matrix) -> Overlap | None:
     """Compare two rasters under a transform, refined on the pixels where that may help.
 
-    The picture that shows more detail is shrunk onto the other one, so that both are equally sharp. The
-    refinement is G. Evangelidis and E. Psarakis, "Parametric image alignment using enhanced correlation
-    coefficient maximization" (PAMI 2008).
+    The picture that shows more detail is shrunk onto the other one, so that both are equally sharp.
 
     Parameters
     ----------
@@ -312,12 +322,63 @@ def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: M
         or first.agreement.correlation < HOPELESS_CORRELATION
     ):
         return first
-    if first.agreement.shift_px >= MIN_SHIFT_PX:
-        refined = _refined(source, raster_b, matrix)
-        second = None if refined is None else _overlap(source, raster_b, refined)
-        if second is not None and second.agreement.share > first.agreement.share:
-            first = second
-    return _retoned(_refocused(first))
+    return _retoned(_refocused(_refined(source, raster_b, first)))
+
+
+def _refined(source: NDArray[np.uint8], target: NDArray[np.uint8], first: Overlap) -> Overlap:
+    """The overlap under a better transform, if there is one.
+
+    First the one under which all pixels correlate most. It is pulled aside by bars that a turn leaves in the
+    corners, which is why the tiles are asked next; but only where nearly all show the same: asked of two
+    photographs of one scene in which something moved, they would align all that stood still.
+    """
+    best = first
+    if best.agreement.shift_px >= MIN_SHIFT_PX:
+        matrix = _correlated(source, target, best.matrix)
+        moved = None if matrix is None else _overlap(source, target, matrix)
+        if moved is not None and moved.agreement.share > best.agreement.share:
+            best = moved
+    for _ in range(N_REFINEMENTS):
+        agreement = best.agreement
+        if agreement.correlation < SAME_SCENE_CORRELATION or agreement.shift_px < MIN_SHIFT_PX:
+            break
+        motion = _common_motion(best)
+        moved = None if motion is None else _overlap(source, target, _composed(motion, best.matrix))
+        if moved is None or _exactness(moved.agreement) <= _exactness(agreement):
+            break
+        best = moved
+    return best
+
+
+def _exactness(agreement: Agreement) -> float:
+    """More for more tiles that agree, and for less displacement of those that are alike."""
+    return agreement.share / (TOLERATED_PX + agreement.shift_px)
+
+
+def _common_motion(overlap: Overlap) -> Matrix | None:
+    """The affine map, in the target's raster, on which the displacements of most tiles agree.
+
+    Iteratively reweighted least squares (P. Holland and R. Welsch, 1977) with Cauchy's weights.
+    """
+    agreement = overlap.agreement
+    distance = np.hypot(*agreement.shifts.T)
+    tracked = (agreement.correlations > MIN_TRACKED) & (distance < MAX_TRACKED_PX)
+    if np.count_nonzero(tracked) < MIN_TRACKED_TILES:
+        return None
+    place = (agreement.places[tracked] + overlap.laid.origin).astype(np.float64)
+    wanted = place + agreement.shifts[tracked]
+    contrast = contrast_weight(agreement.deviation[tracked]) + 1e-6
+    weight, motion = contrast, np.eye(2, 3)
+    for _ in range(N_FITS):
+        motion = affine_least_squares(place, wanted, weight)
+        residual = place @ motion[:, :2].T + motion[:, 2] - wanted
+        weight = contrast / (1 + (residual * residual).sum(axis=1) / OUTLYING_PX**2)
+    return motion
+
+
+def _composed(outer: Matrix, inner: Matrix) -> Matrix:
+    """First the inner map, then the outer one."""
+    return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
 
 
 def _refocused(sharp: Overlap) -> Overlap:
@@ -428,7 +489,12 @@ def mapped_corners(width: float, height: float, matrix: Matrix) -> Points:
     return corners @ matrix[:, :2].T + matrix[:, 2]
 
 
-def _refined(source: NDArray[np.uint8], target: NDArray[np.uint8], matrix: Matrix) -> Matrix | None:
+def _correlated(source: NDArray[np.uint8], target: NDArray[np.uint8], matrix: Matrix) -> Matrix | None:
+    """The map under which the pixels correlate most, or None where the search does not converge.
+
+    G. Evangelidis and E. Psarakis, "Parametric image alignment using enhanced correlation coefficient
+    maximization" (PAMI 2008).
+    """
     # cv2 wants the map from the template (the target) into the input (the source), in float32.
     start = _centred(inverted(matrix)).astype(np.float32)
     # Half the size is a quarter of the work, and still exact to a tenth of a pixel.

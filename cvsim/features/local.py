@@ -93,7 +93,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 12
+EVIDENCE_VERSION = 16
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -102,11 +102,14 @@ REGISTERED = (0.1, 0.25)
 strangers share is registered exactly."""
 MANY_KEYPOINTS, BORNE_OUT = (16, 24), (0.45, 0.65)
 """From how many keypoints on the aligned pixels must agree, and by how much."""
+NONE_SHARED = 0.2
+"""Similarity of keypoints that agree on nothing. Below are those whose agreement the pixels do not bear out:
+a second photograph of the same place."""
 LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
 NEARLY_ALL = 0.98
 """Coverage of both sides from which neither has anything around the other."""
-FULLY_RECOLORED = 0.15
+FULLY_RECOLORED = 0.1
 """Share of tiles of a colour of their own at which nothing is left of the coloring."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
@@ -176,9 +179,9 @@ class LocalDescriptor:
 class Local(Feature[LocalDescriptor]):
     """ORB keypoints and aligned pixels: one transform, four comparisons.
 
-    ``keypoints``: n / (n + 8) for n spread, one-to-one matches that agree on one plausible transform; 0 where
-    they agree on none, or many agree on one that the pixels do not bear out; None where a picture has too
-    few, or where the outlines already explain the pair.
+    ``keypoints``: 0.2 + 0.8 n / (n + 8) for n spread, one-to-one matches that agree on one plausible
+    transform; 0.2 where they agree on none, towards 0 where many agree on one that the pixels do not bear
+    out; None where a picture has too few, or where the outlines already explain the pair.
 
     ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`), less where the
     overlap is a small part of both pictures; None without a transform or where the overlap is flat.
@@ -189,7 +192,7 @@ class Local(Feature[LocalDescriptor]):
 
     ``coloring``: 1 where one rule explains the colours of all that is alike in the overlap, less by the share
     of tiles that have the other's structure but a colour of their own (`recoloring.recolored_share`), 0 from
-    a share of 0.15: one product in two colours is not one picture. None where nothing is alike.
+    a share of 0.1: one product in two colours is not one picture. None where nothing is alike.
 
     Parameters
     ----------
@@ -375,7 +378,8 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
     doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
     borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
-    keypoints = np.where(n < 0, np.nan, n * borne_out / (n * borne_out + 8))
+    keypoints = (NONE_SHARED + (1 - NONE_SHARED) * n / (np.maximum(n, 0) + 8)) * borne_out
+    keypoints = np.where(n < 0, np.nan, keypoints)
     found = {"keypoints": keypoints, "pixels": pixels, "registration": registration, "coloring": coloring}
     return {signal: np.asarray(values, np.float32) for signal, values in found.items()}
 

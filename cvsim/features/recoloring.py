@@ -2,13 +2,14 @@
 
 Editing a photograph changes its colours by one rule: brighter, paler, grey, sepia. Two colours of one
 product, photographed alike or painted over by the seller, are alike in every fold, and only the product's
-own tiles break the rule. A sticker breaks it as well, but there the structure breaks too.
+own tiles break the rule. A sticker breaks it as well, but there the edges break too. A rule that would
+move colours that stayed where they are explains nothing: those tiles are odd under it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -25,12 +26,21 @@ CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
 """Distance in the plane of a and b that is explained, in units and as a share of the stronger chroma."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LUMA_TOLERANCE = 32.0
+UNCHANGED_LUMA, MOVED_LUMA = 3.0, 8.0
+UNCHANGED_CHROMA, MOVED_CHROMA = 2.0, 5.0
+"""A tile that differs by less than the first does not follow a rule that is off by more than the second."""
 MAX_CAST, MAX_TONE = 10.0, 28.0
 """Chroma of a colour cast, and of a toned (sepia) picture, at most."""
 CLIPPED, DARK = 250.0, 8.0
 """A channel from which a colour may have been cut off, and L below which it can not be told."""
+WHITE = 235.0
+"""Mean luma from which part of a tile may have been cut off."""
 FAINT, STRUCTURED = 3.0, 11.0
 """Standard deviations in grey levels between which a tile's structure comes to count."""
+BROKEN, KEPT = (0.1, 0.5), (0.3, 0.7)
+"""Likeness of the edges between which a tile's structure is less and less broken, more and more kept."""
+SAME_EDGES = 0.4
+"""From which a tile counts in full where a rule is fitted."""
 MIN_STRUCTURED = 0.15
 """Share of the tiles that count as structured at least: a few of them are not the whole picture."""
 EXPLAINED = 0.01
@@ -48,10 +58,25 @@ class Colors(NamedTuple):
     rgb: Floats
     lab: Floats
 
+    @classmethod
+    def of(cls, rgb: Floats) -> Self:
+        """From (n, 3) float32 in 0 to 255."""
+        return cls(rgb, _lab(rgb))
+
+    @property
+    def luma(self) -> Floats:
+        """(n,) in 0 to 255."""
+        return self.rgb @ LUMA
+
     @property
     def chroma(self) -> Floats:
         """a and b, (n, 2)."""
         return self.lab[:, 1:]
+
+    @property
+    def is_known(self) -> Rows:
+        """Where no channel is cut off, and it is not too dark for a colour."""
+        return (self.rgb.max(axis=1) < CLIPPED) & (self.lab[:, 0] >= DARK)
 
 
 def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
@@ -61,15 +86,20 @@ def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
     return np.asarray(found, np.float32)
 
 
-def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation: Floats) -> float:
+def is_changed(a: Colors, b: Colors) -> bool:
+    """Whether any tile's colour is not what it was."""
+    return bool((_unchanged_luma(a, b) | _unchanged_chroma(a, b)).any())
+
+
+def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -> float:
     """Share of the tiles that have the other's structure but a colour that no common rule explains.
 
     Parameters
     ----------
-    rgb_a, rgb_b : (n, 3) float32
-        Mean colours of the tiles of two aligned pictures, in 0 to 255.
-    deviation, correlation : (n,) float32
-        Standard deviation of the clearer side's grey values, and how the two sides correlate.
+    a, b : Colors
+        Of the tiles of two aligned pictures.
+    deviation, likeness : (n,) float32
+        Standard deviation of the clearer side's grey values; see `correlation.edge_likeness`.
 
     Returns
     -------
@@ -77,11 +107,10 @@ def recolored_share(rgb_a: Floats, rgb_b: Floats, deviation: Floats, correlation
         In [0, 1], under the rule that leaves least, or the first that leaves next to nothing. Copies stay
         under 0.03, also recoloured ones; two colours of a product are mostly above.
     """
-    a, b = (Colors(rgb, _lab(rgb)) for rgb in (rgb_a, rgb_b))
-    weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (np.abs(correlation) > 0.5)
-    structure = _Structure.of(deviation, correlation)
-    no_tile = np.zeros(len(rgb_a), bool)
-    _, odd_luma = _least(structure, no_tile, _odd_luma(rgb_a @ LUMA, rgb_b @ LUMA, weight))
+    weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (likeness > SAME_EDGES)
+    structure = _Structure.of(deviation, likeness)
+    no_tile = np.zeros(len(a.rgb), bool)
+    _, odd_luma = _least(structure, no_tile, _odd_luma(a, b, weight))
     return _least(structure, odd_luma, _odd_chroma(a, b, weight))[0]
 
 
@@ -98,18 +127,21 @@ def _least(structure: _Structure, others: Rows, found: Iterable[Rows]) -> tuple[
 
 
 class _Structure(NamedTuple):
-    """Of each tile, (n,) in [0, 1]: whether it has structure, and whether the other side's is the same."""
+    """Of each tile, (n,) in [0, 1]: whether it has structure, and whether the other side's is the same.
+
+    Where edges lie and which way they run says so, whichever side of them is the brighter one: yellow cloth
+    is brighter than skin, and blue cloth is darker.
+    """
 
     structured: Floats
     kept: Floats
     broken: Floats
 
     @classmethod
-    def of(cls, deviation: Floats, correlation: Floats) -> _Structure:
-        # Inverted structure is structure: a white shirt's outline against the wall, and a black one's.
-        likeness = np.abs(correlation)
+    def of(cls, deviation: Floats, likeness: Floats) -> _Structure:
         structured = np.clip((deviation - FAINT) / (STRUCTURED - FAINT), 0, 1)
-        return cls(structured, np.clip((likeness - 0.5) / 0.3, 0, 1), np.clip((0.7 - likeness) / 0.3, 0, 1))
+        kept = np.clip((likeness - KEPT[0]) / (KEPT[1] - KEPT[0]), 0, 1)
+        return cls(structured, kept, np.clip((BROKEN[1] - likeness) / (BROKEN[1] - BROKEN[0]), 0, 1))
 
     def kept_share(self, odd: Rows) -> float:
         """Share of the structure that is both odd and kept; less where what is odd is mostly broken."""
@@ -122,30 +154,36 @@ class _Structure(NamedTuple):
 
 def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
     """Tiles whose chroma does not follow, by rule: unchanged, one tone curve, paler or stronger, one hue."""
-    known_a, known_b = _is_known(a), _is_known(b)
-    yield _is_far(a.chroma, b.chroma) & (known_a | known_b)
-    far_a = _is_far(_graded(b, a, weight), a.chroma) | ~known_b
-    far_b = _is_far(_graded(a, b, weight), b.chroma) | ~known_a
-    yield far_a & far_b & (known_a | known_b)
+    yield _unchanged_chroma(a, b)
+    still = _distance(a.chroma, b.chroma) < UNCHANGED_CHROMA
+    odd_a = _is_odd_chroma(_graded(b, a, weight), a.chroma, still) | ~b.is_known
+    odd_b = _is_odd_chroma(_graded(a, b, weight), b.chroma, still) | ~a.is_known
+    yield odd_a & odd_b & (a.is_known | b.is_known)
     for rule in (_cast, _toned):
         for source, target in ((a, b), (b, a)):
-            yield _is_far(rule(source, target, weight), target.chroma) & known_a & known_b
+            odd = _is_odd_chroma(rule(source, target, weight), target.chroma, still)
+            yield odd & a.is_known & b.is_known
 
 
-def _is_known(side: Colors) -> Rows:
-    """Where no channel is cut off, and it is not too dark for a colour."""
-    return (side.rgb.max(axis=1) < CLIPPED) & (side.lab[:, 0] >= DARK)
+def _unchanged_chroma(a: Colors, b: Colors) -> Rows:
+    """What is odd if nothing was done."""
+    return _is_odd_chroma(a.chroma, b.chroma, np.zeros(len(a.rgb), bool)) & (a.is_known | b.is_known)
+
+
+def _is_odd_chroma(found: Floats, wanted: Floats, still: Rows) -> Rows:
+    off = _distance(found, wanted)
+    stronger = np.maximum(np.hypot(*found.T), np.hypot(*wanted.T))
+    is_far = off > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
+    return is_far | (still & (off > MOVED_CHROMA))
+
+
+def _distance(x: Floats, y: Floats) -> Floats:
+    return np.hypot(*(x - y).T)
 
 
 def _lab(rgb: Floats) -> Floats:
     """(n, 3) in 0 to 255 to L, a, b."""
     return np.asarray(cv2.cvtColor((rgb / 255).astype(np.float32)[None], cv2.COLOR_RGB2LAB)[0])
-
-
-def _is_far(x: Floats, y: Floats) -> Rows:
-    distance = np.hypot(x[:, 0] - y[:, 0], x[:, 1] - y[:, 1])
-    stronger = np.maximum(np.hypot(x[:, 0], x[:, 1]), np.hypot(y[:, 0], y[:, 1]))
-    return distance > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
 
 
 def _graded(source: Colors, target: Colors, weight: Floats) -> Floats:
@@ -204,14 +242,21 @@ def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
     return weight / (1 + (residual * residual).sum(axis=1) / scale**2)
 
 
-def _odd_luma(a: Floats, b: Floats, weight: Floats) -> Iterator[Rows]:
+def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
     """Tiles whose luma does not follow, by rule: unchanged, a gain with an offset, a gamma, either way."""
-    yield np.abs(a - b) > LUMA_TOLERANCE
-    for source, wanted in ((a, b), (b, a)):
+    yield _unchanged_luma(a, b)
+    still = np.abs(a.luma - b.luma) < UNCHANGED_LUMA
+    is_white = np.minimum(a.luma, b.luma) > WHITE  # and stays so, whatever became of the rest
+    for source, wanted in ((a.luma, b.luma), (b.luma, a.luma)):
         for bend in (_straight, _logarithmic):
             for start in (source, wanted):  # from no change, and from all tiles
-                explained = _line(source, wanted, start, weight, bend)
-                yield np.abs(wanted - explained) > LUMA_TOLERANCE
+                off = np.abs(wanted - _line(source, wanted, start, weight, bend))
+                yield ((off > LUMA_TOLERANCE) | (still & (off > MOVED_LUMA))) & ~is_white
+
+
+def _unchanged_luma(a: Colors, b: Colors) -> Rows:
+    """What is odd if nothing was done."""
+    return np.abs(a.luma - b.luma) > LUMA_TOLERANCE
 
 
 def _straight(luma: Floats) -> Floats:

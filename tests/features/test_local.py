@@ -10,7 +10,15 @@ import pytest
 from generate import KINDS, RGB, altered, near_miss, scene
 
 from cvsim.features.alignment import coverage, inverted
-from cvsim.features.local import EVIDENCE, Local, LocalDescriptor, match, no_evidence, reversed_evidence
+from cvsim.features.local import (
+    EVIDENCE,
+    Local,
+    LocalDescriptor,
+    match,
+    no_evidence,
+    reversed_evidence,
+    similarities,
+)
 
 SEEDS = (0, 1, 4, 8)
 LOST = 0.25
@@ -81,6 +89,37 @@ def test_a_copy_with_tones_cut_off_agrees(local: Local, originals: dict, gain: f
     for seed, (rgb, descriptor) in originals.items():
         cut = _described(local, np.clip(rgb * gain + offset, 0, 255).astype(np.uint8))
         assert (seen(local, descriptor, cut).pixels or 0) > 0.75, seed
+
+
+def _turned(rgb: RGB, degrees: float) -> RGB:
+    """As large as before, with black corners."""
+    height, width = rgb.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    return cv2.warpAffine(rgb, matrix, (width, height))
+
+
+@pytest.mark.parametrize("degrees", [2.0, 3.0, -2.5])
+def test_black_corners_of_a_turn_do_not_pull_the_alignment(
+    local: Local, originals: dict, degrees: float
+) -> None:
+    for seed, (rgb, _) in originals.items():
+        mirrored = _described(local, np.ascontiguousarray(rgb[:, ::-1]))  # for which keypoints are no help
+        evidence = local.evidence(mirrored, _described(local, _turned(rgb, degrees)))
+        assert evidence["share"] > 0.75, seed
+        assert evidence["shift_px"] < 0.15, seed
+
+
+def test_keypoints_that_the_pixels_refute_say_less_than_none(local: Local, originals: dict) -> None:
+    row = no_evidence()
+    row["share"], row["coverage_a"], row["coverage_b"] = 0.2, 1.0, 1.0
+    said = []
+    for n_inliers in (60, 0, 6, 14):
+        row["n_inliers"] = n_inliers
+        said.append(float(similarities(row)["keypoints"]))
+    assert said == sorted(said)
+    row["share"] = 0.9
+    row["n_inliers"] = 60
+    assert similarities(row)["keypoints"] > said[-1]
 
 
 def test_keypoints_are_spread_over_the_picture(local: Local, originals: dict) -> None:

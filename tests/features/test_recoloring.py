@@ -86,6 +86,36 @@ def test_a_product_in_another_colour_is_not_the_same_picture(hue: int, other: in
     assert _said(a, EDITS["brighter"](a))[0] > 0.8
 
 
+def _person(cloth: tuple[int, int, int]) -> RGB:
+    """A plain garment, without a fold, on skin before white: only its outline has structure."""
+    y, x = np.mgrid[0:480, 0:360].astype(np.float32)
+    skin = np.array([214, 160, 130]) * (0.9 + 0.1 * np.sin(x / 17 + y / 29))[..., None]
+    body = ((x - 180) / 90) ** 2 + ((y - 300) / 260) ** 2 < 1
+    picture = np.where(body[..., None], skin, 255.0)
+    hair = ((x - 180) / 60) ** 2 + ((y - 70) / 45) ** 2 < 1
+    picture[hair] = np.array([70, 45, 30]) * (0.8 + 0.2 * np.sin(x[hair] / 3))[:, None]
+    trousers = body & (y > 390)
+    picture[trousers] = np.array([90, 90, 100]) * (0.8 + 0.2 * np.sin((x + y)[trousers] / 7))[:, None]
+    picture[body & (y > 190) & (y < 280)] = cloth
+    return cv2.GaussianBlur(picture, (0, 0), 0.8).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("cloth", "other"),
+    [((40, 60, 220), (250, 170, 60)), ((250, 170, 60), (235, 235, 110)), ((120, 130, 190), (135, 135, 138))],
+    ids=["blue and orange", "orange and yellow", "a colour that a cast would explain"],
+)
+def test_a_plain_garment_in_another_colour_is_not_the_same_picture(
+    cloth: tuple[int, int, int], other: tuple[int, int, int]
+) -> None:
+    a, b = _person(cloth), _person(other)
+    coloring, pixels = _said(a, b)
+    assert pixels > 0.5
+    assert coloring < 0.5
+    for edit in ("brighter", "paler", "gray", "half desaturated"):
+        assert _said(a, EDITS[edit](a))[0] > 0.8, edit
+
+
 def test_a_sticker_is_no_colour_of_its_own() -> None:
     """What is painted over breaks the structure, too."""
     for seed in SEEDS:
