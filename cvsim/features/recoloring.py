@@ -45,6 +45,7 @@ MIN_STRUCTURED = 0.15
 """Share of the tiles that count as structured at least: a few of them are not the whole picture."""
 EXPLAINED = 0.01
 """Share at which no other rule is tried."""
+INEXCUSABLE = 3.0
 N_ROUNDS = 4
 POWERS = np.array([0.45, 0.65, 1.0, 1.5, 2.2], np.float32)
 """Of the tone curves that are tried."""
@@ -104,14 +105,17 @@ def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -
     Returns
     -------
     float
-        In [0, 1], under the rule that leaves least, or the first that leaves next to nothing. Copies stay
+        In [0, 1], under the rule that leaves least, or the first that leaves next to nothing. If that rule is
+        that nothing was done, it can not be inexact, and what is odd counts `INEXCUSABLE` times. Copies stay
         under 0.03, also recoloured ones; two colours of a product are mostly above.
     """
     weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (likeness > SAME_EDGES)
     structure = _Structure.of(deviation, likeness)
     no_tile = np.zeros(len(a.rgb), bool)
     _, odd_luma = _least(structure, no_tile, _odd_luma(a, b, weight))
-    return _least(structure, odd_luma, _odd_chroma(a, b, weight))[0]
+    share, _ = _least(structure, odd_luma, _odd_chroma(a, b, weight))
+    untouched = structure.kept_share(_unchanged_luma(a, b) | _unchanged_chroma(a, b))
+    return min(1.0, INEXCUSABLE * untouched) if untouched <= share else share
 
 
 def _least(structure: _Structure, others: Rows, found: Iterable[Rows]) -> tuple[float, Rows]:

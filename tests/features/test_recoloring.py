@@ -116,6 +116,18 @@ def test_a_plain_garment_in_another_colour_is_not_the_same_picture(
         assert _said(a, EDITS[edit](a))[0] > 0.8, edit
 
 
+def test_a_narrow_trim_in_another_colour_is_not_the_same_picture() -> None:
+    trims = []
+    for color in ((200, 70, 60), (70, 150, 90)):
+        picture = _person((60, 60, 70))
+        body = (picture.min(axis=2) < 250) & (np.arange(480) > 262)[:, None] & (np.arange(480) < 282)[:, None]
+        picture[body] = color
+        trims.append(picture)
+    coloring, pixels = _said(*trims)
+    assert pixels > 0.5
+    assert coloring < 0.5
+
+
 def test_a_sticker_is_no_colour_of_its_own() -> None:
     """What is painted over breaks the structure, too."""
     for seed in SEEDS:
