@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 N_NEAREST = 5
-N_COMPARED = 10
+N_COMPARED = 15
 """Nearest photos that are looked at in detail."""
 KNOWN_REJECTED = 0.05
 """Share of photos of known products that "none of these" may cost."""
