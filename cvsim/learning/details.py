@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from cvsim.errors import ImageError
-from cvsim.features.alignment import BLUR_PX, fit_transform, lay_over, rescaled
+from cvsim.features.alignment import BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
 from cvsim.features.correlation import contrast_weight
 from cvsim.features.local import KEYPOINT, match
 from cvsim.images.decode import decode
@@ -155,7 +155,9 @@ def likeness(a: Details, i: int, b: Details, j: int) -> float:
     if source is None or target is None:
         return 0.0
     scales = max(source.shape) / int(a.longest_px[i]), max(target.shape) / int(b.longest_px[j])
-    overlap = lay_over(source, target, rescaled(proposal.matrix, *scales))
+    matrix = rescaled(proposal.matrix, *scales)
+    # The sizes are those that a file claims: what it asks for may take for ever.
+    overlap = lay_over(source, target, matrix) if is_plausible(matrix) else None
     if overlap is None:
         return 0.0
     weight = contrast_weight(overlap.agreement.deviation)

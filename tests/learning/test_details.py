@@ -96,6 +96,13 @@ def test_without_keypoints_or_a_picture_nothing_is_alike():
         assert likeness(other, 0, other, 1) == 0
 
 
+@pytest.mark.parametrize("longest_px", [1, 10**9])
+def test_a_size_that_no_picture_has_is_not_believed(longest_px):
+    photos = details_of(np.array([2, 2]), 0)
+    absurd = replace(photos, longest_px=np.full(2, longest_px))
+    assert likeness(photos, 0, absurd, 1) == likeness(absurd, 0, photos, 1) == 0
+
+
 def test_the_most_alike_is_the_best_of_the_nearest(learned):
     photos = learned.take(np.array([0, 1]))
     nearest = np.array([[2, 40], [40, 3]])
