@@ -38,6 +38,8 @@ N_ROUNDS = 12
 LEARNED_SHARE = 0.9
 """Of a round's photos: the calibration should see nearly the gallery that will be used."""
 MAX_CALIBRATION_IMAGES = 2000
+MAX_HELD_OUT = 120
+"""Known photos, and strangers, of a round that are looked at."""
 REGULARISATION = 1.0
 """Inverse strength, on facts of unit variance: strangers to learn from are few."""
 TEMPERATURES = np.geomspace(0.01, 0.3, 25)
@@ -363,7 +365,17 @@ def _rounds(codes: Indices, rng: np.random.Generator) -> Iterator[_Rows]:
         learn = ~left_out & (rng.random(len(codes)) < LEARNED_SHARE)
         test = ~left_out & ~learn & np.isin(codes, codes[learn])
         if len(np.unique(codes[learn])) >= 2 and (np.bincount(codes[learn]) >= 2).any():
-            yield learn, test, left_out
+            yield learn, _some(test, rng), _some(left_out, rng)
+
+
+def _some(rows: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The rows, or `MAX_HELD_OUT` of them where there are more."""
+    chosen = np.flatnonzero(rows)
+    if len(chosen) <= MAX_HELD_OUT:
+        return rows
+    found = np.zeros_like(rows)
+    found[rng.choice(chosen, MAX_HELD_OUT, replace=False)] = True
+    return found
 
 
 def _calibrated(trial: _Trial, n: int) -> tuple[NDArray[np.float64], float, float]:
