@@ -60,7 +60,7 @@ def measure_set(
     """Each figure's values over the splits, by signals and method."""
     settings = replace(Settings(), cache=cache)
     features = vector_features(None, model)
-    vectors = read_vectors([str(folder / "images")], features, settings, with_keypoints=True)
+    vectors = read_vectors([str(folder / "images")], features, settings, with_details=True)
     labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
     codes = np.unique(labels, return_inverse=True)[1]
     values: dict[str, dict[str, list[float]]] = {}
@@ -132,12 +132,12 @@ def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
             [b[learn] for b in blocks],
             codes[learn],
             [vectors.sources[k] for k in chosen],
-            keypoints=vectors.keypoints.take(learn),
+            details=vectors.details.take(learn),
             with_grouping=False,
         )
         labels = np.array([int(label) for label in model.gallery.labels])
-        seen = classify(model, [b[known] for b in blocks], vectors.keypoints.take(known))
-        strange = classify(model, [b[unknown] for b in blocks], vectors.keypoints.take(unknown))
+        seen = classify(model, [b[known] for b in blocks], vectors.details.take(known))
+        strange = classify(model, [b[unknown] for b in blocks], vectors.details.take(unknown))
         found[f"classify: {' + '.join(names[k] for k in chosen)}"] = {
             "accuracy": (labels[seen.products.argmax(axis=1)] == codes[known]).mean(),
             "known_rejected": (seen.codes == -1).mean(),

@@ -23,9 +23,9 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
 from cvsim.images.decode import decode
 from cvsim.learning.autoencoder import SIDE_PX, fit_autoencoder
+from cvsim.learning.details import Details
 from cvsim.learning.gallery import Assignment, classify
 from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.keypoints import Keypoints
 from cvsim.learning.model import ProductModel, read_model
 from cvsim.learning.pretrained import resolve
 from cvsim.learning.training import SignalSource, train
@@ -66,7 +66,7 @@ class Vectors:
     skipped : tuple of Skipped
     thumbnails : tuple of JPEG bytes
         None for an unreadable file.
-    keypoints : Keypoints or None
+    details : Details or None
         None if they were not asked for.
     """
 
@@ -77,7 +77,7 @@ class Vectors:
     readable: NDArray[np.bool_]
     skipped: tuple[Skipped, ...]
     thumbnails: tuple[bytes | None, ...] = ()
-    keypoints: Keypoints | None = None
+    details: Details | None = None
 
 
 def vector_features(signals: Sequence[str] | None, embedding: str | None) -> tuple[VectorFeature, ...]:
@@ -150,7 +150,7 @@ def features_of(model: ProductModel, embedding: str | None) -> tuple[VectorFeatu
             raise SettingsError(f"the profile was trained with {what} ({signal.name}); train it again")
         if feature.n_dims != len(signal.map.mean):
             raise SettingsError(f"the profile's map of {signal.name} has the wrong size; train it again")
-    known = None if model.gallery is None else model.gallery.keypoints
+    known = None if model.gallery is None else model.gallery.details
     if known is not None and known.key != _LOCAL.key:
         raise SettingsError("the profile was trained with another version of keypoints; train it again")
     return tuple(by_name[name] for name in names)
@@ -162,12 +162,12 @@ def read_vectors(
     settings: Settings,
     *,
     listed: Iterable[str] = (),
-    with_keypoints: bool = False,
+    with_details: bool = False,
     progress: Progress | None = None,
 ) -> Vectors:
     """Read every picture under `paths` into vectors, from the cache where they are known.
 
-    With `with_keypoints` also into keypoints, by which products are told from strangers.
+    With `with_details` also into details, by which products are told from strangers.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def read_vectors(
     try:
         found = find_files(list(paths), listed, settings.scan)
         with open_executor(settings.scheduler, settings.n_workers) as executor:
-            wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_keypoints else [])]
+            wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
             reading = read_files(
                 found, wanted_features, store, executor=executor, progress=progress or SilentProgress()
             )
@@ -192,9 +192,9 @@ def read_vectors(
         order = sorted(wanted, key=lambda path: (files[path], path))
         rows = [digests.get(path) for path in order]
         blocks = tuple(_block(feature, rows, store) for feature in features)
-        keypoints = _keypoints(rows, store) if with_keypoints else None
         small = store.descriptors(THUMBNAIL_KEY, set(digests.values()))
         thumbnails = tuple(None if row is None else small.get(row) for row in rows)
+        details = _details(rows, thumbnails, store) if with_details else None
     finally:
         store.close()
     if not digests:
@@ -207,7 +207,7 @@ def read_vectors(
         np.array([row is not None for row in rows], bool),
         reading.skipped,
         thumbnails,
-        keypoints,
+        details,
     )
 
 
@@ -230,12 +230,20 @@ def _block(feature: VectorFeature, digests: Sequence[str | None], store: Any) ->
     return feature.pack([None if d is None else feature.from_bytes(d) for d in found])
 
 
-def _keypoints(digests: Sequence[str | None], store: Any) -> Keypoints:
+def _details(digests: Sequence[str | None], thumbnails: Sequence[bytes | None], store: Any) -> Details:
     data = store.descriptors(_LOCAL.key, {digest for digest in digests if digest is not None})
-    known = {digest: _LOCAL.from_bytes(found).keypoints for digest, found in data.items() if found}
-    none = np.zeros(0, KEYPOINT)
-    rows = tuple(none if digest is None else known.get(digest, none) for digest in digests)
-    return Keypoints(rows, _LOCAL.key)
+    none, known = (np.zeros(0, KEYPOINT), 1), {}
+    for digest, found in data.items():
+        if found:
+            descriptor = _LOCAL.from_bytes(found)
+            known[digest] = descriptor.keypoints, max(descriptor.width_px, descriptor.height_px)
+    rows = [none if digest is None else known.get(digest, none) for digest in digests]
+    return Details(
+        tuple(keypoints for keypoints, _ in rows),
+        tuple(thumbnail or b"" for thumbnail in thumbnails),
+        np.array([longest_px for _, longest_px in rows], np.int64),
+        _LOCAL.key,
+    )
 
 
 def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> list[str]:
@@ -305,7 +313,7 @@ def train_profile(
         [block[used] for block in vectors.blocks],
         [label for label, is_used in zip(labels, used, strict=True) if is_used],
         vectors.sources,
-        keypoints=None if vectors.keypoints is None else vectors.keypoints.take(used),
+        details=None if vectors.details is None else vectors.details.take(used),
         seed=seed,
         provenance={"signals": [source.name for source in vectors.sources]},
         progress=progress,
@@ -371,7 +379,7 @@ def cluster_features(
 
 def assign(vectors: Vectors, model: ProductModel) -> Assignment:
     """Assign every picture to a known product; unreadable ones are none of these."""
-    return classify(model, vectors.blocks, vectors.keypoints)
+    return classify(model, vectors.blocks, vectors.details)
 
 
 def load_features(path: str | os.PathLike[str]) -> NDArray[np.float32]:

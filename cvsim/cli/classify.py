@@ -55,7 +55,7 @@ def classify(
             embedding,
             model,
             progress,
-            with_keypoints=model.gallery is not None and model.gallery.keypoints is not None,
+            with_details=model.gallery is not None and model.gallery.details is not None,
         )
         products.note_skipped(vectors, quiet)
         found = recipes.assign(vectors, model)

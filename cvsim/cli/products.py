@@ -60,7 +60,7 @@ def read(
     model: ProductModel | None,
     progress: Progress,
     *,
-    with_keypoints: bool = False,
+    with_details: bool = False,
 ) -> Vectors:
     """The pictures as vectors of the profile's signals, or of the ones that were named."""
     from cvsim import products
@@ -73,7 +73,7 @@ def read(
         else products.vector_features(signals, embedding)
     )
     return products.read_vectors(
-        paths, features, settings, listed=listed, with_keypoints=with_keypoints, progress=progress
+        paths, features, settings, listed=listed, with_details=with_details, progress=progress
     )
 
 

@@ -79,7 +79,7 @@ def train(
 
     with progress_bars(quiet) as progress:
         vectors = products.read(
-            paths, listed, settings, signals, embedding, None, progress, with_keypoints=output is not None
+            paths, listed, settings, signals, embedding, None, progress, with_details=output is not None
         )
         products.note_skipped(vectors, quiet)
         if autoencoder is not None:
@@ -88,7 +88,7 @@ def train(
             if output is None:
                 return
             vectors = products.read(
-                paths, listed, settings, signals, autoencoder, None, progress, with_keypoints=True
+                paths, listed, settings, signals, autoencoder, None, progress, with_details=True
             )
         model = recipes.train_profile(
             vectors, recipes.labels_for(vectors.files, labels), seed=seed, progress=progress

@@ -3,9 +3,10 @@
 A photo belongs to the product whose photos it is nearest to. Whether it shows any known product at all is
 another question, and one number does not answer it: a plain carton looks like many, a printed one like few.
 A few facts are weighed (`evidence`): how near the photo is to its neighbours, held against how near those
-are to theirs (the local outlier factor of Breunig et al., 2000, on cosines), how much nearer the product is
-than the next one, and how many keypoints the photo shares with a neighbour. The weights are learned on
-products that are left out of training for the purpose, so they know what a stranger looks like.
+are to theirs (the local outlier factor of Breunig et al., 2000, on cosines), and against how near they were
+before anything was learned; how much nearer the product is than the next one; and how far the photo, laid
+over a neighbour, shows the same print. The weights are learned on products that are left out of training for
+the purpose, so they know what a stranger looks like.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.learning.keypoints import Keypoints
+from cvsim.learning.details import Details
 from cvsim.learning.metric import fit_metric, has_evidence, normalised
-from cvsim.learning.model import Gallery, ProductModel, Signal, fused, n_facts
+from cvsim.learning.model import Gallery, ProductModel, Signal, fused, n_facts, plain_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +30,17 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 N_NEAREST = 5
-N_COMPARED = 10
-"""Nearest photos whose keypoints are compared."""
+N_COMPARED = 15
+"""Nearest photos that are looked at in detail."""
 KNOWN_REJECTED = 0.05
 """Share of photos of known products that "none of these" may cost."""
-N_ROUNDS = 6
+N_ROUNDS = 12
 LEARNED_SHARE = 0.9
 """Of a round's photos: the calibration should see nearly the gallery that will be used."""
 MAX_CALIBRATION_IMAGES = 2000
-REGULARISATION = 0.1
+MAX_HELD_OUT = 120
+"""Known photos, and strangers, of a round that are looked at."""
+REGULARISATION = 1.0
 """Inverse strength, on facts of unit variance: strangers to learn from are few."""
 TEMPERATURES = np.geomspace(0.01, 0.3, 25)
 DEFAULT_TEMPERATURE = 0.05
@@ -66,45 +69,58 @@ class Assignment:
 
 
 @dataclass(frozen=True, eq=False)
-class Photos:
-    """Labelled photos that others are held against.
+class Looks:
+    """What is known of n photos.
 
     Attributes
     ----------
     vectors : (n, n_dims) float32
         Fused.
-    codes : (n,) int64
-    widths : tuple of int
-        Dimensions of each signal.
-    density : (n, 1 + n_signals) float64
-        Mean cosine of each photo with the `N_NEAREST` nearest others: of the fused vectors, then of each
-        signal.
-    keypoints : Keypoints or None
-        Of the photos; None where only vectors are known.
+    plain : (n, n_plain) float16 or float32
+        See `cvsim.learning.model.plain_vectors`.
+    details : Details or None
+        None where only vectors are known.
     """
 
     vectors: NDArray[np.float32]
+    plain: NDArray[Any]
+    details: Details | None
+
+    def take(self, chosen: NDArray[np.bool_]) -> Looks:
+        """Those of some of the photos."""
+        details = None if self.details is None else self.details.take(chosen)
+        return Looks(self.vectors[chosen], self.plain[chosen], details)
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """Labelled photos that others are held against.
+
+    Attributes
+    ----------
+    looks : Looks
+    codes : (n,) int64
+    widths : tuple of int
+        Dimensions of each signal.
+    density : (n, 1 + 2 * n_signals) float64
+        Mean cosine of each photo with the `N_NEAREST` nearest others by the fused vectors, then by each
+        signal with the nearest one and with the `N_NEAREST` nearest.
+    """
+
+    looks: Looks
     codes: Indices
     widths: tuple[int, ...]
     density: NDArray[np.float64]
-    keypoints: Keypoints | None
 
     @classmethod
-    def of(
-        cls,
-        vectors: NDArray[np.float32],
-        codes: Indices,
-        widths: Sequence[int],
-        keypoints: Keypoints | None,
-    ) -> Photos:
-        spaces = _spaces(vectors, widths)
-        density = [_neighbours(space, space, N_NEAREST, own=True)[1].mean(axis=1) for space in spaces]
-        table = np.stack(density, axis=1).astype(np.float64)
-        return cls(vectors, codes, tuple(widths), table, keypoints)
+    def of(cls, looks: Looks, codes: Indices, widths: Sequence[int]) -> Photos:
+        spaces = _spaces(looks.vectors, widths)
+        density = [_neighbours(space, space, n, own=True)[1].mean(axis=1) for space, n in spaces]
+        return cls(looks, codes, tuple(widths), np.stack(density, axis=1).astype(np.float64))
 
 
 def classify(
-    model: ProductModel, blocks: Sequence[NDArray[np.float32]], keypoints: Keypoints | None = None
+    model: ProductModel, blocks: Sequence[NDArray[np.float32]], details: Details | None = None
 ) -> Assignment:
     """Assign photos to the products of a trained model.
 
@@ -113,28 +129,23 @@ def classify(
     model : ProductModel
     blocks : sequence of (n, n_dims) float32 arrays
         One a signal.
-    keypoints : Keypoints, optional
-        Of the photos; needed where the model was trained with keypoints.
+    details : Details, optional
+        Of the photos; needed where the model was trained with details.
 
     Raises
     ------
     UsageError
-        The model knows no products, or it needs keypoints and there are none.
+        The model knows no products, or it needs details and there are none.
     """
     if model.gallery is None:
         raise UsageError("this profile knows no products; make one with cvsim train")
     gallery = model.gallery
-    if gallery.keypoints is not None and keypoints is None:
-        raise UsageError("this profile was trained with keypoints, and needs those of the new photos")
+    if gallery.details is not None and details is None:
+        raise UsageError("this profile was trained with details of its photos, and needs those of new ones")
     widths = tuple(signal.map.projection.shape[1] for signal in model.signals)
-    photos = Photos(
-        gallery.vectors.astype(np.float32),
-        gallery.codes,
-        widths,
-        gallery.density,
-        gallery.keypoints,
-    )
-    facts, near = evidence(model.fuse(blocks), keypoints, photos)
+    learned = Looks(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
+    photos = Photos(learned, gallery.codes, widths, gallery.density)
+    facts, near = evidence(Looks(model.fuse(blocks), model.fuse_plain(blocks), details), photos)
     known = _sigmoid(facts @ gallery.weights + gallery.intercept)
     known[~has_evidence(blocks)] = 0.0
     products = known[:, None] * _shares(near, gallery.temperature)
@@ -183,44 +194,57 @@ def _neighbours(
     return nearest, cosine
 
 
-def _spaces(vectors: NDArray[np.float32], widths: Sequence[int]) -> list[NDArray[np.float32]]:
-    """The fused vectors, and those of each signal by itself."""
+def _spaces(vectors: NDArray[np.float32], widths: Sequence[int]) -> list[tuple[NDArray[np.float32], int]]:
+    """Where neighbours are sought, and how many: by all signals, and by each signal its nearest one, too."""
     ends = np.cumsum(widths)
-    parts = [vectors[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
-    return [vectors, *(normalised(part) for part in parts)]
+    parts = [normalised(vectors[:, end - width : end]) for end, width in zip(ends, widths, strict=True)]
+    return [(vectors, N_NEAREST), *((part, n) for part in parts for n in (1, N_NEAREST))]
 
 
-def evidence(
-    vectors: NDArray[np.float32], keypoints: Keypoints | None, photos: Photos
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def evidence(looks: Looks, photos: Photos) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What speaks for and against each photo showing any of the products.
 
     Returns
     -------
     facts : (n, n_facts) float64
-        Mean cosine with the nearest photos, less the mean density of those: of the fused vectors, and of each
-        signal. How much nearer the nearest product is than the next. The logarithm of the most keypoints
-        shared with any of the nearest photos, 0 where keypoints are not known.
+        Mean cosine with the nearest photos, less the mean density of those, of as many and by the same
+        vectors as in `Photos.density`. How much nearer the nearest product is than the next. The mean plain
+        cosine with the `N_COMPARED` nearest photos: what is like everything, as a photo without much on it
+        is, must be nearer to be known. `likeness` with the most alike of them, 0 where details are not known.
     near : (n, n_products) float64
         See `nearness`.
     """
+    learned = photos.looks
     spaces = zip(
-        _spaces(vectors, photos.widths), _spaces(photos.vectors, photos.widths), photos.density.T, strict=True
+        _spaces(looks.vectors, photos.widths),
+        _spaces(learned.vectors, photos.widths),
+        photos.density.T,
+        strict=True,
     )
     facts = []
-    for of_photos, of_gallery, density in spaces:
-        nearest, cosine = _neighbours(of_photos, of_gallery, N_NEAREST)
+    for (of_looks, n), (of_learned, _), density in spaces:
+        nearest, cosine = _neighbours(of_looks, of_learned, n)
         facts.append(cosine.mean(axis=1) - density[nearest].mean(axis=1))
-    near = nearness(vectors, photos.vectors, photos.codes)
-    return np.stack([*facts, _lead(near), _detail(vectors, keypoints, photos)], axis=1), near
+    near = nearness(looks.vectors, learned.vectors, photos.codes)
+    compared, _ = _neighbours(looks.vectors, learned.vectors, N_COMPARED)
+    facts += [_lead(near), _plain_nearness(looks, learned, compared), _detail(looks, learned, compared)]
+    return np.stack(facts, axis=1), near
 
 
-def _detail(vectors: NDArray[np.float32], keypoints: Keypoints | None, photos: Photos) -> NDArray[np.float64]:
-    """(n,) the logarithm of the most keypoints shared with one of the `N_COMPARED` nearest photos."""
-    if keypoints is None or photos.keypoints is None:
-        return np.zeros(len(vectors))
-    nearest, _ = _neighbours(vectors, photos.vectors, N_COMPARED)
-    return np.log1p(keypoints.most_shared(photos.keypoints, nearest))
+def _plain_nearness(looks: Looks, learned: Looks, nearest: Indices) -> NDArray[np.float64]:
+    """(n,) mean cosine with the nearest photos before anything was learned."""
+    found = (
+        float((learned.plain[near].astype(np.float32) @ vector).mean())
+        for vector, near in zip(looks.plain.astype(np.float32), nearest, strict=True)
+    )
+    return np.fromiter(found, np.float64, len(nearest))
+
+
+def _detail(looks: Looks, learned: Looks, nearest: Indices) -> NDArray[np.float64]:
+    """(n,) how alike in print the most alike of the nearest photos is."""
+    if looks.details is None or learned.details is None:
+        return np.zeros(len(nearest))
+    return looks.details.most_alike(learned.details, nearest)
 
 
 def _lead(near: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -243,7 +267,7 @@ def fit_gallery(
     codes: Indices,
     labels: Sequence[str],
     signals: Sequence[Signal],
-    keypoints: Keypoints | None,
+    details: Details | None,
     seed: int,
     progress: Progress,
 ) -> Gallery:
@@ -251,19 +275,21 @@ def fit_gallery(
     weights = [signal.weight for signal in signals]
     vectors = fused([s.map(block) for s, block in zip(signals, blocks, strict=True)], weights)
     widths = [signal.map.projection.shape[1] for signal in signals]
-    trial = _Trial.of(blocks, codes, weights, keypoints, seed, progress)
-    photos = Photos.of(vectors, codes, widths, keypoints)
+    looks = Looks(vectors, plain_vectors(blocks, weights).astype(np.float16), details)
+    trial = _Trial.of(blocks, codes, weights, details, seed, progress)
+    photos = Photos.of(looks, codes, widths)
     fact_weights, intercept, rejection = _calibrated(trial, n_facts(len(signals)))
     return Gallery(
         labels=tuple(labels),
         vectors=vectors.astype(np.float16),
         codes=codes,
+        plain=looks.plain,
         density=photos.density,
         weights=fact_weights,
         intercept=intercept,
         temperature=_temperature(trial),
         rejection=rejection,
-        keypoints=keypoints,
+        details=details,
     )
 
 
@@ -291,14 +317,15 @@ class _Trial:
         blocks: Sequence[NDArray[np.float32]],
         codes: Indices,
         weights: Sequence[float],
-        keypoints: Keypoints | None,
+        details: Details | None,
         seed: int,
         progress: Progress,
     ) -> _Trial:
         rng = np.random.default_rng(seed)
         chosen = rng.permutation(len(codes))[:MAX_CALIBRATION_IMAGES]
         blocks, codes = [block[chosen] for block in blocks], codes[chosen]
-        keypoints = None if keypoints is None else keypoints.take(chosen)
+        details = None if details is None else details.take(chosen)
+        plain = plain_vectors(blocks, weights)
         known: list[NDArray[np.float64]] = []
         strange: list[NDArray[np.float64]] = []
         means: list[NDArray[np.float64]] = []
@@ -306,21 +333,18 @@ class _Trial:
         with progress.task("Learning what strangers look like", N_ROUNDS) as advance:
             for learn, test, left_out in _rounds(codes, rng):
                 maps = [fit_metric(block[learn], codes[learn]) for block in blocks]
-                x = fused([m(block) for m, block in zip(maps, blocks, strict=True)], weights)
+                vectors = fused([m(block) for m, block in zip(maps, blocks, strict=True)], weights)
+                looks = Looks(vectors, plain, details)
                 products, own = np.unique(codes[learn], return_inverse=True)
                 widths = [m.projection.shape[1] for m in maps]
-
-                def points(rows: NDArray[np.bool_]) -> Keypoints | None:
-                    return None if keypoints is None else keypoints.take(rows)
-
-                photos = Photos.of(x[learn], own, widths, points(learn))
+                photos = Photos.of(looks.take(learn), own, widths)
                 if test.any():
-                    facts, near = evidence(x[test], points(test), photos)
+                    facts, near = evidence(looks.take(test), photos)
                     known.append(facts)
                     means.append(near)
                     truth.append(np.searchsorted(products, codes[test]))
                 if left_out.any():
-                    strange.append(evidence(x[left_out], points(left_out), photos)[0])
+                    strange.append(evidence(looks.take(left_out), photos)[0])
                 advance(1)
         return cls(
             np.concatenate(known) if known else None,
@@ -341,7 +365,17 @@ def _rounds(codes: Indices, rng: np.random.Generator) -> Iterator[_Rows]:
         learn = ~left_out & (rng.random(len(codes)) < LEARNED_SHARE)
         test = ~left_out & ~learn & np.isin(codes, codes[learn])
         if len(np.unique(codes[learn])) >= 2 and (np.bincount(codes[learn]) >= 2).any():
-            yield learn, test, left_out
+            yield learn, _some(test, rng), _some(left_out, rng)
+
+
+def _some(rows: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The rows, or `MAX_HELD_OUT` of them where there are more."""
+    chosen = np.flatnonzero(rows)
+    if len(chosen) <= MAX_HELD_OUT:
+        return rows
+    found = np.zeros_like(rows)
+    found[rng.choice(chosen, MAX_HELD_OUT, replace=False)] = True
+    return found
 
 
 def _calibrated(trial: _Trial, n: int) -> tuple[NDArray[np.float64], float, float]:

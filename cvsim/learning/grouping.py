@@ -23,10 +23,13 @@ UNTRAINED_POWER = 0.3
 """How far variances are evened out (see `spread_evenly`), by signal and of all others. Directions of small
 variance, raised to the others, bring strangers nearer and part photos of one product: the finer a signal's
 bins, the less is good for it."""
+UNTRAINED_WEIGHTS = {"embedding": 0.5}
+"""What a signal counts, of 1 for the others. A network sees the shelf and the hand, too: by it alone, photos
+of a product part into those of one place and one view."""
 UNTRAINED_HEIGHT = 1.36
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
-UNTRAINED_SURENESS = 4.2
+UNTRAINED_SURENESS = 4.4
 """How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
@@ -37,10 +40,10 @@ _NO_CURVES = Grouping("components", 0.0, {}, {})
 
 
 def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSource]) -> ProductModel:
-    """The model for a collection without answers: its variances evened out, all signals worth the same."""
-    weight = 1 / len(blocks)
+    """The model for a collection without answers: its variances evened out, weights that suit most."""
+    worth = np.array([UNTRAINED_WEIGHTS.get(source.name, 1.0) for source in sources])
     signals = []
-    for source, block in zip(sources, blocks, strict=True):
+    for source, block, weight in zip(sources, blocks, (worth / worth.sum()).tolist(), strict=True):
         evened = spread_evenly(block, UNTRAINED_POWERS.get(source.name, UNTRAINED_POWER))
         signals.append(Signal(source.name, source.version, dict(source.params), weight, evened))
     # Even odds at the height where merging stops.

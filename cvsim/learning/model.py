@@ -3,15 +3,16 @@
 The file is a zip of numpy arrays (``.npz``) without pickled objects, so that one from a stranger can do no
 more than be wrong. Its member ``about`` is a JSON text in UTF-8 with everything that is not an array::
 
-    {"schema": "cvsim.product/2", "signals": [{"name", "version", "params", "weight"}],
+    {"schema": "cvsim.product/3", "signals": [{"name", "version", "params", "weight"}],
      "pair": {"slope", "prior", "threshold"},
      "grouping": {"method", "power", "thresholds": {...}, "curves": {...}},
      "classify": {...}, "labels": [...], "provenance": {...}, "quality": {...}}
 
 ``mean_K`` and ``projection_K`` are the linear map of signal K; ``gallery`` and ``gallery_labels`` are the
-fused vectors of the training photos and the position of their label in ``labels``; ``gallery_density`` and
-``gallery_weights`` are what `Gallery` says. With keypoints, ``gallery_keypoints`` and ``gallery_n_keypoints``
-are what `Keypoints.to_arrays` says, and ``classify.keypoints`` names the feature that found them.
+fused vectors of the training photos and the position of their label in ``labels``; ``gallery_plain``,
+``gallery_density`` and ``gallery_weights`` are what `Gallery` says. With details, ``gallery_keypoints``,
+``gallery_n_keypoints``, ``gallery_pictures``, ``gallery_n_bytes`` and ``gallery_longest_px`` are what
+`Details.to_arrays` says, and ``classify.keypoints`` names the feature that found the keypoints.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import SettingsError
-from cvsim.learning.keypoints import Keypoints
-from cvsim.learning.metric import LinearMap, spread_evenly
+from cvsim.learning.details import Details
+from cvsim.learning.metric import LinearMap, normalised, spread_evenly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCHEMA = "cvsim.product/2"
+SCHEMA = "cvsim.product/3"
 MAX_BYTES = 2_000_000_000
 DEFAULT_PAIR_THRESHOLD = 0.5
 
@@ -117,7 +118,9 @@ class Gallery:
         Fused.
     codes : (n,) int64
         Position of each vector's label in `labels`.
-    density : (n, 1 + n_signals) float64
+    plain : (n, n_plain) float16
+        See `plain_vectors`.
+    density : (n, 1 + 2 * n_signals) float64
         See `cvsim.learning.gallery.Photos`.
     weights : (n_facts,) float64
     intercept : float
@@ -127,19 +130,20 @@ class Gallery:
         Of the softmax between the known products.
     rejection : float
         Probability below which a photo is "none of these".
-    keypoints : Keypoints or None
+    details : Details or None
         Of the photos.
     """
 
     labels: tuple[str, ...]
     vectors: NDArray[np.float16]
     codes: NDArray[np.int64]
+    plain: NDArray[np.float16]
     density: NDArray[np.float64]
     weights: NDArray[np.float64]
     intercept: float
     temperature: float
     rejection: float
-    keypoints: Keypoints | None = None
+    details: Details | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +188,10 @@ class ProductModel:
         mapped = [s.map(block, recentre=True) for s, block in zip(self.signals, blocks, strict=True)]
         return fused(even_out(mapped, self.grouping.power), [signal.weight for signal in self.signals])
 
+    def fuse_plain(self, blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Like `fuse`, before anything was learned: see `plain_vectors`."""
+        return plain_vectors(blocks, [signal.weight for signal in self.signals])
+
     def to_bytes(self) -> bytes:
         """The file's content; the same model gives the same bytes."""
         arrays: dict[str, NDArray[Any]] = {}
@@ -193,10 +201,11 @@ class ProductModel:
         if self.gallery is not None:
             arrays["gallery"] = self.gallery.vectors
             arrays["gallery_labels"] = self.gallery.codes
+            arrays["gallery_plain"] = self.gallery.plain
             arrays["gallery_density"] = self.gallery.density
             arrays["gallery_weights"] = self.gallery.weights
-            if self.gallery.keypoints is not None:
-                for name, array in self.gallery.keypoints.to_arrays().items():
+            if self.gallery.details is not None:
+                for name, array in self.gallery.details.to_arrays().items():
                     arrays[f"gallery_{name}"] = array
         text = json.dumps(_about(self), sort_keys=True, ensure_ascii=True)
         arrays["about"] = np.frombuffer(text.encode(), np.uint8)
@@ -207,7 +216,7 @@ class ProductModel:
 
 def n_facts(n_signals: int) -> int:
     """How many facts `cvsim.learning.gallery.evidence` weighs."""
-    return 3 + n_signals
+    return 4 + 2 * n_signals
 
 
 def even_out(mapped: Sequence[NDArray[np.float32]], power: float) -> list[NDArray[np.float32]]:
@@ -225,6 +234,11 @@ def even_out(mapped: Sequence[NDArray[np.float32]], power: float) -> list[NDArra
 def fused(mapped: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
     """Blocks beside each other, each scaled so that inner products add up with `weights`."""
     return np.hstack([b * np.float32(math.sqrt(w)) for b, w in zip(mapped, weights, strict=True)])
+
+
+def plain_vectors(blocks: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
+    """Like `fused`, of the signals' own vectors: inner products are weighted means of plain cosines."""
+    return fused([normalised(np.nan_to_num(block)) for block in blocks], weights)
 
 
 def read_model(path: str | os.PathLike[str]) -> ProductModel:
@@ -294,7 +308,7 @@ def _about(model: ProductModel) -> dict[str, Any]:
             "intercept": gallery.intercept,
             "temperature": gallery.temperature,
             "rejection": gallery.rejection,
-            "keypoints": None if gallery.keypoints is None else gallery.keypoints.key,
+            "keypoints": None if gallery.details is None else gallery.details.key,
         },
         "provenance": dict(model.provenance),
         "quality": dict(model.quality),
@@ -338,22 +352,27 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ProductModel:
             {str(k): MergeCurve(_finite(v[0]), _finite(v[1])) for k, v in grouping["curves"].items()},
         ),
         _finite(about["pair"].get("threshold", DEFAULT_PAIR_THRESHOLD)),
-        _gallery(about["classify"], arrays, sum(s.map.projection.shape[1] for s in signals), len(signals)),
+        _gallery(about["classify"], arrays, signals),
         about["provenance"],
         about["quality"],
     )
 
 
-def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int, n_signals: int) -> Gallery | None:
+def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], signals: Sequence[Signal]) -> Gallery | None:
     if about is None:
         return None
     vectors, codes = np.asarray(arrays["gallery"], np.float16), np.asarray(arrays["gallery_labels"], np.int64)
+    plain = np.asarray(arrays["gallery_plain"], np.float16)
     labels = tuple(str(label) for label in about["labels"])
-    if vectors.ndim != 2 or vectors.shape != (len(codes), n_dims):
+    if vectors.ndim != 2 or vectors.shape != (len(codes), sum(s.map.projection.shape[1] for s in signals)):
         raise ValueError("the gallery has the wrong shape")
+    if plain.shape != (len(codes), sum(len(s.map.mean) for s in signals)):
+        raise ValueError("the gallery's plain vectors have the wrong shape")
+    if not (np.isfinite(vectors).all() and np.isfinite(plain).all()):
+        raise ValueError("the gallery is not finite")
     if len(codes) and not (codes.min() >= 0 and codes.max() < len(labels)):
         raise ValueError("the gallery names a label that is not there")
-    shapes = {"density": (len(codes), 1 + n_signals), "weights": (n_facts(n_signals),)}
+    shapes = {"density": (len(codes), 1 + 2 * len(signals)), "weights": (n_facts(len(signals)),)}
     found = {name: np.asarray(arrays[f"gallery_{name}"], np.float64) for name in shapes}
     for name, shape in shapes.items():
         if found[name].shape != shape or not np.isfinite(found[name]).all():
@@ -363,16 +382,16 @@ def _gallery(about: Any, arrays: Mapping[str, NDArray[Any]], n_dims: int, n_sign
         raise ValueError("the temperature is not above 0")
     facts = found["density"], found["weights"]
     chances = numbers["intercept"], numbers["temperature"], numbers["rejection"]
-    return Gallery(labels, vectors, codes, *facts, *chances, _keypoints(about, arrays, len(codes)))
+    return Gallery(labels, vectors, codes, plain, *facts, *chances, _details(about, arrays, len(codes)))
 
 
-def _keypoints(about: Any, arrays: Mapping[str, NDArray[Any]], n: int) -> Keypoints | None:
+def _details(about: Any, arrays: Mapping[str, NDArray[Any]], n: int) -> Details | None:
     if about["keypoints"] is None:
         return None
-    named = {name: arrays[f"gallery_{name}"] for name in ("keypoints", "n_keypoints")}
-    found = Keypoints.from_arrays(named, str(about["keypoints"]))
+    named = {name: arrays[f"gallery_{name}"] for name in Details.ARRAYS}
+    found = Details.from_arrays(named, str(about["keypoints"]))
     if len(found) != n:
-        raise ValueError("the gallery's keypoints are not of as many photos as its vectors")
+        raise ValueError("the gallery's details are not of as many photos as its vectors")
     return found
 
 

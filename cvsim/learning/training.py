@@ -40,7 +40,7 @@ from cvsim.progress import SilentProgress
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from cvsim.learning.keypoints import Keypoints
+    from cvsim.learning.details import Details
     from cvsim.progress import Progress
     from cvsim.types import Indices
 
@@ -85,7 +85,7 @@ def train(
     labels: ArrayLike,
     sources: Sequence[SignalSource],
     *,
-    keypoints: Keypoints | None = None,
+    details: Details | None = None,
     seed: int = 0,
     with_gallery: bool = True,
     with_grouping: bool = True,
@@ -102,7 +102,7 @@ def train(
         The product of each image, strings or integers.
     sources : sequence of SignalSource
         One a block.
-    keypoints : Keypoints, optional
+    details : Details, optional
         Of the images; for classifying, where they tell products of one brand apart.
     seed : int
         Of the partings; the same input gives the same model.
@@ -124,8 +124,8 @@ def train(
         There is a single product, none has two images, or the arrays differ in length.
     """
     names, codes = _checked(blocks, labels)
-    if keypoints is not None and len(keypoints) != len(codes):
-        raise UsageError(f"keypoints of {len(keypoints)} images were given for {len(codes)}")
+    if details is not None and len(details) != len(codes):
+        raise UsageError(f"details of {len(details)} images were given for {len(codes)}")
     progress = progress or SilentProgress()
     folds = []
     with progress.task("Holding out products", 2 * N_REPEATS) as advance:
@@ -145,7 +145,7 @@ def train(
         for s, w, block in zip(sources, weights, blocks, strict=True):
             signals.append(Signal(s.name, s.version, dict(s.params), float(w), fit_metric(block, codes)))
             advance(1)
-    gallery = fit_gallery(blocks, codes, names, signals, keypoints, seed, progress) if with_gallery else None
+    gallery = fit_gallery(blocks, codes, names, signals, details, seed, progress) if with_gallery else None
     about = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
         "n_images": len(codes),

@@ -128,6 +128,13 @@ def test_a_picture_without_evidence_stands_alone():
         assert (found == found[row]).sum() == 1
 
 
+def test_without_answers_a_network_counts_half():
+    rows = random_rows(5, 0)
+    for name, weights in {"gradient": [1 / 2, 1 / 2], "embedding": [2 / 3, 1 / 3]}.items():
+        model = untrained([rows, rows], [SignalSource("made", 1, {}), SignalSource(name, 1, {})])
+        assert [signal.weight for signal in model.signals] == pytest.approx(weights)
+
+
 def test_wrong_requests_are_refused():
     rows = random_rows(5, 0)
     with pytest.raises(UsageError, match="known: ward"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from cvsim.errors import SettingsError, UsageError
 from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
-from cvsim.learning.gallery import classify
+from cvsim.learning.gallery import MAX_HELD_OUT, _rounds, classify
 from cvsim.learning.grouping import group
 from cvsim.learning.model import is_model_file, read_model
 from cvsim.learning.training import SignalSource, train
@@ -61,6 +62,16 @@ def test_a_file_holds_no_pickle(trained):
             np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
 
 
+def test_a_file_of_an_earlier_version_is_refused(trained, tmp_path):
+    with np.load(io.BytesIO(trained.to_bytes())) as archive:
+        arrays = dict(archive)
+    about = {**json.loads(arrays["about"].tobytes()), "schema": "cvsim.product/2"}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(tmp_path / "model.npz", **arrays)
+    with pytest.raises(SettingsError, match=r"cvsim\.product/2.*does not read"):
+        read_model(tmp_path / "model.npz")
+
+
 def test_a_pickle_in_place_of_a_model_is_refused(tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, about=np.array([{"a": 1}], dtype=object))
@@ -81,6 +92,20 @@ def test_a_damaged_file_is_an_error_of_ours_or_a_model(trained, tmp_path_factory
     path.write_bytes(bytes(content))
     with contextlib.suppress(SettingsError):
         read_model(path)
+
+
+@pytest.mark.parametrize("n_photos", [10, 300])
+def test_a_round_learns_from_neither_its_strangers_nor_the_photos_that_it_tests(n_photos):
+    codes = np.repeat(np.arange(24), n_photos)
+    strangers = np.zeros(24, np.int64)
+    for learn, test, left_out in _rounds(codes, np.random.default_rng(0)):
+        assert not (learn & (test | left_out)).any()
+        assert np.isin(codes[test], codes[learn]).all()
+        assert not np.isin(codes[left_out], codes[learn]).any()
+        assert 0 < test.sum() <= MAX_HELD_OUT
+        assert left_out.sum() == min(2 * n_photos, MAX_HELD_OUT)
+        strangers[np.unique(codes[left_out])] += 1
+    assert (strangers == 1).all()
 
 
 def test_unseen_photos_find_their_product_and_strangers_none(trained):
