@@ -27,7 +27,7 @@ CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LUMA_TOLERANCE = 32.0
 UNCHANGED_LUMA, MOVED_LUMA = 3.0, 8.0
-UNCHANGED_CHROMA, MOVED_CHROMA = 2.0, 5.0
+UNCHANGED_CHROMA, MOVED_CHROMA = 1.5, 4.0
 """A tile that differs by less than the first does not follow a rule that is off by more than the second."""
 MAX_CAST, MAX_TONE = 10.0, 28.0
 """Chroma of a colour cast, and of a toned (sepia) picture, at most."""
