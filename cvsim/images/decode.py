@@ -12,6 +12,7 @@ import numpy as np
 from cvsim.errors import DecodeError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg, pillow
 from cvsim.images.header import peek_size
+from cvsim.images.plain import plain_pixels
 from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
@@ -156,11 +157,13 @@ def _decode_by_pillow(
     if pillow.is_camera_raw(picture):
         raise CameraRawError("a camera's raw file, which is not supported")
     _check_size(picture.size, max_pixels)
-    if not with_digest or not pillow.is_held_whole(picture):
-        rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
-        return _upright(rgb, picture.size, format, damaged, exif)
-    rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size))
-    digest = digest_of(orient(rgb, exif.orientation))
+    is_whole = pillow.is_held_whole(picture)
+    plain = plain_pixels(data, picture) if is_whole and isinstance(data, bytes) else None
+    if plain is not None:
+        rgb, exif, damaged = plain, pillow.read_exif(picture), False
+    else:
+        rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size) if is_whole else longest_px)
+    digest = digest_of(orient(rgb, exif.orientation)) if with_digest and is_whole else None
     rgb = resize(rgb, *fit(*picture.size, longest_px))
     return replace(_upright(rgb, picture.size, format, damaged, exif), pixel_digest=digest)
 
