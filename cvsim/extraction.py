@@ -14,7 +14,7 @@ from cvsim.executors.base import Demand
 from cvsim.features.base import WORKING_PX, Feature
 from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
-from cvsim.images.decode import thumbnail
+from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests, thumbnail
 from cvsim.images.jpeg import JpegIdentities
 from cvsim.images.scan import FileEntry, file_error_reason
 from cvsim.stores import Extraction, ImageInfo
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cvsim.types import RGB
 
 THUMBNAIL_PX = 176
-IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
+IDENTITY_KEY, PIXELS_KEY = "identity:2", "pixels:1"
 """Under what the two proofs of equal pixels are stored: of `IdentityJob` and of `PixelDigestJob`."""
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
 DECODER = f"decoder:2:{WORKING_PX}"
@@ -100,6 +100,7 @@ class ExtractJob:
         found = artefacts(decoded.rgb, self.features)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
+            found[IDENTITY_KEY] = make_identity(bytes.fromhex(payload.digest), edges=decoded.edges)
         return Extraction(payload.digest, decoder=DECODER, image=image, artefacts=found)
 
 
@@ -206,11 +207,7 @@ class FileShardJob:
 
 @dataclass
 class IdentityJob:
-    """Tell without decoding whether two files can have equal pixels: a few bytes a file.
-
-    The result is the kind of coding (one letter, and for JPEG a digest of the quantisation tables), then a
-    digest of everything that decides about pixels: two files that differ in comments and metadata alone
-    have the same one.
+    """Tell whether two files can have equal pixels, decoding no more than an edge: see `make_identity`.
 
     Attributes
     ----------
@@ -229,9 +226,29 @@ class IdentityJob:
 
     def run(self, payload: Content) -> bytes:
         if payload.format != "jpeg" or payload.data is None:
-            return b"o" + bytes(8) + bytes.fromhex(payload.digest)
+            return make_identity(bytes.fromhex(payload.digest))
         tables, code = self._jpegs.of(payload.data)
-        return b"j" + tables[:8] + code
+        return make_identity(code, tables, jpeg_edge_digests(payload.data))
+
+
+_TABLES_BYTES, _EDGES_BYTES = 8, 4 * EDGE_DIGEST_BYTES
+
+
+def make_identity(code: bytes, tables: bytes = b"", edges: bytes = b"") -> bytes:
+    """What tells, of two pictures of one size, that their pixels are equal, or can not be.
+
+    Parameters
+    ----------
+    code : bytes
+        A digest of everything that decides about pixels: two files that differ in comments and metadata alone
+        have the same one.
+    tables : bytes
+        For a JPEG, a digest of the quantisation tables and the orientation.
+    edges : bytes
+        As far as they are known: see `cvsim.images.decode.edge_digests`.
+    """
+    kind = b"j" if tables else b"o"
+    return kind + tables[:_TABLES_BYTES].ljust(_TABLES_BYTES, b"\0") + edges.ljust(_EDGES_BYTES, b"\0") + code
 
 
 def is_same_code(a: bytes | None, b: bytes | None) -> bool:
@@ -240,10 +257,20 @@ def is_same_code(a: bytes | None, b: bytes | None) -> bool:
 
 
 def may_be_equal(a: bytes | None, b: bytes | None) -> bool:
-    """Whether pixels may be equal though the identities differ: not for JPEGs of different quantisation."""
+    """Whether pixels may be equal though the identities differ.
+
+    They are not where an edge differs, nor for JPEGs of different quantisation or orientation.
+    """
     if a is None or b is None or a == b:
         return False
-    return not (a[:1] == b[:1] == b"j" and a[1:9] != b[1:9])
+    edges = 1 + _TABLES_BYTES
+    if a[:1] == b[:1] == b"j" and a[1:edges] != b[1:edges]:
+        return False
+    known = (
+        (a[at : at + EDGE_DIGEST_BYTES], b[at : at + EDGE_DIGEST_BYTES])
+        for at in range(edges, edges + _EDGES_BYTES, EDGE_DIGEST_BYTES)
+    )
+    return all(x == y or not any(x) or not any(y) for x, y in known)
 
 
 @dataclass
