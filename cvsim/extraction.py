@@ -35,20 +35,23 @@ def working_px(features: Collection[Feature[Any]]) -> int:
     return max((feature.working_px for feature in features), default=WORKING_PX)
 
 
-def artefact_keys(features: Collection[Feature[Any]]) -> tuple[str, ...]:
+def artefact_keys(features: Collection[Feature[Any]], *, thumbnails: bool = False) -> tuple[str, ...]:
     """Under what everything that a run needs of a picture is stored."""
-    return (*(feature.key for feature in features), THUMBNAIL_KEY)
+    return (*(feature.key for feature in features), *([THUMBNAIL_KEY] if thumbnails else []))
 
 
-def artefacts(rgb: RGB, features: Collection[Feature[Any]]) -> dict[str, bytes | None]:
-    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence) and the
-    thumbnail."""
+def artefacts(
+    rgb: RGB, features: Collection[Feature[Any]], *, thumbnails: bool = False
+) -> dict[str, bytes | None]:
+    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence), and a
+    thumbnail where one is wanted."""
     found: dict[str, bytes | None] = {}
     picture = Picture(rgb)
     for feature in features:
         descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)
-    found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
+    if thumbnails:
+        found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
     return found
 
 
@@ -63,14 +66,17 @@ class ExtractJob:
         Digests of which everything is stored already: read to be recognised, but not decoded.
     digests : dict of str to str
         Filled by `load`: the digest of each path, also of those whose decoding fails or is killed.
+    thumbnails : bool
+        Whether one is kept of each picture: where pictures may be shown when their files are out of reach.
     """
 
     features: tuple[Feature[Any], ...]
     known: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
+    thumbnails: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"features": self.features, "known": set(), "digests": {}}
+        return {**self.__dict__, "known": set(), "digests": {}}
 
     def load(self, item: FileEntry) -> Content:
         content = read_content(item.path)
@@ -97,7 +103,7 @@ class ExtractJob:
             decoded.taken_at,
             decoded.has_gps,
         )
-        found = artefacts(decoded.rgb, self.features)
+        found = artefacts(decoded.rgb, self.features, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
             found[IDENTITY_KEY] = make_identity(bytes.fromhex(payload.digest), edges=decoded.edges)
@@ -165,10 +171,13 @@ class FileShardJob:
     Parameters
     ----------
     features : tuple of Feature
+    thumbnails : bool
+        See `ExtractJob`.
     """
 
-    def __init__(self, features: tuple[Feature[Any], ...]) -> None:
+    def __init__(self, features: tuple[Feature[Any], ...], *, thumbnails: bool = False) -> None:
         self._features = features
+        self._thumbnails = thumbnails
 
     def load(self, item: FileShard) -> FileShard:
         """Make sure that the files are here as the driver saw them.
@@ -194,7 +203,7 @@ class FileShardJob:
 
     def run(self, payload: FileShard) -> list[tuple[str | None, Extraction | CvsimError]]:
         """Of each file, in order, its digest (None: it could not be read) and what it gave."""
-        job = ExtractJob(self._features, known=set(payload.known))
+        job = ExtractJob(self._features, known=set(payload.known), thumbnails=self._thumbnails)
         paths = payload.paths()
         entries = [replace(e, path=path) for e, path in zip(payload.entries, paths, strict=True)]
         found: dict[str, Extraction | CvsimError] = {}

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 _PIPELINE = (
     "blocking collection comparing explaining extraction fetching grouping "
-    "indexing models prefiltering products scoring searching sharding"
+    "indexing models prefiltering previews products scoring searching sharding"
 )
 SAME_PART = dict.fromkeys(_PIPELINE.split(), "pipeline")
 """Modules that lie beside the one they belong to; ``models`` is data that only the pipeline loads."""
