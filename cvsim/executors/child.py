@@ -21,6 +21,7 @@ import warnings
 from typing import IO, Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
+from cvsim.executors.own_process import tune_own_process
 
 _START_TIMEOUT_S = 120.0
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.child import main; main()"
@@ -110,6 +111,7 @@ def main() -> None:
     """The child's side: answer until the pipe ends, as it does when the parent is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     warnings.simplefilter("ignore")
+    tune_own_process()
     questions = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     with open(os.devnull, "r+b") as nowhere:  # what a decoder prints must not end up among the answers
