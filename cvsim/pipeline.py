@@ -333,7 +333,7 @@ class Run:
         linked = np.flatnonzero(probability >= self.plan.threshold)
         part = np.full(len(scores), -1)
         pasted = np.zeros(len(scores), bool)
-        for k in linked.tolist():
+        for k in explainer.rows_with_geometry(linked).tolist():
             verdict = explainer.verdict(k)
             pasted[k] = verdict.pasted
             if verdict.contained is not None:
