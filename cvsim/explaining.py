@@ -12,10 +12,13 @@ import numpy as np
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import (
+    EDGES_KEY,
     IDENTITY_KEY,
     PIXELS_KEY,
+    EdgesJob,
     IdentityJob,
     PixelDigestJob,
+    have_equal_edges,
     is_same_code,
     may_be_equal,
     working_px,
@@ -130,9 +133,9 @@ class Explainer:
         pairs = [
             tuple(self._nodes[int(n)].digest for n in (self._scores.a[r], self._scores.b[r])) for r in alike
         ]
-        undecided = {
-            d for a, b in pairs if may_be_equal(identities.get(a), identities.get(b)) for d in (a, b)
-        }
+        open_ = [(a, b) for a, b in pairs if may_be_equal(identities.get(a), identities.get(b))]
+        edges = self._edges({d: records[d] for pair in open_ for d in pair})
+        undecided = {d for a, b in open_ if have_equal_edges(edges.get(a), edges.get(b)) for d in (a, b)}
         pixels = self._pixel_digests({d: records[d] for d in undecided})
         for row, (a, b) in zip(alike, pairs, strict=True):
             same_code = is_same_code(identities.get(a), identities.get(b))
@@ -170,6 +173,9 @@ class Explainer:
 
     def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(IDENTITY_KEY, records, IdentityJob)
+
+    def _edges(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
+        return self._stored_or_made(EDGES_KEY, records, EdgesJob)
 
     def _pixel_digests(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(PIXELS_KEY, records, PixelDigestJob)

@@ -8,10 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors import process_executor
 from cvsim.executors.base import Demand
 from cvsim.features.base import WORKING_PX, Feature
+from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests, thumbnail
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from cvsim.types import RGB
 
 THUMBNAIL_PX = 176
-IDENTITY_KEY, PIXELS_KEY = "identity:2", "pixels:1"
-"""Under what the two proofs of equal pixels are stored: of `IdentityJob` and of `PixelDigestJob`."""
+IDENTITY_KEY, EDGES_KEY, PIXELS_KEY = "identity:2", "edges:1", "pixels:1"
+"""Under what proves that pixels are equal is stored: of `IdentityJob`, `EdgesJob` and `PixelDigestJob`."""
+NO_EDGES = bytes(4 * EDGE_DIGEST_BYTES)
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
 DECODER = f"decoder:2:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
@@ -78,6 +82,11 @@ class ExtractJob:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "known": set(), "digests": {}}
 
+    @staticmethod
+    def prepare() -> None:
+        """Have OpenCV make its tables of Lab colours, which takes it a tenth of a second."""
+        ColorHistogram().extract(np.zeros((1, 1, 3), np.uint8))
+
     def load(self, item: FileEntry) -> Content:
         content = read_content(item.path)
         self.digests[item.path] = content.digest
@@ -106,7 +115,7 @@ class ExtractJob:
         found = artefacts(decoded.rgb, self.features, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
-            found[IDENTITY_KEY] = make_identity(bytes.fromhex(payload.digest), edges=decoded.edges)
+            found[EDGES_KEY] = decoded.edges
         return Extraction(payload.digest, decoder=DECODER, image=image, artefacts=found)
 
 
@@ -216,7 +225,7 @@ class FileShardJob:
 
 @dataclass
 class IdentityJob:
-    """Tell whether two files can have equal pixels, decoding no more than an edge: see `make_identity`.
+    """Tell without decoding whether two files can have equal pixels: see `make_identity`.
 
     Attributes
     ----------
@@ -237,13 +246,13 @@ class IdentityJob:
         if payload.format != "jpeg" or payload.data is None:
             return make_identity(bytes.fromhex(payload.digest))
         tables, code = self._jpegs.of(payload.data)
-        return make_identity(code, tables, jpeg_edge_digests(payload.data))
+        return make_identity(code, tables)
 
 
-_TABLES_BYTES, _EDGES_BYTES = 8, 4 * EDGE_DIGEST_BYTES
+_TABLES_BYTES = 8
 
 
-def make_identity(code: bytes, tables: bytes = b"", edges: bytes = b"") -> bytes:
+def make_identity(code: bytes, tables: bytes = b"") -> bytes:
     """What tells, of two pictures of one size, that their pixels are equal, or can not be.
 
     Parameters
@@ -253,11 +262,8 @@ def make_identity(code: bytes, tables: bytes = b"", edges: bytes = b"") -> bytes
         have the same one.
     tables : bytes
         For a JPEG, a digest of the quantisation tables and the orientation.
-    edges : bytes
-        As far as they are known: see `cvsim.images.decode.edge_digests`.
     """
-    kind = b"j" if tables else b"o"
-    return kind + tables[:_TABLES_BYTES].ljust(_TABLES_BYTES, b"\0") + edges.ljust(_EDGES_BYTES, b"\0") + code
+    return (b"j" if tables else b"o") + tables[:_TABLES_BYTES].ljust(_TABLES_BYTES, b"\0") + code
 
 
 def is_same_code(a: bytes | None, b: bytes | None) -> bool:
@@ -268,18 +274,37 @@ def is_same_code(a: bytes | None, b: bytes | None) -> bool:
 def may_be_equal(a: bytes | None, b: bytes | None) -> bool:
     """Whether pixels may be equal though the identities differ.
 
-    They are not where an edge differs, nor for JPEGs of different quantisation or orientation.
+    Not for JPEGs of different quantisation or orientation.
     """
     if a is None or b is None or a == b:
         return False
-    edges = 1 + _TABLES_BYTES
-    if a[:1] == b[:1] == b"j" and a[1:edges] != b[1:edges]:
-        return False
-    known = (
-        (a[at : at + EDGE_DIGEST_BYTES], b[at : at + EDGE_DIGEST_BYTES])
-        for at in range(edges, edges + _EDGES_BYTES, EDGE_DIGEST_BYTES)
-    )
-    return all(x == y or not any(x) or not any(y) for x, y in known)
+    tables = slice(1, 1 + _TABLES_BYTES)
+    return not (a[:1] == b[:1] == b"j" and a[tables] != b[tables])
+
+
+@dataclass
+class EdgesJob:
+    """Decode an edge of a JPEG; `digests` as above. See `cvsim.images.decode.edge_digests`."""
+
+    digests: Mapping[str, str]
+
+    def load(self, item: str) -> Content:
+        return read_content(item, self.digests[item])
+
+    def demand(self, payload: Content) -> Demand:
+        return Demand()
+
+    def run(self, payload: Content) -> bytes:
+        if payload.format != "jpeg" or payload.data is None:
+            return NO_EDGES
+        return jpeg_edge_digests(payload.data)
+
+
+def have_equal_edges(a: bytes | None, b: bytes | None) -> bool:
+    """Whether none of the edges that are known of both pictures differs."""
+    parts = [slice(at, at + EDGE_DIGEST_BYTES) for at in range(0, len(NO_EDGES), EDGE_DIGEST_BYTES)]
+    pairs = (((a or NO_EDGES)[part], (b or NO_EDGES)[part]) for part in parts)
+    return all(x == y or not any(x) or not any(y) for x, y in pairs)
 
 
 @dataclass
