@@ -16,7 +16,6 @@ from typing import Any
 
 SIGNAL, THRESHOLD = "phash", 0.5
 """What the groups are made with: one signal alone never reaches the threshold of the whole profile."""
-THUMBNAIL_BYTES = 3000
 FILES_A_FOLDER = 1000
 
 
@@ -190,7 +189,7 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
     import numpy as np
     from synthetic import make_collection
 
-    from cvsim.extraction import DECODER, THUMBNAIL_KEY
+    from cvsim.extraction import DECODER
     from cvsim.pipeline import make_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, ImageInfo, KnownFile, open_cache
@@ -210,7 +209,6 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
                 features["phash"].key: data,
                 features["tiles"].key: tiles[group].tobytes(),
                 features["color"].key: colors[group].tobytes(),
-                THUMBNAIL_KEY: rng.bytes(THUMBNAIL_BYTES),
             }
             image = ImageInfo(4000, 3000, "jpeg")
             store.put(Extraction(digest_of(k), decoder=DECODER, image=image, artefacts=artefacts))

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from cvsim.progress import SilentProgress
 from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class Report:
     ``to_csv``, ``to_html`` and ``to_plan`` write a file whole or not at all, in the place of the one that was
     there; they raise CvsimError where it can not be written.
 
-    Thumbnails stay in the store of the run until a page asks for them, so a report holds that store
-    open: until `close`, the end of a ``with`` block, or until the report itself is gone.
+    Thumbnails are made of the files when a page first asks for them, and kept in the store of the run, so a
+    report holds that store open: until `close`, the end of a ``with`` block, or until the report itself is
+    gone.
 
     Attributes
     ----------
@@ -233,8 +235,10 @@ def dedupe(
     31
     """
     from cvsim import pipeline
+    from cvsim.previews import Thumbnails
 
     asked = _asked(settings, options)
+    progress = progress or SilentProgress()
     stores: list[Store] = []
     result = pipeline.dedupe(
         _named(paths),
@@ -245,7 +249,7 @@ def dedupe(
     )
     (store,) = stores
     store.flush()  # a report may be looked at for hours: what was computed is safe from now on
-    return Report(result, pipeline.thumbnail_of(store), store.close)
+    return Report(result, Thumbnails(result, store, asked.n_workers, progress), store.close)
 
 
 class Compared:

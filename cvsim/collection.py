@@ -109,12 +109,14 @@ def read_files(
     executor: Executor,
     progress: Progress,
     contents: Collection[str] | None = None,
+    thumbnails: bool = False,
 ) -> Reading:
     """Read and decode what is not known yet; afterwards the store holds everything of every picture.
 
-    A file of a new name is recognised by its content among `contents` (None: all that the store knows).
+    A file of a new name is recognised by its content among `contents` (None: all that the store knows). With
+    `thumbnails` one of each picture is kept, too.
     """
-    keys = artefact_keys(features)
+    keys = artefact_keys(features, thumbnails=thumbnails)
     absolute = {entry.path: os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
     known = store.known_files(absolute.values())
     digests = {
@@ -130,7 +132,8 @@ def read_files(
     images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
     finished = (complete & images.keys()) | failures.keys()
     todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
-    reasons, n_decoded = _extract(todo, features, finished, digests, absolute, store, executor, progress)
+    job = ExtractJob(tuple(features), known=finished, thumbnails=thumbnails)
+    reasons, n_decoded = _extract(todo, job, digests, absolute, store, executor, progress)
     if todo:
         asked = set(digests.values())
         images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
@@ -160,8 +163,7 @@ def _status(entry: FileEntry) -> Any:
 
 def _extract(
     todo: Sequence[FileEntry],
-    features: Sequence[Feature[Any]],
-    finished: set[str],
+    job: ExtractJob,
     digests: dict[str, str],
     absolute: Mapping[str, bytes],
     store: Store,
@@ -171,7 +173,6 @@ def _extract(
     """Extract each file of `todo` and store it; reasons of those that gave no content, and decodes made."""
     reasons: dict[str, str] = {}
     n_decoded = 0
-    job = ExtractJob(tuple(features), known=finished, digests={})
     with progress.task("Reading pictures", len(todo)) as advance:
         for entry, digest, outcome in _outcomes(todo, job, executor, store):
             advance(1)
@@ -183,7 +184,7 @@ def _extract(
             if outcome.image is not None or outcome.failure is not None:
                 n_decoded += outcome.image is not None
                 store.put(outcome)
-                finished.add(outcome.digest)
+                job.known.add(outcome.digest)
             digests[entry.path] = outcome.digest
             store.put_file(absolute[entry.path], KnownFile.of(_status(entry), outcome.digest))
     return reasons, n_decoded
@@ -202,7 +203,8 @@ def _outcomes(
         if file.digest in job.known:
             by_size.setdefault(file.size_bytes, set()).add(file.digest)
     changed: list[FileEntry] = []
-    for shard, results in executor.map(FileShardJob(job.features), file_shards(todo, by_size)):
+    shard_job = FileShardJob(job.features, thumbnails=job.thumbnails)
+    for shard, results in executor.map(shard_job, file_shards(todo, by_size)):
         if isinstance(results, CvsimError):  # a file has changed since the scan: each for itself
             changed += shard.entries
             continue

@@ -13,8 +13,17 @@ from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
-from cvsim.explaining import IDENTITY_KEY, PIXELS_KEY, Explainer
-from cvsim.extraction import WORKING_PX, artefacts, working_px
+from cvsim.explaining import Explainer
+from cvsim.extraction import (
+    EDGES_KEY,
+    IDENTITY_KEY,
+    NO_EDGES,
+    PIXELS_KEY,
+    WORKING_PX,
+    artefacts,
+    make_identity,
+    working_px,
+)
 from cvsim.features.local import Local
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import Decoded
@@ -73,7 +82,11 @@ def _record(
     decoded = decode_source(source, longest_px=working_px(plan.features))
     digest = source_pixel_digest(source)
     # There are no bytes to tell it from others by: its pixels are all that it is.
-    own = {IDENTITY_KEY: b"o" + bytes(8) + bytes.fromhex(digest), PIXELS_KEY: bytes.fromhex(digest)}
+    own = {
+        IDENTITY_KEY: make_identity(bytes.fromhex(digest)),
+        EDGES_KEY: NO_EDGES,
+        PIXELS_KEY: bytes.fromhex(digest),
+    }
     store.put(Extraction(digest, artefacts={**artefacts(decoded.rgb, plan.features), **own}))
     return ImageRecord(name, digest, decoded.width_px, decoded.height_px, 0, 0, decoded.format)
 

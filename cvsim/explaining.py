@@ -12,10 +12,13 @@ import numpy as np
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import (
+    EDGES_KEY,
     IDENTITY_KEY,
     PIXELS_KEY,
+    EdgesJob,
     IdentityJob,
     PixelDigestJob,
+    have_equal_edges,
     is_same_code,
     may_be_equal,
     working_px,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from cvsim.fusion.model import FusionModel
     from cvsim.scoring import Scores
     from cvsim.stores import Store
+    from cvsim.types import Indices
 
 _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
 SAME_BYTES_WEIGHT = 60.0
@@ -92,6 +96,10 @@ class Explainer:
             self._verdicts[pair] = self._judge(row)
         return self._verdicts[pair]
 
+    def rows_with_geometry(self, rows: Indices) -> Indices:
+        """Those of the rows of which more is known than what whole pictures tell: no others show a part."""
+        return rows[self._scores.evidence["share"][rows] >= MIN_EXPLAINED_SHARE]
+
     def _nodes_of(self, row: int) -> tuple[int, int]:
         return int(self._scores.a[row]), int(self._scores.b[row])
 
@@ -125,9 +133,9 @@ class Explainer:
         pairs = [
             tuple(self._nodes[int(n)].digest for n in (self._scores.a[r], self._scores.b[r])) for r in alike
         ]
-        undecided = {
-            d for a, b in pairs if may_be_equal(identities.get(a), identities.get(b)) for d in (a, b)
-        }
+        open_ = [(a, b) for a, b in pairs if may_be_equal(identities.get(a), identities.get(b))]
+        edges = self._edges({d: records[d] for pair in open_ for d in pair})
+        undecided = {d for a, b in open_ if have_equal_edges(edges.get(a), edges.get(b)) for d in (a, b)}
         pixels = self._pixel_digests({d: records[d] for d in undecided})
         for row, (a, b) in zip(alike, pairs, strict=True):
             same_code = is_same_code(identities.get(a), identities.get(b))
@@ -166,6 +174,9 @@ class Explainer:
     def _identities(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(IDENTITY_KEY, records, IdentityJob)
 
+    def _edges(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
+        return self._stored_or_made(EDGES_KEY, records, EdgesJob)
+
     def _pixel_digests(self, records: Mapping[str, ImageRecord]) -> dict[str, bytes]:
         return self._stored_or_made(PIXELS_KEY, records, PixelDigestJob)
 
@@ -188,19 +199,36 @@ class Explainer:
 
     def pair(self, row: int, first: ImageRecord, second: ImageRecord) -> ScoredPair:
         """The explained pair of two files, one of each node of the row, in the order that is given."""
-        digest_a = self._nodes[int(self._scores.a[row])].digest
-        verdict = self.verdict(row)
-        contained = verdict.contained
-        if contained is not None and first.digest != digest_a:
-            contained = "b" if contained == "a" else "a"
-        comparisons = []
-        for name, values in self._scores.similarities.items():
-            similarity, weight = float(values[row]), float(self._weights[name][row])
-            detail = self._detail(name, row, first.digest != digest_a)
-            known = None if math.isnan(similarity) else similarity
-            comparisons.append(Comparison(name, known, weight, detail))
-        pair, score = Pair(first.path, second.path), float(self._probability[row])
-        return ScoredPair(pair, self._model.prior, score, verdict.relation, contained, tuple(comparisons))
+        return self.pairs(np.array([row]), [(first, second)])[0]
+
+    def pairs(self, rows: Indices, sides: Sequence[tuple[ImageRecord, ImageRecord]]) -> list[ScoredPair]:
+        """`pair` of each row and the two files of it; of many at once in a fraction of the time."""
+        columns = [
+            (name, values[rows].tolist(), self._weights[name][rows].tolist())
+            for name, values in self._scores.similarities.items()
+        ]
+        found = []
+        scores = self._probability[rows].tolist()
+        for k, (row, (first, second)) in enumerate(zip(rows.tolist(), sides, strict=True)):
+            is_reversed = first.digest != self._nodes[int(self._scores.a[row])].digest
+            verdict = self.verdict(row)
+            contained = verdict.contained
+            if contained is not None and is_reversed:
+                contained = "b" if contained == "a" else "a"
+            comparisons = tuple(
+                Comparison(
+                    name,
+                    None if math.isnan(similarities[k]) else similarities[k],
+                    weights[k],
+                    self._detail(name, row, is_reversed),
+                )
+                for name, similarities, weights in columns
+            )
+            pair = Pair(first.path, second.path)
+            found.append(
+                ScoredPair(pair, self._model.prior, scores[k], verdict.relation, contained, comparisons)
+            )
+        return found
 
     @cached_property
     def _probability(self) -> NDArray[np.float64]:

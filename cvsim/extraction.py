@@ -8,13 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors import process_executor
 from cvsim.executors.base import Demand
 from cvsim.features.base import WORKING_PX, Feature
+from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.picture import Picture
 from cvsim.images.content import Content, read_content
-from cvsim.images.decode import thumbnail
+from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests, thumbnail
 from cvsim.images.jpeg import JpegIdentities
 from cvsim.images.scan import FileEntry, file_error_reason
 from cvsim.stores import Extraction, ImageInfo
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from cvsim.types import RGB
 
 THUMBNAIL_PX = 176
-IDENTITY_KEY, PIXELS_KEY = "identity:1", "pixels:1"
-"""Under what the two proofs of equal pixels are stored: of `IdentityJob` and of `PixelDigestJob`."""
+IDENTITY_KEY, EDGES_KEY, PIXELS_KEY = "identity:2", "edges:1", "pixels:1"
+"""Under what proves that pixels are equal is stored: of `IdentityJob`, `EdgesJob` and `PixelDigestJob`."""
+NO_EDGES = bytes(4 * EDGE_DIGEST_BYTES)
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
 DECODER = f"decoder:2:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
@@ -35,20 +39,23 @@ def working_px(features: Collection[Feature[Any]]) -> int:
     return max((feature.working_px for feature in features), default=WORKING_PX)
 
 
-def artefact_keys(features: Collection[Feature[Any]]) -> tuple[str, ...]:
+def artefact_keys(features: Collection[Feature[Any]], *, thumbnails: bool = False) -> tuple[str, ...]:
     """Under what everything that a run needs of a picture is stored."""
-    return (*(feature.key for feature in features), THUMBNAIL_KEY)
+    return (*(feature.key for feature in features), *([THUMBNAIL_KEY] if thumbnails else []))
 
 
-def artefacts(rgb: RGB, features: Collection[Feature[Any]]) -> dict[str, bytes | None]:
-    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence) and the
-    thumbnail."""
+def artefacts(
+    rgb: RGB, features: Collection[Feature[Any]], *, thumbnails: bool = False
+) -> dict[str, bytes | None]:
+    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence), and a
+    thumbnail where one is wanted."""
     found: dict[str, bytes | None] = {}
     picture = Picture(rgb)
     for feature in features:
         descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)
-    found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
+    if thumbnails:
+        found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
     return found
 
 
@@ -63,14 +70,22 @@ class ExtractJob:
         Digests of which everything is stored already: read to be recognised, but not decoded.
     digests : dict of str to str
         Filled by `load`: the digest of each path, also of those whose decoding fails or is killed.
+    thumbnails : bool
+        Whether one is kept of each picture: where pictures may be shown when their files are out of reach.
     """
 
     features: tuple[Feature[Any], ...]
     known: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
+    thumbnails: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"features": self.features, "known": set(), "digests": {}}
+        return {**self.__dict__, "known": set(), "digests": {}}
+
+    @staticmethod
+    def prepare() -> None:
+        """Have OpenCV make its tables of Lab colours, which takes it a tenth of a second."""
+        ColorHistogram().extract(np.zeros((1, 1, 3), np.uint8))
 
     def load(self, item: FileEntry) -> Content:
         content = read_content(item.path)
@@ -97,9 +112,10 @@ class ExtractJob:
             decoded.taken_at,
             decoded.has_gps,
         )
-        found = artefacts(decoded.rgb, self.features)
+        found = artefacts(decoded.rgb, self.features, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
+            found[EDGES_KEY] = decoded.edges
         return Extraction(payload.digest, decoder=DECODER, image=image, artefacts=found)
 
 
@@ -164,10 +180,13 @@ class FileShardJob:
     Parameters
     ----------
     features : tuple of Feature
+    thumbnails : bool
+        See `ExtractJob`.
     """
 
-    def __init__(self, features: tuple[Feature[Any], ...]) -> None:
+    def __init__(self, features: tuple[Feature[Any], ...], *, thumbnails: bool = False) -> None:
         self._features = features
+        self._thumbnails = thumbnails
 
     def load(self, item: FileShard) -> FileShard:
         """Make sure that the files are here as the driver saw them.
@@ -193,7 +212,7 @@ class FileShardJob:
 
     def run(self, payload: FileShard) -> list[tuple[str | None, Extraction | CvsimError]]:
         """Of each file, in order, its digest (None: it could not be read) and what it gave."""
-        job = ExtractJob(self._features, known=set(payload.known))
+        job = ExtractJob(self._features, known=set(payload.known), thumbnails=self._thumbnails)
         paths = payload.paths()
         entries = [replace(e, path=path) for e, path in zip(payload.entries, paths, strict=True)]
         found: dict[str, Extraction | CvsimError] = {}
@@ -206,11 +225,7 @@ class FileShardJob:
 
 @dataclass
 class IdentityJob:
-    """Tell without decoding whether two files can have equal pixels: a few bytes a file.
-
-    The result is the kind of coding (one letter, and for JPEG a digest of the quantisation tables), then a
-    digest of everything that decides about pixels: two files that differ in comments and metadata alone
-    have the same one.
+    """Tell without decoding whether two files can have equal pixels: see `make_identity`.
 
     Attributes
     ----------
@@ -229,9 +244,26 @@ class IdentityJob:
 
     def run(self, payload: Content) -> bytes:
         if payload.format != "jpeg" or payload.data is None:
-            return b"o" + bytes(8) + bytes.fromhex(payload.digest)
+            return make_identity(bytes.fromhex(payload.digest))
         tables, code = self._jpegs.of(payload.data)
-        return b"j" + tables[:8] + code
+        return make_identity(code, tables)
+
+
+_TABLES_BYTES = 8
+
+
+def make_identity(code: bytes, tables: bytes = b"") -> bytes:
+    """What tells, of two pictures of one size, that their pixels are equal, or can not be.
+
+    Parameters
+    ----------
+    code : bytes
+        A digest of everything that decides about pixels: two files that differ in comments and metadata alone
+        have the same one.
+    tables : bytes
+        For a JPEG, a digest of the quantisation tables and the orientation.
+    """
+    return (b"j" if tables else b"o") + tables[:_TABLES_BYTES].ljust(_TABLES_BYTES, b"\0") + code
 
 
 def is_same_code(a: bytes | None, b: bytes | None) -> bool:
@@ -240,10 +272,39 @@ def is_same_code(a: bytes | None, b: bytes | None) -> bool:
 
 
 def may_be_equal(a: bytes | None, b: bytes | None) -> bool:
-    """Whether pixels may be equal though the identities differ: not for JPEGs of different quantisation."""
+    """Whether pixels may be equal though the identities differ.
+
+    Not for JPEGs of different quantisation or orientation.
+    """
     if a is None or b is None or a == b:
         return False
-    return not (a[:1] == b[:1] == b"j" and a[1:9] != b[1:9])
+    tables = slice(1, 1 + _TABLES_BYTES)
+    return not (a[:1] == b[:1] == b"j" and a[tables] != b[tables])
+
+
+@dataclass
+class EdgesJob:
+    """Decode an edge of a JPEG; `digests` as above. See `cvsim.images.decode.edge_digests`."""
+
+    digests: Mapping[str, str]
+
+    def load(self, item: str) -> Content:
+        return read_content(item, self.digests[item])
+
+    def demand(self, payload: Content) -> Demand:
+        return Demand()
+
+    def run(self, payload: Content) -> bytes:
+        if payload.format != "jpeg" or payload.data is None:
+            return NO_EDGES
+        return jpeg_edge_digests(payload.data)
+
+
+def have_equal_edges(a: bytes | None, b: bytes | None) -> bool:
+    """Whether none of the edges that are known of both pictures differs."""
+    parts = [slice(at, at + EDGE_DIGEST_BYTES) for at in range(0, len(NO_EDGES), EDGE_DIGEST_BYTES)]
+    pairs = (((a or NO_EDGES)[part], (b or NO_EDGES)[part]) for part in parts)
+    return all(x == y or not any(x) or not any(y) for x, y in pairs)
 
 
 @dataclass

@@ -102,7 +102,7 @@ class _Builder:
         keeper = records[kept]
         kept_node = next(node for node in nodes if keeper in node.records)
         lead = {node.digest + node.side: keeper if node is kept_node else node.first for node in nodes}
-        scored = [self._pair(int(row), lead) for row in rows.tolist()]
+        scored = self._explainer.pairs(rows, [self._leads(row, lead) for row in rows.tolist()])
         is_link = self._linked[rows]
         stars = list(self._stars(nodes, lead))
         links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
@@ -130,7 +130,7 @@ class _Builder:
             members=tuple(listed),
             keep=keeper.path,
             rule=rule,
-            edges=tuple(sorted(links, key=lambda e: e.pair)),
+            edges=tuple(sorted(links, key=_sides)),
             weakest_link=1.0 if np.isnan(weakest_link) else float(weakest_link),
             weakest_pair=min((pair.score for pair in scored + stars), default=None),
             bridges=int(grouping.n_bridges[label]) + self._n_star_bridges(nodes),
@@ -142,10 +142,11 @@ class _Builder:
             return False
         return not self._between_only or len({node.side for node in nodes}) > 1
 
-    def _pair(self, row: int, lead: dict[str, ImageRecord]) -> ScoredPair:
-        a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
-        first, second = sorted((lead[a.digest + a.side], lead[b.digest + b.side]), key=lambda r: r.path)
-        return self._explainer.pair(row, first, second)
+    def _leads(self, row: int, lead: dict[str, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:
+        """The files that stand for the two nodes of a row, by path."""
+        a, b = self._nodes[self._scores.a[row]], self._nodes[self._scores.b[row]]
+        first, second = lead[a.digest + a.side], lead[b.digest + b.side]
+        return (first, second) if first.path <= second.path else (second, first)
 
     def _stars(self, nodes: Sequence[Node], lead: dict[str, ImageRecord]) -> Iterator[ScoredPair]:
         """Edges between files of the same bytes: each with its node's lead, nodes of one content in a row."""

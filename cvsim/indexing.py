@@ -151,7 +151,13 @@ def add(
     before = {known.digest for known in (below | store.known_files(there - below.keys())).values()}
     with open_executor(settings.scheduler, settings.n_workers) as executor:
         reading = read_files(
-            found, signals.features, store, executor=executor, progress=progress, contents=before
+            found,
+            signals.features,
+            store,
+            executor=executor,
+            progress=progress,
+            contents=before,
+            thumbnails=True,
         )
     gone = [path for path in below if path not in there]
     store.forget_files(gone)

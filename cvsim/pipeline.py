@@ -42,7 +42,7 @@ from cvsim.collection import (
 from cvsim.errors import ImageError, SettingsError
 from cvsim.executors import LocalExecutor, open_executor
 from cvsim.explaining import Explainer
-from cvsim.extraction import THUMBNAIL_KEY, WORKING_PX
+from cvsim.extraction import WORKING_PX
 from cvsim.features import make_features
 from cvsim.features.local import Local
 from cvsim.fusion.model import FusionModel, read_model, sigmoid
@@ -54,7 +54,7 @@ from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
 from cvsim.sharding import joins_over
 from cvsim.stores import open_cache, open_scratch
-from cvsim.types import Counts, DedupeResult, ImageRecord, ScoredPair
+from cvsim.types import Counts, DedupeResult, ScoredPair
 
 if TYPE_CHECKING:
     from cvsim.features.base import Feature
@@ -333,7 +333,7 @@ class Run:
         linked = np.flatnonzero(probability >= self.plan.threshold)
         part = np.full(len(scores), -1)
         pasted = np.zeros(len(scores), bool)
-        for k in linked.tolist():
+        for k in explainer.rows_with_geometry(linked).tolist():
             verdict = explainer.verdict(k)
             pasted[k] = verdict.pasted
             if verdict.contained is not None:
@@ -498,12 +498,3 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
         return explainer.pair(0, first, second)
     finally:
         store.close()
-
-
-def thumbnail_of(store: Store) -> Callable[[ImageRecord], bytes | None]:
-    """Fetches a picture's thumbnail, JPEG bytes, from the store of a run."""
-
-    def fetch(record: ImageRecord) -> bytes | None:
-        return store.descriptors(THUMBNAIL_KEY, [record.digest]).get(record.digest)
-
-    return fetch

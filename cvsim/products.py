@@ -183,7 +183,12 @@ def read_vectors(
         with open_executor(settings.scheduler, settings.n_workers) as executor:
             wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
             reading = read_files(
-                found, wanted_features, store, executor=executor, progress=progress or SilentProgress()
+                found,
+                wanted_features,
+                store,
+                executor=executor,
+                progress=progress or SilentProgress(),
+                thumbnails=True,
             )
         digests = {record.path: record.digest for record in reading.records}
         root_of = {entry.path: entry.root for entry in found.files}

@@ -188,13 +188,15 @@ class Scorer:
         """What the global signals say of the pairs ``zip(a, b)``."""
         found: dict[str, Similarities] = {}
         orientation = np.zeros(len(a), np.int64)
+        order = _related_together(a, b, np.arange(len(a)))
+        a, b = a[order], b[order]
         for feature in self._global:
             packed = self._packed[feature.name]
             if isinstance(feature, Tiles):
                 found[feature.name], orientation = feature.best_orientations(packed, a, b)
             else:
                 found.update(feature.compare_many(packed, a, b))
-        return Glance(found, orientation)
+        return Glance(found, orientation)[np.argsort(order)]
 
     def score(
         self,

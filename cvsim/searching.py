@@ -112,11 +112,12 @@ class Query:
         """
         if isinstance(source, (str, os.PathLike)):
             path = os.fsdecode(source)
-            return _made(ExtractJob(tuple(features)).run(read_content(path)), path, path)
+            job = ExtractJob(tuple(features), thumbnails=True)
+            return _made(job.run(read_content(path)), path, path)
         decoded = decode_source(source, longest_px=working_px(features))
         image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format, decoded.damaged)
         digest = hashlib.sha256(decoded.rgb.tobytes()).hexdigest()
-        return cls("picture", digest, image, artefacts(decoded.rgb, features))
+        return cls("picture", digest, image, artefacts(decoded.rgb, features, thumbnails=True))
 
     @property
     def record(self) -> ImageRecord:
@@ -188,7 +189,7 @@ class QueryJob:
         return Demand(True, payload.memory_bytes)
 
     def run(self, payload: Content) -> Extraction:
-        return ExtractJob(self.features).run(payload)
+        return ExtractJob(self.features, thumbnails=True).run(payload)
 
 
 def _claimed_size(data: bytes, format: str) -> tuple[int, int] | None:

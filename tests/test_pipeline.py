@@ -24,10 +24,12 @@ from cvsim import pipeline
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
 from cvsim.collection import make_nodes
+from cvsim.extraction import PIXELS_KEY
 from cvsim.indexing import Signals
 from cvsim.pipeline import compare, dedupe, make_plan
 from cvsim.reports.json import document
 from cvsim.settings import PROFILES, Settings
+from cvsim.stores import open_cache
 from cvsim.types import DedupeResult, ScoredPair
 
 KINDS = ("jpeg", "half", "grey", "crop80", "mirrored", "captioned")
@@ -429,6 +431,21 @@ def test_identical_pixels_are_confirmed_where_one_file_is_decoded_at_a_fraction(
         assert edge.relation == "identical-pixels"
 
 
+@pytest.mark.parametrize(("is_equal", "n_decoded_again"), [(True, 1), (False, 0)])
+def test_only_what_may_be_equal_is_decoded_again(
+    tmp_path: Path, is_equal: bool, n_decoded_again: int
+) -> None:
+    rgb = scene(2, *SIZE)
+    (tmp_path / "in").mkdir()
+    file = save_image(tmp_path / "in" / "a.jpg", rgb)
+    save_image(tmp_path / "in" / "b.png", np.asarray(Image.open(file)) if is_equal else rgb)
+    (edge,) = edges(run(tmp_path / "in", cache=tmp_path / "cache"))
+    assert edge.relation == ("identical-pixels" if is_equal else "re-encoded")
+    with open_cache(tmp_path / "cache") as store:
+        digested = store.descriptors(PIXELS_KEY)
+    assert len(digested) == 1 + n_decoded_again  # that of the PNG came with its decoding
+
+
 def test_identical_pixels_are_confirmed(tmp_path: Path) -> None:
     file = save_image(tmp_path / "a.jpg", scene(2, *SIZE))
     pixels = np.asarray(Image.open(file))
@@ -436,10 +453,13 @@ def test_identical_pixels_are_confirmed(tmp_path: Path) -> None:
     nearly = pixels.copy()
     nearly[5, 5] ^= 1
     save_image(tmp_path / "c.png", nearly)
+    inside = pixels.copy()
+    inside[SIZE[1] // 2, SIZE[0] // 2] ^= 1  # not where files are compared first
+    save_image(tmp_path / "d.png", inside)
     result = run(tmp_path)
     relations = {(os.path.basename(e.pair.a), os.path.basename(e.pair.b)): e.relation for e in edges(result)}
     assert relations["a.jpg", "b.png"] == "identical-pixels"
-    assert relations["a.jpg", "c.png"] == "re-encoded"
+    assert relations["a.jpg", "c.png"] == relations["a.jpg", "d.png"] == "re-encoded"
     assert compare(str(file), str(tmp_path / "b.png"), Settings(cache=None)).relation == "identical-pixels"
     assert compare(str(file), str(tmp_path / "c.png"), Settings(cache=None)).relation == "re-encoded"
 

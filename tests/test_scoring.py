@@ -11,6 +11,7 @@ import pytest
 from generate import altered, scene
 
 from cvsim import scoring
+from cvsim.features import make_features
 from cvsim.features.local import Local, LocalDescriptor
 from cvsim.fusion.model import FusionModel
 from cvsim.scoring import Scorer, Scores
@@ -98,3 +99,24 @@ def test_each_descriptor_is_read_once_where_few_are_held(
     assert np.array_equal(found.a, whole.a)
     assert np.array_equal(found.b, whole.b)
     assert found.evidence.tobytes() == whole.evidence.tobytes()
+
+
+def test_a_glance_at_a_pair_does_not_depend_on_the_others() -> None:
+    pictures = [
+        scene(seed, 96, 64) if kind is None else altered(scene(seed, 96, 64), kind, seed)
+        for seed in range(4)
+        for kind in (None, "mirrored", "rotated90", "grey")
+    ]
+    features = make_features(("phash", "tiles", "color"))
+    packed = {f.name: f.pack([f.extract(rgb) for rgb in pictures]) for f in features}
+    digests = [f"{k:064x}" for k in range(len(pictures))]
+    model = FusionModel("none", 0.0, {})
+    scorer = Scorer(features, packed, digests, MemoryStore(), model, min_log_odds=-np.inf)
+    a, b = np.triu_indices(len(pictures), 1)
+    shuffled = np.random.default_rng(0).permutation(len(a))
+    many = scorer.glance(a[shuffled], b[shuffled])
+    for k, row in enumerate(shuffled.tolist()):
+        one = scorer.glance(a[row : row + 1], b[row : row + 1])
+        assert one.orientation[0] == many.orientation[k]
+        for name, similarities in one.similarities.items():
+            np.testing.assert_allclose(similarities[0], many.similarities[name][k], rtol=1e-6)

@@ -69,19 +69,24 @@ def dedupe(
     from cvsim import api
     from cvsim.cli.console import progress_bars
 
-    with progress_bars(quiet) as progress:
-        report = api.dedupe(paths, listed=listed, settings=settings, progress=progress)
-    with report:
+    with (
+        progress_bars(quiet) as progress,
+        api.dedupe(paths, listed=listed, settings=settings, progress=progress) as report,
+    ):
         if as_json:
             click.echo(report.to_json(), nl=False)
-        _write(report, files, quiet)
-        if not on_stdout:
-            _print(report, quiet or html_file is not None, plan_file)
+        written = _write(report, files)
+    if not quiet:
+        for file in written:
+            click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
+    if not on_stdout:
+        _print(report, quiet or html_file is not None, plan_file)
     if check and report.groups:
         click.get_current_context().exit(EXIT_FOUND)
 
 
-def _write(report: Report, files: Mapping[str, str | None], quiet: bool) -> None:
+def _write(report: Report, files: Mapping[str, str | None]) -> list[str]:
+    """Write what is asked for; the files that were written."""
     from cvsim.cli.console import write_bytes
 
     ways = {
@@ -89,14 +94,15 @@ def _write(report: Report, files: Mapping[str, str | None], quiet: bool) -> None
         "--html": (report.html_bytes, report.to_html),
         "--plan": (report.plan_bytes, report.to_plan),
     }
+    written = []
     for option, (to_bytes, to_file) in ways.items():
         file = files[option]
         if file == "-":
             write_bytes(to_bytes())
         elif file is not None:
             to_file(file)
-            if not quiet:
-                click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
+            written.append(file)
+    return written
 
 
 def _print(report: Report, without_hint: bool, plan_file: str | None) -> None:

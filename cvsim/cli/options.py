@@ -79,7 +79,7 @@ class OutputFile(click.Path):
 def general(command: C) -> C:
     """``--config``, ``-q``, ``-v`` and ``--version``: every verb takes them.
 
-    The verb gets `config` and `quiet`; logging is set up before it runs.
+    The verb gets `config` and `quiet`; before it runs, logging is set up and the process is tuned.
     """
 
     @click.option(
@@ -91,9 +91,16 @@ def general(command: C) -> C:
     @functools.wraps(command)
     def with_logging(*args: Any, verbose: int, **kwargs: Any) -> Any:
         _log(verbose, kwargs["quiet"])
+        _tune()
         return command(*args, **kwargs)
 
     return with_logging  # type: ignore[return-value]
+
+
+def _tune() -> None:
+    from cvsim.executors.own_process import tune_own_process  # a verb needs the executors, its help does not
+
+    tune_own_process()
 
 
 def _log(verbose: int, quiet: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.base import Item, Job, Payload, Result
-from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
+from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, Nursery, unexpected
 from cvsim.settings import available_cores
 
 CHILD_MEMORY_BYTES = 700_000_000
@@ -50,6 +50,7 @@ class LocalExecutor:
         self.n_workers = n_workers or available_cores()
         self._child_memory_bytes = child_memory_bytes
         self._idle: list[Child] = []
+        self._nursery: Nursery | None = None
         self._lock = threading.Lock()
         self._n_maps = 0
 
@@ -66,8 +67,11 @@ class LocalExecutor:
         """End the child processes."""
         with self._lock:
             children, self._idle = self._idle, []
+            nursery, self._nursery = self._nursery, None
         for child in children:
             child.close()
+        if nursery is not None:
+            nursery.close()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -79,15 +83,33 @@ class LocalExecutor:
         with contextlib.suppress(Exception):
             self.close()
 
-    def _take_child(self) -> Child:
+    def _take_child(self, job_class: type) -> Child:
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             if child is None:
-                return Child(self._child_memory_bytes)
+                return self._new_child(job_class)
             if child.is_alive:
                 return child
             child.close()
+
+    def _new_child(self, job_class: type) -> Child:
+        nursery = self._living_nursery()
+        try:
+            return nursery.child(job_class, self._child_memory_bytes)
+        except (OSError, ChildEndedError):
+            # As a child, the nursery may end for reasons of the system's: a second, fresh one tells.
+            with self._lock:
+                if self._nursery is nursery:
+                    self._nursery = None
+            nursery.close()
+        return self._living_nursery().child(job_class, self._child_memory_bytes)
+
+    def _living_nursery(self) -> Nursery:
+        with self._lock:
+            if self._nursery is None:
+                self._nursery = Nursery()
+            return self._nursery
 
     def _give_back(self, child: Child) -> None:
         with self._lock:
@@ -236,7 +258,7 @@ class _Map:
     def _ready_child(self) -> Child:
         """A living child with this map's job loaded."""
         try:
-            child = self._executor._take_child()
+            child = self._executor._take_child(type(self._job))
             if child.job_key != self._key:
                 child.load_job(self._key, self._pickled())
         except (ChildEndedError, ChildTimeoutError, OSError) as exc:

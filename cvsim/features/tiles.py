@@ -38,6 +38,9 @@ CHUNK = 1024
 """Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
 
 
+_FIRST = np.zeros(1, np.int64)
+
+
 class Tiles(Feature["NDArray[np.uint8]"]):
     """Weighted median of the tiles' normalised cross-correlation, in the best of eight orientations.
 
@@ -67,7 +70,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
             (_tile_correlation(turn(x, k), y), -k)
             for x in a
             for y in b
-            for k in _likely_orientations(x[None], y[None])[0].tolist()
+            for k in _likely_orientations(x[None], y[None], _FIRST, _FIRST)[0].tolist()
         )
         return (Comparison(self.name, similarity, detail={"orientation": ORIENTATION_NAMES[-orientation]}),)
 
@@ -85,7 +88,10 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return {self.name: self.best_orientations(packed, a, b)[0]}
 
     def best_orientations(self, packed: Any, a: Indices, b: Indices) -> tuple[Similarities, Indices]:
-        """Similarities and the orientations of `a` that reach them, both (n,)."""
+        """Similarities and the orientations of `a` that reach them, both (n,).
+
+        Fastest where pairs of one picture are near each other.
+        """
         views, n_views = packed
         best = np.full(len(a), -1.0, np.float32)
         orientation = np.zeros(len(a), np.int64)
@@ -94,7 +100,9 @@ class Tiles(Feature["NDArray[np.uint8]"]):
                 rows = np.flatnonzero((n_views[a] > i) & (n_views[b] > j))
                 for start in range(0, len(rows), CHUNK):
                     part = rows[start : start + CHUNK]
-                    value, turned = _best_correlations(views[a[part], i], views[b[part], j])
+                    some_a, at_a = np.unique(a[part], return_inverse=True)
+                    some_b, at_b = np.unique(b[part], return_inverse=True)
+                    value, turned = _best_correlations(views[some_a, i], views[some_b, j], at_a, at_b)
                     better = value > best[part]
                     best[part[better]], orientation[part[better]] = value[better], turned[better]
         return np.where(best >= 0, best, np.float32(np.nan)), orientation
@@ -121,32 +129,47 @@ def _tile_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 
 def _best_correlations(
-    a: NDArray[np.uint8], b: NDArray[np.uint8]
+    a: NDArray[np.uint8], b: NDArray[np.uint8], at_a: Indices, at_b: Indices
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`_tile_correlation` of each pair in its best orientation, and which; (n, 32, 32) uint8 each."""
+    """`_tile_correlation` of each pair in its best orientation, and which; both (n,).
+
+    Parameters
+    ----------
+    a, b : (m, 32, 32) uint8
+        Squares of the one and of the other side.
+    at_a, at_b : (n,) int64
+        Positions of each pair's two in them.
+    """
     x, deviation_a = _normalised_tiles(a)
     y, deviation_b = _normalised_tiles(b)
-    best = np.full(len(a), -1.0, np.float32)
-    orientation = np.zeros(len(a), np.int64)
-    likely = _likely_orientations(a, b)
+    best = np.full(len(at_a), -1.0, np.float32)
+    orientation = np.zeros(len(at_a), np.int64)
+    likely = _likely_orientations(a, b, at_a, at_b)
     # Mirroring a square mirrors the order of its tiles and the inside of each tile alike.
     for k in range(N_ORIENTATIONS):
         rows = np.flatnonzero((likely == k).any(axis=1))
         if not len(rows):
             continue
-        turned, deviation = _turn_tiles(x[rows], k), _turn_grid(deviation_a[rows], k)
-        correlations = np.einsum("nijuv,nijuv->nij", turned, y[rows], optimize=False)
-        weights = np.minimum(np.maximum(deviation, deviation_b[rows]), FULL_CONTRAST)
+        some_a, some_b = at_a[rows], at_b[rows]
+        turned, deviation = _turn_tiles(x[some_a], k), _turn_grid(deviation_a[some_a], k)
+        correlations = np.einsum("nijuv,nijuv->nij", turned, y[some_b], optimize=False)
+        weights = np.minimum(np.maximum(deviation, deviation_b[some_b]), FULL_CONTRAST)
         value = weighted_median(correlations.reshape(-1, N_TILES), weights.reshape(-1, N_TILES))
         better = value > best[rows]
         best[rows[better]], orientation[rows[better]] = value[better], k
     return best, orientation
 
 
-def _likely_orientations(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The orientations of `a`, (n, 32, 32), in which it is most like `b` at a quarter of the size, (n, 2)."""
-    x, y = _coarse(a), _coarse(b).reshape(len(b), -1)
-    alike = [np.einsum("np,np->n", _turn_grid(x, k).reshape(len(a), -1), y) for k in range(N_ORIENTATIONS)]
+def _likely_orientations(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], at_a: Indices, at_b: Indices
+) -> NDArray[np.int64]:
+    """The orientations in which each pair's first is most like its second at a quarter of the size, (n, 2).
+
+    The arguments are those of `_best_correlations`.
+    """
+    n = len(at_a)
+    x, y = _coarse(a)[at_a], _coarse(b)[at_b].reshape(n, -1)
+    alike = [np.einsum("np,np->n", _turn_grid(x, k).reshape(n, -1), y) for k in range(N_ORIENTATIONS)]
     return np.argsort(-np.stack(alike, axis=1), axis=1, kind="stable")[:, :N_TRIED]
 
 

@@ -7,7 +7,7 @@ painted over, recoloured, resized, encoded again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,10 +56,10 @@ class Look:
     is_b_larger: bool = False
     """In bytes."""
 
-    @property
-    def aspect_change(self) -> float:
-        """Ratio of the sides' ratios, at least 1."""
-        ratio = (self.size_a[0] * self.size_b[1]) / (self.size_a[1] * self.size_b[0])
+    def aspect_change(self, orientation: int = 0) -> float:
+        """Ratio of the sides' ratios, at least 1; with `a` in an orientation."""
+        width, height = self.size_a[::-1] if orientation & 4 else self.size_a
+        ratio = (width * self.size_b[1]) / (height * self.size_b[0])
         return max(ratio, 1 / ratio)
 
 
@@ -136,8 +136,7 @@ def _turn_deg(row: Any) -> float:
 
 def relation_by_tiles(tiles: float, orientation: int, look: Look) -> Verdict:
     """From whole-picture signals alone: what can not be told apart is called similar, and is not removed."""
-    size_a = look.size_a[::-1] if orientation & 4 else look.size_a
-    if not tiles >= MIN_TILES or replace(look, size_a=size_a).aspect_change > MAX_ASPECT_RATIO:
+    if not tiles >= MIN_TILES or look.aspect_change(orientation) > MAX_ASPECT_RATIO:
         return Verdict("similar")
     if orientation in MIRRORED:
         return Verdict("mirrored")

@@ -12,6 +12,7 @@ import numpy as np
 from cvsim.errors import DecodeError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg, pillow
 from cvsim.images.header import peek_size
+from cvsim.images.plain import plain_pixels
 from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
+EDGE_PX, EDGE_DIGEST_BYTES = 16, 8
 MAX_PIXELS = 250_000_000
 """More than any camera or scanner for photographs makes; a bomb's header claims more."""
 
@@ -47,6 +49,8 @@ class Decoded:
     has_gps : bool
     pixel_digest : str or None
         Of all pixels, where it was asked for and came with the decoding; see the function of that name.
+    edges : bytes
+        `edge_digests` of all pixels, with `pixel_digest`.
     """
 
     rgb: RGB
@@ -57,6 +61,7 @@ class Decoded:
     taken_at: str | None = None
     has_gps: bool = False
     pixel_digest: str | None = None
+    edges: bytes = b""
 
 
 def decode(
@@ -113,6 +118,37 @@ def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixel
     return digest_of(decode_full(data, format=format, max_pixels=max_pixels))
 
 
+def edge_digests(rgb: RGB) -> bytes:
+    """Digests of the `EDGE_PX` rows or columns at the top, bottom, left and right, after each other.
+
+    Two pictures of one size of which one differs are not equal; photographs nearly always do there.
+    """
+    edges = (rgb[:EDGE_PX], rgb[-EDGE_PX:], rgb[:, :EDGE_PX], rgb[:, -EDGE_PX:])
+    return b"".join(map(_edge_digest, edges))
+
+
+def jpeg_edge_digests(data: bytes) -> bytes:
+    """Those of `edge_digests` that a JPEG has without being decoded whole, or zeros."""
+    digests = [bytes(EDGE_DIGEST_BYTES)] * 4
+    try:
+        header = jpeg.read_jpeg_header(data)
+    except DecodeError:
+        return b"".join(digests)
+    top = jpeg.decode_top(data, header, EDGE_PX)
+    if top is not None:
+        orientation = header.exif.orientation
+        digests[_EDGE_OF_TOP[orientation]] = _edge_digest(orient(top, orientation))
+    return b"".join(digests)
+
+
+_EDGE_OF_TOP = {1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 3, 7: 3, 8: 2}
+"""By EXIF orientation, which edge of the picture the first stored rows are."""
+
+
+def _edge_digest(rgb: RGB) -> bytes:
+    return bytes.fromhex(digest_of(np.ascontiguousarray(rgb)))[:EDGE_DIGEST_BYTES]
+
+
 def digest_of(rgb: RGB) -> str:
     """SHA-256 of size and pixels, hexadecimal."""
     digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
@@ -156,13 +192,18 @@ def _decode_by_pillow(
     if pillow.is_camera_raw(picture):
         raise CameraRawError("a camera's raw file, which is not supported")
     _check_size(picture.size, max_pixels)
-    if not with_digest or not pillow.is_held_whole(picture):
-        rgb, exif, damaged = pillow.read_pixels(picture, longest_px)
-        return _upright(rgb, picture.size, format, damaged, exif)
-    rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size))
-    digest = digest_of(orient(rgb, exif.orientation))
-    rgb = resize(rgb, *fit(*picture.size, longest_px))
-    return replace(_upright(rgb, picture.size, format, damaged, exif), pixel_digest=digest)
+    is_whole = pillow.is_held_whole(picture)
+    plain = plain_pixels(data, picture) if is_whole and isinstance(data, bytes) else None
+    if plain is not None:
+        rgb, exif, damaged = plain, pillow.read_exif(picture), False
+    else:
+        rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size) if is_whole else longest_px)
+    small = resize(rgb, *fit(*picture.size, longest_px))
+    decoded = _upright(small, picture.size, format, damaged, exif)
+    if not with_digest or not is_whole:
+        return decoded
+    seen = orient(rgb, exif.orientation)
+    return replace(decoded, pixel_digest=digest_of(seen), edges=edge_digests(seen))
 
 
 def _decode_by_opencv(

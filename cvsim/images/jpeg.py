@@ -43,6 +43,8 @@ class JpegHeader:
     is_inverted: bool
     """Adobe writes CMYK as ink left out."""
     exif: Exif
+    height_at: int
+    """Where in the file the height stands, in two bytes."""
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader:
@@ -53,7 +55,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     DecodeError
         The segments end, or make no sense, before the size of the picture is known.
     """
-    frame: tuple[int, int, int, bool] | None = None
+    frame: tuple[int, int, int, bool, int] | None = None
     exif = Exif()
     is_adobe = False
     position, end = 2, len(data)
@@ -77,7 +79,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         if marker in _SOF and length >= 8 and body + 6 <= end:
             height_px = int.from_bytes(data[body + 1 : body + 3], "big")
             width_px = int.from_bytes(data[body + 3 : body + 5], "big")
-            frame = (width_px, height_px, data[body + 5], marker in _PROGRESSIVE)
+            frame = (width_px, height_px, data[body + 5], marker in _PROGRESSIVE, body + 1)
         elif marker == _APP1 and data[body : body + 6] == b"Exif\0\0" and exif == Exif():
             exif = parse_exif(data[body + 6 : position + 2 + length])
         elif marker == _APP14 and data[body : body + 5] == b"Adobe":
@@ -85,14 +87,14 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         position += 2 + max(length, 2)
     if frame is None:
         raise DecodeError("truncated JPEG: it ends before the picture begins")
-    width_px, height_px, n_components, is_progressive = frame
+    width_px, height_px, n_components, is_progressive, height_at = frame
     if width_px == 0 or height_px == 0:
         raise DecodeError("corrupt JPEG: a picture without width or height")
-    return JpegHeader(width_px, height_px, n_components, is_progressive, is_adobe, exif)
+    return JpegHeader(width_px, height_px, n_components, is_progressive, is_adobe, exif, height_at)
 
 
 class JpegIdentities:
-    """Digests of the quantisation tables and of all that decides about the pixels, of many files.
+    """Digests of the quantisation tables with the orientation, and of all that decides about the pixels.
 
     Files of one picture are many where this is asked: of those that are equal, one is digested, and the
     others are compared with it, which is ten times as fast.
@@ -112,7 +114,7 @@ class JpegIdentities:
         """The two digests of a file, 32 bytes each.
 
         Two files of one second digest show the same pixels: they differ in comments and metadata alone. Two
-        files of different first digests hardly can.
+        files of different first digests hardly can: turned blocks are not rounded alike.
 
         Raises
         ------
@@ -133,9 +135,10 @@ class JpegIdentities:
 
 
 def _identity_parts(data: bytes) -> tuple[bytes, bytes, int]:
-    """Digest of the quantisation tables, what decides about pixels before the scans, where these start."""
+    """Digest of quantisation tables and orientation, all that decides about pixels, where the scans start."""
     orientation = read_jpeg_header(data).exif.orientation
-    tables, head = hashlib.sha256(), [bytes([orientation])]
+    turn = bytes([orientation])
+    tables, head = hashlib.sha256(turn), [turn]
     position, end = 2, len(data)
     while position + 4 <= end and data[position] == 0xFF and data[position + 1] not in (_SOS, _EOI):
         marker = data[position + 1]
@@ -208,6 +211,27 @@ def decode_jpeg(data: bytes, header: JpegHeader, reduction: int) -> tuple[RGB, b
     if header.n_components == 4:
         pixels = _cmyk_to_rgb(pixels, is_inverted=header.is_inverted)
     return pixels, bool(damage)
+
+
+def decode_top(data: bytes, header: JpegHeader, n_rows: int) -> RGB | None:
+    """The first rows at full size, as stored, for little more than these rows cost.
+
+    The decoder is told that the picture ends a little below them: further rows have no part in them.
+
+    Returns
+    -------
+    (at most n_rows, w, 3) uint8, or None
+        None where the rows are not coded one after the other, in CMYK, and where nothing can be decoded.
+    """
+    if header.is_progressive or header.n_components == 4:
+        return None
+    height_px = min(header.height_px, 2 * n_rows)
+    at = header.height_at
+    low = b"".join((data[:at], height_px.to_bytes(2, "big"), data[at + 2 :]))
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(low, "RGB", strict=False)[:n_rows], np.uint8)
+    except ValueError:
+        return None
 
 
 def _cmyk_to_rgb(cmyk: np.ndarray, *, is_inverted: bool) -> RGB:

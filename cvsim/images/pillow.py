@@ -96,9 +96,9 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
     damage = _load(picture)
     try:
         rgb = _shrink(picture, longest_px)
-        exif = parse_exif(picture.info.get("exif") or b"")
     except Exception as exc:
         raise _mapped(exc, format) from exc
+    exif = read_exif(picture)
     if damage is not None and rgb.shape[0] * rgb.shape[1] > 1 and (rgb == rgb[0, 0]).all():
         raise _mapped(damage, format) from damage
     if orientation is not None:
@@ -106,6 +106,19 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
         left = orientation if _tiff_orientation(picture) is not None else 1
         exif = Exif(left, exif.taken_at, exif.has_gps)
     return rgb, exif, damage is not None
+
+
+def read_exif(picture: ImageFile) -> Exif:
+    """The EXIF block that was found up to now: before the pixels are decoded, that of the header.
+
+    Raises
+    ------
+    DecodeError
+    """
+    try:
+        return parse_exif(picture.info.get("exif") or b"")
+    except Exception as exc:
+        raise _mapped(exc, str(picture.format)) from exc
 
 
 def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:

@@ -6,15 +6,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cvsim.errors import CvsimError, ImageError
-from cvsim.executors.base import Demand
+from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import THUMBNAIL_KEY
-from cvsim.images.content import Content, read_content
-from cvsim.images.raster import thumbnail
+from cvsim.previews import PreviewJob
 
 if TYPE_CHECKING:
     from cvsim.stores import Store
@@ -24,32 +21,6 @@ SIZES_PX = {"small": 256, "large": 1600, "huge": 5000}
 _MEMORY_BYTES = 96 << 20
 _AT_ONCE = 2
 _TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewJob:
-    """Decode one file and make a JPEG of it, always in a child process.
-
-    Attributes
-    ----------
-    longest_px : int
-    """
-
-    longest_px: int
-
-    def load(self, item: tuple[str, str]) -> Content:
-        """Read a file; one whose content is not the one that was looked at is none of ours."""
-        path, digest = item
-        content = read_content(path)
-        if content.digest != digest:
-            raise ImageError("it has changed since it was looked at")
-        return content
-
-    def demand(self, payload: Content) -> Demand:
-        return Demand(isolated=True, memory_bytes=payload.memory_bytes)
-
-    def run(self, payload: Content) -> bytes:
-        return thumbnail(payload.decode(longest_px=self.longest_px).rgb, self.longest_px)
 
 
 class Pictures:
@@ -108,15 +79,11 @@ class Pictures:
         return jpeg
 
     def _decode(self, paths: Iterable[str], digest: str, longest_px: int) -> bytes:
-        error: CvsimError = ImageError("it is not there any more")
-        for path in paths:
-            for _, outcome in self._executor.map(
-                PreviewJob(longest_px), [(path, digest)], timeout_s=_TIMEOUT_S
-            ):
-                if isinstance(outcome, bytes):
-                    return outcome
-                error = outcome
-        raise error
+        job = PreviewJob(longest_px, always_isolated=True)
+        ((_, outcome),) = self._executor.map(job, [(digest, tuple(paths))], timeout_s=_TIMEOUT_S)
+        if isinstance(outcome, CvsimError):
+            raise outcome
+        return outcome
 
     def _keep(self, key: tuple[str, str], jpeg: bytes) -> None:
         with self._lock:

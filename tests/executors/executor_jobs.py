@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cvsim.errors import DecodeError, MissingExtraError
 from cvsim.executors.base import Demand
@@ -43,8 +44,15 @@ def stumble() -> None:
     raise ZeroDivisionError("nobody thought of that")
 
 
+def work() -> float:
+    while time.process_time() < 0.3:
+        pass
+    return 0.3
+
+
 ACTS: dict[str, Callable[[], object]] = {
     "pid": os.getpid,
+    "parent": os.getppid,
     "abort": os.abort,
     "crash": crash,
     "exit": lambda: os._exit(0),
@@ -53,6 +61,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "bomb": lambda: allocate(4_000_000_000),
     "a bit": lambda: allocate(50_000_000),
     "chatter": chatter,
+    "work": work,
     "fail": fail,
     "miss": miss,
     "stumble": stumble,
@@ -176,3 +185,16 @@ class Ends:
 
     def run(self, payload: int) -> int:
         os._exit(1)
+
+
+class Prepared(Act):
+    """Says in a child where it was prepared."""
+
+    prepared_in: ClassVar[list[int]] = []
+
+    @staticmethod
+    def prepare() -> None:
+        Prepared.prepared_in.append(os.getpid())
+
+    def run(self, payload: str) -> object:
+        return self.prepared_in

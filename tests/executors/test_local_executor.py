@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executor_jobs import Act, Count, Unloadable, Unpicklable, WithoutTheLock
+from executor_jobs import Act, Count, Prepared, Unloadable, Unpicklable, WithoutTheLock
 
 from cvsim.errors import CvsimError, DecodeError, MissingExtraError, TooLargeError
 from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor
@@ -165,6 +166,47 @@ def test_leaving_early_ends_what_is_at_work() -> None:
         assert time.monotonic() - started < 10
         assert threading.active_count() == before
     assert wait_until_gone(pids)
+
+
+def test_children_have_one_parent_that_ends_with_the_executor() -> None:
+    with LocalExecutor(3) as executor:
+        parents = {parent for _, parent in executor.map(Act(), ["parent"] * 30)}
+        assert len(parents) == 1
+        assert os.getpid() not in parents
+    assert not any(is_running(pid) for pid in parents)  # type: ignore[arg-type]
+
+
+def test_a_job_is_prepared_once_for_all_children(executor: LocalExecutor) -> None:
+    parent = outcome(executor, "parent")
+    prepared = [found for _, found in executor.map(Prepared(), ["a", "b", "c"])]
+    assert prepared[0] in ([], [parent])  # a child may have been there before
+    with LocalExecutor(3) as other:
+        pids = [pid for _, pids in other.map(Prepared(), ["a"] * 10) for pid in pids]  # type: ignore[attr-defined]
+    assert len(pids) == 10
+    assert len(set(pids)) == 1
+
+
+def test_a_parent_of_children_that_is_killed_is_replaced(executor: LocalExecutor) -> None:
+    parent = outcome(executor, "parent")
+    assert isinstance(parent, int)
+    os.kill(parent, signal.SIGKILL)
+    assert wait_until_gone([parent])
+    assert isinstance(outcome(executor, "abort"), DecodeError)
+    other = outcome(executor, "parent")
+    assert isinstance(other, int)
+    assert is_running(other)
+    assert other != parent
+
+
+def test_time_of_children_counts_as_the_time_of_the_run() -> None:
+    def used_s() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = used_s()
+    with LocalExecutor(2) as executor:
+        assert list(executor.map(Act(), ["work"] * 2)) == [("work", 0.3)] * 2
+    assert used_s() - before > 0.6
 
 
 def test_an_interrupt_ends_everything(tmp_path: Path) -> None:

@@ -19,7 +19,15 @@ from PIL import Image, ImageOps
 from cvsim.errors import CvsimError, DecodeError, ImageError, NotAnImageError, TooLargeError, UsageError
 from cvsim.images import content, pillow
 from cvsim.images.content import read_content
-from cvsim.images.decode import Decoded, decode, decode_full, pixel_digest, thumbnail
+from cvsim.images.decode import (
+    Decoded,
+    decode,
+    decode_full,
+    edge_digests,
+    jpeg_edge_digests,
+    pixel_digest,
+    thumbnail,
+)
 from cvsim.images.jpeg import (
     JpegIdentities,
     is_jpeg_risky,
@@ -404,6 +412,46 @@ def test_equal_pixels_have_equal_digests_whatever_the_format() -> None:
     assert pixel_digest(encoded("PNG", tall)) != pixel_digest(encoded("PNG", wide))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(320, 240), (33, 31), (200, 9)])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"subsampling": 2, "restart_marker_blocks": 3}])
+def test_one_edge_of_a_jpeg_is_known_without_the_rest(
+    orientation: int, size: tuple[int, int], options: dict[str, object]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for mode in ("RGB", "L"):
+        data = encoded("JPEG", Image.fromarray(PICTURE).resize(size).convert(mode), exif=exif, **options)
+        known, expected = jpeg_edge_digests(data), edge_digests(decode_full(data))
+        edges = [(known[at : at + 8], expected[at : at + 8]) for at in range(0, 32, 8)]
+        assert sum(any(edge) for edge, _ in edges) == 1
+        assert all(edge == right for edge, right in edges if any(edge))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded("JPEG", progressive=True),
+        encoded("JPEG", Image.fromarray(PICTURE).convert("CMYK")),
+        encoded("JPEG")[:300],
+    ],
+)
+def test_no_edge_of_some_jpegs_is_known(data: bytes) -> None:
+    assert jpeg_edge_digests(data) == bytes(32)
+
+
+def test_edges_tell_pictures_apart() -> None:
+    edges = edge_digests(PICTURE)
+    changed = PICTURE.copy()
+    changed[3, 100, 1] ^= 1  # near the top, and no other edge
+    assert [edges[at : at + 8] == edge_digests(changed)[at : at + 8] for at in (0, 8, 16, 24)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("held_bytes", [0, 1 << 20])
 def test_jpegs_of_one_code_are_told_by_it(held_bytes: int) -> None:
     plain, commented = encoded("JPEG"), encoded("JPEG", comment=b"a comment")
@@ -412,7 +460,7 @@ def test_jpegs_of_one_code_are_told_by_it(held_bytes: int) -> None:
     identities = JpegIdentities(held_bytes)
     code = identities.of(plain)
     assert identities.of(commented) == identities.of(plain) == code == JpegIdentities().of(commented)
-    assert identities.of(turned("JPEG"))[1] != code[1]
+    assert all(own != other for own, other in zip(identities.of(turned("JPEG")), code, strict=True))
     assert identities.of(other)[0] == code[0]
     assert identities.of(other)[1] != code[1]
     assert identities.of(encoded("JPEG", quality=30))[0] != code[0]
@@ -440,6 +488,7 @@ def test_a_digest_that_comes_with_the_decoding_changes_nothing(data: bytes) -> N
     plain, digested = (decode(data, longest_px=100, with_digest=asked) for asked in (False, True))
     assert plain.pixel_digest is None
     assert digested.pixel_digest == pixel_digest(data)
+    assert (plain.edges, digested.edges) == (b"", edge_digests(decode_full(data)))
     assert (digested.rgb == plain.rgb).all()
     assert (digested.width_px, digested.height_px) == (plain.width_px, plain.height_px)
 

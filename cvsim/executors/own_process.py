@@ -1,0 +1,36 @@
+"""What a process of cvsim's own asks of the interpreter and of the allocator.
+
+For the command line and for child processes; the process of somebody who imports cvsim is left as it is.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+_GC_THRESHOLDS = (50_000, 20, 100)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
+_MMAP_BYTES, _TRIM_BYTES = 8 << 20, 16 << 20
+
+
+def tune_own_process() -> None:
+    """Spend less time on memory: a tenth of what a run over small pictures takes."""
+    # Records and scores are kept and hold no cycles: looking through them again and again finds nothing.
+    gc.set_threshold(*_GC_THRESHOLDS)
+    if sys.platform.startswith("linux"):
+        _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc hold a few megabytes ready for the next picture.
+
+    It would give them back to the system after each one, and get them again page by page.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
