@@ -64,7 +64,7 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
         return replace(same, relation="identical-pixels")
     run = Run(plan, settings, nodes, store, SilentProgress())
     explainer = run.explainer(run.scorer.score(np.array([0]), np.array([1])))
-    explainer.confirm_pixels([0])
+    explainer.confirm_pixels(np.array([0]))
     return explainer.pair(0, first, second)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ class Explainer:
         """What happened between the two nodes of a row."""
         pair = self._nodes_of(row)
         if pair not in self._verdicts:
-            self._verdicts[pair] = self._judge(row)
+            self._judge(np.array([row]))
         return self._verdicts[pair]
 
     def rows_with_geometry(self, rows: Indices) -> Indices:
@@ -103,27 +103,35 @@ class Explainer:
     def _nodes_of(self, row: int) -> tuple[int, int]:
         return int(self._scores.a[row]), int(self._scores.b[row])
 
-    def _judge(self, row: int) -> Verdict:
-        a, b = int(self._scores.a[row]), int(self._scores.b[row])
-        look = self._look(row, a, b)
-        evidence = self._scores.evidence[row]
-        if evidence["share"] >= MIN_EXPLAINED_SHARE:
-            return relation_by_geometry(evidence, look)
-        tiles = self._scores.similarities.get("tiles")
-        similarity = float("nan") if tiles is None else float(tiles[row])
-        return relation_by_tiles(similarity, int(self._scores.orientation[row]), look)
+    def _judge(self, rows: Indices) -> None:
+        """Have a verdict on each of the rows."""
+        scores, unknown = self._scores, np.full(len(rows), np.nan)
+        tiles, color = (
+            unknown if (values := scores.similarities.get(name)) is None else values[rows]
+            for name in ("tiles", "color")
+        )
+        shares = scores.evidence["share"][rows]
+        columns = scores.a[rows], scores.b[rows], shares, tiles, color, scores.orientation[rows]
+        for row, a, b, share, tile, tint, turn in zip(
+            rows.tolist(), *(column.tolist() for column in columns), strict=True
+        ):
+            if (a, b) in self._verdicts:
+                continue
+            look = self._look(a, b, 1.0 if math.isnan(tint) else tint)
+            if share >= MIN_EXPLAINED_SHARE:
+                self._verdicts[a, b] = relation_by_geometry(scores.evidence[row], look)
+            else:
+                self._verdicts[a, b] = relation_by_tiles(tile, turn, look)
 
-    def _look(self, row: int, a: int, b: int) -> Look:
-        color = self._scores.similarities.get("color")
-        value = 1.0 if color is None or np.isnan(color[row]) else float(color[row])
+    def _look(self, a: int, b: int, color: float) -> Look:
         first, second = self._nodes[a].first, self._nodes[b].first
         one_is_gray = self._has_color is not None and bool(self._has_color[a] != self._has_color[b])
         size_a, size_b = (first.width_px, first.height_px), (second.width_px, second.height_px)
-        return Look(size_a, size_b, value, one_is_gray, second.size_bytes > first.size_bytes)
+        return Look(size_a, size_b, color, one_is_gray, second.size_bytes > first.size_bytes)
 
-    def confirm_pixels(self, rows: Iterable[int]) -> None:
+    def confirm_pixels(self, rows: Indices) -> None:
         """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""
-        alike = [row for row in rows if self._looks_identical(row)]
+        alike = [row for row in self._as_alike_as_can_be(rows).tolist() if self._looks_identical(row)]
         records = {}
         for row in alike:
             for node in (self._scores.a[row], self._scores.b[row]):
@@ -142,17 +150,20 @@ class Explainer:
             if same_code or (a in pixels and pixels[a] == pixels.get(b)):
                 self._verdicts[self._nodes_of(row)] = Verdict("identical-pixels")
 
-    def _looks_identical(self, row: int) -> bool:
-        if self.verdict(row).relation not in ("re-encoded", "similar"):
-            return False
-        a, b = (self._nodes[int(n)].first for n in (self._scores.a[row], self._scores.b[row]))
+    def _as_alike_as_can_be(self, rows: Indices) -> Indices:
         similarity = self._scores.similarities
         asked = {name: least for name, least in _LOOKS_IDENTICAL.items() if name in similarity}
-        # Signals of products say nothing about pixels: no reason to decode two whole files.
+        if not asked:  # signals of products say nothing about pixels: no reason to decode two whole files
+            return rows[:0]
+        for name, least in asked.items():
+            rows = rows[~(similarity[name][rows] < least)]
+        return rows
+
+    def _looks_identical(self, row: int) -> bool:
+        a, b = (self._nodes[n].first for n in self._nodes_of(row))
         return (
-            bool(asked)
-            and (a.width_px, a.height_px) == (b.width_px, b.height_px)
-            and not any(similarity[name][row] < least for name, least in asked.items())
+            (a.width_px, a.height_px) == (b.width_px, b.height_px)
+            and self.verdict(row).relation in ("re-encoded", "similar")
             and self._have_equal_squares(row)
         )
 
@@ -209,6 +220,7 @@ class Explainer:
         ]
         found = []
         scores = self._probability[rows].tolist()
+        self._judge(rows)
         for k, (row, (first, second)) in enumerate(zip(rows.tolist(), sides, strict=True)):
             is_reversed = first.digest != self._nodes[int(self._scores.a[row])].digest
             verdict = self.verdict(row)

@@ -115,6 +115,7 @@ class ExtractJob:
         found = artefacts(decoded.rgb, self.features, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
+        if decoded.edges:
             found[EDGES_KEY] = decoded.edges
         return Extraction(payload.digest, decoder=DECODER, image=image, artefacts=found)
 

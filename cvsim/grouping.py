@@ -32,7 +32,7 @@ def make_groups(
 ) -> tuple[Group, ...]:
     """The groups, numbered in the order of their smallest paths."""
     linked = grouping.linked[: len(scores)]
-    explainer.confirm_pixels(np.flatnonzero(linked).tolist())
+    explainer.confirm_pixels(np.flatnonzero(linked))
     rows_of = _ByGroup(scores, grouping)
     builder = _Builder(nodes, scores, linked, explainer, settings, threshold)
     groups = []

@@ -494,7 +494,7 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
             return Explainer.identical(first, second, plan.model.prior, paths=(a, b))
         scores = run.scorer.score(np.array([0]), np.array([1]))
         explainer = run.explainer(scores)
-        explainer.confirm_pixels([0])
+        explainer.confirm_pixels(np.array([0]))
         return explainer.pair(0, first, second)
     finally:
         store.close()

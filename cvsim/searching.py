@@ -283,12 +283,12 @@ def _copies(
     run = Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
     scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
     explainer = run.explainer(scores)
-    linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds).tolist()
+    linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds)
     if query.path is not None:
         explainer.confirm_pixels(linked)
     return [
         (nodes[int(others[row])].digest, explainer.pair(row, asked, nodes[int(others[row])].first))
-        for row in linked
+        for row in linked.tolist()
     ]
 
 

@@ -50,7 +50,7 @@ class Decoded:
     pixel_digest : str or None
         Of all pixels, where it was asked for and came with the decoding; see the function of that name.
     edges : bytes
-        `edge_digests` of all pixels, with `pixel_digest`.
+        `edge_digests` of all pixels, where `pixel_digest` was asked for and all were decoded.
     """
 
     rgb: RGB
@@ -203,7 +203,9 @@ def _decode_by_pillow(
     if not with_digest or not is_whole:
         return decoded
     seen = orient(rgb, exif.orientation)
-    return replace(decoded, pixel_digest=digest_of(seen), edges=edge_digests(seen))
+    # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
+    digest = None if format == "webp" else digest_of(seen)
+    return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))
 
 
 def _decode_by_opencv(
