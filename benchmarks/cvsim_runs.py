@@ -172,11 +172,11 @@ class Collection:
         sides = [sorted((k, originals[self.data.group[name]])) for k, name in copies]
         a, b = np.array(sides, np.int64).reshape(-1, 2).T
         scores = self.run.scorer.score(a, b)
-        linked = np.flatnonzero(sigmoid(scores.log_odds) >= self.run.plan.threshold).tolist()
+        linked = np.flatnonzero(sigmoid(scores.log_odds) >= self.run.plan.threshold)
         explainer = self.run.explainer(scores)
         explainer.confirm_pixels(linked)
         counts: dict[str, Counter[str]] = {}
-        for row in linked:
+        for row in linked.tolist():
             kind = self.data.kind[copies[row][1]]
             counts.setdefault(kind, Counter())[explainer.verdict(row).relation] += 1
         return {kind: dict(sorted(found.items())) for kind, found in sorted(counts.items())}
