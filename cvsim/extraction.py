@@ -225,8 +225,8 @@ class FileShardJob:
 
 
 @dataclass
-class IdentityJob:
-    """Tell without decoding whether two files can have equal pixels: see `make_identity`.
+class _KnownFilesJob:
+    """Work on files that have been read before.
 
     Attributes
     ----------
@@ -235,13 +235,19 @@ class IdentityJob:
     """
 
     digests: Mapping[str, str]
-    _jpegs: JpegIdentities = field(default_factory=JpegIdentities)
 
     def load(self, item: str) -> Content:
         return read_content(item, self.digests[item])
 
     def demand(self, payload: Content) -> Demand:
         return Demand()
+
+
+@dataclass
+class IdentityJob(_KnownFilesJob):
+    """Tell without decoding whether two files can have equal pixels: see `make_identity`."""
+
+    _jpegs: JpegIdentities = field(default_factory=JpegIdentities)
 
     def run(self, payload: Content) -> bytes:
         if payload.format != "jpeg" or payload.data is None:
@@ -283,17 +289,8 @@ def may_be_equal(a: bytes | None, b: bytes | None) -> bool:
     return not (a[:1] == b[:1] == b"j" and a[tables] != b[tables])
 
 
-@dataclass
-class EdgesJob:
-    """Decode an edge of a JPEG; `digests` as above. See `cvsim.images.decode.edge_digests`."""
-
-    digests: Mapping[str, str]
-
-    def load(self, item: str) -> Content:
-        return read_content(item, self.digests[item])
-
-    def demand(self, payload: Content) -> Demand:
-        return Demand()
+class EdgesJob(_KnownFilesJob):
+    """Decode an edge of a JPEG: see `cvsim.images.decode.edge_digests`."""
 
     def run(self, payload: Content) -> bytes:
         if payload.format != "jpeg" or payload.data is None:
@@ -308,14 +305,8 @@ def have_equal_edges(a: bytes | None, b: bytes | None) -> bool:
     return all(x == y or not any(x) or not any(y) for x, y in pairs)
 
 
-@dataclass
-class PixelDigestJob:
-    """Decode a file at full size, to prove that two pictures have equal pixels; `digests` as above."""
-
-    digests: Mapping[str, str]
-
-    def load(self, item: str) -> Content:
-        return read_content(item, self.digests[item])
+class PixelDigestJob(_KnownFilesJob):
+    """Decode a file at full size, to prove that two pictures have equal pixels."""
 
     def demand(self, payload: Content) -> Demand:
         return Demand(payload.is_risky, payload.full_memory_bytes)
