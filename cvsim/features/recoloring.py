@@ -89,7 +89,7 @@ def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
 
 def is_changed(a: Colors, b: Colors) -> bool:
     """Whether any tile's colour is not what it was."""
-    return bool((_unchanged_luma(a, b) | _unchanged_chroma(a, b)).any())
+    return bool(_changed(a, b).any())
 
 
 def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -> float:
@@ -114,8 +114,13 @@ def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -
     no_tile = np.zeros(len(a.rgb), bool)
     _, odd_luma = _least(structure, no_tile, _odd_luma(a, b, weight))
     share, _ = _least(structure, odd_luma, _odd_chroma(a, b, weight))
-    untouched = structure.kept_share(_unchanged_luma(a, b) | _unchanged_chroma(a, b))
+    untouched = structure.kept_share(_changed(a, b))
     return min(1.0, INEXCUSABLE * untouched) if untouched <= share else share
+
+
+def _changed(a: Colors, b: Colors) -> Rows:
+    """Tiles that are odd if nothing was done."""
+    return _changed_luma(a, b) | _changed_chroma(a, b)
 
 
 def _least(structure: _Structure, others: Rows, found: Iterable[Rows]) -> tuple[float, Rows]:
@@ -158,7 +163,7 @@ class _Structure(NamedTuple):
 
 def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
     """Tiles whose chroma does not follow, by rule: unchanged, one tone curve, paler or stronger, one hue."""
-    yield _unchanged_chroma(a, b)
+    yield _changed_chroma(a, b)
     still = _distance(a.chroma, b.chroma) < UNCHANGED_CHROMA
     odd_a = _is_odd_chroma(_graded(b, a, weight), a.chroma, still) | ~b.is_known
     odd_b = _is_odd_chroma(_graded(a, b, weight), b.chroma, still) | ~a.is_known
@@ -169,16 +174,17 @@ def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
             yield odd & a.is_known & b.is_known
 
 
-def _unchanged_chroma(a: Colors, b: Colors) -> Rows:
-    """What is odd if nothing was done."""
-    return _is_odd_chroma(a.chroma, b.chroma, np.zeros(len(a.rgb), bool)) & (a.is_known | b.is_known)
+def _changed_chroma(a: Colors, b: Colors) -> Rows:
+    return _is_far(a.chroma, b.chroma) & (a.is_known | b.is_known)
 
 
 def _is_odd_chroma(found: Floats, wanted: Floats, still: Rows) -> Rows:
-    off = _distance(found, wanted)
-    stronger = np.maximum(np.hypot(*found.T), np.hypot(*wanted.T))
-    is_far = off > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
-    return is_far | (still & (off > MOVED_CHROMA))
+    return _is_far(found, wanted) | (still & (_distance(found, wanted) > MOVED_CHROMA))
+
+
+def _is_far(x: Floats, y: Floats) -> Rows:
+    stronger = np.maximum(np.hypot(*x.T), np.hypot(*y.T))
+    return _distance(x, y) > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
 
 
 def _distance(x: Floats, y: Floats) -> Floats:
@@ -248,7 +254,7 @@ def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
 
 def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
     """Tiles whose luma does not follow, by rule: unchanged, a gain with an offset, a gamma, either way."""
-    yield _unchanged_luma(a, b)
+    yield _changed_luma(a, b)
     still = np.abs(a.luma - b.luma) < UNCHANGED_LUMA
     is_white = np.minimum(a.luma, b.luma) > WHITE  # and stays so, whatever became of the rest
     for source, wanted in ((a.luma, b.luma), (b.luma, a.luma)):
@@ -258,8 +264,7 @@ def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
                 yield ((off > LUMA_TOLERANCE) | (still & (off > MOVED_LUMA))) & ~is_white
 
 
-def _unchanged_luma(a: Colors, b: Colors) -> Rows:
-    """What is odd if nothing was done."""
+def _changed_luma(a: Colors, b: Colors) -> Rows:
     return np.abs(a.luma - b.luma) > LUMA_TOLERANCE
 
 
