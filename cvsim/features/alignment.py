@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from cvsim.features.appearance import Appearance, appearance_change, toned
-from cvsim.features.correlation import Agreement, contrast_weight, edge_likeness, tile_agreement
+from cvsim.features.correlation import (
+    Agreement,
+    cauchy_weights,
+    contrast_weight,
+    edge_likeness,
+    tile_agreement,
+)
 from cvsim.features.recoloring import Colors, is_changed, recolored_share, sample
 
 if TYPE_CHECKING:
@@ -372,7 +378,7 @@ def _common_motion(overlap: Overlap) -> Matrix | None:
     for _ in range(N_FITS):
         motion = affine_least_squares(place, wanted, weight)
         residual = place @ motion[:, :2].T + motion[:, 2] - wanted
-        weight = contrast / (1 + (residual * residual).sum(axis=1) / OUTLYING_PX**2)
+        weight = cauchy_weights(residual, contrast, OUTLYING_PX)
     return motion
 
 

@@ -78,6 +78,11 @@ def lower_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
     return float(values[order[np.searchsorted(cumulated, cumulated[-1] / 2)]])
 
 
+def cauchy_weights(residual: NDArray[Any], weight: NDArray[Any], scale: float) -> NDArray[Any]:
+    """Weights of the next fit, (n,): a residual (n, d) of this length pulls half as much as none."""
+    return np.asarray(weight / (1 + (residual * residual).sum(axis=1) / scale**2))
+
+
 def _median_shift(shift_px: NDArray[Any], weight: NDArray[Any], alike: NDArray[np.bool_]) -> float:
     total = float((weight * alike).sum())
     return lower_median(shift_px[alike], weight[alike]) if total > 0 else float("inf")

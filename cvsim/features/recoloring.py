@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import cv2
 import numpy as np
 
+from cvsim.features.correlation import cauchy_weights
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -222,7 +224,7 @@ def _cast(origin: Colors, target: Colors, weight: Floats) -> Floats:
     source, wanted = origin.chroma, target.chroma
     factor, shift = 1.0, np.zeros(2)
     for _ in range(N_ROUNDS):
-        trust = _trust(wanted - factor * source - shift, weight, 6.0)
+        trust = cauchy_weights(wanted - factor * source - shift, weight, 6.0)
         total = trust.sum()
         mean_s, mean_w = trust @ source / total, trust @ wanted / total
         s, w = source - mean_s, wanted - mean_w
@@ -241,15 +243,10 @@ def _toned(_source: Colors, target: Colors, weight: Floats) -> Floats:
     for _ in range(N_ROUNDS):
         weighted = trust[:, None] * columns
         tone = columns @ np.linalg.solve(columns.T @ weighted + 0.02 * np.eye(3), weighted.T @ wanted)
-        trust = _trust(wanted - tone, weight, 5.0)
+        trust = cauchy_weights(wanted - tone, weight, 5.0)
     hue = trust @ tone
     hue = hue / max(float(np.hypot(*hue)), 1e-9)
     return np.clip(tone @ hue, 0, MAX_TONE)[:, None] * hue
-
-
-def _trust(residual: Floats, weight: Floats, scale: float) -> Floats:
-    """Cauchy weights: what does not fit does not pull."""
-    return weight / (1 + (residual * residual).sum(axis=1) / scale**2)
 
 
 def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
@@ -284,7 +281,7 @@ def _line(
     x, y = bend(source), bend(wanted)
     slope, level, found = 1.0, 0.0, start
     for _ in range(N_ROUNDS):
-        trust = _trust((wanted - found)[:, None], weight, 15.0)
+        trust = cauchy_weights((wanted - found)[:, None], weight, 15.0)
         total = trust.sum()
         mean_x, mean_y = trust @ x / total, trust @ y / total
         u, v = x - mean_x, y - mean_y
