@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("actions", "learning"),
     ("candidates", "fusion", "clustering", "evaluation", "features", "stores", "executors", "images"),
-    ("types", "errors", "settings", "progress", "names"),
+    ("types", "errors", "settings", "progress", "names", "own_process"),
 )
 """The parts, from the top. A part imports parts of lower layers only, never one beside it."""
 

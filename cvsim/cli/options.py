@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from cvsim import __version__
+from cvsim.own_process import tune_own_process
 from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, with_values
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -91,16 +92,10 @@ def general(command: C) -> C:
     @functools.wraps(command)
     def with_logging(*args: Any, verbose: int, **kwargs: Any) -> Any:
         _log(verbose, kwargs["quiet"])
-        _tune()
+        tune_own_process()
         return command(*args, **kwargs)
 
     return with_logging  # type: ignore[return-value]
-
-
-def _tune() -> None:
-    from cvsim.executors.own_process import tune_own_process  # a verb needs the executors, its help does not
-
-    tune_own_process()
 
 
 def _log(verbose: int, quiet: bool) -> None:

@@ -26,7 +26,7 @@ import warnings
 from typing import IO, Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
-from cvsim.executors.own_process import tune_own_process
+from cvsim.own_process import tune_own_process
 
 _START_TIMEOUT_S = 120.0
 _END_TIMEOUT_S = 10.0
