@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,27 @@ def test_a_verb_looks_for_garbage_rarely(tmp_path: Path) -> None:
         f"from cvsim.cli.group import cvsim; cvsim({arguments!r}, standalone_mode=False)"
     )
     assert before[0] < after[0]
+
+
+def test_idle_threads_of_the_algebra_sleep_at_once(tmp_path: Path) -> None:
+    """It is read when numpy is loaded: no verb may load it before its process is tuned."""
+    save_image(tmp_path / "a.jpg", scene(1, 64, 48))
+    program = """
+import importlib, os, sys
+from cvsim.cli.group import VERBS, cvsim
+for verb in VERBS:
+    importlib.import_module(f"cvsim.cli.{verb}")
+assert "numpy" not in sys.modules
+cvsim(["dedupe", sys.argv[1], "--no-cache", "--json"], standalone_mode=False)
+assert "numpy" in sys.modules
+print(os.environ["OPENBLAS_THREAD_TIMEOUT"])
+"""
+
+    def waits(**environment: str) -> str:
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        own = {k: v for k, v in os.environ.items() if k != "OPENBLAS_THREAD_TIMEOUT"} | environment
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
+        return run.stdout.splitlines()[-1]
+
+    assert waits() == "4"
+    assert waits(OPENBLAS_THREAD_TIMEOUT="20") == "20"
