@@ -22,7 +22,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -41,6 +41,10 @@ class Decisions:
     """Answers by the digests of the two files, smaller first; see `load` and `remember`."""
 
     answers: dict[tuple[str, str], Answer]
+    _asked: set[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._asked = {digest for pair in self.answers for digest in pair}
 
     @classmethod
     def load(cls, path: str | None) -> Decisions:
@@ -68,6 +72,10 @@ class Decisions:
             if line.strip():
                 _read_line(answers, line, f"Line {number} of {printable(path)}")
         return cls(answers)
+
+    def concern(self, digest: str) -> bool:
+        """Whether anything was ever said about this content: of most, in a group of thousands, it was not."""
+        return digest in self._asked
 
     def answer(self, digest_a: str, digest_b: str) -> Answer | None:
         """What was said about two contents, in either order; None if nothing was."""
@@ -112,6 +120,7 @@ class Decisions:
         row["at"] = datetime.now(UTC).isoformat(timespec="seconds")
         _append(path, row)
         self.answers[a, b] = answer
+        self._asked |= {a, b}
 
 
 def _key(digest_a: str, digest_b: str) -> tuple[str, str]:

@@ -173,6 +173,8 @@ def _answered(
     record: ImageRecord, keeper: ImageRecord, records: Sequence[ImageRecord], decisions: Decisions
 ) -> str | None:
     """The remembered answer that lets this file stay, or None."""
+    if not decisions.concern(record.digest):
+        return None
     same_as_kept = record.digest == keeper.digest
     for other in [keeper] if same_as_kept else records:
         answer = None if other is record else decisions.answer(record.digest, other.digest)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cvsim.actions.decisions import Decisions
 from cvsim.actions.keep import KeepRules
 from cvsim.actions.propose import FULL_COPY, INCLUDABLE, Proposal, parse_include, propose
 from cvsim.errors import SettingsError
@@ -112,6 +113,21 @@ def test_lost_metadata_is_said() -> None:
 def test_include_refuses_unknown_relations() -> None:
     with pytest.raises(SettingsError, match="pasted, cropped, edited, similar"):
         parse_include("pastedd")
+
+
+def test_a_large_group_is_looked_through_only_for_those_whom_an_answer_concerns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands of copies of one picture are no reason to ask for thousands of answers of each."""
+    records = [record(f"{i:03}.jpg", digest=f"{i:064x}") for i in range(200)]
+    edges = [edge("000.jpg", one.path, "re-encoded") for one in records[1:]]
+    decisions = Decisions({(records[7].digest, records[9].digest): "keep-both"})
+    asked = []
+    answer = Decisions.answer
+    monkeypatch.setattr(Decisions, "answer", lambda *args: asked.append(args) or answer(*args))  # type: ignore[func-returns-value]
+    proposals = propose(records, 0, edges, threshold=0.9, decisions=decisions)
+    assert [k for k, what in enumerate(proposals) if not what.remove] == [0, 7, 9]
+    assert len(asked) <= 2 * len(records)
 
 
 @given(st.data())
