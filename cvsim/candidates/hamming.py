@@ -26,6 +26,7 @@ from cvsim.candidates import _hamming_numpy
 from cvsim.candidates._chunks import (
     Chunk,
     Costs,
+    Plan,
     Words,
     bit_mask,
     chunk_keys,
@@ -417,8 +418,9 @@ def _search(
     n_pairs = len(queries) * (len(queries) - 1) // 2 if is_self else len(queries) * len(stored)
     if not n_pairs:
         return np.empty(0, np.int64)
-    scan, costs = _choose_scan(backend, queries, stored, radius, n_pairs, shifts, mirror)
-    plan = plan_chunks(queries, stored, radius, n_pairs, costs, shifts, mirror)
+    scan, plan = _choose_scan(
+        backend, lambda costs: plan_chunks(queries, stored, radius, n_pairs, costs, shifts, mirror)
+    )
     _log.debug("Hamming join of %d pairs by %s: %s", n_pairs, scan.__module__, plan)
     found = [np.empty(0, np.int64)]
     with ThreadPoolExecutor(n_threads or available_cores()) as threads:
@@ -494,30 +496,21 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
     return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
 
 
-def _choose_scan(
-    backend: Backend,
-    queries: Words,
-    stored: Words,
-    radius: int,
-    n_pairs: int,
-    shifts: Words,
-    mirror: tuple[int, ...] | None,
-) -> tuple[Scan, Costs]:
-    """The scan to use, and what it pays; for ``auto``, machine code only where its start-up pays off."""
-    in_numpy = (_hamming_numpy.scan, _NUMPY_COSTS)
-    if backend == "numpy":
-        return in_numpy
-    if backend == "auto":
-        plan = plan_chunks(queries, stored, radius, n_pairs, _NUMPY_COSTS, shifts, mirror)
-        if plan.expected_s <= _NUMBA_START_S:
-            return in_numpy
+def _choose_scan(backend: Backend, planned: Callable[[Costs], Plan]) -> tuple[Scan, Plan]:
+    """The scan to use, and the plan for what it pays.
+
+    For ``auto``, machine code only where its start-up pays off.
+    """
+    scan, plan = _hamming_numpy.scan, planned(_NUMPY_COSTS)
+    if backend == "numpy" or (backend == "auto" and plan.expected_s <= _NUMBA_START_S):
+        return scan, plan
     try:
         machine_code = importlib.import_module("cvsim.candidates._hamming_numba")
     except ImportError as exc:
         if backend == "numba":
             raise MissingExtraError("Hamming searches in machine code", "fast") from exc
-        return in_numpy
-    return machine_code.scan, _NUMBA_COSTS
+        return scan, plan
+    return machine_code.scan, planned(_NUMBA_COSTS)
 
 
 def _as_words(hashes: NDArray[np.uint64], name: str) -> Words:
