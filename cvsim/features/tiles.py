@@ -151,7 +151,9 @@ def _best_correlations(
         if not len(rows):
             continue
         some_a, some_b = at_a[rows], at_b[rows]
-        turned, deviation = _turn_tiles(x[some_a], k), _turn_grid(deviation_a[some_a], k)
+        # Turned before they are spread out over the pairs: a picture has many, and strides are slow to walk.
+        turned = np.ascontiguousarray(_turn_tiles(x, k))[some_a]
+        deviation = _turn_grid(deviation_a, k)[some_a]
         correlations = np.einsum("nijuv,nijuv->nij", turned, y[some_b], optimize=False)
         weights = np.minimum(np.maximum(deviation, deviation_b[some_b]), FULL_CONTRAST)
         value = weighted_median(correlations.reshape(-1, N_TILES), weights.reshape(-1, N_TILES))
