@@ -131,7 +131,9 @@ class Explainer:
 
     def confirm_pixels(self, rows: Indices) -> None:
         """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""
-        alike = [row for row in self._as_alike_as_can_be(rows).tolist() if self._looks_identical(row)]
+        candidates = self._as_alike_as_can_be(rows)
+        self._judge(candidates)
+        alike = [row for row in candidates.tolist() if self._looks_identical(row)]
         records = {}
         for row in alike:
             for node in (self._scores.a[row], self._scores.b[row]):

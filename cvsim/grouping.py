@@ -169,15 +169,14 @@ class _Builder:
         self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: Node, rows: Indices
     ) -> list[ScoredPair]:
         """Each file's own edge with the kept one: files of the same bytes share a score, not an edge."""
-        edges = []
+        own, sides = [], []
         for row in rows.tolist():
             a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
             other = b if a is kept_node else a if b is kept_node else None
-            if other is None:
-                continue
-            for record in other.records:
-                first, second = sorted((keeper, record), key=lambda r: r.path)
-                edges.append(self._explainer.pair(row, first, second))
+            for record in () if other is None else other.records:
+                own.append(row)
+                sides.append((keeper, record) if keeper.path <= record.path else (record, keeper))
+        edges = self._explainer.pairs(np.array(own, np.int64), sides)
         edges += [
             self._identical(keeper, record)
             for record in records

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -27,21 +27,19 @@ def to_json(result: DedupeResult) -> str:
 
 def dumps(value: Any) -> str:
     """How cvsim prints JSON everywhere: readable, ASCII, no NaN, a newline at the end."""
-    return "".join(_pieces(value, 0)) + "\n"
+    return _text(value, 0) + "\n"
 
 
-def _pieces(value: Any, depth: int) -> Iterator[str]:
-    """The text in pieces: what lies deepest goes on one line, by the encoder that is written in C."""
+def _text(value: Any, depth: int) -> str:
+    """What lies deepest goes on one line, by the encoder that is written in C."""
     if depth == BROKEN_LEVELS or not value or not isinstance(value, (dict, list, tuple)):
-        yield _compact(value)
-        return
-    is_dict, items = isinstance(value, dict), value.items() if isinstance(value, dict) else enumerate(value)
-    separator = "{" if is_dict else "["
-    for key, item in items:
-        yield f"{separator}\n{' ' * (depth + 1)}{_name(key) if is_dict else ''}"
-        yield from _pieces(item, depth + 1)
-        separator = ","
-    yield "\n" + " " * depth + ("}" if is_dict else "]")
+        return _compact(value)
+    if isinstance(value, dict):
+        brackets, items = "{}", [_name(key) + _text(item, depth + 1) for key, item in value.items()]
+    else:
+        brackets, items = "[]", [_text(item, depth + 1) for item in value]
+    indent = "\n" + " " * depth
+    return f"{brackets[0]}{indent} " + f",{indent} ".join(items) + f"{indent}{brackets[1]}"
 
 
 def _name(key: Any) -> str:
