@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
 from typing import Any
 
 from cvsim.errors import SettingsError
@@ -34,6 +33,8 @@ FEATURES: dict[str, Callable[[], Feature[Any]]] = {
 
 def known_features() -> dict[str, Callable[[], Feature[Any]]]:
     """Every signal by name, those of other installed packages included."""
+    from importlib.metadata import entry_points  # it takes a while, and so does looking through the packages
+
     added = {point.name: point.load for point in entry_points(group=ENTRY_POINTS)}
     return {**{name: (lambda load=load: load()()) for name, load in added.items()}, **FEATURES}  # type: ignore[misc]
 
@@ -46,9 +47,9 @@ def make_features(names: Iterable[str], working_px: int = WORKING_PX) -> tuple[F
     SettingsError
         A name is not known; the message lists those that are.
     """
-    known = known_features()
     features = []
     for name in names:
+        known = FEATURES if name in FEATURES else known_features()
         if name not in known:
             raise SettingsError(f"unknown signal {name!r}; known: {', '.join(sorted(known))}")
         feature = known[name]()

@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from cvsim.types import Comparison
@@ -108,15 +109,19 @@ class Feature(ABC, Generic[D]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """What changes the descriptor, besides the version; JSON values only."""
+        """What changes the descriptor, besides the version; JSON values only, the same for good."""
         return {}
 
     @property
     def key(self) -> str:
         """Under what descriptors are stored: name, version, a digest of the parameters, a size of its own."""
-        text = json.dumps(dict(self.params), sort_keys=True)
         size = "" if self.working_px == WORKING_PX else f":{self.working_px}"
-        return f"{self.name}:{self.version}:{hashlib.sha256(text.encode()).hexdigest()[:12]}{size}"
+        return f"{self.name}:{self.version}:{self._params_digest}{size}"
+
+    @cached_property
+    def _params_digest(self) -> str:
+        text = json.dumps(dict(self.params), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @abstractmethod
     def extract(self, rgb: RGB) -> D | None:

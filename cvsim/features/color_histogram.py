@@ -38,14 +38,38 @@ def _ring_of_pixels() -> NDArray[np.int64]:
     """Ring 0, 1 or 2 of each pixel of the square, of equal areas, (SIDE_PX * SIDE_PX,)."""
     offset = np.abs(np.arange(SIDE_PX) - (SIDE_PX - 1) / 2)
     reach = np.maximum(offset[:, None], offset[None, :]).ravel()
-    return np.digitize(reach, np.quantile(reach, [1 / 3, 2 / 3]), right=True)
+    thirds = np.sort(reach)[[(len(reach) - 1) // 3, (len(reach) - 1) * 2 // 3]]
+    return np.digitize(reach, thirds, right=True)
 
 
-_RING = _ring_of_pixels()
-# By value of the 8-bit Lab that OpenCV makes: L in 0 to 255, a and b moved by 128.
-_LIGHTNESS_BIN = np.arange(256) * N_LIGHTNESS // 256 * N_CHROMA * N_CHROMA
-_CHROMA_BIN = np.searchsorted(CHROMA_EDGES, np.arange(256) - 128)
 N_RINGS = 3
+_RING = _ring_of_pixels()
+_RING_SIZES = np.bincount(_RING)
+_FIRST_BIN = (_RING * N_BINS).astype(np.uint16).reshape(SIDE_PX, SIDE_PX)
+
+
+def _channel_bins() -> NDArray[np.uint8]:
+    """What each value of L, a and b adds to a pixel's bin, (1, 256, 3), as `cv2.LUT` wants it.
+
+    Of the 8-bit Lab that OpenCV makes: L in 0 to 255, a and b moved by 128.
+    """
+    values = np.arange(256)
+    lightness = values * N_LIGHTNESS // 256 * N_CHROMA * N_CHROMA
+    chroma = np.searchsorted(CHROMA_EDGES, values - 128)
+    return np.stack([lightness, N_CHROMA * chroma, chroma], axis=-1).astype(np.uint8)[None]
+
+
+_CHANNEL_BINS = _channel_bins()
+
+
+def _roots_of_counts() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A bin's value by its count, for one size of ring after the other; and where each bin's values begin."""
+    roots = [np.rint(np.sqrt(np.arange(n + 1) / n) * 255) for n in _RING_SIZES]
+    starts = np.cumsum([0, *(_RING_SIZES[:-1] + 1)])
+    return np.concatenate(roots).astype(np.uint8), np.repeat(starts, N_BINS)
+
+
+_ROOTS, _ROOTS_START = _roots_of_counts()
 
 
 class ColorHistogram(Feature["NDArray[np.uint8]"]):
@@ -70,11 +94,11 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         chroma = cv2.magnitude(*(lab[..., c].astype(np.float32) - 128 for c in (1, 2))).mean()
         if chroma < MIN_CHROMA or deviation.max() < MIN_DEVIATION:
             return None
-        lightness, a, b = (lab[..., c].ravel() for c in range(3))
-        bin_ = _RING * N_BINS + _LIGHTNESS_BIN[lightness] + N_CHROMA * _CHROMA_BIN[a] + _CHROMA_BIN[b]
-        counts = np.bincount(bin_, minlength=N_RINGS * N_BINS).reshape(N_RINGS, N_BINS)
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        return np.rint(np.sqrt(shares) * 255).astype(np.uint8).ravel()
+        bin_, a, b = cv2.split(cv2.LUT(lab, _CHANNEL_BINS))
+        bin_ += a
+        bin_ += b
+        counts = np.bincount((_FIRST_BIN + bin_).ravel(), minlength=N_RINGS * N_BINS)
+        return _ROOTS[_ROOTS_START + counts]
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:

@@ -239,10 +239,10 @@ class TurnedHash(Feature["NDArray[Any]"]):
         if not slots:
             return None
         small = square(without_strokes(large[-1]), RASTER_PX)
-        if is_informative(small):
-            slot = _slot(small)
-            if np.bitwise_count(slot["w64"] ^ slots[-1]["w64"]).sum() >= MIN_STROKE_BITS:
-                slots.append(slot)
+        slot = _slot(small)
+        n_changed = int(slots[-1]["w64"][0] ^ slot["w64"][0]).bit_count()
+        if n_changed >= MIN_STROKE_BITS and is_informative(small):
+            slots.append(slot)
         return np.stack(slots)
 
     def compare(self, a: NDArray[Any] | None, b: NDArray[Any] | None) -> tuple[Comparison, ...]:

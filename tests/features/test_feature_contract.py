@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import pickle
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ import numpy as np
 import pytest
 from generate import RGB, altered, near_miss, scene
 
-from cvsim import features
 from cvsim.errors import SettingsError
 from cvsim.features import FEATURES, known_features, make_features
 from cvsim.features.base import Feature
@@ -350,7 +350,7 @@ def test_an_installed_package_adds_a_signal(monkeypatch: pytest.MonkeyPatch) -> 
     def entry_points(*, group: str) -> list[EntryPoint]:
         return [point] if group == "cvsim.features" else []
 
-    monkeypatch.setattr(features, "entry_points", entry_points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     assert "brightness" in known_features()
     (feature,) = make_features(["brightness"])
     assert feature.name == "brightness"
@@ -358,5 +358,5 @@ def test_an_installed_package_adds_a_signal(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_installed_package_replaces_no_signal_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("phash", f"{__name__}:Brightness", "cvsim.features")
-    monkeypatch.setattr(features, "entry_points", lambda *, group: [point])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: [point])
     assert make_features(["phash"])[0].name == "phash"
