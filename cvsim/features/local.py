@@ -466,23 +466,25 @@ def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[An
     if len(keypoints) <= n:
         return list(keypoints)
     x, y = np.asarray(cv2.KeyPoint.convert(keypoints), np.float64).T
-    cell = (y * GRID // height).astype(np.int64) * GRID + (x * GRID // width).astype(np.int64)
-    level = np.array([k.octave for k in keypoints])
-    strongest = np.argsort([-k.response for k in keypoints], kind="stable")
+    # Of one or two bytes, for such numbers are sorted by their digits, five times as fast.
+    cell = (y * GRID // height).astype(np.uint8) * GRID + (x * GRID // width).astype(np.uint8)
+    level = np.array([k.octave for k in keypoints], np.uint8)
+    strongest = np.argsort(-np.array([k.response for k in keypoints]), kind="stable")
     chosen: list[int] = []
     for low, high in LEVEL_GROUPS:
-        rows = strongest[(level[strongest] >= low) & (level[strongest] < high)]
-        rank = _rank_within(cell[rows])
+        levels = level[strongest]
+        rows = strongest[(levels >= low) & (levels < high)]
+        rank = _rank_within(cell[rows], GRID**2)
         chosen += rows[np.argsort(rank, kind="stable")[: n // len(LEVEL_GROUPS)]].tolist()
     return [keypoints[i] for i in chosen]
 
 
-def _rank_within(groups: Indices) -> Indices:
-    """Of each row, how many before it are of its group."""
+def _rank_within(groups: NDArray[np.uint8], n_groups: int) -> NDArray[np.uint16]:
+    """Of each row, how many before it are of its group; for fewer than 65,536 rows."""
     order = np.argsort(groups, kind="stable")
-    ordered = groups[order]
-    rank = np.empty(len(groups), np.int64)
-    rank[order] = np.arange(len(groups)) - np.searchsorted(ordered, ordered, side="left")
+    sizes = np.bincount(groups, minlength=n_groups)
+    rank = np.empty(len(groups), np.uint16)
+    rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return rank
 
 
