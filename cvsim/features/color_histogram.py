@@ -7,6 +7,7 @@ the coloured original.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +91,7 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
         lab = cv2.cvtColor(picture.color_square(SIDE_PX), cv2.COLOR_RGB2LAB)
-        deviation = cv2.meanStdDev(lab)[1].ravel() * (100 / 255, 1, 1)
-        chroma = cv2.magnitude(*(lab[..., c].astype(np.float32) - 128 for c in (1, 2))).mean()
-        if chroma < MIN_CHROMA or deviation.max() < MIN_DEVIATION:
+        if not _is_colorful(lab):
             return None
         bin_, a, b = cv2.split(cv2.LUT(lab, _CHANNEL_BINS))
         bin_ += a
@@ -126,6 +125,17 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
         return np.frombuffer(data, np.uint8)
+
+
+def _is_colorful(lab: NDArray[np.uint8]) -> bool:
+    """Whether there is more than one colour, and more than grey; of 8-bit Lab, (h, w, 3)."""
+    mean, deviation = (moment.ravel().tolist() for moment in cv2.meanStdDev(lab))
+    if max(deviation[0] * 100 / 255, *deviation[1:]) < MIN_DEVIATION:
+        return False
+    if math.hypot(mean[1] - 128, mean[2] - 128) >= MIN_CHROMA:
+        return True  # a mean distance is no less than the distance of the mean
+    _, a, b = cv2.split(lab)
+    return bool(cv2.magnitude(*(c.astype(np.float32) - 128 for c in (a, b))).mean() >= MIN_CHROMA)
 
 
 def _coefficients(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> NDArray[np.float32]:

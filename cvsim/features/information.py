@@ -5,6 +5,7 @@ Flat, two-tone and nearly black pictures do not: what is computed of them is mad
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def is_informative(square: NDArray[np.uint8]) -> bool:
 
 def has_two_directions(xx: float, xy: float, yy: float) -> bool:
     """Whether gradients of these second moments point more than one way."""
-    middle, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    middle, spread = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     return bool(middle - spread >= MIN_SECOND_DIRECTION * (middle + spread))
 
 

@@ -190,6 +190,7 @@ STROKE_PX = 7
 """Side of the square, in pixels of the picture at twice `RASTER_PX`, that no stroke of a caption holds."""
 MIN_STROKE_BITS = 8
 """Of 64 that change without the strokes; fewer are not worth a hash of their own."""
+_STROKE = np.ones((STROKE_PX, STROKE_PX), np.uint8)
 
 
 def without_strokes(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -198,15 +199,8 @@ def without_strokes(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
     J. Serra, "Image Analysis and Mathematical Morphology" (1982). Captions and watermarks go, and what they
     are written on comes back well enough for a hash of low frequencies.
     """
-    kernel = np.ones((STROKE_PX, STROKE_PX), np.uint8)
-    opened = cv2.morphologyEx(square, cv2.MORPH_OPEN, kernel)
-    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel), np.uint8)
-
-
-def _slot(square: NDArray[np.uint8]) -> NDArray[Any]:
-    slot = np.zeros((), _SLOT)
-    slot["w64"], slot["w256"] = sign_words(square)
-    return slot
+    opened = cv2.morphologyEx(square, cv2.MORPH_OPEN, _STROKE)
+    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _STROKE), np.uint8)
 
 
 class TurnedHash(Feature["NDArray[Any]"]):
@@ -235,15 +229,17 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     def extract_from(self, picture: Picture) -> NDArray[Any] | None:
         large = picture.squares(2 * RASTER_PX)
-        slots = [_slot(small) for view in large if is_informative(small := square(view, RASTER_PX))]
-        if not slots:
+        words = [sign_words(small) for view in large if is_informative(small := square(view, RASTER_PX))]
+        if not words:
             return None
         small = square(without_strokes(large[-1]), RASTER_PX)
-        slot = _slot(small)
-        n_changed = int(slots[-1]["w64"][0] ^ slot["w64"][0]).bit_count()
+        cleaned = sign_words(small)
+        n_changed = int(words[-1][0][0] ^ cleaned[0][0]).bit_count()
         if n_changed >= MIN_STROKE_BITS and is_informative(small):
-            slots.append(slot)
-        return np.stack(slots)
+            words.append(cleaned)
+        slots = np.empty(len(words), _SLOT)
+        slots["w64"], slots["w256"] = (np.array(column) for column in zip(*words, strict=True))
+        return slots
 
     def compare(self, a: NDArray[Any] | None, b: NDArray[Any] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:

@@ -61,7 +61,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
         known = [square for square in picture.squares(SIDE_PX) if is_informative(square)]
-        return np.stack(known) if known else None
+        return np.array(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
