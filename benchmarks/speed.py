@@ -27,13 +27,12 @@ from labelled_sets import copy_set
 from parts import names, run_parts
 from processes import Cost, measure
 from speed_sets import blank_set, camera_set, identical_set, mixed_set, same_pixels_set
-from speed_tables import write_tables
+from speed_tables import EFFORTS, write_tables
 
 # This process imports nothing large: a child's peak memory counts from that of its parent.
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "speed.json"
-EFFORTS = ("fast", "default", "thorough")
 PARTS = ("runs", "memory", "degenerate", "start")
 FLOOR = "decode floor"
 COMPILE = "import compileall, os, cvsim; compileall.compile_dir(os.path.dirname(cvsim.__file__), quiet=1)"

@@ -9,6 +9,8 @@ from typing import Any
 from tables import count, number, table, write_section
 
 TITLES = {"camera": "Large camera photos", "copies": "Small pictures: the copy set"}
+EFFORTS = ("fast", "default", "thorough")
+STAGES = ("scan", "read", "hash candidates", "word candidates", "verify", "check groups", "explain")
 Result = Mapping[str, Any]
 
 
@@ -53,7 +55,7 @@ def _programs(programs: Result) -> str:
             number(found["peak_mb"], 0),
             found["n_runs"],
         ]
-        for name, found in programs.items()
+        for name, found in sorted(programs.items(), key=lambda item: item[1]["cpu_ratio"]["median"])
     ]
     return table(header, rows)
 
@@ -64,18 +66,12 @@ def _spread(found: Mapping[str, float]) -> str:
 
 def _stages(found: Result) -> str:
     """Where the time of cvsim goes, in milliseconds a file."""
-    efforts = found["stats"]
-    stages = list(
-        dict.fromkeys(
-            s for both in efforts.values() for run in both.values() for s in run["stats"]["seconds"]
-        )
-    )
-    header = ["ms a file", "decoded", "read", "MB read", "pairs verified", *stages]
+    header = ["ms a file", "decoded", "read", "MB read", "pairs verified", *STAGES]
     rows = []
-    for effort, both in efforts.items():
-        for state, run in both.items():
+    for effort in filter(found["stats"].get, EFFORTS):
+        for state, run in found["stats"][effort].items():
             stats = run["stats"]
-            seconds = [number(1000 * stats["seconds"].get(s, 0.0) / found["n_files"], 3) for s in stages]
+            seconds = [number(1000 * stats["seconds"].get(s, 0.0) / found["n_files"], 3) for s in STAGES]
             counted = [count(stats[key]) for key in ("n_decoded", "n_read")]
             read = [number(stats["bytes_read"] / 1e6, 0), count(stats["n_verified"])]
             rows.append([f"{effort}, {state}", *counted, *read, *seconds])
