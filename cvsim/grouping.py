@@ -54,6 +54,10 @@ def _other(edge: ScoredPair, path: str) -> str:
     return edge.pair.b if edge.pair.a == path else edge.pair.a
 
 
+def _by_path(a: ImageRecord, b: ImageRecord) -> tuple[ImageRecord, ImageRecord]:
+    return (a, b) if a.path <= b.path else (b, a)
+
+
 class _ByGroup:
     """Nodes and scored rows of each group."""
 
@@ -106,11 +110,11 @@ class _Builder:
         is_link = self._linked[rows]
         stars = list(self._stars(nodes, lead))
         links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
-        own = self._own_edges(records, keeper, kept_node, rows) + stars
+        known = scored + stars + self._more_edges(records, keeper, kept_node, rows)
         proposals = propose(
             records,
             kept,
-            own,
+            known,
             threshold=self._threshold,
             rules=self._rules,
             rule=rule,
@@ -118,7 +122,7 @@ class _Builder:
             protected=lambda r: r.path in reference,
             decisions=self._decisions,
         )
-        score_with = {_other(edge, keeper.path): edge.score for edge in own if keeper.path in _sides(edge)}
+        score_with = {_other(edge, keeper.path): edge.score for edge in known if keeper.path in _sides(edge)}
         listed = [
             Member(r, 1.0 if r is keeper else score_with.get(r.path), p.remove, p.reason)
             for r, p in zip(records, proposals, strict=True)
@@ -145,8 +149,7 @@ class _Builder:
     def _leads(self, row: int, lead: dict[str, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:
         """The files that stand for the two nodes of a row, by path."""
         a, b = self._nodes[self._scores.a[row]], self._nodes[self._scores.b[row]]
-        first, second = lead[a.digest + a.side], lead[b.digest + b.side]
-        return (first, second) if first.path <= second.path else (second, first)
+        return _by_path(lead[a.digest + a.side], lead[b.digest + b.side])
 
     def _stars(self, nodes: Sequence[Node], lead: dict[str, ImageRecord]) -> Iterator[ScoredPair]:
         """Edges between files of the same bytes: each with its node's lead, nodes of one content in a row."""
@@ -162,21 +165,20 @@ class _Builder:
                         yield self._identical(center, record)
 
     def _identical(self, a: ImageRecord, b: ImageRecord) -> ScoredPair:
-        first, second = sorted((a, b), key=lambda r: r.path)
-        return Explainer.identical(first, second, self._explainer.prior)
+        return Explainer.identical(*_by_path(a, b), self._explainer.prior)
 
-    def _own_edges(
+    def _more_edges(
         self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: Node, rows: Indices
     ) -> list[ScoredPair]:
-        """Each file's own edge with the kept one: files of the same bytes share a score, not an edge."""
-        own, sides = [], []
+        """Edges with the kept file of those that stand for no node: they share a score, not an edge."""
+        of, sides = [], []
         for row in rows.tolist():
             a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
             other = b if a is kept_node else a if b is kept_node else None
-            for record in () if other is None else other.records:
-                own.append(row)
-                sides.append((keeper, record) if keeper.path <= record.path else (record, keeper))
-        edges = self._explainer.pairs(np.array(own, np.int64), sides)
+            for record in () if other is None else other.records[1:]:
+                of.append(row)
+                sides.append(_by_path(keeper, record))
+        edges = self._explainer.pairs(np.array(of, np.int64), sides)
         edges += [
             self._identical(keeper, record)
             for record in records

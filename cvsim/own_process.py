@@ -12,14 +12,12 @@ import sys
 _GC_THRESHOLDS = (50_000, 20, 100)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 _MMAP_BYTES, _TRIM_BYTES = 8 << 20, 16 << 20
-
-
 _SHORTEST_WAIT = "4"
 """The least that OpenBLAS knows: 2**4 cycles."""
 
 
 def tune_own_process() -> None:
-    """Spend less time on memory and on waiting: a sixth of what a run over small pictures takes.
+    """Spend less time on memory, a tenth of what a run over small pictures takes, and on waiting.
 
     To be called before numpy is imported.
     """

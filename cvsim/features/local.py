@@ -470,10 +470,10 @@ def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[An
     cell = (y * GRID // height).astype(np.uint8) * GRID + (x * GRID // width).astype(np.uint8)
     level = np.array([k.octave for k in keypoints], np.uint8)
     strongest = np.argsort(-np.array([k.response for k in keypoints]), kind="stable")
+    level = level[strongest]
     chosen: list[int] = []
     for low, high in LEVEL_GROUPS:
-        levels = level[strongest]
-        rows = strongest[(levels >= low) & (levels < high)]
+        rows = strongest[(level >= low) & (level < high)]
         rank = _rank_within(cell[rows], GRID**2)
         chosen += rows[np.argsort(rank, kind="stable")[: n // len(LEVEL_GROUPS)]].tolist()
     return [keypoints[i] for i in chosen]
