@@ -15,12 +15,21 @@ _MMAP_BYTES, _TRIM_BYTES = 8 << 20, 16 << 20
 _SHORTEST_WAIT = "4"
 """The least that OpenBLAS knows: 2**4 cycles."""
 
+_is_own = False
+
+
+def is_own_process() -> bool:
+    """Whether this process is the command line's, and nobody's who imports cvsim."""
+    return _is_own
+
 
 def tune_own_process() -> None:
     """Spend less time on memory, a tenth of what a run over small pictures takes, and on waiting.
 
     To be called before numpy is imported.
     """
+    global _is_own
+    _is_own = True
     # A thread of OpenBLAS that has no more to do would look out for work 2**26 cycles long before it sleeps,
     # after each product of matrices and at the start, in numpy's copy of it as in those of OpenCV and scipy.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _SHORTEST_WAIT)

@@ -1,38 +1,25 @@
-"""Processes that run the jobs of another and can be killed; and what they say to each other.
-
-They are forked from one process, the nursery, that has imported what they need: that takes longer than most
-of what they do. The nursery is a plain ``python -c`` that imports this module, not `multiprocessing`: a
-user's script needs no ``__main__`` guard, and nothing of the parent's memory, locks or threads is inherited.
-It has one thread, so that a fork of it is sound.
+"""A process that runs the jobs of another and can be killed, and what the two say to each other.
 
 Each message is its length in 8 bytes and a pickle. The parent sends a child a job (bytes) or a payload; the
-child answers each with ``(True, result)`` or ``(False, error)``.
+child answers each with ``(True, result)`` or ``(False, error)``. Where children come from: see
+`cvsim.executors.nursery`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import pickle
 import select
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-import warnings
+from collections.abc import Callable
 from typing import IO, Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
-from cvsim.own_process import tune_own_process
 
 _START_TIMEOUT_S = 120.0
-_END_TIMEOUT_S = 10.0
-_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.child import main; main()"
-# One thread in each: the executor has one child at work for each of its own threads.
-SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class ChildEndedError(Exception):
@@ -43,88 +30,21 @@ class ChildTimeoutError(Exception):
     """The child did not answer in time."""
 
 
-class Nursery:
-    """The parent's side of the process that children are forked from. For several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_START_TIMEOUT_S)
-        # -P and the explicit path: nothing is imported from a folder only because the run started there.
-        path = [os.path.abspath(folder) for folder in sys.path]
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _BOOTSTRAP, *path],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **SINGLE_THREADED},
-            )
-
-    def child(self, job_class: type, memory_bytes: int) -> Child:
-        """Fork a child, for jobs of a class that is imported before if it is the first.
-
-        Raises
-        ------
-        OSError, ChildEndedError
-            The nursery, or the child, is gone.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                pid = self._ask((job_class.__module__, job_class.__qualname__), theirs)
-            except BaseException:
-                ours.close()
-                raise
-        return Child(self, pid, ours, memory_bytes)
-
-    def kill(self, pid: int) -> None:
-        """End a child at once, and wait until it is gone."""
-        # Without the nursery a child ends by itself, as it hears no more questions.
-        with contextlib.suppress(OSError, ChildEndedError):
-            self._ask(pid)
-
-    def close(self) -> None:
-        """End all children and the process itself, and wait until they are gone."""
-        self._socket.close()
-        try:
-            self._process.wait(_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _ask(self, question: object, attached: socket.socket | None = None) -> int:
-        data = pickle.dumps(question)
-        head = len(data).to_bytes(8, "big")
-        with self._lock:
-            try:
-                socket.send_fds(self._socket, [head], [] if attached is None else [attached.fileno()])
-                self._socket.sendall(data)
-                answer = self._socket.recv(8)
-            except BaseException:
-                self._socket.close()  # a late answer would pass for that to the next question
-                raise
-        if len(answer) < 8:
-            raise ChildEndedError
-        return int.from_bytes(answer, "big")
-
-
 class Child:
     """The parent's side of a child. Not for several threads at once.
 
     Parameters
     ----------
-    nursery : Nursery
-        It was forked from.
-    pid : int
+    end : callable
+        Ends the process and waits until it is gone.
     connection : socket
     memory_bytes : int
         What the child may allocate on top of what it has once a job is loaded.
     """
 
-    def __init__(self, nursery: Nursery, pid: int, connection: socket.socket, memory_bytes: int) -> None:
+    def __init__(self, end: Callable[[], None], connection: socket.socket, memory_bytes: int) -> None:
         self.job_key: object = None
-        self._nursery, self._pid, self._connection = nursery, pid, connection
+        self._end, self._connection = end, connection
         self._is_killed = False
         try:
             self._ask(memory_bytes, _START_TIMEOUT_S)
@@ -155,7 +75,7 @@ class Child:
         """End the process at once. Safe to call from another thread, and twice."""
         if not self._is_killed:
             self._is_killed = True
-            self._nursery.kill(self._pid)
+            self._end()
 
     def close(self) -> None:
         """End the process and wait until it is gone."""
@@ -174,66 +94,8 @@ class Child:
         return answer
 
 
-def main() -> None:
-    """The nursery's side: fork and kill until the parent is gone, however it went; then end all children."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    warnings.simplefilter("ignore")
-    tune_own_process()
-    parent = socket.socket(fileno=os.dup(0))
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    children: set[int] = set()
-    while (request := _receive_request(parent)) is not None:
-        question, descriptors = request
-        if isinstance(question, int):
-            answer = 0
-            if question in children:  # not waited for yet, so that its number is still its own
-                _end(question)
-                children.remove(question)
-        else:
-            _prepare(*question)
-            answer = os.fork()
-            if not answer:
-                with contextlib.suppress(BaseException):
-                    parent.close()
-                    _serve(descriptors[0])
-                os._exit(0)
-            children.add(answer)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        with contextlib.suppress(OSError):
-            parent.sendall(answer.to_bytes(8, "big"))
-    for pid in children:
-        _end(pid)
-
-
-def _receive_request(parent: socket.socket) -> tuple[Any, list[int]] | None:
-    head, descriptors, _, _ = socket.recv_fds(parent, 8, 1)
-    if len(head) < 8:
-        return None
-    length = int.from_bytes(head, "big")
-    return pickle.loads(parent.recv(length, socket.MSG_WAITALL)), descriptors
-
-
-def _prepare(module: str, name: str) -> None:
-    """Import a class of jobs, and let it do what takes long the first time."""
-    with contextlib.suppress(Exception):  # the child will say what is wrong, as it loads a job
-        job_class = getattr(importlib.import_module(module), name)
-        if job_class not in _prepared:
-            _prepared.add(job_class)
-            getattr(job_class, "prepare", lambda: None)()
-
-
-_prepared: set[type] = set()
-
-
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-
-def _serve(descriptor: int) -> None:
-    """A child's side: answer until the parent hangs up."""
+def serve(descriptor: int) -> None:
+    """The child's side: answer until the parent hangs up."""
     questions = os.fdopen(descriptor, "rb")
     job: Any = None
     memory_bytes = 0

@@ -1,4 +1,4 @@
-"""Work on many small items that share large values: forked processes see them without a copy.
+"""Forked processes; and work on many small items that share large values, which they see without a copy.
 
 For work that the interpreter's lock would keep to one core. Nothing is pickled: a child inherits what the
 parent holds, and only results of a fixed size come back.
@@ -65,21 +65,34 @@ def map_in_forks(work: Callable[[int], bytes], n_items: int, n_workers: int) -> 
     return results
 
 
-def _start(work: Callable[[int], bytes], items: range) -> tuple[int, int]:
-    """Process number and the pipe's reading end of a child that works on `items`."""
-    reading, writing = os.pipe()
+def fork(run: Callable[[], object]) -> int:
+    """Number of a new process that calls `run` and ends: with status 0, or with 1 if it raises.
+
+    The caller waits for it. To be called where `can_fork`.
+    """
     with warnings.catch_warnings():
         # Python counts threads that are not its own: those of OpenBLAS, which sees to them itself.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
-        os.close(writing)
-        return pid, reading
+        return pid
     status = 1
     with contextlib.suppress(BaseException):
+        run()
+        status = 0
+    os._exit(status)
+
+
+def _start(work: Callable[[int], bytes], items: range) -> tuple[int, int]:
+    """Process number and the pipe's reading end of a child that works on `items`."""
+    reading, writing = os.pipe()
+
+    def run() -> None:
         os.close(reading)
         with open(writing, "wb") as stream:
             for i in items:
                 stream.write(work(i))
-        status = 0
-    os._exit(status)
+
+    pid = fork(run)
+    os.close(writing)
+    return pid, reading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import pickle
 import queue
@@ -15,7 +16,8 @@ from typing import Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.base import Item, Job, Payload, Result
-from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, Nursery, unexpected
+from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
+from cvsim.executors.nursery import Nursery, can_inherit, prepare
 from cvsim.settings import available_cores
 
 CHILD_MEMORY_BYTES = 700_000_000
@@ -83,6 +85,13 @@ class LocalExecutor:
         with contextlib.suppress(Exception):
             self.close()
 
+    def _fork_nursery(self, job_class: type) -> None:
+        """Have the nursery be a fork of this process while it can be: before threads are started."""
+        with self._lock:
+            if self._nursery is None and can_inherit():
+                prepare(job_class)
+                self._nursery = Nursery()
+
     def _take_child(self, job_class: type) -> Child:
         while True:
             with self._lock:
@@ -147,6 +156,11 @@ class _Map:
         self._busy_lock = threading.Lock()
 
     def results(self) -> Iterator[tuple[Any, Any]]:
+        first = next(self._items, _NO_MORE)
+        if first is _NO_MORE:
+            return
+        self._items = itertools.chain([first], self._items)
+        self._executor._fork_nursery(type(self._job))
         threads = [
             threading.Thread(target=self._work, name=f"cvsim-{i}", daemon=True)
             for i in range(self._executor.n_workers)

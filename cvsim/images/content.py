@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
@@ -23,7 +24,7 @@ MAX_JPEG_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """An image file as it was read.
 
@@ -46,13 +47,15 @@ class Content:
     @property
     def is_risky(self) -> bool:
         """Whether the decoder must run where it can be killed."""
-        if self.format == "jpeg" and self.data is not None:
-            return jpeg.is_jpeg_risky(self.data)
+        if self._jpeg_header is not None and self.data is not None:
+            return jpeg.is_jpeg_risky(self.data, self._jpeg_header)
         return is_risky(self.format)
 
     @property
     def memory_bytes(self) -> int:
         """About how much memory the decoder takes, beyond a few megabytes."""
+        if self._jpeg_header is not None:
+            return jpeg.jpeg_decode_bytes(self._jpeg_header)
         return decoder_bytes(self._beginning(), self.format)
 
     @property
@@ -65,7 +68,7 @@ class Content:
         """See `cvsim.images.decode.decode`."""
         asked: Any = {"longest_px": longest_px, "max_pixels": max_pixels, "with_digest": with_digest}
         if self.data is not None:
-            return decode(self.data, format=self.format, **asked)
+            return decode(self.data, format=self.format, jpeg_header=self._jpeg_header, **asked)
         with self.open() as stream:
             return decode(stream, format=self.format, **asked)
 
@@ -75,6 +78,16 @@ class Content:
             return pixel_digest(self.data, format=self.format)
         with self.open() as stream:
             return pixel_digest(stream, format=self.format)
+
+    @cached_property
+    def _jpeg_header(self) -> jpeg.JpegHeader | None:
+        """None for another format, a file that is not held, and a header that makes no sense."""
+        if self.format != "jpeg" or self.data is None:
+            return None
+        try:
+            return jpeg.read_jpeg_header(self.data)
+        except DecodeError:
+            return None
 
     def _beginning(self) -> bytes:
         if self.data is not None:

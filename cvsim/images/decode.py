@@ -71,6 +71,7 @@ def decode(
     format: str | None = None,
     max_pixels: int = MAX_PIXELS,
     with_digest: bool = False,
+    jpeg_header: jpeg.JpegHeader | None = None,
 ) -> Decoded:
     """Decode a picture with its longer side at most `longest_px`.
 
@@ -87,6 +88,8 @@ def decode(
     with_digest : bool
         Digest the pixels, too, if all of them are decoded and held anyway: never of a JPEG, of which a
         reduction is decoded.
+    jpeg_header : JpegHeader, optional
+        Of a JPEG, where it has been read already.
 
     Raises
     ------
@@ -96,7 +99,8 @@ def decode(
     if format is None:
         raise NotAnImageError("not an image")
     if format == "jpeg":
-        return _decode_jpeg(data if isinstance(data, bytes) else data.read(), longest_px, max_pixels)
+        data = data if isinstance(data, bytes) else data.read()
+        return _decode_jpeg(data, jpeg_header or jpeg.read_jpeg_header(data), longest_px, max_pixels)
     try:
         return _decode_by_pillow(data, format, longest_px, max_pixels, with_digest)
     except CameraRawError:
@@ -164,8 +168,7 @@ def _head(data: bytes | BinaryIO) -> bytes:
     return head
 
 
-def _decode_jpeg(data: bytes, longest_px: int, max_pixels: int) -> Decoded:
-    header = jpeg.read_jpeg_header(data)
+def _decode_jpeg(data: bytes, header: jpeg.JpegHeader, longest_px: int, max_pixels: int) -> Decoded:
     size = (header.width_px, header.height_px)
     _check_size(size, max_pixels)
     reduction = jpeg.reduction_for(*size, longest_px)

@@ -152,12 +152,8 @@ def _identity_parts(data: bytes) -> tuple[bytes, bytes, int]:
     return tables.digest(), b"".join(head), min(position, end)
 
 
-def is_jpeg_risky(data: bytes) -> bool:
+def is_jpeg_risky(data: bytes, header: JpegHeader) -> bool:
     """Whether decoding may take far longer than the size suggests: a progressive JPEG of many scans."""
-    try:
-        header = read_jpeg_header(data)
-    except DecodeError:
-        return False
     return header.is_progressive and data.count(b"\xff\xda") > _MANY_SCANS
 
 

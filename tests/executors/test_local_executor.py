@@ -15,8 +15,26 @@ import pytest
 from executor_jobs import Act, Count, Prepared, Unloadable, Unpicklable, WithoutTheLock
 
 from cvsim.errors import CvsimError, DecodeError, MissingExtraError, TooLargeError
+from cvsim.executors import nursery as nursery_module
 from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor
 from cvsim.settings import available_cores
+
+
+@pytest.fixture(
+    autouse=True,
+    params=[
+        "spawned",
+        pytest.param(
+            "forked", marks=pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
+        ),
+    ],
+)
+def nursery(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where children come from: every test is to hold in a process of cvsim's own and in another's."""
+    kind = str(request.param)
+    monkeypatch.setattr(nursery_module, "is_own_process", lambda: kind == "forked")
+    monkeypatch.setattr(nursery_module, "MOST_INHERITED_BYTES", 1 << 40)
+    return kind
 
 
 @pytest.fixture
@@ -168,6 +186,27 @@ def test_leaving_early_ends_what_is_at_work() -> None:
     assert wait_until_gone(pids)
 
 
+def is_fork(pid: object) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+
+
+def test_a_small_process_of_our_own_is_forked(monkeypatch: pytest.MonkeyPatch, nursery: str) -> None:
+    with LocalExecutor(2) as executor:
+        assert is_fork(outcome(executor, "parent")) == (nursery == "forked")
+    monkeypatch.setattr(nursery_module, "MOST_INHERITED_BYTES", 1 << 20)
+    with LocalExecutor(2) as executor:
+        assert not is_fork(outcome(executor, "parent"))
+
+
+def test_the_nursery_keeps_no_file_of_the_run() -> None:
+    reading, writing = os.pipe()
+    with LocalExecutor(2) as executor:
+        assert isinstance(outcome(executor, "parent"), int)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            assert pipe.read() == b""  # else this would wait for the nursery's end
+
+
 def test_children_have_one_parent_that_ends_with_the_executor() -> None:
     with LocalExecutor(3) as executor:
         parents = {parent for _, parent in executor.map(Act(), ["parent"] * 30)}
@@ -209,26 +248,31 @@ def test_time_of_children_counts_as_the_time_of_the_run() -> None:
     assert used_s() - before > 0.6
 
 
-def test_an_interrupt_ends_everything(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, signal.SIGINT) in (-signal.SIGINT, 1, 130)
+def test_an_interrupt_ends_everything(tmp_path: Path, nursery: str) -> None:
+    assert interrupted(tmp_path, nursery, signal.SIGINT) in (-signal.SIGINT, 1, 130)
 
 
-def test_children_end_with_a_killed_parent(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, signal.SIGKILL) == -signal.SIGKILL
+def test_children_end_with_a_killed_parent(tmp_path: Path, nursery: str) -> None:
+    assert interrupted(tmp_path, nursery, signal.SIGKILL) == -signal.SIGKILL
 
 
-def interrupted(tmp_path: Path, how: signal.Signals) -> int:
+def interrupted(tmp_path: Path, nursery: str, how: signal.Signals) -> int:
     """Send a signal to a script (without a ``__main__`` guard) whose children are idle and busy."""
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
+            from cvsim.own_process import tune_own_process
+            if FORKED:
+                tune_own_process()
             from executor_jobs import Act
             from cvsim.executors.local import LocalExecutor
 
             with LocalExecutor(2) as executor:
                 for item, result in executor.map(Act(), ["pid"] * 8 + ["hang"], timeout_s=1.0 + 100 * SLOW):
                     print(result, flush=True)
-        """).replace("SLOW", "1" if how == signal.SIGINT else "0")
+        """)
+        .replace("SLOW", "1" if how == signal.SIGINT else "0")
+        .replace("FORKED", str(nursery == "forked"))
     )
     process = subprocess.Popen(
         [sys.executable, str(script)],

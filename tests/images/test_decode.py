@@ -351,10 +351,11 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 
 def test_a_jpeg_of_very_many_scans_is_risky() -> None:
     plain, progressive = encoded("JPEG"), encoded("JPEG", progressive=True)
-    assert not is_jpeg_risky(plain)
-    assert not is_jpeg_risky(progressive)
+    assert not is_jpeg_risky(plain, read_jpeg_header(plain))
+    assert not is_jpeg_risky(progressive, read_jpeg_header(progressive))
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
-    assert is_jpeg_risky(progressive[:-2] + scan * 100 + b"\xff\xd9")
+    many = progressive[:-2] + scan * 100 + b"\xff\xd9"
+    assert is_jpeg_risky(many, read_jpeg_header(many))
     assert jpeg_decode_bytes(read_jpeg_header(plain)) == 0
     assert jpeg_decode_bytes(read_jpeg_header(progressive)) == 320 * 240 * 3 * 2
 
