@@ -39,7 +39,8 @@ class Job(Protocol[_Item, Payload, _Result]):
     For the latter the job is pickled once a map and the payload once an item; only ``run`` is called in a
     child, so ``__getstate__`` may leave out what only ``load`` needs there. A job must not be a class of
     ``__main__``. If it has a static method ``prepare``, that is called once in the process that children are
-    forked from: for what takes long the first time, and starts no thread.
+    forked from, or before the first item in this one if that is forked from it: for what takes long the first
+    time, and starts no thread.
 
     ``load`` and ``run`` are called by several threads at once. A `CvsimError` they raise is the item's
     result. Results of isolated runs travel back pickled: keep them small, never pixels.

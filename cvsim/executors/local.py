@@ -86,9 +86,12 @@ class LocalExecutor:
             self.close()
 
     def _fork_nursery(self, job_class: type) -> None:
-        """Have the nursery be a fork of this process while it can be: before threads are started."""
+        """Have the nursery be a fork of this process while it can be: before threads are started.
+
+        For jobs that are prepared: the others hardly ever need a child.
+        """
         with self._lock:
-            if self._nursery is None and can_inherit():
+            if self._nursery is None and hasattr(job_class, "prepare") and can_inherit():
                 prepare(job_class)
                 self._nursery = Nursery()
 

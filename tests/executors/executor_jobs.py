@@ -73,6 +73,10 @@ ACTS: dict[str, Callable[[], object]] = {
 class Act:
     """Does in a child what the item names; items that begin with ``here`` are done in the thread."""
 
+    @staticmethod
+    def prepare() -> None:
+        """Nothing, but children are then forked from this process where they can be."""
+
     def load(self, item: str) -> str:
         return item
 
