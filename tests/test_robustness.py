@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import multiprocessing
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +205,8 @@ def _warm_process_finds_this_module() -> Iterator[None]:
         yield
 
 
-def run_in_its_own_session(folder: str, cache: str) -> None:
-    """The whole program, its output thrown away; what it has finished is written at once."""
+def run_in_its_own_session(folder: str, cache: str, told: Connection) -> None:
+    """The whole program, its output thrown away; what it has finished is written at once, and told of."""
     os.setsid()
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
@@ -212,7 +214,14 @@ def run_in_its_own_session(folder: str, cache: str) -> None:
     from cvsim.cli.group import cvsim as program
     from cvsim.stores import base
 
+    put = base.Store.put
+
+    def tell(store: base.Store, extraction: base.Extraction) -> None:
+        put(store, extraction)
+        told.send_bytes(b".")
+
     base.BATCH_SECONDS = 0.0
+    base.Store.put = tell  # type: ignore[method-assign]
     program(["dedupe", folder, "--json", "--cache", cache, "--workers", "2"])
 
 
@@ -238,13 +247,19 @@ def jpegs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "images"
 
 
-def kill_after(delay_s: float, folder: Path, cache: Path) -> None:
-    """Start the program and kill it, if it has not ended by then."""
-    process = warm.Process(target=run_in_its_own_session, args=(str(folder), str(cache)))
+def kill_at(n_kept: int, delay_s: float, folder: Path, cache: Path) -> None:
+    """Start the program and kill it that long after it has kept so many results, if it has not ended."""
+    heard, told = warm.Pipe(duplex=False)
+    process = warm.Process(target=run_in_its_own_session, args=(str(folder), str(cache), told))
     process.start()
+    told.close()
+    with contextlib.suppress(EOFError):  # it has ended
+        for _ in range(n_kept):
+            heard.recv_bytes()
     process.join(delay_s)
     process.kill()  # may have ended, and been reaped by the fork server, a moment ago: no error
     process.join()
+    heard.close()
     deadline = time.monotonic() + 10
     while session_of(process.pid or 0) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -253,13 +268,13 @@ def kill_after(delay_s: float, folder: Path, cache: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
 def test_kill_9_leaves_no_process_behind(tmp_path: Path) -> None:
-    """`kill_after` waits for the children that decode risky formats, too."""
+    """`kill_at` waits for the children that decode risky formats, too."""
     for seed in range(4):
         save_image(tmp_path / "p" / f"{seed}.png", scene(seed, *SIZE))
         save_image(tmp_path / "p" / f"{seed}.gif", scene(seed, *SIZE))
     cache = tmp_path / "cache.sqlite"
-    for delay_s in (0.3, 0.6, 1.2):
-        kill_after(delay_s, tmp_path / "p", cache)
+    for n_kept, delay_s in [(0, 0.3), (0, 0.6), (1, 0.0), (2, 0.002), (4, 0.0), (6, 0.01)]:
+        kill_at(n_kept, delay_s, tmp_path / "p", cache)
     result = dedupe([str(tmp_path / "p")], Settings(cache=str(cache), workers=2))
     assert (result.counts.images, len(result.groups)) == (8, 4)
 
@@ -269,14 +284,17 @@ def test_kill_9_at_any_moment_loses_nothing_and_nothing_is_done_twice(jpegs: Pat
     settings = Settings(cache=None, workers=2)
     undisturbed = dedupe([str(jpegs)], settings)
     start = time.monotonic()
-    kill_after(60, jpegs, tmp_path / "whole.sqlite")
+    kill_at(0, 60, jpegs, tmp_path / "whole.sqlite")
     whole_run_s = time.monotonic() - start
     keys = artefact_keys(make_features(COPY.signals["default"]))
     rng = random.Random(7)
     n_finished = []
     for k in range(N_KILLS):
         cache = tmp_path / f"{k}.sqlite"
-        kill_after(rng.uniform(0.01, whole_run_s), jpegs, cache)
+        if k % 4:  # while it reads, which on some machines is but an instant of the run
+            kill_at(rng.randrange(1, undisturbed.counts.files), rng.uniform(0, 0.01), jpegs, cache)
+        else:
+            kill_at(0, rng.uniform(0.01, whole_run_s), jpegs, cache)
         finished: set[str] = set()
         if cache.exists():
             with open_store(cache, "cache") as store:
