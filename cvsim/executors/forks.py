@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 MIN_ITEMS = 128
 """Fewer are done at once: a fork costs some milliseconds."""
@@ -70,14 +71,24 @@ def fork(run: Callable[[], object]) -> int:
 
     The caller waits for it. To be called where `can_fork`.
     """
-    with warnings.catch_warnings():
-        # Python counts threads that are not its own: those of OpenBLAS, which sees to them itself.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        return pid
+    # An interrupt in the child, before it is told what to do with one, would end what its parent had begun.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        with warnings.catch_warnings():
+            # Python counts threads that are not its own: those of OpenBLAS, which sees to them itself.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            _run_and_end(run, mask)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
+
+
+def _run_and_end(run: Callable[[], object], mask: Iterable[int]) -> NoReturn:
     status = 1
     with contextlib.suppress(BaseException):
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         run()
         status = 0
     os._exit(status)

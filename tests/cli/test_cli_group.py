@@ -125,6 +125,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(CliRunner().invoke(cvsim, ["info"]).exception, ZeroDivisionError)
 
 
+def wait_until_idle(pid: int) -> None:
+    """Until the process has done nothing for half a second: then it has started, and waits."""
+    stat, used, still_since = Path(f"/proc/{pid}/stat"), "", time.monotonic()
+    while stat.exists() and time.monotonic() - still_since < 0.5:
+        now = " ".join(stat.read_text().rpartition(")")[2].split()[11:13])  # of user and system time
+        if now != used or now == "0 0":
+            used, still_since = now, time.monotonic()
+        time.sleep(0.02)
+    if not stat.exists():
+        time.sleep(3)
+
+
 def test_a_real_interrupt_while_it_waits_for_a_list() -> None:
     process = subprocess.Popen(
         [*PROGRAM, "dedupe", "--files-from", "-"],
@@ -134,7 +146,7 @@ def test_a_real_interrupt_while_it_waits_for_a_list() -> None:
         env=environment(PYTHONFAULTHANDLER=""),
         text=True,
     )
-    time.sleep(1.5)
+    wait_until_idle(process.pid)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import threading
 
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from cvsim.cli.bars import bars_on
-from cvsim.executors.forks import MIN_ITEMS, map_in_forks
+from cvsim.executors.forks import MIN_ITEMS, fork, map_in_forks
 
 
 def numbered(i: int) -> bytes:
@@ -52,6 +53,28 @@ def test_nothing_is_forked_beside_another_thread() -> None:
     finally:
         ended.set()
         other.join()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nothing is forked elsewhere")
+@pytest.mark.parametrize("blocked", [set(), {signal.SIGUSR1}])
+def test_interrupts_reach_both_as_before(blocked: set[int]) -> None:
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    try:
+        reading, writing = os.pipe()
+
+        def interrupt_me() -> None:
+            os.write(writing, bytes(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
+            os.kill(os.getpid(), signal.SIGINT)
+            os.write(writing, b"not reached")
+
+        pid = fork(interrupt_me)
+        os.close(writing)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        with open(reading, "rb") as pipe:
+            assert pipe.read() == bytes(blocked)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_no_other_thread_draws_progress() -> None:
