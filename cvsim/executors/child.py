@@ -15,11 +15,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 
-_START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 120.0
 
 
 class ChildEndedError(Exception):
@@ -47,14 +47,14 @@ class Child:
         self._end, self._connection = end, connection
         self._is_killed = False
         try:
-            self._ask(memory_bytes, _START_TIMEOUT_S)
+            self._ask(memory_bytes, START_TIMEOUT_S)
         except BaseException:
             self.close()
             raise
 
     def load_job(self, job_key: object, pickled_job: bytes) -> None:
         """Make `pickled_job` the one that `run` runs. Raises RuntimeError if the child can not load it."""
-        ok, answer = self._ask(pickled_job, _START_TIMEOUT_S)
+        ok, answer = self._ask(pickled_job, START_TIMEOUT_S)
         if not ok:
             raise RuntimeError(f"a child process can not load the job: {answer}")
         self.job_key = job_key
@@ -141,15 +141,30 @@ def unexpected(exc: Exception) -> CvsimError:
     return DecodeError(f"unexpected error (please report it): {type(exc).__name__}: {exc}")
 
 
+class Memory(NamedTuple):
+    """What a process has mapped, what of that is in memory, and what of this is a file's; in bytes."""
+
+    mapped: int
+    resident: int
+    of_files: int
+
+
+def own_memory_bytes() -> Memory | None:
+    """Of this process; None where there is no Linux to tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            pages = [int(word) for word in statm.read().split()[:3]]
+    except OSError:
+        return None
+    return Memory(*(n * os.sysconf("SC_PAGE_SIZE") for n in pages))
+
+
 def _limit_memory(memory_bytes: int) -> None:
     """Let this process allocate `memory_bytes` more than it has, so that a bomb fails to go off."""
     import resource
 
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            used_bytes = int(statm.read().split()[0]) * resource.getpagesize()
-    except OSError:  # no Linux: the limit counts what is mapped too, so leave room for that
-        used_bytes = 1 << 30
+    memory = own_memory_bytes()
+    used_bytes = 1 << 30 if memory is None else memory.mapped  # the limit counts what is mapped, too
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     soft = used_bytes + memory_bytes
     with contextlib.suppress(ValueError, OSError):  # already tighter, or not enforced on this system

@@ -93,7 +93,7 @@ class LocalExecutor:
         with self._lock:
             if self._nursery is None and hasattr(job_class, "prepare") and can_inherit():
                 prepare(job_class)
-                self._nursery = Nursery()
+                self._nursery = Nursery(inherits=True)
 
     def _take_child(self, job_class: type) -> Child:
         while True:

@@ -12,6 +12,7 @@ memory, locks or threads is inherited.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -25,11 +26,10 @@ import time
 import warnings
 from typing import Any, Protocol
 
-from cvsim.executors.child import Child, ChildEndedError, serve
+from cvsim.executors.child import START_TIMEOUT_S, Child, ChildEndedError, own_memory_bytes, serve
 from cvsim.executors.forks import can_fork, fork
 from cvsim.own_process import is_own_process, tune_own_process
 
-_START_TIMEOUT_S = 120.0
 _END_TIMEOUT_S = 10.0
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.nursery import main; main()"
 # One thread in each: the executor has one child at work for each of its own threads.
@@ -39,33 +39,32 @@ MOST_INHERITED_BYTES = 100_000_000
 
 
 def can_inherit() -> bool:
-    """Whether a nursery would now be a fork of this process.
+    """Whether a nursery may now be a fork of this process.
 
     Not of a large one: what the parent changes from then on would be held twice, which is worse than a late
     start.
     """
-    return is_own_process() and can_fork() and _private_bytes() <= MOST_INHERITED_BYTES
-
-
-def _private_bytes() -> float:
-    """Memory of this process that is no file's; infinite where /proc does not tell."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            _, resident, shared = map(int, statm.read().split()[:3])
-    except OSError:
-        return float("inf")
-    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    if not (is_own_process() and can_fork()):
+        return False
+    memory = own_memory_bytes()
+    return memory is not None and memory.resident - memory.of_files <= MOST_INHERITED_BYTES
 
 
 class Nursery:
-    """The parent's side of the process that children are forked from. For several threads."""
+    """The parent's side of the process that children are forked from. For several threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    inherits : bool
+        It is a fork of this process, which `can_inherit` allows now.
+    """
+
+    def __init__(self, *, inherits: bool = False) -> None:
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_START_TIMEOUT_S)
+        self._socket.settimeout(START_TIMEOUT_S)
         with theirs:
-            self._process: _Process = _forked(theirs) if can_inherit() else _spawned(theirs)
+            self._process: _Process = _forked(theirs) if inherits else _spawned(theirs)
 
     def child(self, job_class: type, memory_bytes: int) -> Child:
         """Fork a child, for jobs of a class that is imported before if it is the first.
@@ -237,14 +236,10 @@ def _serve_alone(parent: socket.socket, descriptor: int) -> None:
     serve(descriptor)
 
 
+@functools.cache
 def prepare(job_class: type) -> None:
     """Let a class of jobs do what takes long the first time."""
-    if job_class not in _prepared:
-        _prepared.add(job_class)
-        getattr(job_class, "prepare", lambda: None)()
-
-
-_prepared: set[type] = set()
+    getattr(job_class, "prepare", lambda: None)()
 
 
 def _end_child(pid: int) -> None:
