@@ -25,8 +25,6 @@ from cvsim.features.local import Local
 from cvsim.fusion.model import sigmoid
 from cvsim.images.content import Content, read_content
 from cvsim.images.decode import MAX_PIXELS
-from cvsim.images.header import peek_size
-from cvsim.images.jpeg import read_jpeg_header
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.indexing import Signals, near_words, projected, word_space, words_of
@@ -180,23 +178,17 @@ class QueryJob:
         format = sniff(item[:HEAD_BYTES])
         if format is None:
             raise NotAnImageError("not an image")
-        size = _claimed_size(item, format)
+        content = Content("", hashlib.sha256(item).hexdigest(), format, item)
+        size = content.claimed_size
         if size is not None and size[0] * size[1] > self.max_pixels:
             raise TooLargeError(f"{size[0]} x {size[1]} pixels are over the limit of {self.max_pixels:,}")
-        return Content("", hashlib.sha256(item).hexdigest(), format, item)
+        return content
 
     def demand(self, payload: Content) -> Demand:
         return Demand(True, payload.memory_bytes)
 
     def run(self, payload: Content) -> Extraction:
         return ExtractJob(self.features, thumbnails=True).run(payload)
-
-
-def _claimed_size(data: bytes, format: str) -> tuple[int, int] | None:
-    if format == "jpeg":
-        header = read_jpeg_header(data)
-        return header.width_px, header.height_px
-    return peek_size(data, format)
 
 
 def _made(extraction: Extraction, name: str, path: str | None) -> Query:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
-from cvsim.images.header import decoder_bytes, raster_bytes
+from cvsim.images.header import decoder_bytes, peek_size
 from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
 
@@ -61,8 +61,15 @@ class Content:
     @property
     def full_memory_bytes(self) -> int:
         """`memory_bytes` of `pixel_digest`, which decodes at full size."""
-        beginning = self._beginning()
-        return decoder_bytes(beginning, self.format) + raster_bytes(beginning, self.format)
+        width_px, height_px = self.claimed_size or (0, 0)
+        return self.memory_bytes + 3 * width_px * height_px
+
+    @property
+    def claimed_size(self) -> tuple[int, int] | None:
+        """(width, height) in pixels by the header, as stored; None if that is not known."""
+        if self._jpeg_header is not None:
+            return self._jpeg_header.width_px, self._jpeg_header.height_px
+        return peek_size(self._beginning(), self.format)
 
     def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS, with_digest: bool = False) -> Decoded:
         """See `cvsim.images.decode.decode`."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from cvsim.errors import DecodeError
 from cvsim.images.exif import read_tiff_size
-from cvsim.images.jpeg import jpeg_decode_bytes, read_jpeg_header
 
 # Memory the decoders were seen to take at 12 megapixels, in bytes a pixel: Pillow's raster is 4, the
 # rest is their own (planes of 32 bits, frames, copies between the two).
@@ -15,7 +13,7 @@ _USUAL_BYTES_PER_PIXEL = 5
 
 
 def decoder_bytes(data: bytes, format: str) -> int:
-    """About how much memory decoding takes, in bytes; 0 if that is not known or nothing to speak of.
+    """About how much memory decoding anything but a JPEG takes, in bytes; 0 if that is not known.
 
     Parameters
     ----------
@@ -24,27 +22,10 @@ def decoder_bytes(data: bytes, format: str) -> int:
     format : str
         What `sniff` said.
     """
-    if format == "jpeg":
-        try:
-            return jpeg_decode_bytes(read_jpeg_header(data))
-        except DecodeError:
-            return 0
     size = peek_size(data, format)
     if size is None:
         return 0
     return size[0] * size[1] * _BYTES_PER_PIXEL.get(format, _USUAL_BYTES_PER_PIXEL)
-
-
-def raster_bytes(data: bytes, format: str) -> int:
-    """Size of the picture as (h, w, 3) uint8, in bytes; 0 if that is not known."""
-    if format == "jpeg":
-        try:
-            header = read_jpeg_header(data)
-        except DecodeError:
-            return 0
-        return 3 * header.width_px * header.height_px
-    size = peek_size(data, format)
-    return 0 if size is None else 3 * size[0] * size[1]
 
 
 def peek_size(data: bytes, format: str) -> tuple[int, int] | None:
