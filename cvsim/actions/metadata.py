@@ -14,23 +14,24 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from PIL import Image
 
 from cvsim.actions.filesystem import RefusedError
+from cvsim.images import jpeg
 from cvsim.images.decode import pixel_digest
+from cvsim.images.jpeg import EXIF_PREFIX
+from cvsim.images.tiff import ASCII, LONG, PER_VALUE, UNIT_BYTES, Directory, Tiff
 
 _EXIF_IFD, _GPS_IFD, _DATE_TIME = 0x8769, 0x8825, 0x0132
 _DATE_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
 _DATE_TAGS = (_DATE_ORIGINAL, 0x9004, 0x9010, _OFFSET_ORIGINAL, 0x9012, 0x9290, 0x9291, 0x9292)
-_ASCII, _LONG, _RATIONAL = 2, 4, 5
-_UNIT_BYTES: Mapping[int, int] = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}
-"""Of each TIFF type, the size of what a change of byte order turns around."""
-_PER_VALUE: Mapping[int, int] = {5: 2, 10: 2}
-_PREFIX = b"Exif\0\0"
-_JPEG_LIMIT_BYTES = 65535 - 2 - len(_PREFIX)
+_RATIONAL = 5
+_ROW_BYTES = 12
+_JPEG_LIMIT_BYTES = 65535 - 2 - len(EXIF_PREFIX)
+_APP0 = 0xE0
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -136,54 +137,34 @@ def _blocks(data: bytes) -> tuple[bytes, bytes]:
                 xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     except Exception:  # A decoder meets anything in real files; no metadata is the answer then.
         return b"", b""
-    return exif.removeprefix(_PREFIX), xmp.encode() if isinstance(xmp, str) else xmp
+    return exif.removeprefix(EXIF_PREFIX), xmp.encode() if isinstance(xmp, str) else xmp
 
 
 # ---- TIFF structure ----
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """A directory as it lies in a block: its raw 12-byte entries and the offset of the next one."""
-
-    entries: Mapping[int, bytes]
-    next: int
+def _directory(tiff: Tiff, offset: int | None) -> Directory:
+    """What can be carried over whole, or nothing."""
+    found = tiff.directory(offset)
+    return found if found.is_whole else Directory({})
 
 
-def _order(tiff: bytes) -> str | None:
-    return {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+def _rows(tiff: Tiff, directory: Directory) -> dict[int, bytes]:
+    """The raw entries of a directory, by tag."""
+    return {tag: tiff.data[place : place + _ROW_BYTES] for tag, place in directory.entries.items()}
 
 
-def _directory(tiff: bytes, order: str, offset: int | None) -> _Directory:
-    if offset is None or not 8 <= offset <= len(tiff) - 6:
-        return _Directory({}, 0)
-    (count,) = struct.unpack_from(f"{order}H", tiff, offset)
-    end = offset + 2 + 12 * count
-    if end + 4 > len(tiff):
-        return _Directory({}, 0)
-    rows = (tiff[start : start + 12] for start in range(offset + 2, end, 12))
-    entries = {struct.unpack_from(f"{order}H", row)[0]: row for row in rows}
-    return _Directory(entries, struct.unpack_from(f"{order}I", tiff, end)[0])
-
-
-def _pointer(directory: _Directory, tag: int, order: str) -> int | None:
-    row = directory.entries.get(tag)
-    return None if row is None else struct.unpack_from(f"{order}I", row, 8)[0]
-
-
-def _values(tiff: bytes, order: str, directory: _Directory, tags: Iterable[int] | None) -> tuple[Value, ...]:
+def _values(tiff: Tiff, directory: Directory, tags: Iterable[int] | None) -> tuple[Value, ...]:
     """The fields with these tags (None: all), where they are well-formed."""
     found = []
-    for tag, row in sorted(directory.entries.items()):
-        kind, count = struct.unpack_from(f"{order}HI", row, 2)
-        unit = _UNIT_BYTES.get(kind)
-        if unit is None or (tags is not None and tag not in tags):
+    for tag in sorted(directory.entries):
+        field = tiff.field(directory, tag)
+        if field is None or (tags is not None and tag not in tags):
             continue
-        n_bytes = unit * _PER_VALUE.get(kind, 1) * count
-        start = struct.unpack_from(f"{order}I", row, 8)[0]
-        data = row[8 : 8 + n_bytes] if n_bytes <= 4 else tiff[start : start + n_bytes]
-        if len(data) == n_bytes:
-            found.append(Value(tag, kind, count, data if order == ">" else _swap(data, unit)))
+        kind, count, start = field
+        unit = UNIT_BYTES[kind]
+        data = tiff.data[start : start + unit * PER_VALUE.get(kind, 1) * count]
+        found.append(Value(tag, kind, count, data if tiff.order == ">" else _swap(data, unit)))
     return tuple(found)
 
 
@@ -191,48 +172,47 @@ def _swap(data: bytes, unit: int) -> bytes:
     return b"".join(data[start : start + unit][::-1] for start in range(0, len(data), unit))
 
 
-def _from_exif(tiff: bytes) -> Capture:
-    order = _order(tiff)
-    if order is None or len(tiff) < 8:
+def _from_exif(block: bytes) -> Capture:
+    tiff = Tiff.of(block)
+    if tiff is None or tiff.is_big:
         return Capture()
-    main = _directory(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
-    exif = _directory(tiff, order, _pointer(main, _EXIF_IFD, order))
-    gps = _directory(tiff, order, _pointer(main, _GPS_IFD, order))
-    dates = _values(tiff, order, exif, _DATE_TAGS)
+    main = _directory(tiff, tiff.first_offset)
+    exif = _directory(tiff, tiff.number(main, _EXIF_IFD))
+    gps = _directory(tiff, tiff.number(main, _GPS_IFD))
+    dates = _values(tiff, exif, _DATE_TAGS)
     if not any(value.tag == _DATE_ORIGINAL and _is_date(value) for value in dates):
         dates = ()
-    plain = tuple(value for value in _values(tiff, order, main, (_DATE_TIME,)) if _is_date(value))
+    plain = tuple(value for value in _values(tiff, main, (_DATE_TIME,)) if _is_date(value))
     has_position = 2 in gps.entries and 4 in gps.entries
-    return Capture(() if dates else plain, dates, _values(tiff, order, gps, None) if has_position else ())
+    return Capture(() if dates else plain, dates, _values(tiff, gps, None) if has_position else ())
 
 
 def _is_date(value: Value) -> bool:
     return re.match(rb"[1-9]\d{3}:\d\d:\d\d \d\d:\d\d:\d\d", value.data) is not None
 
 
-def _grown(tiff: bytes, capture: Capture) -> bytes:
+def _grown(old: bytes, capture: Capture) -> bytes:
     """An EXIF block with the fields of `capture` added; old values keep their offsets."""
-    order = _order(tiff)
-    if order is None or len(tiff) < 8:
-        tiff, order = b"MM\0*\0\0\0\0", ">"
-    main = _directory(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
-    block = bytearray(tiff + b"\0" * (len(tiff) % 2))
+    tiff = Tiff.of(old)
+    if tiff is None or tiff.is_big:
+        tiff = Tiff(b"MM\0*\0\0\0\0", ">")
+    main = _directory(tiff, tiff.first_offset)
+    block = bytearray(tiff.data + b"\0" * (len(tiff.data) % 2))
     added = list(capture.main)
     for pointer, values in ((_EXIF_IFD, capture.exif), (_GPS_IFD, capture.gps)):
         if values:
-            old = _directory(tiff, order, _pointer(main, pointer, order))
-            offset = _append(block, order, old, values)
-            added.append(Value(pointer, _LONG, 1, struct.pack(">I", offset)))
-    offset = _append(block, order, main, added)
-    struct.pack_into(f"{order}I", block, 4, offset)
+            offset = _append(block, tiff, _directory(tiff, tiff.number(main, pointer)), values)
+            added.append(Value(pointer, LONG, 1, struct.pack(">I", offset)))
+    offset = _append(block, tiff, main, added)
+    struct.pack_into(f"{tiff.order}I", block, 4, offset)
     return bytes(block)
 
 
-def _append(block: bytearray, order: str, old: _Directory, values: Iterable[Value]) -> int:
+def _append(block: bytearray, tiff: Tiff, old: Directory, values: Iterable[Value]) -> int:
     """Append a directory of the old raw entries and the new values; returns its offset."""
-    rows = dict(old.entries)
+    rows, order = _rows(tiff, old), tiff.order
     for value in values:
-        data = value.data if order == ">" else _swap(value.data, _UNIT_BYTES[value.type])
+        data = value.data if order == ">" else _swap(value.data, UNIT_BYTES[value.type])
         if len(data) > 4:
             place = struct.pack(f"{order}I", len(block))
             block += data + b"\0" * (len(data) % 2)
@@ -275,7 +255,7 @@ def _from_xmp(xmp: bytes) -> Capture:
 
 
 def _text(tag: int, text: str) -> Value:
-    return Value(tag, _ASCII, len(text) + 1, text.encode() + b"\0")
+    return Value(tag, ASCII, len(text) + 1, text.encode() + b"\0")
 
 
 # ---- Containers ----
@@ -283,21 +263,17 @@ def _text(tag: int, text: str) -> Value:
 
 def _splice_jpeg(data: bytes, capture: Capture) -> Splice:
     place, old = 2, b""
-    position = 2
-    while data[position : position + 1] == b"\xff" and data[position + 1] not in (0xDA, 0xD9):
-        marker, (length,) = data[position + 1], struct.unpack_from(">H", data, position + 2)
-        segment = data[position : position + 2 + length]
-        if marker == 0xE0 and position == 2:
-            place = position + len(segment)  # JFIF wants to be first
-        if marker == 0xE1 and segment[4:10] == _PREFIX:
-            place, old = position, segment
+    for marker, start, body, end in jpeg.segments(data):
+        if marker == _APP0 and start == 2:
+            place = end  # JFIF wants to be first
+        if marker == jpeg.APP1 and data[body : body + len(EXIF_PREFIX)] == EXIF_PREFIX:
+            place, old = start, data[start:end]
             break
-        position += len(segment)
-    tiff = _grown(old[10:], capture)
+    tiff = _grown(old[4 + len(EXIF_PREFIX) :], capture)
     if len(tiff) > _JPEG_LIMIT_BYTES:
         raise RefusedError("the kept file's metadata would grow larger than a JPEG file can hold")
-    body = _PREFIX + tiff
-    return Splice(place, old, b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body)
+    content = EXIF_PREFIX + tiff
+    return Splice(place, old, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
 
 
 def _splice_png(data: bytes, capture: Capture) -> Splice:

@@ -8,8 +8,9 @@ truncated picture is decoded as far as it goes, and the result is RGB without a 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, without DHT, JPG and DAC
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI: no length follows
-_SOS, _EOI, _DQT, _COM, _APP1, _APP14 = 0xDA, 0xD9, 0xDB, 0xFE, 0xE1, 0xEE
+SOS, EOI, DQT, COM, APP1, APP2, APP14, APP15 = 0xDA, 0xD9, 0xDB, 0xFE, 0xE1, 0xE2, 0xEE, 0xEF
+EXIF_PREFIX = b"Exif\0\0"
 _MANY_SCANS = 64  # encoders write about 10
 _UNDECODED = 128  # what libjpeg fills in
 _LEAST_DECODED = 0.01
@@ -47,6 +49,51 @@ class JpegHeader:
     """Where in the file the height stands, in two bytes."""
 
 
+class Segment(NamedTuple):
+    """A part of a JPEG file between two markers.
+
+    Attributes
+    ----------
+    marker : int
+        Its second byte: 0xE1 is APP1.
+    start, body, end : int
+        Where the marker, what follows the length, and the next segment begin. The end may lie behind that of
+        the data.
+    """
+
+    marker: int
+    start: int
+    body: int
+    end: int
+
+
+def segments(data: bytes, start: int = 0) -> Iterator[Segment]:
+    """The segments of the JPEG that begins at `start`, up to its first scan or its end.
+
+    The last one is that of the scan (`SOS`) or the end (`EOI`), unless the data end before it. Stray and
+    filling bytes between segments are passed over, as decoders do.
+    """
+    position, last = start + 2, len(data) - 4
+    while position <= last:
+        if data[position] != 0xFF:
+            position = data.find(b"\xff", position)
+            if position < 0:
+                return
+            continue
+        marker = data[position + 1]
+        if marker in (0xFF, 0x00):
+            position += 1
+        elif marker in _STANDALONE:
+            position += 2
+        else:
+            length = int.from_bytes(data[position + 2 : position + 4], "big")
+            end = position + 2 + (0 if marker == EOI else max(length, 2))
+            yield Segment(marker, position, position + 4, end)
+            if marker in (SOS, EOI):
+                return
+            position = end
+
+
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """Walk the segments up to the first scan.
 
@@ -58,33 +105,16 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     frame: tuple[int, int, int, bool, int] | None = None
     exif = Exif()
     is_adobe = False
-    position, end = 2, len(data)
-    while position + 4 <= end:
-        if data[position] != 0xFF:  # stray bytes between segments: decoders look for the next marker
-            position = data.find(b"\xff", position)
-            if position < 0:
-                break
-            continue
-        marker = data[position + 1]
-        if marker in (0xFF, 0x00):
-            position += 1
-            continue
-        if marker in _STANDALONE:
-            position += 2
-            continue
-        if marker in (_SOS, _EOI):
-            break
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        body = position + 4
-        if marker in _SOF and length >= 8 and body + 6 <= end:
+    for segment in segments(data):
+        marker, body = segment.marker, segment.body
+        if marker in _SOF and segment.end - segment.start >= 10 and body + 6 <= len(data):
             height_px = int.from_bytes(data[body + 1 : body + 3], "big")
             width_px = int.from_bytes(data[body + 3 : body + 5], "big")
             frame = (width_px, height_px, data[body + 5], marker in _PROGRESSIVE, body + 1)
-        elif marker == _APP1 and data[body : body + 6] == b"Exif\0\0" and exif == Exif():
-            exif = parse_exif(data[body + 6 : position + 2 + length])
-        elif marker == _APP14 and data[body : body + 5] == b"Adobe":
+        elif marker == APP1 and data[body : body + 6] == EXIF_PREFIX and exif == Exif():
+            exif = parse_exif(data[body + 6 : segment.end])
+        elif marker == APP14 and data[body : body + 5] == b"Adobe":
             is_adobe = True
-        position += 2 + max(length, 2)
     if frame is None:
         raise DecodeError("truncated JPEG: it ends before the picture begins")
     width_px, height_px, n_components, is_progressive, height_at = frame
@@ -136,20 +166,20 @@ class JpegIdentities:
 
 def _identity_parts(data: bytes) -> tuple[bytes, bytes, int]:
     """Digest of quantisation tables and orientation, all that decides about pixels, where the scans start."""
-    orientation = read_jpeg_header(data).exif.orientation
-    turn = bytes([orientation])
+    turn = bytes([read_jpeg_header(data).exif.orientation])
     tables, head = hashlib.sha256(turn), [turn]
-    position, end = 2, len(data)
-    while position + 4 <= end and data[position] == 0xFF and data[position + 1] not in (_SOS, _EOI):
-        marker = data[position + 1]
-        following = position + 2 + max(2, int.from_bytes(data[position + 2 : position + 4], "big"))
-        segment = data[position:following]
-        if marker == _DQT:
+    position = 2
+    for marker, start, _, end in segments(data):
+        if marker in (SOS, EOI):
+            position = start
+            break
+        position = end
+        segment = data[start:end]
+        if marker == DQT:
             tables.update(segment)
-        if not (_APP1 <= marker <= 0xEF or marker == _COM) or marker == _APP14:
+        if not (APP1 <= marker <= APP15 or marker == COM) or marker == APP14:
             head.append(segment)
-        position = following
-    return tables.digest(), b"".join(head), min(position, end)
+    return tables.digest(), b"".join(head), min(position, len(data))
 
 
 def is_jpeg_risky(data: bytes, header: JpegHeader) -> bool:
