@@ -95,7 +95,7 @@ class Report:
         ----------
         path : path
         """
-        from cvsim.reports.files import write
+        from cvsim.files import write
 
         write(path, [self.csv_bytes()])
 
@@ -112,7 +112,7 @@ class Report:
         ----------
         path : path
         """
-        from cvsim.reports.files import write
+        from cvsim.files import write
         from cvsim.reports.html import to_html
 
         folder = os.path.dirname(os.path.abspath(path))
@@ -341,7 +341,7 @@ class Compared:
         CvsimError
             The file can not be written, or one of the two not be read any more.
         """
-        from cvsim.reports.files import write
+        from cvsim.files import write
         from cvsim.reports.match_picture import picture_format
 
         write(path, [self.picture_bytes(picture_format(path))])

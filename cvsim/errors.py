@@ -12,6 +12,7 @@ CvsimError
 ├── MissingExtraError     an optional dependency is not installed; names the extra
 ├── ActionError           a plan or a journal can not be carried out
 └── RemoteError           a URL, a server, an engine
+    └── FetchError        a URL that gave no picture; says whether another try may help
 
 Each message says what happened and what to do about it. Foreign errors are mapped where they enter,
 ``from exc``.
@@ -85,3 +86,23 @@ class ActionError(CvsimError):
 
 class RemoteError(CvsimError):
     """A URL, a server or an engine did not answer as it should."""
+
+
+class FetchError(RemoteError):
+    """A URL that could not be fetched.
+
+    Attributes
+    ----------
+    passing : bool
+        Whether the same might work later: no answer, a timeout, a server that is busy.
+    after_s : float or None
+        How long the server asked to be left alone.
+    unreachable : bool
+        No connection could be made: the host's other URLs will do no better now.
+    """
+
+    def __init__(
+        self, message: str, *, passing: bool = False, after_s: float | None = None, unreachable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.passing, self.after_s, self.unreachable = passing, after_s, unreachable

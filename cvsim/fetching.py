@@ -21,8 +21,9 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from cvsim.errors import CvsimError, UsageError
-from cvsim.images.remote import Fetched, FetchError, RemoteClient
+from cvsim.errors import CvsimError, FetchError, UsageError
+from cvsim.files import replacing, write
+from cvsim.images.remote import Fetched, RemoteClient
 from cvsim.progress import Progress, SilentProgress
 
 MANIFEST_NAME = "fetch.jsonl"
@@ -298,9 +299,7 @@ class _Shelf:
         """Write the picture, whole or not at all."""
         suffix = _SUFFIXES.get(fetched.format, fetched.format)
         file = f"{file_stem(item.id)}.{suffix}"
-        draft = self.folder / f"{file}{_PART}"
-        draft.write_bytes(fetched.data)
-        os.replace(draft, self.folder / file)
+        write(self.folder / file, [fetched.data])
         digest = hashlib.sha256(fetched.data).hexdigest()
         return Outcome(item.id, fetched.url, item.labels, file, digest=digest, size_bytes=len(fetched.data))
 
@@ -313,12 +312,13 @@ class _Shelf:
     def write_labels(self) -> None:
         """Which file has which label, a row each, for ``cvsim index --labels``."""
         rows = sorted((o.file, label) for o in self._outcomes.values() if o.file for label in o.labels)
-        draft = self.folder / f"{LABELS_NAME}{_PART}"
-        with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        with (
+            replacing(self.folder / LABELS_NAME) as draft,
+            draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+        ):
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(("file", "label"))
             writer.writerows(rows)
-        os.replace(draft, self.folder / LABELS_NAME)
 
 
 def file_stem(id: str) -> str:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
     from cvsim.indexing import IndexReport, Signals
     from cvsim.progress import Progress
-    from cvsim.searching import Hit, Query
+    from cvsim.searching import Query
     from cvsim.stores import SearchableStore
+    from cvsim.types import Hit
 
 PathLike = str | bytes | os.PathLike[str]
 

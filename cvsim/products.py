@@ -26,9 +26,9 @@ from cvsim.learning.autoencoder import SIDE_PX, fit_autoencoder
 from cvsim.learning.details import Details
 from cvsim.learning.gallery import Assignment, classify
 from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.model import ProductModel, read_model
+from cvsim.learning.model import ProductModel, SignalSource, read_model
 from cvsim.learning.pretrained import resolve
-from cvsim.learning.training import SignalSource, train
+from cvsim.learning.training import train
 from cvsim.progress import SilentProgress
 from cvsim.settings import PROFILES
 from cvsim.stores import open_cache, open_scratch

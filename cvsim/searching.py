@@ -31,7 +31,7 @@ from cvsim.indexing import Signals, near_words, projected, word_space, words_of
 from cvsim.pipeline import Clock, Run
 from cvsim.progress import SilentProgress
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
-from cvsim.types import Comparison, ImageRecord, ScoredPair
+from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
 
 if TYPE_CHECKING:
     from cvsim.settings import Settings
@@ -43,37 +43,6 @@ EXTRA_NEIGHBOURS = 24
 EXTRA_FOR_TRAINED = 400
 """A learned metric orders neighbours in its own way, so more of them are looked at."""
 DECODE_TIMEOUT_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A picture that was found.
-
-    Attributes
-    ----------
-    path : str
-        Absolute.
-    score : float
-        Under ``profile == "copy"`` the probability that it is a copy; under ``"product"`` the mean cosine of
-        the product signals, in [0, 1], or with a trained profile the probability that it is the same product.
-    profile : "copy" or "product"
-    relation : str
-        See `cvsim.types.Relation`; ``"similar"`` for look-alikes.
-    contained : "a", "b" or None
-        ``"a"``: the query shows only a part of it; ``"b"``: it shows only a part of the query.
-    comparisons : tuple of Comparison
-    labels : tuple of str
-    record : ImageRecord
-    """
-
-    path: str
-    score: float
-    profile: str
-    relation: str
-    contained: str | None
-    comparisons: tuple[Comparison, ...]
-    labels: tuple[str, ...]
-    record: ImageRecord
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,3 +230,34 @@ class DedupeResult:
     groups: tuple[Group, ...]
     skipped: tuple[Skipped, ...]
     stats: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that was found.
+
+    Attributes
+    ----------
+    path : str
+        Absolute.
+    score : float
+        Under ``profile == "copy"`` the probability that it is a copy; under ``"product"`` the mean cosine of
+        the product signals, in [0, 1], or with a trained profile the probability that it is the same product.
+    profile : "copy" or "product"
+    relation : str
+        See `Relation`; ``"similar"`` for look-alikes.
+    contained : "a", "b" or None
+        ``"a"``: the query shows only a part of it; ``"b"``: it shows only a part of the query.
+    comparisons : tuple of Comparison
+    labels : tuple of str
+    record : ImageRecord
+    """
+
+    path: str
+    score: float
+    profile: str
+    relation: str
+    contained: str | None
+    comparisons: tuple[Comparison, ...]
+    labels: tuple[str, ...]
+    record: ImageRecord

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from cvsim.actions.filesystem import write_all
 from cvsim.errors import ActionError
+from cvsim.files import write_all
 from cvsim.names import printable
 from cvsim.types import ScoredPair
 

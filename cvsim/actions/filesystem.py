@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsim.errors import ActionError
+from cvsim.files import write_all
 from cvsim.names import printable
 
 log = logging.getLogger(__name__)
@@ -369,13 +370,6 @@ def copy_verified(source: int, folder: int, name: str, digest: str, attributes: 
         if digest_of(fd) != digest:
             raise RefusedError("its copy does not hold the same content; the original was left alone")
         attributes.put_on(fd)
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte, however the system splits it."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def clone_verified(source: CheckedFile, folder: int, name: str, attributes: Attributes) -> None:

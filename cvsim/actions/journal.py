@@ -26,8 +26,9 @@ from typing import Any, Literal
 
 import platformdirs
 
-from cvsim.actions.filesystem import log, write_all
+from cvsim.actions.filesystem import log
 from cvsim.errors import ActionError, UsageError
+from cvsim.files import write_all
 from cvsim.names import printable
 
 SCHEMA = "cvsim.journal/1"

@@ -16,11 +16,9 @@ like one that is read; `Plan.save` writes it whole or not at all.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +27,7 @@ from typing import Any, Literal, cast, get_args
 
 from cvsim.actions.filesystem import parents
 from cvsim.errors import ActionError, UsageError
+from cvsim.files import write
 from cvsim.names import printable
 from cvsim.types import Group
 
@@ -161,7 +160,7 @@ class Plan:
         ActionError
             The file can not be written.
         """
-        write_whole(path, self.to_json().encode())
+        write(path, [self.to_json().encode()], durable=True, error=ActionError)
 
     def decided(self, path: str, decision: Decision, reason: str = "decided by hand") -> Plan:
         """A plan in which one file has another decision, made by a person.
@@ -277,28 +276,6 @@ def _entries(group: Group) -> Iterable[Entry]:
             member.reason,
             extra,
         )
-
-
-def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Replace a file's content so that a reader, or a crash, sees the old or the new one.
-
-    Raises
-    ------
-    ActionError
-        The file can not be written.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary = os.path.join(folder, f".cvsim-{secrets.token_hex(8)}.new")
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise ActionError(f"{printable(os.fspath(path))} can not be written: {exc.strerror}") from exc
 
 
 def _dump(value: Any) -> str:

@@ -32,11 +32,11 @@ from cvsim.actions.filesystem import (
     new_file,
     rename_noreplace,
     set_aside,
-    write_all,
 )
 from cvsim.actions.journal import Journal, Step
 from cvsim.actions.settle import settle
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, put_into_trash
+from cvsim.files import write_all
 
 _CLOCK_LAG_NS = 50_000_000
 """Filesystems stamp with a clock that ticks a few times in this span."""

@@ -27,13 +27,13 @@ from cvsim.actions.filesystem import (
     lstat_at,
     new_file,
     rename_noreplace,
-    write_all,
 )
 from cvsim.actions.journal import Journal, Step
 from cvsim.actions.metadata import Splice
 from cvsim.actions.settle import remove_empty, settle, settle_all, trashed_file
 from cvsim.actions.trash import IS_FREEDESKTOP, where_to_look
 from cvsim.errors import ActionError
+from cvsim.files import write_all
 from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from cvsim import __version__
-from cvsim.own_process import tune_own_process
+from cvsim.executors.own_process import tune_own_process
 from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, with_values
 
 C = TypeVar("C", bound=Callable[..., Any])

@@ -116,7 +116,7 @@ def write(path: str, content: bytes, quiet: bool) -> None:
 
         write_bytes(content)
         return
-    from cvsim.reports.files import write as write_file
+    from cvsim.files import write as write_file
 
     write_file(path, [content])
     if not quiet:

@@ -13,7 +13,8 @@ from cvsim.cli import options
 
 if TYPE_CHECKING:
     from cvsim.index import Index
-    from cvsim.searching import Hit, Query
+    from cvsim.searching import Query
+    from cvsim.types import Hit
 
 MAX_STDIN_BYTES = 200_000_000
 
@@ -132,8 +133,8 @@ def _print(hits: Sequence[Hit]) -> None:
 def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -> None:
     from cvsim.cli.console import write_bytes
     from cvsim.extraction import THUMBNAIL_KEY
+    from cvsim.files import write
     from cvsim.images.decode import decode
-    from cvsim.reports.files import write
     from cvsim.reports.search_sheet import SheetCell, search_sheet
     from cvsim.reports.wording import percent, printable, relation_words
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
+from cvsim.files import write_all
 
 START_TIMEOUT_S = 120.0
 
@@ -173,14 +174,8 @@ def _limit_memory(memory_bytes: int) -> None:
 
 def _send(descriptor: int, message: object) -> None:
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    _write_all(descriptor, len(data).to_bytes(8, "big"))
-    _write_all(descriptor, data)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    write_all(descriptor, len(data).to_bytes(8, "big"))
+    write_all(descriptor, data)
 
 
 def _receive(stream: IO[bytes]) -> Any:

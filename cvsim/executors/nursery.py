@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 from cvsim.executors.child import START_TIMEOUT_S, Child, ChildEndedError, own_memory_bytes, serve
 from cvsim.executors.forks import can_fork, fork
-from cvsim.own_process import is_own_process, tune_own_process
+from cvsim.executors.own_process import is_own_process, tune_own_process
 
 _END_TIMEOUT_S = 10.0
 _BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.nursery import main; main()"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 if TYPE_CHECKING:
-    from cvsim.images.remote import AddressGuard, Deadline
+    from cvsim.images.addresses import AddressGuard, Deadline
 
 
 def connection_pool(

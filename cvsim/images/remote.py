@@ -8,12 +8,10 @@ only if its first bytes are those of a picture, whatever the server calls it.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,7 +19,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Self
 
 from cvsim import __version__
-from cvsim.errors import MissingExtraError, RemoteError
+from cvsim.errors import FetchError, MissingExtraError
+from cvsim.images.addresses import AddressGuard, Deadline, Resolve, addresses_of
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
@@ -35,33 +34,9 @@ USER_AGENT = f"cvsim/{__version__} (image downloader)"
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Statuses that may be others a moment later."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _TAILS = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b";"}
 """What the whole file has near its end."""
 _TAIL_BYTES = 4096
-
-Resolve = Callable[[str, int], list[str]]
-"""Addresses of a host name, as text."""
-
-
-class FetchError(RemoteError):
-    """A URL that could not be fetched.
-
-    Attributes
-    ----------
-    passing : bool
-        Whether the same might work later: no answer, a timeout, a server that is busy.
-    after_s : float or None
-        How long the server asked to be left alone.
-    unreachable : bool
-        No connection could be made: the host's other URLs will do no better now.
-    """
-
-    def __init__(
-        self, message: str, *, passing: bool = False, after_s: float | None = None, unreachable: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.passing, self.after_s, self.unreachable = passing, after_s, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +110,7 @@ class RemoteClient:
         self.limits = limits
         self._deadline = Deadline()
         self._closed = threading.Event()
-        guard = AddressGuard(resolve or _addresses_of, allow_private)
+        guard = AddressGuard(resolve or addresses_of, allow_private)
         self._client = _make_client(guard, self._deadline, limits, n_connections)
 
     def fetch(self, url: str) -> Fetched:
@@ -275,78 +250,6 @@ def _mapped_errors() -> Iterator[None]:
         raise FetchError(f"the answer broke off or is no HTTP: {exc}", passing=True) from exc
     except httpx.HTTPError as exc:
         raise FetchError(f"the connection failed: {exc or type(exc).__name__}", passing=True) from exc
-
-
-class Deadline(threading.local):
-    """Until when this thread's attempt may last; a thread reads its answers itself."""
-
-    end: float | None = None
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        self.end = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self.end = None
-
-    def cut(self, timeout_s: float | None) -> float | None:
-        """`timeout_s`, or less where less is left."""
-        if self.end is None:
-            return timeout_s
-        left_s = max(self.end - time.monotonic(), 0.001)
-        return left_s if timeout_s is None else min(timeout_s, left_s)
-
-
-@dataclass(frozen=True)
-class AddressGuard:
-    """Says which addresses a name may be connected to."""
-
-    resolve: Resolve
-    allow_private: bool
-
-    def addresses(self, host: str, port: int) -> list[str]:
-        """Of the host, all of them allowed.
-
-        Raises
-        ------
-        FetchError
-            One is not public: whoever mixes them means no good.
-        """
-        found = self.resolve(host, port)
-        for address in found:
-            if not self.allow_private and not is_public(address):
-                raise FetchError(
-                    f"{host} is on a private network ({address}), which is refused; "
-                    "allow it with --allow-private if you mean it"
-                )
-        return found
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also one that is wrapped in another."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if ip.is_site_local:
-            return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
-def _addresses_of(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise FetchError(f"{host} can not be looked up: {reason}", passing=True, unreachable=True) from exc
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _make_client(guard: AddressGuard, deadline: Deadline, limits: Limits, n_connections: int) -> httpx.Client:

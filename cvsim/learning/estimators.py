@@ -18,8 +18,8 @@ from cvsim.errors import UsageError
 from cvsim.learning.gallery import Assignment, classify
 from cvsim.learning.grouping import group, untrained
 from cvsim.learning.metric import N_COMPONENTS, SHRINKAGE, fit_metric
-from cvsim.learning.model import ProductModel, fused
-from cvsim.learning.training import SignalSource, train
+from cvsim.learning.model import ProductModel, SignalSource, fused
+from cvsim.learning.training import train
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -9,13 +9,12 @@ import numpy as np
 
 from cvsim.errors import UsageError
 from cvsim.learning.metric import has_evidence, spread_evenly
-from cvsim.learning.model import Grouping, MergeCurve, ProductModel, Signal
+from cvsim.learning.model import Grouping, MergeCurve, ProductModel, Signal, SignalSource
 from cvsim.learning.partition import METHODS, TREES, build_tree, density, kmeans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.learning.training import SignalSource
     from cvsim.types import Indices
 
 UNTRAINED_POWERS = {"embedding": 0.5, "gradient": 0.5}

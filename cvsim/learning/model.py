@@ -41,6 +41,15 @@ MAX_BYTES = 2_000_000_000
 DEFAULT_PAIR_THRESHOLD = 0.5
 
 
+@dataclass(frozen=True)
+class SignalSource:
+    """Where a block of vectors comes from: the feature's name, version and parameters."""
+
+    name: str
+    version: int
+    params: Mapping[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Signal:
     """One signal of a model.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvsim.errors import MissingExtraError, RemoteError, SettingsError
+from cvsim.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,17 +204,16 @@ def write_onnx(
     import onnx
 
     export: Callable[..., Any] = torch.onnx.export
-    unfinished = target.with_name(target.name + ".part")
-    export(
-        network,
-        (example,),
-        str(unfinished),
-        input_names=["input"],
-        output_names=["features"],
-        dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}},
-        dynamo=False,
-    )
-    model = onnx.load(str(unfinished))
-    onnx.helper.set_model_props(model, dict(metadata or {}))
-    onnx.save(model, str(unfinished))
-    os.replace(unfinished, target)
+    with replacing(target) as unfinished:
+        export(
+            network,
+            (example,),
+            str(unfinished),
+            input_names=["input"],
+            output_names=["features"],
+            dynamic_axes={"input": {0: "batch"}, "features": {0: "batch"}},
+            dynamo=False,
+        )
+        model = onnx.load(str(unfinished))
+        onnx.helper.set_model_props(model, dict(metadata or {}))
+        onnx.save(model, str(unfinished))

@@ -31,6 +31,7 @@ from cvsim.learning.model import (
     MergeCurve,
     ProductModel,
     Signal,
+    SignalSource,
     even_out,
     fused,
 )
@@ -61,15 +62,6 @@ TIE = 0.01
 """A setting that scores this much less is as good; the simpler one, which comes first, is taken."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SignalSource:
-    """Where a block of vectors comes from: the feature's name, version and parameters."""
-
-    name: str
-    version: int
-    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

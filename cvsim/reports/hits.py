@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvsim.searching import Hit
+    from cvsim.types import Hit
 
 
 def hits_document(query: str, hits: Sequence[Hit]) -> dict[str, Any]:

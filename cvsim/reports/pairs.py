@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from cvsim.errors import CvsimError, MissingExtraError, UsageError
-from cvsim.reports.files import write
+from cvsim.files import replacing, write
 
 CHUNK_ROWS = 10_000
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -93,17 +92,13 @@ def _write_parquet(path: Path, pairs: Iterable[PairRow]) -> None:
     except ImportError as exc:
         raise MissingExtraError("Parquet files", "parquet") from exc
     schema = pa.schema([("a", pa.string()), ("b", pa.string()), ("score", pa.float64())])
-    draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
-        with parquet.ParquetWriter(draft, schema) as writer:
+        with replacing(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
             for rows in _chunks(pairs):
                 columns = [[_text(p.a) for p in rows], [_text(p.b) for p in rows], [p.score for p in rows]]
                 writer.write_table(pa.table(columns, schema=schema))
-        os.replace(draft, path)
     except OSError as exc:
         raise CvsimError(f"{path}: can not be written: {exc.strerror or exc}") from exc
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _text(path: str) -> str:

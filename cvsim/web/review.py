@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from cvsim.actions.decisions import Answer, Decisions
 from cvsim.actions.journal import default_path, read_steps
-from cvsim.actions.plan import Decision, Entry, Plan, entry_text, plan_text, write_whole
+from cvsim.actions.plan import Decision, Entry, Plan, entry_text, plan_text
 from cvsim.errors import ActionError, CvsimError, UsageError
+from cvsim.files import write
 from cvsim.types import ScoredPair
 
 REVIEWED = "reviewed"
@@ -371,7 +372,7 @@ class Review:
         rows = self._rows | {e.path: entry_text(e) for entries in groups.values() for e in entries}
         self._refuse_foreign_changes()
         text = plan_text(self.roots, self._extra, (rows[path] for _, path in self._order))
-        write_whole(self.path, text.encode())
+        write(self.path, [text.encode()], durable=True, error=ActionError)
         self._stamp = _stamp(self.path)
         self._rows = rows
         for number, entries in groups.items():

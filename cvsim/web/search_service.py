@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cvsim.errors import CvsimError
+from cvsim.errors import CvsimError, FetchError
 from cvsim.extraction import THUMBNAIL_KEY
-from cvsim.images.remote import FetchError, Limits, RemoteClient
+from cvsim.images.remote import Limits, RemoteClient
 from cvsim.reports.hits import hit_document
 from cvsim.searching import QueryReader, groups_of, search
 

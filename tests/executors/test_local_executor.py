@@ -263,7 +263,7 @@ def interrupted(tmp_path: Path, nursery: str, how: signal.Signals) -> int:
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
-            from cvsim.own_process import tune_own_process
+            from cvsim.executors.own_process import tune_own_process
             if FORKED:
                 tune_own_process()
             from executor_jobs import Act

@@ -14,8 +14,8 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.images.decode import thumbnail
 from cvsim.learning.details import Details, likeness
 from cvsim.learning.gallery import classify
-from cvsim.learning.model import read_model
-from cvsim.learning.training import SignalSource, train
+from cvsim.learning.model import SignalSource, read_model
+from cvsim.learning.training import train
 
 SOURCES = [SignalSource("made", 1, {})]
 N_PRODUCTS, N_PHOTOS = 10, 8

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from cvsim.errors import UsageError
 from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.model import MergeCurve
+from cvsim.learning.model import MergeCurve, SignalSource
 from cvsim.learning.partition import (
     METHODS,
     build_tree,
@@ -20,7 +20,7 @@ from cvsim.learning.partition import (
     kmeans,
     merge_agreement,
 )
-from cvsim.learning.training import SignalSource, _Agreement, train
+from cvsim.learning.training import _Agreement, train
 
 
 def random_rows(n, seed):

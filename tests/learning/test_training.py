@@ -16,8 +16,8 @@ from cvsim.errors import SettingsError, UsageError
 from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
 from cvsim.learning.gallery import MAX_HELD_OUT, _rounds, classify
 from cvsim.learning.grouping import group
-from cvsim.learning.model import is_model_file, read_model
-from cvsim.learning.training import SignalSource, train
+from cvsim.learning.model import SignalSource, is_model_file, read_model
+from cvsim.learning.training import train
 
 SOURCES = [SignalSource("made", 1, {"a": 1}), SignalSource("noise", 1, {})]
 

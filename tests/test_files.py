@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cvsim.errors import CvsimError
-from cvsim.reports.files import write
+from cvsim.files import write
 
 
 def test_a_report_replaces_the_old_one_whole(tmp_path: Path) -> None:
