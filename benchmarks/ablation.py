@@ -20,7 +20,7 @@ from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
 from cvsim.fusion.training import fit_model
-from cvsim.pipeline import Plan
+from cvsim.recipes.dedupe import Plan
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_cache
 

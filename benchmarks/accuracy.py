@@ -33,7 +33,7 @@ from peer_runs import PeerRun, available, link_all
 
 import cvsim
 from cvsim.fusion.model import sigmoid
-from cvsim.pipeline import make_plan
+from cvsim.recipes.dedupe import make_plan
 from cvsim.settings import EFFORTS, Settings
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"

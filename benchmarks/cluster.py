@@ -25,7 +25,7 @@ from tables import count, number, table, write_section
 
 from cvsim.executors.worker_processes import WorkerProcesses
 from cvsim.extraction import DECODER
-from cvsim.pipeline import dedupe
+from cvsim.recipes.dedupe import dedupe
 from cvsim.reports.json import to_json
 from cvsim.settings import Settings
 from cvsim.stores import open_store

@@ -19,7 +19,7 @@ from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.executors import LocalExecutor
 from cvsim.fusion.model import sigmoid
-from cvsim.pipeline import Clock, Plan, Run, dedupe
+from cvsim.recipes.dedupe import Clock, Plan, Run, dedupe
 from cvsim.scoring import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache

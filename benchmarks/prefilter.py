@@ -23,7 +23,7 @@ from labelled_sets import LabelledSet, copy_set
 from regions import RegionNetwork, compared
 from tables import count, number, share, table, write_section
 
-from cvsim.prefiltering import Prefiltered, prefilter
+from cvsim.recipes.prefilter import Prefiltered, prefilter
 from cvsim.settings import Settings
 
 SETS = {"part a": ("a", "all"), "part b": ("b", "all"), "part b, light kinds": ("b", "light")}

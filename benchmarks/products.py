@@ -22,7 +22,7 @@ from cvsim.learning.gallery import classify
 from cvsim.learning.grouping import group, untrained
 from cvsim.learning.partition import METHODS, build_tree
 from cvsim.learning.training import PROBABILITIES, train
-from cvsim.products import labels_for, read_vectors, vector_features
+from cvsim.recipes.products import labels_for, read_vectors, vector_features
 from cvsim.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "products.json"

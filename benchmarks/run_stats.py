@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--effort", default="default")
     parser.add_argument("--cache", required=True)
     args = parser.parse_args()
-    from cvsim.pipeline import dedupe
+    from cvsim.recipes.dedupe import dedupe
     from cvsim.settings import Settings
 
     result = dedupe([args.folder], Settings(effort=args.effort, cache=args.cache))

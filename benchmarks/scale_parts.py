@@ -81,9 +81,9 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     from synthetic import make_collection
 
     from cvsim.collection import make_nodes
-    from cvsim.grouping import make_groups
-    from cvsim.pipeline import Clock, Run, make_plan
     from cvsim.progress import SilentProgress
+    from cvsim.recipes.dedupe import Clock, Run, make_plan
+    from cvsim.recipes.report_groups import make_groups
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, MemoryStore
 
@@ -190,7 +190,7 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
     from synthetic import make_collection
 
     from cvsim.extraction import DECODER
-    from cvsim.pipeline import make_plan
+    from cvsim.recipes.dedupe import make_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, ImageInfo, KnownFile, open_cache
 

@@ -21,7 +21,7 @@ from training_pairs import labelled_pairs
 
 from cvsim.fusion.model import FusionModel
 from cvsim.fusion.training import fit_model
-from cvsim.pipeline import MODELS
+from cvsim.recipes.dedupe import MODELS
 from cvsim.settings import COPY
 
 PRIOR = -7.0

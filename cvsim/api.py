@@ -14,8 +14,8 @@ from cvsim.settings import Settings, with_values
 if TYPE_CHECKING:
     from cvsim.actions.plan import Plan
     from cvsim.images.source import ImageSource
-    from cvsim.prefiltering import Prefiltered
     from cvsim.progress import Progress
+    from cvsim.recipes.prefilter import Prefiltered
     from cvsim.reports.html import Thumbnail
     from cvsim.stores import Store
     from cvsim.types import Comparison, Counts, DedupeResult, Group, Relation, ScoredPair, Side, Skipped
@@ -175,7 +175,7 @@ def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     """The settings of a call; says so where signals that were chosen can not do what one might expect."""
     asked = with_values(settings or Settings(), options)
     if asked.signals:
-        from cvsim.pipeline import make_plan
+        from cvsim.recipes.dedupe import make_plan
 
         plan = make_plan(asked)
         signals = [signal for feature in plan.features for signal in feature.signals]
@@ -234,8 +234,8 @@ def dedupe(
     >>> report.counts.duplicates                           # doctest: +SKIP
     31
     """
-    from cvsim import pipeline
     from cvsim.previews import Thumbnails
+    from cvsim.recipes import dedupe as pipeline
 
     asked = _asked(settings, options)
     progress = progress or SilentProgress()
@@ -311,7 +311,7 @@ class Compared:
         ImageError
             One of the two can not be read any more.
         """
-        from cvsim import comparing
+        from cvsim.recipes import compare as comparing
         from cvsim.reports.match_picture import Shown, match_picture
         from cvsim.reports.matches import agreeing_keypoints, overlap_matrix
 
@@ -383,7 +383,7 @@ def compare(
     (0.9999, 'cropped')
     >>> pair.to_picture("why.png")              # doctest: +SKIP
     """
-    from cvsim import comparing
+    from cvsim.recipes import compare as comparing
 
     asked = _asked(settings, options)
     first, second = (os.fsdecode(s) if isinstance(s, bytes) else s for s in (a, b))
@@ -435,7 +435,7 @@ def prefilter(
     >>> for pair in cvsim.prefilter(["photos"]):  # doctest: +SKIP
     ...     look_closer(pair.a, pair.b)
     """
-    from cvsim import prefiltering
+    from cvsim.recipes import prefilter as prefiltering
 
     return prefiltering.prefilter(
         _named(paths),

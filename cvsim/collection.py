@@ -41,7 +41,7 @@ class Node:
     ----------
     digest : str
     side : str
-        What pairs are allowed between: see `cvsim.pipeline`.
+        What pairs are allowed between: see `cvsim.recipes.dedupe`.
     records : tuple of ImageRecord
         The files, by path.
     """

@@ -16,8 +16,8 @@ from cvsim.executors.base import Demand
 from cvsim.features.base import WORKING_PX, Feature
 from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.picture import Picture
-from cvsim.images.content import Content, read_content
 from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests, thumbnail
+from cvsim.images.encoded import Content, read_content
 from cvsim.images.jpeg import JpegIdentities
 from cvsim.images.scan import FileEntry, file_error_reason
 from cvsim.stores import Extraction, ImageInfo

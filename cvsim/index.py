@@ -10,9 +10,9 @@ from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
-    from cvsim.indexing import IndexReport, Signals
     from cvsim.progress import Progress
-    from cvsim.searching import Query
+    from cvsim.recipes.index import IndexReport, Signals
+    from cvsim.recipes.search import Query
     from cvsim.stores import SearchableStore
     from cvsim.types import Hit
 
@@ -64,7 +64,7 @@ class Index:
         StoreError
             It can not be used: the message says why and what to do.
         """
-        from cvsim import indexing
+        from cvsim.recipes import index as indexing
         from cvsim.stores import open_index
 
         asked = with_values(settings or Settings(), options)
@@ -104,7 +104,7 @@ class Index:
         -------
         IndexReport
         """
-        from cvsim import indexing
+        from cvsim.recipes import index as indexing
 
         roots = [os.fsdecode(p) for p in ([paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths)]
         found = [] if labels is None else indexing.read_index_labels(labels, roots)
@@ -133,7 +133,7 @@ class Index:
         ImageError
             The query can not be used.
         """
-        from cvsim import searching
+        from cvsim.recipes import search as searching
 
         asked = (
             query if isinstance(query, searching.Query) else searching.Query.of(query, self.signals.features)
@@ -152,7 +152,7 @@ class Index:
         int
             How many were known.
         """
-        from cvsim import indexing
+        from cvsim.recipes import index as indexing
 
         roots = [os.fsdecode(p) for p in ([paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths)]
         return indexing.remove(self.store, roots)

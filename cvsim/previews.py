@@ -9,7 +9,7 @@ from cvsim.errors import ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
-from cvsim.images.content import Content, read_content
+from cvsim.images.encoded import Content, read_content
 from cvsim.images.raster import thumbnail
 from cvsim.stores import Extraction
 

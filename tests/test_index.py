@@ -87,7 +87,7 @@ def test_a_stranger_has_no_copies_but_look_alikes(store: Path) -> None:
 
 
 def test_hits_that_are_copies_of_each_other_share_a_group(tmp_path: Path) -> None:
-    from cvsim.searching import groups_of
+    from cvsim.recipes.search import groups_of
 
     for seed in range(3):
         save_image(tmp_path / "photos" / f"{seed}.jpg", scene(seed, 320, 240))

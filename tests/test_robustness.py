@@ -27,7 +27,7 @@ from generate import copy_set, encoded, save_image, scene
 
 from cvsim.extraction import DECODER, artefact_keys
 from cvsim.features import make_features
-from cvsim.pipeline import dedupe
+from cvsim.recipes.dedupe import dedupe
 from cvsim.reports.json import document
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_store

@@ -41,8 +41,8 @@ def classify(
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
-    from cvsim import products as recipes
     from cvsim.cli.console import progress_bars
+    from cvsim.recipes import products as recipes
 
     model = products.load_profile(profile)
     assert model is not None

@@ -57,8 +57,8 @@ def cluster(
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
-    from cvsim import products as recipes
     from cvsim.cli.console import progress_bars
+    from cvsim.recipes import products as recipes
 
     model = products.load_profile(profile)
     how: dict[str, Any] = {"method": method, "threshold": threshold, "n_clusters": n_clusters}

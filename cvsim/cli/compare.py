@@ -47,7 +47,7 @@ def compare(
         return
     from cvsim.cli.console import result_console
     from cvsim.cli.render_pair import print_pair
-    from cvsim.pipeline import make_plan
+    from cvsim.recipes.dedupe import make_plan
 
     print_pair(result_console(), pair.result, make_plan(settings).threshold)
 

@@ -9,7 +9,7 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.indexing import IndexReport
+    from cvsim.recipes.index import IndexReport
 
 
 @click.command(epilog="Example: cvsim index photos --store photos.db")

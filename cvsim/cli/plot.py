@@ -80,7 +80,7 @@ Drawn = tuple["NDArray[np.float32]", list[str], list[str], list[bytes | None]]
 
 
 def _from_array(features: str, labels: str | None, profile: str | None) -> Drawn:
-    from cvsim import products as recipes
+    from cvsim.recipes import products as recipes
 
     table = recipes.load_features(features)
     names = [str(row) for row in range(len(table))]
@@ -103,7 +103,7 @@ def _from_pictures(
     quiet: bool,
     progress: Progress,
 ) -> Drawn:
-    from cvsim import products as recipes
+    from cvsim.recipes import products as recipes
 
     model = products.load_profile(profile)
     vectors = products.read(paths, listed, settings, signals, embedding, model, progress)

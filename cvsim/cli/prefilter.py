@@ -9,7 +9,7 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.prefiltering import Prefiltered
+    from cvsim.recipes.prefilter import Prefiltered
 
 
 @click.command(epilog="Example: cvsim prefilter photos -o pairs.csv --recall 0.99")

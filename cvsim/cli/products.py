@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.learning.model import ProductModel
-    from cvsim.products import Vectors
     from cvsim.progress import Progress
+    from cvsim.recipes.products import Vectors
     from cvsim.settings import Settings
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ def product_settings(config: str | None, given: dict[str, Any]) -> Settings:
 
 def load_profile(name: str | None) -> ProductModel | None:
     """The trained profile of that file; None for the built-in one."""
-    from cvsim.products import BUILT_IN, read_profile
+    from cvsim.recipes.products import BUILT_IN, read_profile
 
     return None if name is None or name == BUILT_IN else read_profile(name)
 
@@ -63,7 +63,7 @@ def read(
     with_details: bool = False,
 ) -> Vectors:
     """The pictures as vectors of the profile's signals, or of the ones that were named."""
-    from cvsim import products
+    from cvsim.recipes import products
 
     if model is not None and signals:
         raise click.UsageError("--signals belongs to training; the profile has its own.")
@@ -80,7 +80,7 @@ def read(
 def note_skipped(vectors: Vectors, quiet: bool) -> None:
     """Say on stderr which pictures could not be used."""
     from cvsim.names import printable
-    from cvsim.products import NOT_AN_IMAGE
+    from cvsim.recipes.products import NOT_AN_IMAGE
 
     shown = [s for s in vectors.skipped if s.reason != NOT_AN_IMAGE]
     if quiet:

@@ -120,7 +120,7 @@ def _new_plan(
 
 def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
     from cvsim.names import printable
-    from cvsim.pipeline import open_run_store
+    from cvsim.recipes.dedupe import open_run_store
     from cvsim.web.pairs import Pairs
     from cvsim.web.pictures import Pictures
     from cvsim.web.review import Review

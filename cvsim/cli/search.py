@@ -13,7 +13,7 @@ from cvsim.cli import options
 
 if TYPE_CHECKING:
     from cvsim.index import Index
-    from cvsim.searching import Query
+    from cvsim.recipes.search import Query
     from cvsim.types import Hit
 
 MAX_STDIN_BYTES = 200_000_000
@@ -76,7 +76,7 @@ def search(
 
 def _query(query: str, index: Index, allow_private: bool) -> Query:
     from cvsim.errors import ImageError, UsageError
-    from cvsim.searching import Query, QueryReader
+    from cvsim.recipes.search import Query, QueryReader
 
     features = index.signals.features
     if query.partition("://")[0].lower() not in ("http", "https") and query != "-":

@@ -58,7 +58,7 @@ def serve(
     from cvsim.web import require_server
 
     require_server()
-    from cvsim.indexing import Signals, check_signals
+    from cvsim.recipes.index import Signals, check_signals
     from cvsim.stores import open_index
     from cvsim.web import server
     from cvsim.web.search_app import make_search_app, uploads

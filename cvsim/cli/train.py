@@ -74,8 +74,8 @@ def train(
         raise click.UsageError("--embedding and --autoencoder exclude each other.")
     settings = products.product_settings(config, given)
 
-    from cvsim import products as recipes
     from cvsim.cli.console import progress_bars
+    from cvsim.recipes import products as recipes
 
     with progress_bars(quiet) as progress:
         vectors = products.read(

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.features.alignment import (
+from cvsim.features.base import Feature, Search, WordKeys
+from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.overlay.alignment import (
     BLUR_PX,
     Colored,
     Overlap,
@@ -31,19 +33,17 @@ from cvsim.features.alignment import (
     seam,
     surround,
 )
-from cvsim.features.appearance import grain
-from cvsim.features.base import Feature, Search, WordKeys
-from cvsim.features.borders import Box, content_box
-from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.overlay.appearance import grain
+from cvsim.features.overlay.borders import Box, content_box
+from cvsim.features.overlay.recoloring import SIDE_PX
 from cvsim.features.picture import Picture
-from cvsim.features.recoloring import SIDE_PX
 from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.alignment import Matrix
+    from cvsim.features.overlay.alignment import Matrix
     from cvsim.types import RGB, Indices, Similarities
 
 WORKING_PX = 400

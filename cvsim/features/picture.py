@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cvsim.features.borders import views_of
+from cvsim.features.overlay.borders import views_of
 from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Picture:
 
     @cached_property
     def views(self) -> list[Gray]:
-        """See `cvsim.features.borders.views_of`."""
+        """See `cvsim.features.overlay.borders.views_of`."""
         return views_of(self.gray)
 
     @cached_property

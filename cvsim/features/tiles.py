@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.correlation import weighted_median
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
+from cvsim.features.overlay.correlation import weighted_median
 from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 

@@ -20,7 +20,7 @@ MIN_CONTAINED = 0.94
 MAX_SHOWN = 0.965
 """Share of the container that its part shows; above, the two show the same."""
 MIN_SEAM = 1.8
-"""See `cvsim.features.alignment.seam`."""
+"""See `cvsim.features.overlay.alignment.seam`."""
 MIN_TURN_DEG = 1.2
 SAME_COVERAGE = 0.06
 MAX_BORDER_DEVIATION = 6.0
@@ -33,7 +33,7 @@ MIN_COLOR, MIN_ALIGNED_COLOR = 0.95, 0.88
 """Similarity of the colour histograms below which the colours were changed. It is lower where aligned pixels
 say more about that: noise and strong compression change the histogram, too."""
 MAX_RECOLORED = 0.01
-"""See `cvsim.features.recoloring.recolored_share`."""
+"""See `cvsim.features.overlay.recoloring.recolored_share`."""
 MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25

@@ -10,8 +10,8 @@ from PIL import Image
 
 from cvsim.errors import UsageError
 from cvsim.images import pillow
-from cvsim.images.content import read_content
 from cvsim.images.decode import MAX_PIXELS, Decoded, digest_of
+from cvsim.images.encoded import read_content
 from cvsim.images.raster import fit, orient, resize, swaps_sides
 
 if TYPE_CHECKING:

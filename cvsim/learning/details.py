@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from cvsim.errors import ImageError
-from cvsim.features.alignment import BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
-from cvsim.features.correlation import contrast_weight
 from cvsim.features.local import KEYPOINT, match
+from cvsim.features.overlay.alignment import BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
+from cvsim.features.overlay.correlation import contrast_weight
 from cvsim.images.decode import decode
 
 if TYPE_CHECKING:

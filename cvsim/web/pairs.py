@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cvsim import pipeline
 from cvsim.actions.decisions import Decisions
 from cvsim.actions.keep import KeepRules
 from cvsim.actions.plan import Entry
@@ -17,6 +16,7 @@ from cvsim.collection import find_files, read_files, under_any
 from cvsim.errors import ImageError
 from cvsim.executors import LocalExecutor
 from cvsim.progress import SilentProgress
+from cvsim.recipes import dedupe as pipeline
 from cvsim.settings import Settings
 from cvsim.types import ImageRecord, Pair, ScoredPair
 

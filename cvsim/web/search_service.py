@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cvsim.errors import CvsimError, FetchError
 from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.images.remote import Limits, RemoteClient
+from cvsim.recipes.search import QueryReader, groups_of, search
 from cvsim.reports.hits import hit_document
-from cvsim.searching import QueryReader, groups_of, search
 
 if TYPE_CHECKING:
-    from cvsim.indexing import Signals
-    from cvsim.searching import Query
+    from cvsim.recipes.index import Signals
+    from cvsim.recipes.search import Query
     from cvsim.settings import Settings
     from cvsim.stores import SearchableStore
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cvsim.features.correlation import edge_likeness
+from cvsim.features.overlay.correlation import edge_likeness
 
 TILE_PX = 12
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from generate import KINDS, RGB, altered, near_miss, scene
 
-from cvsim.features.alignment import coverage, inverted
 from cvsim.features.local import (
     EVIDENCE,
     Local,
@@ -19,6 +18,7 @@ from cvsim.features.local import (
     reversed_evidence,
     similarities,
 )
+from cvsim.features.overlay.alignment import coverage, inverted
 
 SEEDS = (0, 1, 4, 8)
 LOST = 0.25

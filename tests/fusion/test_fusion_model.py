@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cvsim.errors import SettingsError, UsageError
 from cvsim.fusion.model import Curve, FusionModel, read_model, sigmoid
 from cvsim.fusion.training import fit_model
-from cvsim.pipeline import MODELS
+from cvsim.recipes.dedupe import MODELS
 from cvsim.settings import PROFILES
 
 MODEL = FusionModel(

@@ -13,7 +13,7 @@ from generate import KINDS, altered, save_image, scene
 from PIL import Image
 
 from cvsim.fusion.relation import Look, relation_by_tiles
-from cvsim.pipeline import dedupe
+from cvsim.recipes.dedupe import dedupe
 from cvsim.settings import Settings
 from cvsim.types import Relation, ScoredPair
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cvsim.executors.base import Demand
-from cvsim.images.content import Content, read_content
+from cvsim.images.encoded import Content, read_content
 from cvsim.images.scan import FileEntry
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from cvsim.errors import CvsimError, DecodeError, ImageError, NotAnImageError, TooLargeError, UsageError
-from cvsim.images import content, pillow
-from cvsim.images.content import read_content
+from cvsim.images import encoded as content
+from cvsim.images import pillow
 from cvsim.images.decode import (
     Decoded,
     decode,
@@ -28,6 +28,7 @@ from cvsim.images.decode import (
     pixel_digest,
     thumbnail,
 )
+from cvsim.images.encoded import read_content
 from cvsim.images.jpeg import (
     JpegIdentities,
     is_jpeg_risky,

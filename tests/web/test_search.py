@@ -20,7 +20,7 @@ from faulty_server import SVG, faulty_server
 from starlette.testclient import TestClient
 
 import cvsim
-from cvsim.indexing import Signals
+from cvsim.recipes.index import Signals
 from cvsim.settings import Settings
 from cvsim.stores import open_index
 from cvsim.web.guard import Guard

@@ -29,7 +29,10 @@ from cvsim.executors.base import Demand
 from cvsim.extraction import DECODER, artefacts, working_px
 from cvsim.features.base import Feature
 from cvsim.fusion.model import sigmoid
-from cvsim.images.alterations import (
+from cvsim.images.decode import decode
+from cvsim.images.encoded import Content, read_content
+from cvsim.progress import SilentProgress
+from cvsim.recipes.alterations import (
     ALTERATIONS,
     JPEG_QUALITIES,
     MAX_PX,
@@ -38,10 +41,7 @@ from cvsim.images.alterations import (
     jpeg_bytes,
     pasted,
 )
-from cvsim.images.content import Content, read_content
-from cvsim.images.decode import decode
-from cvsim.pipeline import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
-from cvsim.progress import SilentProgress
+from cvsim.recipes.dedupe import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
 from cvsim.scoring import Scores
 from cvsim.settings import PROFILES
 from cvsim.sharding import joins_over
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.executors.base import Executor
-    from cvsim.pipeline import Plan
     from cvsim.progress import Progress
+    from cvsim.recipes.dedupe import Plan
     from cvsim.settings import Settings
     from cvsim.types import RGB, Indices
 

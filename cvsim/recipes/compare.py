@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from cvsim import pipeline
 from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors.base import Demand
@@ -25,11 +24,12 @@ from cvsim.extraction import (
     working_px,
 )
 from cvsim.features.local import Local
-from cvsim.images.content import Content, read_content
 from cvsim.images.decode import Decoded
+from cvsim.images.encoded import Content, read_content
 from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
-from cvsim.pipeline import Plan, Run, make_plan
 from cvsim.progress import SilentProgress
+from cvsim.recipes import dedupe as pipeline
+from cvsim.recipes.dedupe import Plan, Run, make_plan
 from cvsim.stores import Extraction, MemoryStore
 from cvsim.types import ImageRecord, ScoredPair
 

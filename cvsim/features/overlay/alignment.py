@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.features.appearance import Appearance, appearance_change, toned
-from cvsim.features.correlation import (
+from cvsim.features.overlay.appearance import Appearance, appearance_change, toned
+from cvsim.features.overlay.correlation import (
     Agreement,
     cauchy_weights,
     contrast_weight,
     edge_likeness,
     tile_agreement,
 )
-from cvsim.features.recoloring import Colors, is_changed, recolored_share, sample
+from cvsim.features.overlay.recoloring import Colors, is_changed, recolored_share, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.borders import Box
+    from cvsim.features.overlay.borders import Box
 
     Matrix = NDArray[np.float64]
     """(2, 3): maps a point (x, y, 1) in pixels of one picture to (x, y) of the other."""

@@ -20,13 +20,13 @@ from click.testing import CliRunner
 from generate import Copy, altered, copy_set, near_miss, save_image, scene
 from PIL import Image
 
-from cvsim import pipeline
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
 from cvsim.collection import make_nodes
 from cvsim.extraction import PIXELS_KEY
-from cvsim.indexing import Signals
-from cvsim.pipeline import compare, dedupe, make_plan
+from cvsim.recipes import dedupe as pipeline
+from cvsim.recipes.dedupe import compare, dedupe, make_plan
+from cvsim.recipes.index import Signals
 from cvsim.reports.json import document
 from cvsim.settings import PROFILES, Settings
 from cvsim.stores import open_cache

@@ -16,8 +16,8 @@ from generate import copy_set, save_image, scene
 import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import UsageError
-from cvsim.images.alterations import ALTERATIONS, altered, pasted
-from cvsim.prefiltering import CUTOFFS, MAX_REPEATED, Prefiltered, best_cutoff, copies_of
+from cvsim.recipes.alterations import ALTERATIONS, altered, pasted
+from cvsim.recipes.prefilter import CUTOFFS, MAX_REPEATED, Prefiltered, best_cutoff, copies_of
 from cvsim.reports.pairs import write_pairs
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90")

@@ -47,9 +47,9 @@ from cvsim.features import make_features
 from cvsim.features.local import Local
 from cvsim.fusion.model import FusionModel, read_model, sigmoid
 from cvsim.fusion.relation import Verdict
-from cvsim.grouping import make_groups
-from cvsim.learning.signals import MappedVector, pair_model, pair_weights
 from cvsim.progress import SilentProgress
+from cvsim.recipes.report_groups import make_groups
+from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
 from cvsim.sharding import joins_over
@@ -119,7 +119,7 @@ def make_plan(settings: Settings) -> Plan:
         is_whole = not settings.signals
         size_px = profile.working_px[settings.effort] if is_whole else WORKING_PX
         return Plan(make_features(names, size_px), model, threshold)
-    from cvsim.products import make_embedding
+    from cvsim.recipes.products import make_embedding
 
     embedding = make_embedding(settings.embedding)
     features = (*make_features(names), embedding)
@@ -128,7 +128,7 @@ def make_plan(settings: Settings) -> Plan:
 
 def _trained_plan(settings: Settings) -> Plan:
     """The plan of a profile that `cvsim train` made."""
-    from cvsim.products import features_of, read_profile  # with scikit-learn, a second to load
+    from cvsim.recipes.products import features_of, read_profile  # with scikit-learn, a second to load
 
     trained = read_profile(settings.profile)
     if settings.signals:

@@ -23,13 +23,13 @@ from cvsim.extraction import DECODER, ExtractJob, artefact_keys, artefacts, work
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.fusion.model import sigmoid
-from cvsim.images.content import Content, read_content
 from cvsim.images.decode import MAX_PIXELS
+from cvsim.images.encoded import Content, read_content
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
-from cvsim.indexing import Signals, near_words, projected, word_space, words_of
-from cvsim.pipeline import Clock, Run
 from cvsim.progress import SilentProgress
+from cvsim.recipes.dedupe import Clock, Run
+from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import cv2
 import numpy as np
 
-from cvsim.features.correlation import cauchy_weights
+from cvsim.features.overlay.correlation import cauchy_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import pytest
 from generate import altered, save_image, scene
 
 import cvsim
-from cvsim.searching import Query
+from cvsim.recipes.search import Query
 from cvsim.stores import Extraction, ImageKeys, KnownFile, SearchableStore, open_index
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90", "mirrored", "captioned", "tilted")
@@ -140,7 +140,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def queries() -> list[Query]:
-    from cvsim.indexing import Signals
+    from cvsim.recipes.index import Signals
     from cvsim.settings import Settings
 
     features = Signals.of(Settings()).features

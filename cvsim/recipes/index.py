@@ -17,9 +17,9 @@ from cvsim.executors import open_executor
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.features.vector import VectorFeature
-from cvsim.pipeline import make_plan
-from cvsim.products import PRODUCT_SIGNALS, vector_features
 from cvsim.progress import SilentProgress
+from cvsim.recipes.dedupe import make_plan
+from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
 from cvsim.settings import COPY, PROFILES
 from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
@@ -27,8 +27,8 @@ from cvsim.types import Skipped
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.pipeline import Plan
     from cvsim.progress import Progress
+    from cvsim.recipes.dedupe import Plan
     from cvsim.settings import Settings
 
 N_WORD_TABLES = 2
