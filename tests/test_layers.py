@@ -43,7 +43,6 @@ STILL_LOOSE: dict[str, str] = {
     "scoring": "scoring",
     "explaining": "scoring",
     "learning": "products",
-    "fetching": "fetch",
     "index": "api",
 }
 """Modules that have yet to move, and the room that they belong to."""
@@ -54,11 +53,11 @@ GROUND = FLOORS[-1]
 ONLY_IN = {
     "rich": ("cli",),
     "click": ("cli",),
-    "httpx": ("images.remote",),
-    "httpcore": ("images.guarded_network",),
+    "httpx": ("fetch.client",),
+    "httpcore": ("fetch.network",),
     "requests": (),
-    "urllib.request": ("images.remote",),
-    "http.client": ("images.remote",),
+    "urllib.request": ("fetch.client",),
+    "http.client": ("fetch.client",),
     "jinja2": ("reports", "web"),
     "starlette": ("web",),
     "uvicorn": ("web",),

@@ -9,7 +9,7 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.fetching import FetchResult
+    from cvsim.fetch.dataset import FetchResult
 
 N_REASONS = 8
 """Reasons of failure that are printed; the manifest has all."""
@@ -91,9 +91,9 @@ def fetch(
     Run it again to go on: what is there is not fetched twice.
     """
     from cvsim.cli.console import progress_bars
-    from cvsim.fetching import fetch as fetch_all
-    from cvsim.fetching import read_dataset
-    from cvsim.images.remote import Limits, RemoteClient
+    from cvsim.fetch.client import Limits, RemoteClient
+    from cvsim.fetch.dataset import fetch as fetch_all
+    from cvsim.fetch.dataset import read_dataset
     from cvsim.settings import read_config
 
     read_config(config)
@@ -134,7 +134,7 @@ def _document(result: FetchResult) -> dict[str, Any]:
 
 def _print(result: FetchResult, folder: str) -> None:
     from cvsim.cli.console import result_console
-    from cvsim.fetching import MANIFEST_NAME
+    from cvsim.fetch.dataset import MANIFEST_NAME
     from cvsim.reports.wording import printable, quantity
 
     console = result_console()

@@ -96,7 +96,7 @@ def _query(query: str, index: Index, allow_private: bool) -> Query:
 
 
 def _fetched(url: str, allow_private: bool) -> bytes:
-    from cvsim.images.remote import Limits, RemoteClient
+    from cvsim.fetch.client import Limits, RemoteClient
 
     with RemoteClient(Limits(n_attempts=2), allow_private=allow_private) as client:
         return client.fetch(url).data

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cvsim.errors import CvsimError, FetchError
 from cvsim.extraction import THUMBNAIL_KEY
-from cvsim.images.remote import Limits, RemoteClient
+from cvsim.fetch.client import Limits, RemoteClient
 from cvsim.recipes.search import QueryReader, groups_of, search
 from cvsim.reports.hits import hit_document
 

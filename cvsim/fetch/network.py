@@ -1,4 +1,4 @@
-"""How connections are made for `cvsim.images.remote`: to checked addresses only, and not for ever."""
+"""How connections are made for `cvsim.fetch.client`: to checked addresses only, and not for ever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 if TYPE_CHECKING:
-    from cvsim.images.addresses import AddressGuard, Deadline
+    from cvsim.fetch.addresses import AddressGuard, Deadline
 
 
 def connection_pool(

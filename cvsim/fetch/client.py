@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 from cvsim import __version__
 from cvsim.errors import FetchError, MissingExtraError
-from cvsim.images.addresses import AddressGuard, Deadline, Resolve, addresses_of
+from cvsim.fetch.addresses import AddressGuard, Deadline, Resolve, addresses_of
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _make_client(guard: AddressGuard, deadline: Deadline, limits: Limits, n_conn
     try:
         import httpx
 
-        from cvsim.images.guarded_network import connection_pool
+        from cvsim.fetch.network import connection_pool
     except ImportError as exc:
         raise MissingExtraError("Pictures from the network", "remote") from exc
     transport = httpx.HTTPTransport(trust_env=False)

@@ -26,8 +26,8 @@ pytest.importorskip("httpx", reason="the extra 'remote' is not installed")
 
 from cvsim.cli.group import cvsim
 from cvsim.errors import UsageError
-from cvsim.fetching import FetchResult, Wanted, fetch, file_stem, read_dataset
-from cvsim.images.remote import Limits, RemoteClient
+from cvsim.fetch.client import Limits, RemoteClient
+from cvsim.fetch.dataset import FetchResult, Wanted, fetch, file_stem, read_dataset
 
 LIMITS = Limits(max_bytes=300_000, timeout_s=0.5, total_s=1.0, n_attempts=3, wait_s=0.01)
 GOOD = ("ok", "called-text", "flaky", "cut-once", "moved")

@@ -1,5 +1,5 @@
 """Download a dataset's pictures: the list, whose turn it is, what came of it. The requests are made by
-`cvsim.images.remote`.
+`cvsim.fetch.client`.
 
 A run may be killed at any moment. A picture is written beside its place and renamed, so a file that is there
 is whole; `MANIFEST_NAME` has a line for each URL that was settled. The next run starts from both.
@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from cvsim.errors import CvsimError, FetchError, UsageError
+from cvsim.fetch.client import Fetched, RemoteClient
 from cvsim.files import replacing, write
-from cvsim.images.remote import Fetched, RemoteClient
 from cvsim.progress import Progress, SilentProgress
 
 MANIFEST_NAME = "fetch.jsonl"

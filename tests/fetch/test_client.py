@@ -13,8 +13,8 @@ from PIL import Image
 pytest.importorskip("httpx", reason="the extra 'remote' is not installed")
 
 from cvsim.errors import FetchError
-from cvsim.images.addresses import is_public
-from cvsim.images.remote import Limits, RemoteClient
+from cvsim.fetch.addresses import is_public
+from cvsim.fetch.client import Limits, RemoteClient
 
 LIMITS = Limits(max_bytes=300_000, timeout_s=0.5, total_s=1.0, n_attempts=3, wait_s=0.01)
 ONCE = Limits(max_bytes=300_000, timeout_s=0.5, total_s=1.0, n_attempts=1)
@@ -130,7 +130,7 @@ def test_a_redirect_into_the_private_network_is_refused(
 ) -> None:
     """The first host counts as public here; where it leads to does not."""
     port = server.server_address[1]
-    monkeypatch.setattr("cvsim.images.addresses.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("cvsim.fetch.addresses.is_public", lambda address: address == "127.0.0.1")
     addresses = {"pictures.example": ["127.0.0.1"], "localhost": ["::1"]}
     with (
         RemoteClient(ONCE, resolve=lambda host, port: addresses[host]) as client,

@@ -1,0 +1,1 @@
+"""The only network client: data sets, downloads, and which addresses are refused."""
