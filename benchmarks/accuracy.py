@@ -160,7 +160,9 @@ class Bench:
         pairs += [(kind, value, figures["kinds"][kind]) for kind, value in scored["kinds"].items()]
         for key, theirs, own in pairs:
             if abs(theirs - own) > SAME_FIGURE:
-                raise SystemExit(f"{scorer} says {key} = {theirs}, cvsim.evaluation {own}, of {data.name}")
+                raise SystemExit(
+                    f"{scorer} says {key} = {theirs}, cvsim.groups.evaluation {own}, of {data.name}"
+                )
 
     def pairs(self) -> dict[str, Any]:
         """By effort: what became of pairs scored in each bin, and what every original's copies are called."""

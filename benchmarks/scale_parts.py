@@ -55,7 +55,7 @@ def join(n: int, backend: str, radius_bits: int, seed: int) -> dict[str, Any]:
     from synthetic import plain_hashes
 
     from cvsim.candidates.hamming import join_pairs_within
-    from cvsim.clustering import connected_components
+    from cvsim.groups.components import connected_components
 
     clock = Stages()
     hashes, true = plain_hashes(n, radius_bits, seed)
@@ -130,7 +130,7 @@ def agreement(members: Sequence[Sequence[int]], true: Any) -> dict[str, float]:
     """Of the pairs that groups make, how many were planted, and how many of those were found."""
     import numpy as np
 
-    from cvsim.evaluation import evaluate
+    from cvsim.groups.evaluation import evaluate
 
     labels = np.arange(len(true)) + len(members)
     for label, group in enumerate(members):
@@ -219,7 +219,7 @@ def planted_recall(a: Any, b: Any, true: Any) -> float:
     """Share of the planted pairs that the pairs, all of them planted, connect directly or by others."""
     import numpy as np
 
-    from cvsim.clustering import connected_components
+    from cvsim.groups.components import connected_components
 
     found = connected_components(len(true), a, b, np.ones(len(a)), 1.0)
     n_found = int((found.sizes * (found.sizes - 1) // 2).sum())

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvsim.clustering import component_labels
 from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import Feature
 from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
 from cvsim.features.tiles import Tiles
+from cvsim.groups.components import component_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ SCHEDULER = re.compile(r"local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+")
 """A scheduler of Dask: processes of this machine, or an address."""
 
 DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
-"""Rules that choose the file to keep: see `cvsim.actions.keep`."""
+"""Rules that choose the file to keep: see `cvsim.groups.keep`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ class Plan:
         path : str
             The file to keep.
         removals : mapping of str to str
-            Path -> reason, of what `cvsim.actions.propose.propose` proposes against the new kept file.
+            Path -> reason, of what `cvsim.groups.propose.propose` proposes against the new kept file.
             Everything else in the group is skipped: a copy of the old kept file need not be one of
             the new.
         """
@@ -246,7 +246,7 @@ def make_plan(roots: Iterable[str], groups: Iterable[Group]) -> Plan:
     roots : iterable of str
         Absolute folders, from `roots_of`.
     groups : iterable of Group
-        Their members carry `proposed` and `reason` (see `cvsim.actions.propose`).
+        Their members carry `proposed` and `reason` (see `cvsim.groups.propose`).
     """
     return Plan(tuple(roots), tuple(entry for group in groups for entry in _entries(group)))
 

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.evaluation import adjusted_rand_index
+from cvsim.groups.evaluation import adjusted_rand_index
 from cvsim.learning.gallery import fit_gallery
 from cvsim.learning.grouping import CHANCE_CURVE
 from cvsim.learning.metric import fit_metric

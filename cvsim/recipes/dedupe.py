@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules
 from cvsim.blocking import (
     LOCAL_JOINS,
     Joins,
@@ -26,7 +24,6 @@ from cvsim.blocking import (
     word_candidates,
 )
 from cvsim.candidates.words import WordRule
-from cvsim.clustering import Grouping, connected_components
 from cvsim.collection import (
     Node,
     Reading,
@@ -47,6 +44,9 @@ from cvsim.features import make_features
 from cvsim.features.local import Local
 from cvsim.fusion.model import FusionModel, read_model, sigmoid
 from cvsim.fusion.relation import Verdict
+from cvsim.groups.components import Grouping, connected_components
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules
 from cvsim.progress import SilentProgress
 from cvsim.recipes.report_groups import make_groups
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights

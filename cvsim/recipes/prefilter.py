@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cvsim.blocking import unique_pairs, without_pairs
-from cvsim.clustering import Grouping, connected_components
 from cvsim.collection import (
     Node,
     find_files,
@@ -29,6 +28,7 @@ from cvsim.executors.base import Demand
 from cvsim.extraction import DECODER, artefacts, working_px
 from cvsim.features.base import Feature
 from cvsim.fusion.model import sigmoid
+from cvsim.groups.components import Grouping, connected_components
 from cvsim.images.decode import decode
 from cvsim.images.encoded import Content, read_content
 from cvsim.progress import SilentProgress

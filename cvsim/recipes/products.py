@@ -13,7 +13,6 @@ import numpy as np
 
 from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, UsageError
-from cvsim.evaluation import read_labels
 from cvsim.executors import open_executor
 from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.features import make_features
@@ -21,6 +20,7 @@ from cvsim.features.base import Feature
 from cvsim.features.embedding import Embedding
 from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
+from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
 from cvsim.learning.autoencoder import SIDE_PX, fit_autoencoder
 from cvsim.learning.details import Details

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules
-from cvsim.actions.propose import parse_include, propose
 from cvsim.explaining import Explainer
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules
+from cvsim.groups.propose import parse_include, propose
 from cvsim.types import Group, ImageRecord, Member, ScoredPair
 
 if TYPE_CHECKING:
-    from cvsim.clustering import Grouping
     from cvsim.collection import Node
+    from cvsim.groups.components import Grouping
     from cvsim.scoring import Scores
     from cvsim.settings import Settings
     from cvsim.types import Indices

@@ -8,13 +8,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules
 from cvsim.actions.plan import Entry
-from cvsim.actions.propose import parse_include, propose
 from cvsim.collection import find_files, read_files, under_any
 from cvsim.errors import ImageError
 from cvsim.executors import LocalExecutor
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules
+from cvsim.groups.propose import parse_include, propose
 from cvsim.progress import SilentProgress
 from cvsim.recipes import dedupe as pipeline
 from cvsim.settings import Settings

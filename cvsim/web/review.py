@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from cvsim.actions.decisions import Answer, Decisions
 from cvsim.actions.journal import default_path, read_steps
 from cvsim.actions.plan import Decision, Entry, Plan, entry_text, plan_text
 from cvsim.errors import ActionError, CvsimError, UsageError
 from cvsim.files import write
+from cvsim.groups.decisions import Answer, Decisions
 from cvsim.types import ScoredPair
 
 REVIEWED = "reviewed"

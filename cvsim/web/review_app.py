@@ -23,9 +23,9 @@ from starlette.staticfiles import StaticFiles
 
 from cvsim import __version__
 from cvsim.actions.apply import Applied, apply_plan
-from cvsim.actions.decisions import Answer
 from cvsim.actions.undo import Undone, undo_journal
 from cvsim.errors import ActionError, CvsimError, ImageError
+from cvsim.groups.decisions import Answer
 from cvsim.progress import Progress
 from cvsim.reports import wording
 from cvsim.reports.pages import page_templates

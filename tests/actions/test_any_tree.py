@@ -18,12 +18,12 @@ from PIL import Image
 from test_metadata import exif_block
 
 from cvsim.actions.apply import apply_plan
-from cvsim.actions.decisions import Answer, Decisions
-from cvsim.actions.keep import KeepRules
 from cvsim.actions.plan import Plan, make_plan
-from cvsim.actions.propose import FULL_COPY, INCLUDABLE, propose
 from cvsim.actions.undo import undo_journal
 from cvsim.errors import CvsimError
+from cvsim.groups.decisions import Answer, Decisions
+from cvsim.groups.keep import KeepRules
+from cvsim.groups.propose import FULL_COPY, INCLUDABLE, propose
 from cvsim.images.decode import decode, pixel_digest
 from cvsim.types import Group, ImageRecord, Member, Pair, Relation, ScoredPair
 

@@ -17,10 +17,10 @@ from review_plan import Workplace
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
 
 from cvsim.actions.apply import apply_plan
-from cvsim.actions.decisions import Decisions
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.undo import undo_journal
 from cvsim.errors import ActionError, ImageError, UsageError
+from cvsim.groups.decisions import Decisions
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
 from cvsim.web.pairs import Pairs

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from review_plan import MARKUP, Workplace
 
-from cvsim.actions.decisions import Decisions
 from cvsim.actions.plan import Plan
+from cvsim.groups.decisions import Decisions
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvsim.clustering import connected_components
 from cvsim.errors import UsageError
+from cvsim.groups.components import connected_components
 
 
 @st.composite

@@ -10,7 +10,7 @@ A file is proposed only when everything that can be seen in it can be seen in th
 - it is not protected (``--reference`` folders and protected folders);
 - a kept file that is damaged replaces identical files only, since nobody knows which part of the
   others it holds;
-- nobody answered about it that it is to stay (see `cvsim.actions.decisions`);
+- nobody answered about it that it is to stay (see `cvsim.groups.decisions`);
 - no pixel is given away that nobody decided about: where the kept file won for being intact or
   protected, not by a keep rule that a person can order, a member with more pixels stays.
 
@@ -36,9 +36,9 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules, Protected
 from cvsim.errors import SettingsError
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules, Protected
 from cvsim.types import ImageRecord, ScoredPair
 
 FULL_COPY = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})

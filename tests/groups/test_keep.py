@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvsim.actions.keep import KeepRules
 from cvsim.errors import SettingsError
+from cvsim.groups.keep import KeepRules
 from cvsim.settings import DEFAULT_KEEP
 from cvsim.types import ImageRecord
 

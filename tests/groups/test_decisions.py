@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.propose import propose
 from cvsim.errors import ActionError
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.propose import propose
 from cvsim.types import ImageRecord, Pair, ScoredPair
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from cvsim.errors import UsageError
-from cvsim.evaluation import align_labels, evaluate, read_labels, recall_by_kind
+from cvsim.groups.evaluation import align_labels, evaluate, read_labels, recall_by_kind
 
 labellings = st.integers(0, 40).flatmap(
     lambda n: st.tuples(*[st.lists(st.integers(-1, 6), min_size=n, max_size=n)] * 2)

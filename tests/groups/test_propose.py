@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvsim.actions.decisions import Decisions
-from cvsim.actions.keep import KeepRules
-from cvsim.actions.propose import FULL_COPY, INCLUDABLE, Proposal, parse_include, propose
 from cvsim.errors import SettingsError
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules
+from cvsim.groups.propose import FULL_COPY, INCLUDABLE, Proposal, parse_include, propose
 from cvsim.types import ImageRecord, Pair, Relation, ScoredPair, Side
 
 

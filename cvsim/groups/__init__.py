@@ -1,0 +1,1 @@
+"""What belongs together and what stays: components, keep rules, proposals, decisions, evaluation."""
