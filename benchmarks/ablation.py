@@ -15,11 +15,11 @@ from peer_runs import MIN_PRECISION
 from train_models import KNOTS, PIVOTS, PRIOR
 from training_pairs import labelled_pairs
 
-from cvsim.collection import find_files, read_files
 from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
 from cvsim.fusion.training import fit_model
+from cvsim.reading.collection import find_files, read_files
 from cvsim.recipes.dedupe import Plan
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_cache

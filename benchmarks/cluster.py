@@ -24,7 +24,7 @@ from labelled_sets import LabelledSet, copy_set
 from tables import count, number, table, write_section
 
 from cvsim.executors.worker_processes import WorkerProcesses
-from cvsim.extraction import DECODER
+from cvsim.reading.extraction import DECODER
 from cvsim.recipes.dedupe import dedupe
 from cvsim.reports.json import to_json
 from cvsim.settings import Settings

@@ -15,10 +15,10 @@ import numpy as np
 from console import SimpleProgress
 from labelled_sets import LIGHT_KINDS, LabelledSet
 
-from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.executors import LocalExecutor
 from cvsim.fusion.model import sigmoid
 from cvsim.groups.evaluation import Contingency, evaluate, recall_by_kind
+from cvsim.reading.collection import find_files, make_nodes, read_files
 from cvsim.recipes.dedupe import Clock, Plan, Run, dedupe
 from cvsim.scoring import Scores
 from cvsim.settings import Settings

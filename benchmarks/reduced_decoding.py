@@ -20,9 +20,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cvsim.errors import ImageError
-from cvsim.extraction import WORKING_PX
 from cvsim.features import make_features
 from cvsim.images.encoded import read_content
+from cvsim.reading.extraction import WORKING_PX
 
 HASHES = ("ahash", "dhash", "phash64", "phash256", "whash", "phash")
 FULL_PX = 1 << 20

@@ -80,8 +80,8 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     """Candidates, scores and groups, as `dedupe` makes them, of images with a hash in any orientation."""
     from synthetic import make_collection
 
-    from cvsim.collection import make_nodes
     from cvsim.progress import SilentProgress
+    from cvsim.reading.collection import make_nodes
     from cvsim.recipes.dedupe import Clock, Run, make_plan
     from cvsim.recipes.report_groups import make_groups
     from cvsim.settings import Settings
@@ -189,7 +189,7 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
     import numpy as np
     from synthetic import make_collection
 
-    from cvsim.extraction import DECODER
+    from cvsim.reading.extraction import DECODER
     from cvsim.recipes.dedupe import make_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, ImageInfo, KnownFile, open_cache

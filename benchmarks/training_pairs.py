@@ -12,12 +12,12 @@ from labelled_sets import SAME_BY_EYE
 
 from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
 from cvsim.candidates.words import WordRule
-from cvsim.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
 from cvsim.executors import LocalExecutor
-from cvsim.extraction import WORKING_PX
 from cvsim.features import make_features
 from cvsim.fusion.model import FusionModel
 from cvsim.groups.components import connected_components
+from cvsim.reading.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
+from cvsim.reading.extraction import WORKING_PX
 from cvsim.scoring import Scorer
 from cvsim.settings import ScanSettings
 from cvsim.stores import open_cache, open_scratch

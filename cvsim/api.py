@@ -234,7 +234,7 @@ def dedupe(
     >>> report.counts.duplicates                           # doctest: +SKIP
     31
     """
-    from cvsim.previews import Thumbnails
+    from cvsim.reading.previews import Thumbnails
     from cvsim.recipes import dedupe as pipeline
 
     asked = _asked(settings, options)

@@ -11,7 +11,10 @@ import numpy as np
 
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
-from cvsim.extraction import (
+from cvsim.features.local import reversed_evidence
+from cvsim.fusion.model import sigmoid
+from cvsim.fusion.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
+from cvsim.reading.extraction import (
     EDGES_KEY,
     IDENTITY_KEY,
     PIXELS_KEY,
@@ -23,17 +26,14 @@ from cvsim.extraction import (
     may_be_equal,
     working_px,
 )
-from cvsim.features.local import reversed_evidence
-from cvsim.fusion.model import sigmoid
-from cvsim.fusion.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.stores import Extraction
 from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.collection import Node
     from cvsim.fusion.model import FusionModel
+    from cvsim.reading.collection import Node
     from cvsim.scoring import Scores
     from cvsim.stores import Store
     from cvsim.types import Indices

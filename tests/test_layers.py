@@ -34,9 +34,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 STILL_LOOSE: dict[str, str] = {
     "blocking": "candidates",
     "sharding": "candidates",
-    "collection": "reading",
-    "extraction": "reading",
-    "previews": "reading",
     "fusion": "scoring",
     "scoring": "scoring",
     "explaining": "scoring",

@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 from generate import copy_set, encoded, save_image, scene
 
-from cvsim.extraction import DECODER, artefact_keys
 from cvsim.features import make_features
+from cvsim.reading.extraction import DECODER, artefact_keys
 from cvsim.recipes.dedupe import dedupe
 from cvsim.reports.json import document
 from cvsim.settings import COPY, Settings

@@ -132,9 +132,9 @@ def _print(hits: Sequence[Hit]) -> None:
 
 def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -> None:
     from cvsim.cli.console import write_bytes
-    from cvsim.extraction import THUMBNAIL_KEY
     from cvsim.files import write
     from cvsim.images.decode import decode
+    from cvsim.reading.extraction import THUMBNAIL_KEY
     from cvsim.reports.search_sheet import SheetCell, search_sheet
     from cvsim.reports.wording import percent, printable, relation_words
 

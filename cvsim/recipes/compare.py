@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
-from cvsim.collection import find_files, make_nodes, read_files
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.explaining import Explainer
-from cvsim.extraction import (
+from cvsim.features.local import Local
+from cvsim.images.decode import Decoded
+from cvsim.images.encoded import Content, read_content
+from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
+from cvsim.progress import SilentProgress
+from cvsim.reading.collection import find_files, make_nodes, read_files
+from cvsim.reading.extraction import (
     EDGES_KEY,
     IDENTITY_KEY,
     NO_EDGES,
@@ -23,11 +28,6 @@ from cvsim.extraction import (
     make_identity,
     working_px,
 )
-from cvsim.features.local import Local
-from cvsim.images.decode import Decoded
-from cvsim.images.encoded import Content, read_content
-from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
-from cvsim.progress import SilentProgress
 from cvsim.recipes import dedupe as pipeline
 from cvsim.recipes.dedupe import Plan, Run, make_plan
 from cvsim.stores import Extraction, MemoryStore

@@ -24,7 +24,18 @@ from cvsim.blocking import (
     word_candidates,
 )
 from cvsim.candidates.words import WordRule
-from cvsim.collection import (
+from cvsim.errors import ImageError, SettingsError
+from cvsim.executors import LocalExecutor, open_executor
+from cvsim.explaining import Explainer
+from cvsim.features import make_features
+from cvsim.features.local import Local
+from cvsim.fusion.model import FusionModel, read_model, sigmoid
+from cvsim.fusion.relation import Verdict
+from cvsim.groups.components import Grouping, connected_components
+from cvsim.groups.decisions import Decisions
+from cvsim.groups.keep import KeepRules
+from cvsim.progress import SilentProgress
+from cvsim.reading.collection import (
     Node,
     Reading,
     find_files,
@@ -36,18 +47,7 @@ from cvsim.collection import (
     require_paths,
     under_any,
 )
-from cvsim.errors import ImageError, SettingsError
-from cvsim.executors import LocalExecutor, open_executor
-from cvsim.explaining import Explainer
-from cvsim.extraction import WORKING_PX
-from cvsim.features import make_features
-from cvsim.features.local import Local
-from cvsim.fusion.model import FusionModel, read_model, sigmoid
-from cvsim.fusion.relation import Verdict
-from cvsim.groups.components import Grouping, connected_components
-from cvsim.groups.decisions import Decisions
-from cvsim.groups.keep import KeepRules
-from cvsim.progress import SilentProgress
+from cvsim.reading.extraction import WORKING_PX
 from cvsim.recipes.report_groups import make_groups
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring import Scorer, Scores

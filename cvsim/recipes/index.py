@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.candidates.words import word_keys
-from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.features.vector import VectorFeature
 from cvsim.progress import SilentProgress
+from cvsim.reading.collection import find_files, read_files, require_paths
 from cvsim.recipes.dedupe import make_plan
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
 from cvsim.settings import COPY, PROFILES

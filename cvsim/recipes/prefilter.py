@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cvsim.blocking import unique_pairs, without_pairs
-from cvsim.collection import (
+from cvsim.errors import CvsimError, UsageError
+from cvsim.executors import open_executor
+from cvsim.executors.base import Demand
+from cvsim.features.base import Feature
+from cvsim.fusion.model import sigmoid
+from cvsim.groups.components import Grouping, connected_components
+from cvsim.images.decode import decode
+from cvsim.images.encoded import Content, read_content
+from cvsim.progress import SilentProgress
+from cvsim.reading.collection import (
     Node,
     find_files,
     make_nodes,
@@ -22,16 +31,7 @@ from cvsim.collection import (
     read_files,
     require_paths,
 )
-from cvsim.errors import CvsimError, UsageError
-from cvsim.executors import open_executor
-from cvsim.executors.base import Demand
-from cvsim.extraction import DECODER, artefacts, working_px
-from cvsim.features.base import Feature
-from cvsim.fusion.model import sigmoid
-from cvsim.groups.components import Grouping, connected_components
-from cvsim.images.decode import decode
-from cvsim.images.encoded import Content, read_content
-from cvsim.progress import SilentProgress
+from cvsim.reading.extraction import DECODER, artefacts, working_px
 from cvsim.recipes.alterations import (
     ALTERATIONS,
     JPEG_QUALITIES,

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.collection import find_files, read_files, require_paths
 from cvsim.errors import SettingsError, UsageError
 from cvsim.executors import open_executor
-from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.features import make_features
 from cvsim.features.base import Feature
 from cvsim.features.embedding import Embedding
@@ -30,6 +28,8 @@ from cvsim.learning.model import ProductModel, SignalSource, read_model
 from cvsim.learning.pretrained import resolve
 from cvsim.learning.training import train
 from cvsim.progress import SilentProgress
+from cvsim.reading.collection import find_files, read_files, require_paths
+from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.settings import PROFILES
 from cvsim.stores import open_cache, open_scratch
 

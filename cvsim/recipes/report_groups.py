@@ -15,8 +15,8 @@ from cvsim.groups.propose import parse_include, propose
 from cvsim.types import Group, ImageRecord, Member, ScoredPair
 
 if TYPE_CHECKING:
-    from cvsim.collection import Node
     from cvsim.groups.components import Grouping
+    from cvsim.reading.collection import Node
     from cvsim.scoring import Scores
     from cvsim.settings import Settings
     from cvsim.types import Indices

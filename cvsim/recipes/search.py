@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvsim.collection import Node
 from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.explaining import Explainer
-from cvsim.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.fusion.model import sigmoid
@@ -28,6 +26,8 @@ from cvsim.images.encoded import Content, read_content
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.progress import SilentProgress
+from cvsim.reading.collection import Node
+from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
 from cvsim.recipes.dedupe import Clock, Run
 from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore

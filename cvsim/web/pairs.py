@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cvsim.actions.plan import Entry
-from cvsim.collection import find_files, read_files, under_any
 from cvsim.errors import ImageError
 from cvsim.executors import LocalExecutor
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
 from cvsim.groups.propose import parse_include, propose
 from cvsim.progress import SilentProgress
+from cvsim.reading.collection import find_files, read_files, under_any
 from cvsim.recipes import dedupe as pipeline
 from cvsim.settings import Settings
 from cvsim.types import ImageRecord, Pair, ScoredPair

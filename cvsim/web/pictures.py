@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
-from cvsim.extraction import THUMBNAIL_KEY
-from cvsim.previews import PreviewJob
+from cvsim.reading.extraction import THUMBNAIL_KEY
+from cvsim.reading.previews import PreviewJob
 
 if TYPE_CHECKING:
     from cvsim.stores import Store

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cvsim.errors import CvsimError, FetchError
-from cvsim.extraction import THUMBNAIL_KEY
 from cvsim.fetch.client import Limits, RemoteClient
+from cvsim.reading.extraction import THUMBNAIL_KEY
 from cvsim.recipes.search import QueryReader, groups_of, search
 from cvsim.reports.hits import hit_document
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cvsim.extraction import WORKING_PX
 from cvsim.features import make_features
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
 from cvsim.features.perceptual_hash import (
@@ -29,6 +28,7 @@ from cvsim.features.perceptual_hash import (
     wavelet_bits,
 )
 from cvsim.images.decode import decode
+from cvsim.reading.extraction import WORKING_PX
 
 REFERENCE = {
     "ahash": (average_bits, imagehash.average_hash),

@@ -17,8 +17,9 @@ import pytest
 from generate import copy_set, save_image, scene
 
 import cvsim
-from cvsim import extraction, sharding
-from cvsim.extraction import DECODER
+from cvsim import sharding
+from cvsim.reading import extraction
+from cvsim.reading.extraction import DECODER
 from cvsim.stores import open_store
 
 pytest.importorskip("distributed", reason="the extra 'dask' is not installed")

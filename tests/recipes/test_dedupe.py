@@ -22,8 +22,8 @@ from PIL import Image
 
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
-from cvsim.collection import make_nodes
-from cvsim.extraction import PIXELS_KEY
+from cvsim.reading.collection import make_nodes
+from cvsim.reading.extraction import PIXELS_KEY
 from cvsim.recipes import dedupe as pipeline
 from cvsim.recipes.dedupe import compare, dedupe, make_plan
 from cvsim.recipes.index import Signals

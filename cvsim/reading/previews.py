@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from cvsim.errors import ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
-from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.raster import thumbnail
+from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.stores import Extraction
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import numpy as np
 
 from cvsim.errors import CvsimError, UsageError
 from cvsim.executors import LocalExecutor
-from cvsim.extraction import DECODER, ExtractJob, FileShardJob, artefact_keys, file_shards
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
 from cvsim.images.scan import FileEntry, Scan, scan
+from cvsim.reading.extraction import DECODER, ExtractJob, FileShardJob, artefact_keys, file_shards
 from cvsim.stores import Extraction, KnownFile
 from cvsim.types import ImageRecord, Skipped
 

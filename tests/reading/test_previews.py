@@ -10,7 +10,7 @@ from generate import save_image, scene
 from PIL import Image
 
 import cvsim
-from cvsim.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
+from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.stores import open_cache
 
 
