@@ -10,7 +10,7 @@ import numpy as np
 from console import SimpleProgress
 from labelled_sets import SAME_BY_EYE
 
-from cvsim.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
+from cvsim.candidates.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
 from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.blocking import (
+from cvsim.candidates.blocking import (
     LOCAL_JOINS,
     Joins,
     first_of_each,
@@ -23,6 +23,7 @@ from cvsim.blocking import (
     without_pairs,
     word_candidates,
 )
+from cvsim.candidates.sharded import joins_over
 from cvsim.candidates.words import WordRule
 from cvsim.errors import ImageError, SettingsError
 from cvsim.executors import LocalExecutor, open_executor
@@ -52,7 +53,6 @@ from cvsim.recipes.report_groups import make_groups
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
-from cvsim.sharding import joins_over
 from cvsim.stores import open_cache, open_scratch
 from cvsim.types import Counts, DedupeResult, ScoredPair
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cvsim.blocking import unique_pairs, without_pairs
+from cvsim.candidates.blocking import unique_pairs, without_pairs
+from cvsim.candidates.sharded import joins_over
 from cvsim.errors import CvsimError, UsageError
 from cvsim.executors import open_executor
 from cvsim.executors.base import Demand
@@ -44,7 +45,6 @@ from cvsim.recipes.alterations import (
 from cvsim.recipes.dedupe import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
 from cvsim.scoring import Scores
 from cvsim.settings import PROFILES
-from cvsim.sharding import joins_over
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
 from cvsim.types import ImageRecord, Skipped
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cvsim.blocking import hash_candidates
+from cvsim.candidates.blocking import hash_candidates
 from cvsim.features.signature import Signature, signature_levels, word_keys
 
 AROUND = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]

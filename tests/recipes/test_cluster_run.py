@@ -17,7 +17,7 @@ import pytest
 from generate import copy_set, save_image, scene
 
 import cvsim
-from cvsim import sharding
+from cvsim.candidates import sharded as sharding
 from cvsim.reading import extraction
 from cvsim.reading.extraction import DECODER
 from cvsim.stores import open_store

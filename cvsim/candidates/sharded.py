@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from cvsim.blocking import LOCAL_JOINS, Joins
+from cvsim.candidates.blocking import LOCAL_JOINS, Joins
 from cvsim.candidates.hamming import HammingJoin, distinct_variants, join_blocks
 from cvsim.candidates.words import Keypoints, Matches, WordPart, WordRule, pairs_of_matches, word_parts
 from cvsim.errors import CvsimError
@@ -128,7 +128,7 @@ class ShardJob:
 
 
 class ShardedJoins:
-    """`cvsim.blocking.Joins` over an executor.
+    """`cvsim.candidates.blocking.Joins` over an executor.
 
     Parameters
     ----------

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvsim.blocking import LOCAL_JOINS
+from cvsim.candidates.blocking import LOCAL_JOINS
+from cvsim.candidates.sharded import HASH_KEY, ShardedJoins
 from cvsim.candidates.words import Keypoints, WordRule
 from cvsim.executors import LocalExecutor
-from cvsim.sharding import HASH_KEY, ShardedJoins
 from cvsim.stores import MemoryStore
 
 RADIUS = 8
