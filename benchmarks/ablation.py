@@ -18,9 +18,9 @@ from training_pairs import labelled_pairs
 from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
-from cvsim.fusion.training import fit_model
 from cvsim.reading.collection import find_files, read_files
 from cvsim.recipes.dedupe import Plan
+from cvsim.scoring.fit import fit_model
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_cache
 

@@ -16,11 +16,11 @@ from console import SimpleProgress
 from labelled_sets import LIGHT_KINDS, LabelledSet
 
 from cvsim.executors import LocalExecutor
-from cvsim.fusion.model import sigmoid
 from cvsim.groups.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.reading.collection import find_files, make_nodes, read_files
 from cvsim.recipes.dedupe import Clock, Plan, Run, dedupe
-from cvsim.scoring import Scores
+from cvsim.scoring.model import sigmoid
+from cvsim.scoring.scorer import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
 from cvsim.types import DedupeResult

@@ -14,11 +14,11 @@ from cvsim.candidates.blocking import hash_candidates, unique_pairs, without_pai
 from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
-from cvsim.fusion.model import FusionModel
 from cvsim.groups.components import connected_components
 from cvsim.reading.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
 from cvsim.reading.extraction import WORKING_PX
-from cvsim.scoring import Scorer
+from cvsim.scoring.model import FusionModel
+from cvsim.scoring.scorer import Scorer
 from cvsim.settings import ScanSettings
 from cvsim.stores import open_cache, open_scratch
 

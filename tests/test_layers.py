@@ -32,9 +32,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """The rooms, from the top. A room imports rooms of lower floors only, never one beside it."""
 
 STILL_LOOSE: dict[str, str] = {
-    "fusion": "scoring",
-    "scoring": "scoring",
-    "explaining": "scoring",
     "learning": "products",
     "index": "api",
 }

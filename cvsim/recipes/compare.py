@@ -11,7 +11,6 @@ import numpy as np
 from cvsim.errors import CvsimError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
-from cvsim.explaining import Explainer
 from cvsim.features.local import Local
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
@@ -30,6 +29,7 @@ from cvsim.reading.extraction import (
 )
 from cvsim.recipes import dedupe as pipeline
 from cvsim.recipes.dedupe import Plan, Run, make_plan
+from cvsim.scoring.explainer import Explainer
 from cvsim.stores import Extraction, MemoryStore
 from cvsim.types import ImageRecord, ScoredPair
 

@@ -27,11 +27,8 @@ from cvsim.candidates.sharded import joins_over
 from cvsim.candidates.words import WordRule
 from cvsim.errors import ImageError, SettingsError
 from cvsim.executors import LocalExecutor, open_executor
-from cvsim.explaining import Explainer
 from cvsim.features import make_features
 from cvsim.features.local import Local
-from cvsim.fusion.model import FusionModel, read_model, sigmoid
-from cvsim.fusion.relation import Verdict
 from cvsim.groups.components import Grouping, connected_components
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
@@ -51,7 +48,10 @@ from cvsim.reading.collection import (
 from cvsim.reading.extraction import WORKING_PX
 from cvsim.recipes.report_groups import make_groups
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
-from cvsim.scoring import Scorer, Scores
+from cvsim.scoring.explainer import Explainer
+from cvsim.scoring.model import FusionModel, read_model, sigmoid
+from cvsim.scoring.relation import Verdict
+from cvsim.scoring.scorer import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
 from cvsim.stores import open_cache, open_scratch
 from cvsim.types import Counts, DedupeResult, ScoredPair

@@ -18,7 +18,6 @@ from cvsim.errors import CvsimError, UsageError
 from cvsim.executors import open_executor
 from cvsim.executors.base import Demand
 from cvsim.features.base import Feature
-from cvsim.fusion.model import sigmoid
 from cvsim.groups.components import Grouping, connected_components
 from cvsim.images.decode import decode
 from cvsim.images.encoded import Content, read_content
@@ -43,7 +42,8 @@ from cvsim.recipes.alterations import (
     pasted,
 )
 from cvsim.recipes.dedupe import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
-from cvsim.scoring import Scores
+from cvsim.scoring.model import sigmoid
+from cvsim.scoring.scorer import Scores
 from cvsim.settings import PROFILES
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
 from cvsim.types import ImageRecord, Skipped

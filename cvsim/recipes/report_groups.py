@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.explaining import Explainer
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
 from cvsim.groups.propose import parse_include, propose
+from cvsim.scoring.explainer import Explainer
 from cvsim.types import Group, ImageRecord, Member, ScoredPair
 
 if TYPE_CHECKING:
     from cvsim.groups.components import Grouping
     from cvsim.reading.collection import Node
-    from cvsim.scoring import Scores
+    from cvsim.scoring.scorer import Scores
     from cvsim.settings import Settings
     from cvsim.types import Indices
 

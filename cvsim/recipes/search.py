@@ -17,10 +17,8 @@ import numpy as np
 from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
-from cvsim.explaining import Explainer
 from cvsim.features.base import Feature
 from cvsim.features.local import Local
-from cvsim.fusion.model import sigmoid
 from cvsim.images.decode import MAX_PIXELS
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.sniff import HEAD_BYTES, sniff
@@ -30,6 +28,8 @@ from cvsim.reading.collection import Node
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
 from cvsim.recipes.dedupe import Clock, Run
 from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
+from cvsim.scoring.explainer import Explainer
+from cvsim.scoring.model import sigmoid
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
 

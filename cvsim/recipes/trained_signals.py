@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.features.vector import VectorFeature
-from cvsim.fusion.model import Curve, FusionModel
+from cvsim.scoring.model import Curve, FusionModel
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:

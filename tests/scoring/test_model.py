@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvsim.errors import SettingsError, UsageError
-from cvsim.fusion.model import Curve, FusionModel, read_model, sigmoid
-from cvsim.fusion.training import fit_model
 from cvsim.recipes.dedupe import MODELS
+from cvsim.scoring.fit import fit_model
+from cvsim.scoring.model import Curve, FusionModel, read_model, sigmoid
 from cvsim.settings import PROFILES
 
 MODEL = FusionModel(

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cvsim.errors import UsageError
-from cvsim.fusion.model import Curve, FusionModel, sigmoid
+from cvsim.scoring.model import Curve, FusionModel, sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cvsim.fusion.model import FusionModel
+    from cvsim.scoring.model import FusionModel
     from cvsim.stores import Store
     from cvsim.types import Indices, Similarities
 

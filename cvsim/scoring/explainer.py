@@ -12,8 +12,6 @@ import numpy as np
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.local import reversed_evidence
-from cvsim.fusion.model import sigmoid
-from cvsim.fusion.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.reading.extraction import (
     EDGES_KEY,
     IDENTITY_KEY,
@@ -26,15 +24,17 @@ from cvsim.reading.extraction import (
     may_be_equal,
     working_px,
 )
+from cvsim.scoring.model import sigmoid
+from cvsim.scoring.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.stores import Extraction
 from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.fusion.model import FusionModel
     from cvsim.reading.collection import Node
-    from cvsim.scoring import Scores
+    from cvsim.scoring.model import FusionModel
+    from cvsim.scoring.scorer import Scores
     from cvsim.stores import Store
     from cvsim.types import Indices
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from generate import altered, scene
 
-from cvsim import scoring
 from cvsim.features import make_features
 from cvsim.features.local import Local, LocalDescriptor
-from cvsim.fusion.model import FusionModel
-from cvsim.scoring import Scorer, Scores
+from cvsim.scoring import scorer as scoring
+from cvsim.scoring.model import FusionModel
+from cvsim.scoring.scorer import Scorer, Scores
 from cvsim.stores import Extraction, MemoryStore, Store
 
 N_SCENES = 5

@@ -12,8 +12,8 @@ import pytest
 from generate import KINDS, altered, save_image, scene
 from PIL import Image
 
-from cvsim.fusion.relation import Look, relation_by_tiles
 from cvsim.recipes.dedupe import dedupe
+from cvsim.scoring.relation import Look, relation_by_tiles
 from cvsim.settings import Settings
 from cvsim.types import Relation, ScoredPair
 
@@ -167,7 +167,7 @@ def test_relations_without_keypoints(tiles: float, orientation: int, look: Look,
 def test_what_tiles_call_a_turn_is_one() -> None:
     """The orientations of `relation_by_tiles` are those of the signal that finds them."""
     from cvsim.features.orientation import MIRRORED, N_ORIENTATIONS, turn
-    from cvsim.fusion import relation
+    from cvsim.scoring import relation
 
     assert set(MIRRORED) == relation.MIRRORED
     cross = np.arange(6).reshape(2, 3)
