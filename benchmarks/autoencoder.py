@@ -21,7 +21,7 @@ import numpy as np
 
 from cvsim.features.embedding import Embedding
 from cvsim.images.decode import decode
-from cvsim.learning.autoencoder import N_EPOCHS, SIDE_PX
+from cvsim.products.autoencoder import N_EPOCHS, SIDE_PX
 from cvsim.recipes.products import labels_for, read_vectors, train_autoencoder, vector_features
 from cvsim.settings import Settings
 

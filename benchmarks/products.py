@@ -18,10 +18,10 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from cvsim.learning.gallery import classify
-from cvsim.learning.grouping import group, untrained
-from cvsim.learning.partition import METHODS, build_tree
-from cvsim.learning.training import PROBABILITIES, train
+from cvsim.products.gallery import classify
+from cvsim.products.grouping import group, untrained
+from cvsim.products.partition import METHODS, build_tree
+from cvsim.products.training import PROBABILITIES, train
 from cvsim.recipes.products import labels_for, read_vectors, vector_features
 from cvsim.settings import Settings
 

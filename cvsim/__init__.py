@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from cvsim.api import Compared, Report, compare, dedupe, prefilter
     from cvsim.errors import CvsimError
     from cvsim.index import Index
-    from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
+    from cvsim.products.estimators import ProductClassifier, ProductClusterer, ProductMetric
     from cvsim.settings import Settings
 
 _HOMES = {
     "Compared": "cvsim.api",
     "CvsimError": "cvsim.errors",
     "Index": "cvsim.index",
-    "ProductClassifier": "cvsim.learning.estimators",
-    "ProductClusterer": "cvsim.learning.estimators",
-    "ProductMetric": "cvsim.learning.estimators",
+    "ProductClassifier": "cvsim.products.estimators",
+    "ProductClusterer": "cvsim.products.estimators",
+    "ProductMetric": "cvsim.products.estimators",
     "Report": "cvsim.api",
     "Settings": "cvsim.settings",
     "compare": "cvsim.api",

@@ -32,7 +32,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """The rooms, from the top. A room imports rooms of lower floors only, never one beside it."""
 
 STILL_LOOSE: dict[str, str] = {
-    "learning": "products",
     "index": "api",
 }
 """Modules that have yet to move, and the room that they belong to."""
@@ -55,10 +54,10 @@ ONLY_IN = {
     "sqlite3": ("stores",),
     "distributed": ("executors",),
     "dask": ("executors",),
-    "onnxruntime": ("features.embedding", "learning"),
-    "torch": ("learning",),
-    "onnx": ("features.embedding", "learning.pretrained"),
-    "pooch": ("learning.pretrained",),
+    "onnxruntime": ("features.embedding", "products"),
+    "torch": ("products",),
+    "onnx": ("features.embedding", "products.pretrained"),
+    "pooch": ("products.pretrained",),
     "matplotlib": ("reports",),
     "send2trash": ("actions",),
 }

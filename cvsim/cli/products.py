@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cvsim.learning.model import ProductModel
+    from cvsim.products.model import ProductModel
     from cvsim.progress import Progress
     from cvsim.recipes.products import Vectors
     from cvsim.settings import Settings

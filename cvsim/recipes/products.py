@@ -20,13 +20,13 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
 from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
-from cvsim.learning.autoencoder import SIDE_PX, fit_autoencoder
-from cvsim.learning.details import Details
-from cvsim.learning.gallery import Assignment, classify
-from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.model import ProductModel, SignalSource, read_model
-from cvsim.learning.pretrained import resolve
-from cvsim.learning.training import train
+from cvsim.products.autoencoder import SIDE_PX, fit_autoencoder
+from cvsim.products.details import Details
+from cvsim.products.gallery import Assignment, classify
+from cvsim.products.grouping import group, group_by_cosine, untrained
+from cvsim.products.model import ProductModel, SignalSource, read_model
+from cvsim.products.pretrained import resolve
+from cvsim.products.training import train
 from cvsim.progress import SilentProgress
 from cvsim.reading.collection import find_files, read_files, require_paths
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX

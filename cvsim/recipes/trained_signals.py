@@ -14,8 +14,8 @@ from cvsim.types import Comparison
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.learning.metric import LinearMap
-    from cvsim.learning.model import ProductModel
+    from cvsim.products.metric import LinearMap
+    from cvsim.products.model import ProductModel
     from cvsim.types import RGB, Indices, Similarities
 
 

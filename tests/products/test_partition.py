@@ -10,9 +10,9 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics import adjusted_rand_score
 
 from cvsim.errors import UsageError
-from cvsim.learning.grouping import group, group_by_cosine, untrained
-from cvsim.learning.model import MergeCurve, SignalSource
-from cvsim.learning.partition import (
+from cvsim.products.grouping import group, group_by_cosine, untrained
+from cvsim.products.model import MergeCurve, SignalSource
+from cvsim.products.partition import (
     METHODS,
     build_tree,
     condensed_distances,
@@ -20,7 +20,7 @@ from cvsim.learning.partition import (
     kmeans,
     merge_agreement,
 )
-from cvsim.learning.training import _Agreement, train
+from cvsim.products.training import _Agreement, train
 
 
 def random_rows(n, seed):

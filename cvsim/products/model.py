@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import SettingsError
-from cvsim.learning.details import Details
-from cvsim.learning.metric import LinearMap, normalised, spread_evenly
+from cvsim.products.details import Details
+from cvsim.products.metric import LinearMap, normalised, spread_evenly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ class Grouping:
     Attributes
     ----------
     method : str
-        See `cvsim.learning.partition`.
+        See `cvsim.products.partition`.
     power : float
         How far the variances of the mapped collection are evened out before, 0 to 0.5.
     thresholds : mapping of method to float
@@ -130,11 +130,11 @@ class Gallery:
     plain : (n, n_plain) float16
         See `plain_vectors`.
     density : (n, 1 + 2 * n_signals) float64
-        See `cvsim.learning.gallery.Photos`.
+        See `cvsim.products.gallery.Photos`.
     weights : (n_facts,) float64
     intercept : float
         Log-odds that a photo shows a known product: ``facts @ weights + intercept``, with the facts of
-        `cvsim.learning.gallery.evidence`.
+        `cvsim.products.gallery.evidence`.
     temperature : float
         Of the softmax between the known products.
     rejection : float
@@ -224,7 +224,7 @@ class ProductModel:
 
 
 def n_facts(n_signals: int) -> int:
-    """How many facts `cvsim.learning.gallery.evidence` weighs."""
+    """How many facts `cvsim.products.gallery.evidence` weighs."""
     return 4 + 2 * n_signals
 
 

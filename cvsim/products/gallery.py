@@ -19,9 +19,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.learning.details import Details
-from cvsim.learning.metric import fit_metric, has_evidence, normalised
-from cvsim.learning.model import Gallery, ProductModel, Signal, fused, n_facts, plain_vectors
+from cvsim.products.details import Details
+from cvsim.products.metric import fit_metric, has_evidence, normalised
+from cvsim.products.model import Gallery, ProductModel, Signal, fused, n_facts, plain_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class Looks:
     vectors : (n, n_dims) float32
         Fused.
     plain : (n, n_plain) float16 or float32
-        See `cvsim.learning.model.plain_vectors`.
+        See `cvsim.products.model.plain_vectors`.
     details : Details or None
         None where only vectors are known.
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import UsageError
-from cvsim.learning.pretrained import import_torch, write_onnx
+from cvsim.products.pretrained import import_torch, write_onnx
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cvsim.errors import UsageError
-from cvsim.learning.gallery import Assignment, classify
-from cvsim.learning.grouping import group, untrained
-from cvsim.learning.metric import N_COMPONENTS, SHRINKAGE, fit_metric
-from cvsim.learning.model import ProductModel, SignalSource, fused
-from cvsim.learning.training import train
+from cvsim.products.gallery import Assignment, classify
+from cvsim.products.grouping import group, untrained
+from cvsim.products.metric import N_COMPONENTS, SHRINKAGE, fit_metric
+from cvsim.products.model import ProductModel, SignalSource, fused
+from cvsim.products.training import train
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -154,7 +154,7 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
     model : ProductModel, optional
         A trained model (see `read_model`); without one the collection's own spread is used.
     method : str, optional
-        One of `cvsim.learning.partition.METHODS`; the model's own if not given.
+        One of `cvsim.products.partition.METHODS`; the model's own if not given.
     threshold : float, optional
         Merges that are at least this probably right are made, in [0, 1].
     n_clusters : int, optional

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from product_vectors import make_products
 
 from cvsim.errors import UsageError
-from cvsim.learning.metric import fit_metric, reduce, spread_evenly, whiten_within
+from cvsim.products.metric import fit_metric, reduce, spread_evenly, whiten_within
 
 
 def nearest_is_same(vectors: np.ndarray, labels: np.ndarray) -> float:

@@ -12,10 +12,10 @@ from product_vectors import make_products
 from cvsim.errors import SettingsError, UsageError
 from cvsim.features.local import KEYPOINT, Local
 from cvsim.images.decode import thumbnail
-from cvsim.learning.details import Details, likeness
-from cvsim.learning.gallery import classify
-from cvsim.learning.model import SignalSource, read_model
-from cvsim.learning.training import train
+from cvsim.products.details import Details, likeness
+from cvsim.products.gallery import classify
+from cvsim.products.model import SignalSource, read_model
+from cvsim.products.training import train
 
 SOURCES = [SignalSource("made", 1, {})]
 N_PRODUCTS, N_PHOTOS = 10, 8

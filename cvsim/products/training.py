@@ -22,10 +22,10 @@ from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
 from cvsim.groups.evaluation import adjusted_rand_index
-from cvsim.learning.gallery import fit_gallery
-from cvsim.learning.grouping import CHANCE_CURVE
-from cvsim.learning.metric import fit_metric
-from cvsim.learning.model import (
+from cvsim.products.gallery import fit_gallery
+from cvsim.products.grouping import CHANCE_CURVE
+from cvsim.products.metric import fit_metric
+from cvsim.products.model import (
     DEFAULT_PAIR_THRESHOLD,
     Grouping,
     MergeCurve,
@@ -35,13 +35,13 @@ from cvsim.learning.model import (
     even_out,
     fused,
 )
-from cvsim.learning.partition import TREES, Tree, build_tree, merge_agreement
+from cvsim.products.partition import TREES, Tree, build_tree, merge_agreement
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from cvsim.learning.details import Details
+    from cvsim.products.details import Details
     from cvsim.progress import Progress
     from cvsim.types import Indices
 
@@ -99,7 +99,7 @@ def train(
     seed : int
         Of the partings; the same input gives the same model.
     with_gallery : bool
-        Keep the photos' vectors, so that `cvsim.learning.gallery.classify` can assign new ones.
+        Keep the photos' vectors, so that `cvsim.products.gallery.classify` can assign new ones.
     with_grouping : bool
         Learn how to group, which takes most of the time; without, the model groups by defaults.
     provenance : mapping, optional

@@ -13,7 +13,7 @@ from onnx_models import mean_color_model
 
 from cvsim.errors import RemoteError, SettingsError
 from cvsim.features.embedding import PREPROCESSING, Embedding
-from cvsim.learning.pretrained import CACHE_VARIABLE, NETWORKS, Network, resolve
+from cvsim.products.pretrained import CACHE_VARIABLE, NETWORKS, Network, resolve
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

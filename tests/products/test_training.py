@@ -13,11 +13,11 @@ from product_vectors import make_products
 from sklearn.utils.estimator_checks import check_estimator
 
 from cvsim.errors import SettingsError, UsageError
-from cvsim.learning.estimators import ProductClassifier, ProductClusterer, ProductMetric
-from cvsim.learning.gallery import MAX_HELD_OUT, _rounds, classify
-from cvsim.learning.grouping import group
-from cvsim.learning.model import SignalSource, is_model_file, read_model
-from cvsim.learning.training import train
+from cvsim.products.estimators import ProductClassifier, ProductClusterer, ProductMetric
+from cvsim.products.gallery import MAX_HELD_OUT, _rounds, classify
+from cvsim.products.grouping import group
+from cvsim.products.model import SignalSource, is_model_file, read_model
+from cvsim.products.training import train
 
 SOURCES = [SignalSource("made", 1, {"a": 1}), SignalSource("noise", 1, {})]
 
