@@ -1,0 +1,80 @@
+"""How fine the detail of two pictures is, and how much of one's detail the other one explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from cvsim.proof.scan import box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Plane = NDArray[np.float32]
+
+_FINE, _COARSE = 1.0, 4.0
+"""Standard deviations, in pixels, of the blur that is taken off: fine detail, and detail."""
+_CELL_PX = 8
+_STRONG = 400.0
+"""Energy of a cell above which an edge does not count for more."""
+
+
+@dataclass(slots=True)
+class Detail:
+    """Sums over tiles."""
+
+    left: float = 0.0
+    copy: float = 0.0
+    kept: float = 0.0
+    fine_copy: float = 0.0
+    fine_kept: float = 0.0
+    fine_left: float = 0.0
+    shares: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, copy: Plane, kept: Plane, residual: Plane, inner: tuple[slice, slice]) -> None:
+        """Take up a tile; planes are (h, w) luma, only `inner` counts."""
+        c, k, r = (_energy(p, _COARSE) for p in (copy, kept, residual))
+        self.left += float(r[inner].sum())
+        self.copy += float(c[inner].sum())
+        self.kept += float(k[inner].sum())
+        if min(copy.shape) >= 64:
+            e = box(r, 32)
+            shown = np.minimum(box(c, 32), box(k, 32))
+            share = np.where(e > 36, e / (np.maximum(shown, 0) + 30), 0)
+            self.shares.append(share[inner][::8, ::8].ravel())
+        c, k, r = (_cells(_energy(p, _FINE)[inner]) for p in (copy, kept, residual))
+        self.fine_copy += float(np.minimum(c, _STRONG).sum())
+        self.fine_kept += float(np.minimum(k, _STRONG).sum())
+        self.fine_left += float(np.minimum(r, _STRONG).sum())
+
+    @property
+    def unexplained(self) -> float:
+        """Share of the detail that stays unexplained, over the whole."""
+        n = 4 * max(1, sum(map(len, self.shares)) * 64)
+        return self.left / (min(self.copy, self.kept) + n)
+
+    @property
+    def unexplained_widely(self) -> float:
+        """The share that a tenth of the picture exceeds."""
+        return float(np.quantile(np.concatenate(self.shares), 0.9)) if self.shares else 0.0
+
+    @property
+    def fineness(self) -> float:
+        """Fine detail of the kept picture over that of the copy; below 1, the kept one is softer."""
+        return (self.fine_kept + 1e-3) / (self.fine_copy + 1e-3)
+
+
+def _energy(plane: Plane, deviation: float) -> Plane:
+    detail = plane - cv2.GaussianBlur(plane, (0, 0), deviation)
+    return np.asarray(detail * detail, np.float32)
+
+
+def _cells(energy: Plane) -> Plane:
+    h, w = (side // _CELL_PX for side in energy.shape)
+    if h == 0 or w == 0:
+        return energy
+    cells = energy[: h * _CELL_PX, : w * _CELL_PX].reshape(h, _CELL_PX, w, _CELL_PX)
+    return np.asarray(cells.mean((1, 3)), np.float32)

@@ -1,0 +1,165 @@
+"""The kept picture on the copy's grid: the turn, the resampling filter, a mild global filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from cvsim.features.orientation import N_ORIENTATIONS, turn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Plane = NDArray[np.float32]
+
+THUMBNAIL_PX = 48
+_UPRIGHT_BONUS = 1e-6
+INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
+"""Which orientation undoes each of the eight."""
+
+_FIT_PX = 5
+_FIT_SAMPLES = 40_000
+_GAIN_MIDDLE, _GAIN_TOP = (0.85, 1.18), (0.6, 1.5)
+"""Least and most that a filter may scale half of, and all of, the highest frequency of the copy's grid. 
+Wider, and a softened or sharpened picture would pass for a resampled one."""
+_MOST_OFFSET = 1.5
+_MOST_CONTRAST = 0.012
+
+
+def turned(rgb: Pixels, orientation: int) -> Pixels:
+    """The picture in one of the eight orientations, contiguous."""
+    return np.ascontiguousarray(turn(rgb, orientation)) if orientation else rgb
+
+
+def find_orientation(kept: Pixels, copy: Pixels, orientations: Sequence[int] | None = None) -> int | None:
+    """Which turn or mirror of `kept` has the sides and is most like `copy`; None if no turn has its sides."""
+    target = _thumbnail(copy)
+    source = _thumbnail(kept)
+    best: tuple[float, int] | None = None
+    for orientation in range(N_ORIENTATIONS) if orientations is None else orientations:
+        h, w = kept.shape[:2]
+        if not same_shape((h, w) if not orientation & 4 else (w, h), copy.shape[:2]):
+            continue
+        difference = float(np.mean((turn(source, orientation) - target) ** 2))
+        difference -= _UPRIGHT_BONUS if orientation == 0 else 0
+        if best is None or difference < best[0]:
+            best = difference, orientation
+    return None if best is None else best[1]
+
+
+def _thumbnail(rgb: Pixels) -> NDArray[np.float32]:
+    small = cv2.resize(rgb, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)
+
+
+def same_shape(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two (height, width) are of one shape, but for the rounding of the smaller one by a pixel."""
+    down, across = a[0] / b[0], a[1] / b[1]
+    smallest_h, smallest_w = min(a[0], b[0]), min(a[1], b[1])
+    return abs(np.log(down / across)) <= 1.05 * (1 / smallest_h + 1 / smallest_w) if a != b else True
+
+
+def _by_pillow(method: Image.Resampling) -> Callable[[Pixels, tuple[int, int]], Pixels]:
+    return lambda a, size: np.asarray(Image.fromarray(a).resize(size, method))
+
+
+def _by_opencv(method: int) -> Callable[[Pixels, tuple[int, int]], Pixels]:
+    return lambda a, size: np.asarray(cv2.resize(a, size, interpolation=method), np.uint8)
+
+
+FILTERS: dict[str, Callable[[Pixels, tuple[int, int]], Pixels]] = {
+    "area": _by_opencv(cv2.INTER_AREA),
+    "lanczos": _by_pillow(Image.Resampling.LANCZOS),
+    "bicubic": _by_pillow(Image.Resampling.BICUBIC),
+    "bilinear": _by_pillow(Image.Resampling.BILINEAR),
+    "plain bilinear": _by_opencv(cv2.INTER_LINEAR),
+    "plain bicubic": _by_opencv(cv2.INTER_CUBIC),
+    "nearest": _by_opencv(cv2.INTER_NEAREST),
+}
+
+
+def luma(rgb: Pixels) -> Pixels:
+    """(H, W) uint8 of BT.601, as JPEG has it."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def on_grid_of(copy: Pixels, kept: Pixels) -> Pixels:
+    """`kept` (turned already) resampled to the size of `copy`, by the filter that leaves least.
+
+    A global linear filter of 5 x 5 pixels then takes up what another implementation does otherwise, or a
+    shift of less than a pixel, if it is a mild one: never a tone curve, never anything local.
+    """
+    size = (copy.shape[1], copy.shape[0])
+    if (kept.shape[1], kept.shape[0]) == size:
+        return kept
+    target, source = luma(copy), luma(kept)
+    smooth_target = cv2.GaussianBlur(target, (3, 3), 0.6)
+    errors = {}
+    for name, resample in FILTERS.items():
+        smooth = cv2.GaussianBlur(resample(source, size), (3, 3), 0.6)
+        errors[name] = _trimmed(cv2.absdiff(smooth_target, smooth))
+    name = min(errors, key=errors.__getitem__)
+    resampled = FILTERS[name](kept, size)
+    taps = fitted_filter(luma(resampled), target)
+    if taps is None:
+        return resampled
+    filtered = cv2.filter2D(resampled, -1, taps, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.GaussianBlur(luma(filtered), (3, 3), 0.6)
+    return filtered if _trimmed(cv2.absdiff(smooth_target, smooth)) < 0.97 * errors[name] else resampled
+
+
+def _trimmed(difference: Pixels) -> float:
+    """Mean of the differences but for the largest 5 %: a local change must not choose the filter."""
+    counts = np.bincount(difference.ravel()[:: 1 + difference.size // 2_000_000], minlength=256)
+    kept = np.minimum(np.cumsum(counts), 0.95 * counts.sum())
+    return float((np.diff(kept, prepend=0) * np.arange(256)).sum() / kept[-1])
+
+
+def fitted_filter(source: Pixels, target: Pixels) -> Plane | None:
+    """The 5 x 5 filter that makes `target` of `source` (robust least squares), or None if it is not mild."""
+    h, w = target.shape
+    n = _FIT_PX
+    if min(h, w) < 4 * n:
+        return None
+    step = max(1, int((h * w / _FIT_SAMPLES) ** 0.5)) | 1  # odd: no beat with the grid of blocks
+    rows = np.arange(n // 2, h - n // 2, step)
+    columns = np.arange(n // 2, w - n // 2, step)
+    shifts = [(i, j) for i in range(-(n // 2), n // 2 + 1) for j in range(-(n // 2), n // 2 + 1)]
+    known = np.stack(
+        [source[np.ix_(rows + i, columns + j)].ravel().astype(np.float32) for i, j in shifts]
+        + [np.full(len(rows) * len(columns), 255, np.float32)],
+        axis=1,
+    )
+    wanted = target[np.ix_(rows, columns)].ravel().astype(np.float32)
+    prior = np.zeros(known.shape[1], np.float32)
+    prior[n * n // 2] = 1
+    ridge = np.eye(len(prior), dtype=np.float32) * np.float32(1e-5 * (known**2).sum() / len(prior))
+    weights = np.ones_like(wanted)
+    solution = prior
+    for _ in range(3):
+        weighted = known * weights[:, None]
+        solution = prior + np.linalg.solve(weighted.T @ known + ridge, weighted.T @ (wanted - known @ prior))
+        left = wanted - known @ solution
+        scale = 1.4826 * float(np.median(np.abs(left))) + 0.5
+        weights = 1 / (1 + (left / (2.5 * scale)) ** 2)
+    taps = solution[:-1].reshape(n, n).astype(np.float32)
+    return taps if _is_mild(taps, float(solution[-1]) * 255) else None
+
+
+def _is_mild(taps: Plane, offset: float) -> bool:
+    total = float(taps.sum())
+    if abs(total - 1) > _MOST_CONTRAST or abs(offset) > 255 * _MOST_CONTRAST + _MOST_OFFSET:
+        return False
+    at = np.arange(_FIT_PX) - _FIT_PX // 2
+    for share, (least, most) in ((0.5, _GAIN_MIDDLE), (1.0, _GAIN_TOP)):
+        wave = np.exp(-1j * np.pi * share * at)
+        one = np.ones(_FIT_PX)
+        for gain in (abs(one @ taps @ wave), abs(wave @ taps @ one)):
+            if not least <= gain <= most:
+                return False
+    return True
