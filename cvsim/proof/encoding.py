@@ -142,7 +142,8 @@ def coefficients(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Orthonormal DCT of the 8-pixel blocks of a (h, w) plane, multiples of 8: (h / 8, 8, w / 8, 8)."""
     h, w = plane.shape
     rows = _COSINES @ plane.reshape(h // 8, 8, w)
-    return (rows.reshape(h, w // 8, 8) @ _COSINES.T).reshape(h // 8, 8, w // 8, 8)
+    blocks = (rows.reshape(h, w // 8, 8) @ _COSINES.T).reshape(h // 8, 8, w // 8, 8)
+    return np.asarray(blocks, np.float32)
 
 
 def plane_of(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -150,7 +151,7 @@ def plane_of(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     n_rows, _, n_columns, _ = blocks.shape
     rows = _COSINES.T @ blocks.reshape(n_rows, 8, n_columns * 8)
     plane = rows.reshape(n_rows * 8, n_columns, 8) @ _COSINES
-    return plane.reshape(n_rows * 8, n_columns * 8)
+    return np.asarray(plane.reshape(n_rows * 8, n_columns * 8), np.float32)
 
 
 def outside_of_steps(residual: NDArray[np.float32], half_steps: NDArray[np.float32]) -> NDArray[np.float32]:

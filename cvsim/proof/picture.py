@@ -93,4 +93,4 @@ def count_colors(rgb: NDArray[np.uint8]) -> int | None:
 
 def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     wide = pixels.astype(np.uint32)
-    return wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]
+    return np.asarray(wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2], np.uint32)

@@ -130,7 +130,7 @@ def _half_steps(coding: JpegCoding, kept: JpegCoding | None) -> Plane:
     half = coding.tables[0].astype(np.float32) / 2
     if kept is not None and float(kept.tables[0].mean()) <= float(coding.tables[0].mean()) * 1.05:
         half = half + kept.tables[0].astype(np.float32) / 2
-    return half + np.float32(_ROUNDING)
+    return np.asarray(half + np.float32(_ROUNDING), np.float32)
 
 
 def _planes(rgb: Pixels) -> tuple[Plane, Plane, Plane]:
