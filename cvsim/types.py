@@ -84,6 +84,58 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Something that a file holds besides the pixels of its pictures: a film, a depth map, other data.
+
+    Attributes
+    ----------
+    n_bytes : int
+    digest : str
+        SHA-256 of its bytes, hexadecimal: two files that hold the same thing hold the same bytes.
+    seconds : float or None
+        How long it lasts, where that is known.
+    """
+
+    n_bytes: int
+    digest: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a file holds, besides how its first picture looks.
+
+    Attributes
+    ----------
+    pictures : int
+        Pages and further images, the first one included; not thumbnails, previews and auxiliary images.
+    frames : int
+        Of an animation; 1 for a still.
+    frames_s : float
+        How long these frames last together.
+    alpha : bool
+        At least one pixel is not opaque.
+    bits : int
+        A sample.
+    profile : str or None
+        Name of the colour profile; None for none, and for one that means sRGB or the usual grey.
+    profile_key : str
+        Equal for two profiles that mean the same; empty where `profile` is None.
+    parts : mapping of str to Held
+        Everything else, by its name in words: ``"film"``, ``"depth map"``, ``"gain map"``, ``"other data"``.
+    """
+
+    pictures: int = 1
+    frames: int = 1
+    frames_s: float = 0.0
+    alpha: bool = False
+    bits: int = 8
+    profile: str | None = None
+    profile_key: str = ""
+    parts: Mapping[str, Held] = field(default_factory=dict, hash=False)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Pair:
     """Two pictures by path, ``a < b`` by code point wherever cvsim makes the pair itself."""

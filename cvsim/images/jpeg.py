@@ -94,6 +94,11 @@ def segments(data: bytes, start: int = 0) -> Iterator[Segment]:
             position = end
 
 
+def frame_precision(data: bytes, segment: Segment) -> int | None:
+    """Bits a sample, if the segment begins the picture; None for any other."""
+    return data[segment.body] if segment.marker in _SOF and segment.body < len(data) else None
+
+
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """Walk the segments up to the first scan.
 

@@ -44,7 +44,8 @@ _TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330
 _LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
 _BAND_PIXELS = 6 << 20
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
-_ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
+ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
+"""Of Pillow, with a channel of transparency."""
 
 
 def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
@@ -62,7 +63,7 @@ def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
     try:
         picture: ImageFile = reader(stream)
     except Exception as exc:
-        raise _mapped(exc, format) from exc
+        raise mapped(exc, format) from exc
     return picture
 
 
@@ -97,10 +98,10 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
     try:
         rgb = _shrink(picture, longest_px)
     except Exception as exc:
-        raise _mapped(exc, format) from exc
+        raise mapped(exc, format) from exc
     exif = read_exif(picture)
     if damage is not None and rgb.shape[0] * rgb.shape[1] > 1 and (rgb == rgb[0, 0]).all():
-        raise _mapped(damage, format) from damage
+        raise mapped(damage, format) from damage
     if orientation is not None:
         # Pillow turns a TIFF as it loads it and then forgets the tag, unless loading was cut short.
         left = orientation if _tiff_orientation(picture) is not None else 1
@@ -118,7 +119,7 @@ def read_exif(picture: ImageFile) -> Exif:
     try:
         return parse_exif(picture.info.get("exif") or b"")
     except Exception as exc:
-        raise _mapped(exc, str(picture.format)) from exc
+        raise mapped(exc, str(picture.format)) from exc
 
 
 def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:
@@ -132,7 +133,7 @@ def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:
         picture.load()
         return _shrink(picture, longest_px), parse_exif(picture.info.get("exif") or b"")
     except Exception as exc:
-        raise _mapped(exc, picture.format or "image") from exc
+        raise mapped(exc, picture.format or "image") from exc
 
 
 def read_odd_jpeg(data: bytes, reduction: int, longest_px: int) -> RGB:
@@ -149,7 +150,7 @@ def read_odd_jpeg(data: bytes, reduction: int, longest_px: int) -> RGB:
         picture.load()
         return resize(_to_rgb(picture, (0.0, 255.0)), *fit(*picture.size, longest_px))
     except Exception as exc:
-        raise _mapped(exc, "jpeg") from exc
+        raise mapped(exc, "jpeg") from exc
 
 
 def _reader(format: str) -> Any:
@@ -167,14 +168,14 @@ def _load(picture: ImageFile) -> Exception | None:
     try:
         picture.load()
     except MemoryError as exc:
-        raise _mapped(exc, str(picture.format)) from exc
+        raise mapped(exc, str(picture.format)) from exc
     except Exception as exc:
         # Rows decoded before the error are in place; without tiles left to read, they are the picture.
         picture.tile = []
         try:
             picture.getpixel((0, 0))
         except Exception:
-            raise _mapped(exc, str(picture.format)) from exc
+            raise mapped(exc, str(picture.format)) from exc
         return exc
     return None
 
@@ -244,7 +245,7 @@ def _to_rgb(band: Image.Image, value_range: tuple[float, float]) -> RGB:
     mode = band.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
         return _stretched(np.asarray(band), value_range)
-    if mode in _ALPHA_MODES or "transparency" in band.info:
+    if mode in ALPHA_MODES or "transparency" in band.info:
         rgba = np.asarray(band.convert("RGBA"))
         alpha = rgba[..., 3:].astype(np.uint16)
         ink = (255 - rgba[..., :3]).astype(np.uint16)
@@ -272,8 +273,8 @@ def _tiff_orientation(picture: ImageFile) -> int | None:
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
-def _mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
-    """Decoders raise almost anything: OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
+def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
+    """The error in our words: decoders raise OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
     label = _LABELS.get(format.lower(), format.upper())
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
         return TooLargeError(f"decoding this {label} needs more memory than is allowed")
