@@ -21,7 +21,7 @@ import numpy as np
 
 from cvsim.features.embedding import Embedding
 from cvsim.images.decode import decode
-from cvsim.products.autoencoder import N_EPOCHS, SIDE_PX
+from cvsim.products.autoencoder import AUTOENCODER_PX, N_EPOCHS
 from cvsim.recipes.products import labels_for, read_vectors, train_autoencoder, vector_features
 from cvsim.settings import Settings
 
@@ -63,7 +63,9 @@ def measured(folder: Path, n_epochs: int) -> dict[str, float]:
         "training_cpu_s": round(seconds, 1),
         "autoencoder": nearest_is_same(code, labels),
         f"raw pixels, {SMALL_PX} x {SMALL_PX}": nearest_is_same(raw(pictures, SMALL_PX), labels),
-        f"raw pixels, {SIDE_PX} x {SIDE_PX}": nearest_is_same(raw(pictures, SIDE_PX), labels),
+        f"raw pixels, {AUTOENCODER_PX} x {AUTOENCODER_PX}": nearest_is_same(
+            raw(pictures, AUTOENCODER_PX), labels
+        ),
     }
 
 

@@ -162,7 +162,7 @@ def _read_with_opencv() -> Describe:
     def read(path: str) -> Any:
         image = cv2.imread(path, cv2.IMREAD_COLOR)
         if image is None:
-            raise ValueError(f"{path} can not be decoded")
+            raise ValueError(f"{path} cannot be decoded")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     return read
@@ -191,7 +191,7 @@ PEERS = {
 
 
 def availability() -> dict[str, dict[str, Any]]:
-    """Of every peer: its version, or why it can not be used here."""
+    """Of every peer: its version, or why it cannot be used here."""
     found = {}
     for peer in PEERS.values():
         entry: dict[str, Any] = {"thresholds": peer.thresholds, "usual": peer.usual, "is_hash": peer.is_hash}
@@ -215,7 +215,7 @@ def _describe_or_none(path: str) -> Any:
 
 
 def describe_all(peer: Peer, paths: Sequence[str]) -> list[Any]:
-    """Descriptors in the order of paths, in one process a core; None for what the peer can not read."""
+    """Descriptors in the order of paths, in one process a core; None for what the peer cannot read."""
     global _describe
     _describe = peer.make()  # before the fork, so that the tool is imported once
     n_processes = len(os.sched_getaffinity(0))

@@ -29,7 +29,7 @@ class Report:
     """What `dedupe` found, and the ways to write it down.
 
     ``to_csv``, ``to_html`` and ``to_plan`` write a file whole or not at all, in the place of the one that was
-    there; they raise CvsimError where it can not be written.
+    there; they raise CvsimError where it cannot be written.
 
     Thumbnails are made of the files when a page first asks for them, and kept in the store of the run, so a
     report holds that store open: until `close`, the end of a ``with`` block, or until the report itself is
@@ -126,7 +126,7 @@ class Report:
         Raises
         ------
         ActionError
-            A path can not be part of a plan.
+            A path cannot be part of a plan.
         """
         from dataclasses import replace
 
@@ -172,7 +172,7 @@ def _judging(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
-    """The settings of a call; says so where signals that were chosen can not do what one might expect."""
+    """The settings of a call; says so where signals that were chosen cannot do what one might expect."""
     asked = with_values(settings or Settings(), options)
     if asked.signals:
         from cvsim.recipes.dedupe import make_plan
@@ -309,7 +309,7 @@ class Compared:
         Raises
         ------
         ImageError
-            One of the two can not be read any more.
+            One of the two cannot be read any more.
         """
         from cvsim.recipes import compare as comparing
         from cvsim.reports.match_picture import Shown, match_picture
@@ -339,7 +339,7 @@ class Compared:
         UsageError
             Another suffix.
         CvsimError
-            The file can not be written, or one of the two not be read any more.
+            The file cannot be written, or one of the two not be read any more.
         """
         from cvsim.files import write
         from cvsim.reports.match_picture import picture_format
@@ -372,7 +372,7 @@ def compare(
     Raises
     ------
     ImageError
-        One of the two can not be used; the message says why.
+        One of the two cannot be used; the message says why.
     UsageError
         A path does not exist, an array has another shape or type, or a setting is wrong.
 

@@ -3,14 +3,14 @@
 CvsimError
 ├── UsageError            the call is wrong: an unknown name, a path that does not exist (exit code 2)
 │   └── SettingsError     a profile, a configuration file or an option's value
-├── ImageError            one picture can not be used; in a batch it becomes a ``Skipped``
+├── ImageError            one picture cannot be used; in a batch it becomes a ``Skipped``
 │   ├── NotAnImageError   the content is no picture in any known format
-│   ├── DecodeError       the content is a picture that can not be decoded
+│   ├── DecodeError       the content is a picture that cannot be decoded
 │   └── TooLargeError     more pixels or bytes than the limits allow
 ├── StoreError            a cache or an index: locked, full, damaged, of another version
 │   └── WrongStoreError   the file is something else than the store that was asked for
 ├── MissingExtraError     an optional dependency is not installed; names the extra
-├── ActionError           a plan or a journal can not be carried out
+├── ActionError           a plan or a journal cannot be carried out
 └── RemoteError           a URL, a server, an engine
     └── FetchError        a URL that gave no picture; says whether another try may help
 
@@ -34,7 +34,7 @@ class SettingsError(UsageError):
 
 
 class ImageError(CvsimError):
-    """One picture can not be used. ``str(error)`` is a reason that a person understands."""
+    """One picture cannot be used. ``str(error)`` is a reason that a person understands."""
 
 
 class NotAnImageError(ImageError):
@@ -50,7 +50,7 @@ class TooLargeError(ImageError):
 
 
 class StoreError(CvsimError):
-    """A cache or an index can not be used: locked, full, damaged, or of another version."""
+    """A cache or an index cannot be used: locked, full, damaged, or of another version."""
 
 
 class WrongStoreError(StoreError):
@@ -81,7 +81,7 @@ class MissingExtraError(CvsimError):
 
 
 class ActionError(CvsimError):
-    """A plan or a journal can not be carried out."""
+    """A plan or a journal cannot be carried out."""
 
 
 class RemoteError(CvsimError):
@@ -93,7 +93,7 @@ class FetchError(RemoteError):
 
     Attributes
     ----------
-    passing : bool
+    retryable : bool
         Whether the same might work later: no answer, a timeout, a server that is busy.
     after_s : float or None
         How long the server asked to be left alone.
@@ -102,7 +102,12 @@ class FetchError(RemoteError):
     """
 
     def __init__(
-        self, message: str, *, passing: bool = False, after_s: float | None = None, unreachable: bool = False
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        after_s: float | None = None,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.passing, self.after_s, self.unreachable = passing, after_s, unreachable
+        self.retryable, self.after_s, self.unreachable = retryable, after_s, unreachable

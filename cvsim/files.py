@@ -46,7 +46,7 @@ def write(
                 stream.flush()
                 os.fsync(stream.fileno())
     except OSError as exc:
-        raise error(f"{os.fspath(path)}: can not be written: {exc.strerror or exc}") from exc
+        raise error(f"{os.fspath(path)}: cannot be written: {exc.strerror or exc}") from exc
 
 
 @contextmanager

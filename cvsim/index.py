@@ -62,7 +62,7 @@ class Index:
         UsageError
             There is none, and none is to be made.
         StoreError
-            It can not be used: the message says why and what to do.
+            It cannot be used: the message says why and what to do.
         """
         from cvsim.recipes import index as indexing
         from cvsim.stores import open_index
@@ -131,7 +131,7 @@ class Index:
         Raises
         ------
         ImageError
-            The query can not be used.
+            The query cannot be used.
         """
         from cvsim.recipes import search as searching
 
@@ -158,7 +158,7 @@ class Index:
         return indexing.remove(self.store, roots)
 
     def close(self) -> None:
-        """Let go of the store; a second call does nothing."""
+        """Close the store; a second call does nothing."""
         self.store.close()
 
     def __enter__(self) -> Self:

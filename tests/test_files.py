@@ -48,7 +48,7 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no/such/folder.html", "f" * 300 + ".html"])
 def test_what_can_not_be_written_is_named_with_the_reason(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CvsimError, match="can not be written"):
+    with pytest.raises(CvsimError, match="cannot be written"):
         write(tmp_path / name, [b"x"])
 
 

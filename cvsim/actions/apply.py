@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cvsim.actions import steps
-from cvsim.actions.companions import Belongings, Companion
-from cvsim.actions.filesystem import CheckedFile, RefusedError, Tree, locked
-from cvsim.actions.journal import Journal, Step, read_steps, remember
+from cvsim.actions.companions import Companion, Companions
+from cvsim.actions.filesystem import CheckedFile, FolderTree, RefusedError, locked
+from cvsim.actions.journal import Journal, JournalStep, read_steps, remember
 from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.settle import settle_all
@@ -148,7 +148,7 @@ def apply_plan(
     SettingsError
         The action is unknown, or does not go with `carry_metadata`.
     ActionError
-        The journal or a root can not be used, or another apply or undo is at work.
+        The journal or a root cannot be used, or another apply or undo is at work.
     """
     chosen = Action.parse(action)
     if carry_metadata and chosen.name in steps.LINKS:
@@ -157,9 +157,9 @@ def apply_plan(
         raise SettingsError("move needs a folder other than the ones that were scanned")
     own = {os.path.abspath(path) for path in (*own_files, journal)}
     with contextlib.ExitStack() as stack:
-        tree = stack.enter_context(Tree(plan.roots))
-        run = Run(plan, chosen, tree, carry_metadata, own)
-        settled: Sequence[Step] = ()
+        tree = stack.enter_context(FolderTree(plan.roots))
+        run = PlanRun(plan, chosen, tree, carry_metadata, own)
+        settled: Sequence[JournalStep] = ()
         if dry_run:
             run.learn(read_steps(journal) if os.path.exists(journal) else [])
         else:
@@ -167,14 +167,14 @@ def apply_plan(
             log = stack.enter_context(Journal(journal))
             remember(log.path)
             if log.unsettled():
-                with Tree(log.roots) as earlier:
+                with FolderTree(log.roots) as earlier:
                     settled = settle_all(earlier, log)
             run.learn(log.steps)
             made = _make_folder(chosen.folder)
             log.begin(action, plan.roots, made_folders=made)
-            run.work = steps.Work(tree, log, checkpoint)
+            run.work = steps.StepWork(tree, log, checkpoint)
             if chosen.folder is not None:
-                run.targets = stack.enter_context(Tree([chosen.folder]))
+                run.targets = stack.enter_context(FolderTree([chosen.folder]))
         outcomes = tuple(run.all(progress or SilentProgress()))
     return Applied(action, None if dry_run else journal, outcomes, tuple(step.path for step in settled))
 
@@ -190,28 +190,28 @@ def _make_folder(folder: str | None) -> list[str]:
         if folder is not None:
             os.makedirs(folder, exist_ok=True)
     except OSError as exc:
-        raise ActionError(f"The folder {printable(folder or '')} can not be made: {exc.strerror}") from exc
+        raise ActionError(f"The folder {printable(folder or '')} cannot be made: {exc.strerror}") from exc
     return missing[::-1]
 
 
 @dataclass(slots=True)
-class Run:
+class PlanRun:
     """One run over a plan. Without `work`, it is a dry one."""
 
     plan: Plan
     action: Action
-    tree: Tree
+    tree: FolderTree
     carry: bool
     own_files: Collection[str]
-    work: steps.Work | None = None
-    targets: Tree | None = None
+    work: steps.StepWork | None = None
+    targets: FolderTree | None = None
     taken: set[str] = field(default_factory=set)
-    belongings: Belongings = field(init=False)
-    latest: dict[str, Step] = field(default_factory=dict)
+    belongings: Companions = field(init=False)
+    latest: dict[str, JournalStep] = field(default_factory=dict)
     rewritten: dict[str, set[str]] = field(default_factory=dict)
     kept_inodes: dict[tuple[int, int], str] = field(default_factory=dict)
 
-    def learn(self, known: Sequence[Step]) -> None:
+    def learn(self, known: Sequence[JournalStep]) -> None:
         """Take in what earlier runs did."""
         self.latest = {step.path: step for step in known if step.action != "metadata"}
         for step in known:
@@ -222,7 +222,7 @@ class Run:
         leaving = {entry.path for entry in self.plan.entries if entry.decision == "remove"}
         staying = {entry.path for entry in self.plan.entries if entry.decision != "remove"}
         goes_along = self.action.name in ("trash", "move")
-        self.belongings = Belongings(self.tree, leaving, staying, self.own_files, goes_along)
+        self.belongings = Companions(self.tree, leaving, staying, self.own_files, goes_along)
         self.kept_inodes = self._kept_inodes()
         with progress.task("Applying", len(leaving)) as advance:
             for entries in self.plan.groups.values():
@@ -253,7 +253,7 @@ class Run:
             return
         with contextlib.ExitStack() as stack:
             try:
-                vouchers = [_Voucher.of(self, entry, stack) for entry in kept]
+                vouchers = [KeptFile.of(self, entry, stack) for entry in kept]
             except RefusedError as exc:
                 for entry in todo:
                     yield Outcome(entry.path, "skipped", str(exc), entry.size_bytes, entry.group)
@@ -268,7 +268,7 @@ class Run:
             return False
         return latest.action in steps.LINKS or not os.path.lexists(entry.path)
 
-    def _entry(self, entry: Entry, vouchers: list[_Voucher]) -> Iterator[Outcome]:
+    def _entry(self, entry: Entry, vouchers: list[KeptFile]) -> Iterator[Outcome]:
         try:
             with self.tree.open_checked(entry.path, {entry.digest}) as file:
                 self._check(file, vouchers)
@@ -286,7 +286,7 @@ class Run:
     def _ended(self) -> Status:
         return "would" if self.work is None else "done"
 
-    def _check(self, file: CheckedFile, vouchers: Sequence[_Voucher]) -> None:
+    def _check(self, file: CheckedFile, vouchers: Sequence[KeptFile]) -> None:
         """Everything that stands against letting this file go."""
         if same := self.kept_inodes.get(file.inode):
             raise RefusedError(
@@ -307,7 +307,7 @@ class Run:
             if voucher.damaged and file.digest != voucher.entry.digest:
                 raise RefusedError(f"the kept file {printable(voucher.entry.path)} is damaged")
 
-    def _remove(self, file: CheckedFile, vouchers: Sequence[_Voucher], group: int) -> str:
+    def _remove(self, file: CheckedFile, vouchers: Sequence[KeptFile], group: int) -> str:
         """Let a checked file go; returns where to."""
         name = self.action.name
         target = self._free_target(file.path) if self.action.folder else ""
@@ -378,8 +378,8 @@ class Run:
 
     # ---- Date and position ----
 
-    def _carry_metadata(self, file: CheckedFile, voucher: _Voucher) -> None:
-        """Give the kept file what only this one knows; raises `RefusedError` if that can not be done."""
+    def _carry_metadata(self, file: CheckedFile, voucher: KeptFile) -> None:
+        """Give the kept file what only this one knows; raises `RefusedError` if that cannot be done."""
         if file.digest == voucher.file.digest:
             return
         data = voucher.file.read()
@@ -408,27 +408,27 @@ def _words(exc: Exception) -> str:
 
 
 @dataclass(slots=True)
-class _Voucher:
+class KeptFile:
     """A kept file, open and checked, in whose name the others go."""
 
-    run: Run
+    run: PlanRun
     entry: Entry
     file: CheckedFile
     damaged: bool
     stack: contextlib.ExitStack
 
     @classmethod
-    def of(cls, run: Run, entry: Entry, stack: contextlib.ExitStack) -> _Voucher:
-        """Open, compare and decode; raises `RefusedError` if it can not vouch for anything."""
+    def of(cls, run: PlanRun, entry: Entry, stack: contextlib.ExitStack) -> KeptFile:
+        """Open, compare and decode; raises `RefusedError` if it cannot vouch for anything."""
         digests = {entry.digest} | run.rewritten.get(entry.path, set())
         name = printable(entry.path)
         try:
             file = stack.enter_context(run.tree.open_checked(entry.path, digests))
             damaged = decode(file.read(), longest_px=_FULL_SIZE_PX).damaged
         except RefusedError as exc:
-            raise RefusedError(f"the kept file {name} can not vouch for it: {exc}") from exc
+            raise RefusedError(f"the kept file {name} cannot vouch for it: {exc}") from exc
         except (CvsimError, OSError) as exc:
-            raise RefusedError(f"the kept file {name} can not be decoded: {exc}") from exc
+            raise RefusedError(f"the kept file {name} cannot be decoded: {exc}") from exc
         return cls(run, entry, file, damaged, stack)
 
     def reopen(self, digest: str) -> None:

@@ -32,10 +32,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cvsim.actions.filesystem import RefusedError, Tree
+from cvsim.actions.filesystem import FolderTree, RefusedError
 from cvsim.names import printable
 
-Kind = Literal["sidecar", "film", "raw"]
+CompanionKind = Literal["sidecar", "film", "raw"]
 
 SIDECARS = (".xmp", ".aae", ".json")
 FILMS = (".mov", ".mp4")
@@ -71,11 +71,11 @@ class Companion:
     """
 
     path: str
-    kind: Kind
+    kind: CompanionKind
     shared: bool = False
 
 
-class Companions:
+class CompanionFinder:
     """Finds companions by name; each folder is listed once."""
 
     def __init__(self) -> None:
@@ -133,12 +133,12 @@ _PROTECTS = {
 }
 
 
-class Belongings:
+class Companions:
     """Decides which companions go with a picture that goes.
 
     Parameters
     ----------
-    tree : Tree
+    tree : FolderTree
     leaving, staying : collection of str
         Absolute paths that a plan removes, and those that it names but does not.
     own_files : collection of str
@@ -149,7 +149,7 @@ class Belongings:
 
     def __init__(
         self,
-        tree: Tree,
+        tree: FolderTree,
         leaving: Collection[str],
         staying: Collection[str],
         own_files: Collection[str],
@@ -158,7 +158,7 @@ class Belongings:
         self._tree = tree
         self._leaving, self._staying = leaving, staying
         self._own_files, self._go_along = own_files, go_along
-        self._companions = Companions()
+        self._companions = CompanionFinder()
 
     def going_with(self, path: str, kept: Sequence[str]) -> list[Companion]:
         """The companions that go with a picture.
@@ -222,7 +222,7 @@ def _role(other: str, stem: str, extension: str, name: str) -> str:
     return other[len(stem) :].lower()
 
 
-def _kind(role: str, extension: str) -> Kind | None:
+def _kind(role: str, extension: str) -> CompanionKind | None:
     if role in SIDECARS or role.removeprefix("*") in (*SIDECARS, _TAKEOUT):
         return "sidecar"
     if role in FILMS and extension in PICTURES:

@@ -37,7 +37,7 @@ _RENAME_NOREPLACE = 1
 
 
 class RefusedError(ActionError):
-    """One step can not or must not be done; the text says why. The others go on."""
+    """One step cannot or must not be done; the text says why. The others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class Tree:
+class FolderTree:
     """Opens what lies under its roots, and nothing else.
 
     A root may itself be reached through links (it is what the user named); it is opened once, so that it
@@ -103,7 +103,7 @@ class Tree:
     Raises
     ------
     ActionError
-        A root can not be opened.
+        A root cannot be opened.
     """
 
     def __init__(self, roots: Sequence[str]) -> None:
@@ -114,14 +114,14 @@ class Tree:
                 self._roots[root] = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as exc:
                 self.close()
-                raise ActionError(f"The folder {printable(root)} can not be opened: {exc.strerror}") from exc
+                raise ActionError(f"The folder {printable(root)} cannot be opened: {exc.strerror}") from exc
 
     def close(self) -> None:
         for fd in self._roots.values():
             os.close(fd)
         self._roots = {}
 
-    def __enter__(self) -> Tree:
+    def __enter__(self) -> FolderTree:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -180,7 +180,7 @@ class Tree:
                 try:
                     digest = digest_of(fd)
                 except OSError as exc:
-                    raise RefusedError(f"it can not be read: {exc.strerror}") from exc
+                    raise RefusedError(f"it cannot be read: {exc.strerror}") from exc
                 checked = CheckedFile(path, folder, name, fd, status, digest)
                 if digests is not None and digest not in digests:
                     raise RefusedError("its content has changed since the plan was made")
@@ -199,9 +199,7 @@ def _open_folder(name: str, folder: int) -> int:
             raise RefusedError(
                 f"the folder {printable(name)} above it is a symbolic link or no folder"
             ) from exc
-        raise RefusedError(
-            f"the folder {printable(name)} above it can not be opened: {exc.strerror}"
-        ) from exc
+        raise RefusedError(f"the folder {printable(name)} above it cannot be opened: {exc.strerror}") from exc
 
 
 def _open_file(name: str, folder: int) -> int:
@@ -212,7 +210,7 @@ def _open_file(name: str, folder: int) -> int:
     except OSError as exc:
         if exc.errno == errno.ELOOP:
             raise RefusedError("it is a symbolic link") from exc
-        raise RefusedError(f"it can not be opened: {exc.strerror}") from exc
+        raise RefusedError(f"it cannot be opened: {exc.strerror}") from exc
 
 
 def digest_of(fd: int) -> str:
@@ -225,7 +223,7 @@ def digest_of(fd: int) -> str:
 
 
 def digest_at(name: str, folder: int) -> str | None:
-    """SHA-256 of a regular file in an open folder, or None if it is none or can not be read."""
+    """SHA-256 of a regular file in an open folder, or None if it is none or cannot be read."""
     try:
         fd = os.open(name, _FILE, dir_fd=folder)
     except OSError:
@@ -378,7 +376,7 @@ def clone_verified(source: CheckedFile, folder: int, name: str, attributes: Attr
     Raises
     ------
     RefusedError
-        The filesystem can not share blocks.
+        The filesystem cannot share blocks.
     """
     with new_file(folder, name) as fd:
         try:
@@ -387,7 +385,7 @@ def clone_verified(source: CheckedFile, folder: int, name: str, attributes: Attr
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise RefusedError(
-                f"this filesystem can not share blocks between the two files ({exc.strerror}); "
+                f"this filesystem cannot share blocks between the two files ({exc.strerror}); "
                 "reflink needs both on one Btrfs, XFS or the like: use hardlink, trash or move"
             ) from exc
         if digest_of(fd) != source.digest:
@@ -432,7 +430,7 @@ def _lock_folder(folder: str, kind: int, stack: contextlib.ExitStack) -> None:
             f"Another cvsim apply or undo is at work in {printable(folder)}; wait for it to end"
         ) from exc
     except OSError as exc:
-        log.warning("%s can not be locked (%s)", printable(folder), exc.strerror)
+        log.warning("%s cannot be locked (%s)", printable(folder), exc.strerror)
 
 
 def parents(path: str) -> list[str]:

@@ -31,16 +31,16 @@ from cvsim.errors import ActionError, UsageError
 from cvsim.files import write_all
 from cvsim.names import printable
 
-SCHEMA = "cvsim.journal/1"
-State = Literal["started", "done", "aborted", "undoing", "undone"]
-_AFTER: Mapping[str, State] = {
+JOURNAL_SCHEMA = "cvsim.journal/1"
+StepState = Literal["started", "done", "aborted", "undoing", "undone"]
+_AFTER: Mapping[str, StepState] = {
     "done": "done",
     "aborted": "aborted",
     "undo": "undoing",
     "undone": "undone",
     "undo-aborted": "done",
 }
-_ALLOWED: Mapping[str, tuple[State, ...]] = {
+_ALLOWED: Mapping[str, tuple[StepState, ...]] = {
     "done": ("started",),
     "aborted": ("started",),
     "undo": ("done",),
@@ -71,7 +71,7 @@ _NEEDED_BY_ACTION: Mapping[str, Mapping[str, type]] = {
 
 
 @dataclass(slots=True)
-class Step:
+class JournalStep:
     """One change of one file, as far as the journal knows it.
 
     Attributes
@@ -96,7 +96,7 @@ class Step:
     action: str
     path: str
     digest: str
-    state: State
+    state: StepState
     fields: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -125,7 +125,7 @@ class Journal:
     UsageError
         There is none and it is not to be made.
     ActionError
-        It can not be opened or is none, or another apply or undo holds it.
+        It cannot be opened or is none, or another apply or undo holds it.
     """
 
     def __init__(self, path: str, *, create: bool = True) -> None:
@@ -134,10 +134,10 @@ class Journal:
         try:
             self._fd = os.open(path, flags, 0o666)
         except FileNotFoundError as exc:
-            raise UsageError(f"The journal {printable(path)} does not exist and can not be made") from exc
+            raise UsageError(f"The journal {printable(path)} does not exist and cannot be made") from exc
         except OSError as exc:
             raise ActionError(
-                f"The journal {printable(path)} can not be opened ({exc.strerror}); "
+                f"The journal {printable(path)} cannot be opened ({exc.strerror}); "
                 "name another: --journal FILE"
             ) from exc
         try:
@@ -147,7 +147,7 @@ class Journal:
             if torn:
                 os.ftruncate(self._fd, len(data))
             if not data:
-                self._append({"schema": SCHEMA})
+                self._append({"schema": JOURNAL_SCHEMA})
                 _sync_folder(self.path)
         except BaseException:
             os.close(self._fd)
@@ -162,7 +162,7 @@ class Journal:
                 f"Another cvsim apply or undo is using the journal {printable(self.path)}; wait for it to end"
             ) from exc
         except OSError as exc:
-            log.warning("The journal can not be locked (%s)", exc.strerror)
+            log.warning("The journal cannot be locked (%s)", exc.strerror)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -192,24 +192,24 @@ class Journal:
         self.runs.append(run)
         self._run = run["id"]
 
-    def next_step(self, action: str, path: str, digest: str) -> Step:
+    def next_step(self, action: str, path: str, digest: str) -> JournalStep:
         """A step that has a number but no line yet."""
-        return Step(len(self.steps) + 1, self._run, action, path, digest, "started")
+        return JournalStep(len(self.steps) + 1, self._run, action, path, digest, "started")
 
-    def start(self, step: Step, **fields: Any) -> None:
+    def start(self, step: JournalStep, **fields: Any) -> None:
         """Put a step on the disk; only then may it be carried out."""
         step.fields.update(fields)
         line = {"event": "start", "step": step.number, "run": step.run, "action": step.action}
         self._append({**line, "path": step.path, "digest": step.digest, **fields})
         self.steps.append(step)
 
-    def record(self, step: Step, event: str, **fields: Any) -> None:
+    def record(self, step: JournalStep, event: str, **fields: Any) -> None:
         """Note what became of a step: done, aborted, undo, undone, undo-aborted."""
         self._append({"event": event, "step": step.number, **fields})
         step.fields.update(fields)
         step.state = _AFTER[event]
 
-    def unsettled(self) -> list[Step]:
+    def unsettled(self) -> list[JournalStep]:
         """Steps that a crash left between two events."""
         return [step for step in self.steps if step.state in ("started", "undoing")]
 
@@ -222,12 +222,12 @@ class Journal:
             # Half a line is worse than none; the next reader would drop it anyway.
             os.ftruncate(self._fd, end)
             raise ActionError(
-                f"The journal {printable(self.path)} can not be written ({exc.strerror}); stopped. "
+                f"The journal {printable(self.path)} cannot be written ({exc.strerror}); stopped. "
                 "Make room, then run the same command again: it goes on from here"
             ) from exc
 
 
-def read_steps(path: str) -> list[Step]:
+def read_steps(path: str) -> list[JournalStep]:
     """The steps of a journal, read without locking or changing it.
 
     Raises
@@ -241,7 +241,7 @@ def read_steps(path: str) -> list[Step]:
         with open(path, "rb") as stream:
             data, _ = _whole_lines(stream.read())
     except OSError as exc:
-        raise UsageError(f"The journal {printable(path)} can not be read: {exc.strerror}") from exc
+        raise UsageError(f"The journal {printable(path)} cannot be read: {exc.strerror}") from exc
     return _replay(data, path)[0]
 
 
@@ -258,9 +258,9 @@ def _whole_lines(data: bytes) -> tuple[bytes, bool]:
     return data[:end], end < len(data)
 
 
-def _replay(data: bytes, path: str) -> tuple[list[Step], list[dict[str, Any]]]:
+def _replay(data: bytes, path: str) -> tuple[list[JournalStep], list[dict[str, Any]]]:
     """Steps and runs from the whole lines of a journal."""
-    steps: list[Step] = []
+    steps: list[JournalStep] = []
     runs: list[dict[str, Any]] = []
     for number, event in _events(data, path):
         kind = event.pop("event")
@@ -270,7 +270,7 @@ def _replay(data: bytes, path: str) -> tuple[list[Step], list[dict[str, Any]]]:
             runs.append({"event": "run", **event})
         elif kind == "start" and event["step"] == len(steps) + 1:
             head = {key: event.pop(key) for key in ("run", "action", "path", "digest")}
-            steps.append(Step(event.pop("step"), **head, state="started", fields=event))
+            steps.append(JournalStep(event.pop("step"), **head, state="started", fields=event))
         elif kind in _AFTER and _may_follow(event, steps, kind):
             step = steps[event.pop("step") - 1]
             step.fields.update(event)
@@ -288,7 +288,7 @@ def _is_complete(kind: str, event: Mapping[str, Any]) -> bool:
     return all(type(event.get(key)) is kind_of for key, kind_of in needed.items())
 
 
-def _may_follow(event: Mapping[str, Any], steps: list[Step], kind: str) -> bool:
+def _may_follow(event: Mapping[str, Any], steps: list[JournalStep], kind: str) -> bool:
     return 1 <= event["step"] <= len(steps) and steps[event["step"] - 1].state in _ALLOWED[kind]
 
 
@@ -297,7 +297,7 @@ def _events(data: bytes, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             event = json.loads(line)
             if number == 1:
-                if event["schema"] != SCHEMA:
+                if event["schema"] != JOURNAL_SCHEMA:
                     raise ValueError(f"its schema is {event['schema']!r}")
                 continue
             if not isinstance(event["event"], str):
@@ -336,7 +336,7 @@ def remember(path: str) -> None:
             if line not in stream.read().splitlines():
                 stream.write(line + "\n")
     except OSError as exc:
-        log.warning("%s can not be written (%s): name the journal when you undo", index, exc.strerror)
+        log.warning("%s cannot be written (%s): name the journal when you undo", index, exc.strerror)
 
 
 def newest() -> str:

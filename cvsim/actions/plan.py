@@ -31,7 +31,7 @@ from cvsim.files import write
 from cvsim.names import printable
 from cvsim.types import Group
 
-SCHEMA = "cvsim.plan/1"
+PLAN_SCHEMA = "cvsim.plan/1"
 Decision = Literal["keep", "remove", "skip"]
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -114,7 +114,7 @@ class Plan:
         UsageError
             There is no such file.
         ActionError
-            It can not be read or makes no sense; every problem is said with its entry, up to ten.
+            It cannot be read or makes no sense; every problem is said with its entry, up to ten.
         """
         shown = printable(os.fspath(path))
         try:
@@ -124,7 +124,7 @@ class Plan:
                 f"There is no plan {shown}; make one with: cvsim dedupe PATH --plan {shown}"
             ) from exc
         except OSError as exc:
-            raise ActionError(f"The plan {shown} can not be read: {exc.strerror}") from exc
+            raise ActionError(f"The plan {shown} cannot be read: {exc.strerror}") from exc
         except (ValueError, RecursionError) as exc:
             raise ActionError(f"{shown} is no plan, or was damaged when it was edited: {exc}") from exc
         return cls.from_json(document)
@@ -132,9 +132,11 @@ class Plan:
     @classmethod
     def from_json(cls, document: Any) -> Plan:
         """A plan from its JSON document; raises `ActionError` like `load`."""
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        if not isinstance(document, dict) or document.get("schema") != PLAN_SCHEMA:
             found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-            raise ActionError(f"This is no plan that this cvsim knows: schema is {found!r}, not {SCHEMA!r}")
+            raise ActionError(
+                f"This is no plan that this cvsim knows: schema is {found!r}, not {PLAN_SCHEMA!r}"
+            )
         rows, roots = document.get("entries"), document.get("roots")
         if not isinstance(rows, list) or not isinstance(roots, list):
             raise ActionError('A plan needs the lists "roots" and "entries"')
@@ -158,7 +160,7 @@ class Plan:
         Raises
         ------
         ActionError
-            The file can not be written.
+            The file cannot be written.
         """
         write(path, [self.to_json().encode()], durable=True, error=ActionError)
 
@@ -223,7 +225,7 @@ def plan_text(roots: Iterable[str], extra: Mapping[str, Any], rows: Iterable[str
     rows : iterable of str
         From `entry_text`, in order.
     """
-    head = _dump({"schema": SCHEMA, "roots": list(roots), **extra})
+    head = _dump({"schema": PLAN_SCHEMA, "roots": list(roots), **extra})
     entries = ",\n".join(f"  {row}" for row in rows)
     return f'{head[:-1]}, "entries": [\n{entries}\n]}}\n'
 
@@ -280,7 +282,7 @@ def _entries(group: Group) -> Iterable[Entry]:
 
 def _dump(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    # A lone surrogate (a byte that is no UTF-8) can not be encoded; JSON has an escape for it.
+    # A lone surrogate (a byte that is no UTF-8) cannot be encoded; JSON has an escape for it.
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -12,22 +12,22 @@ import stat
 from collections.abc import Iterator
 
 from cvsim.actions.filesystem import (
+    FolderTree,
     RefusedError,
-    Tree,
     digest_at,
     digest_of,
     log,
     lstat_at,
     rename_noreplace,
 )
-from cvsim.actions.journal import Journal, Step
+from cvsim.actions.journal import Journal, JournalStep
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash
 from cvsim.names import printable
 
 _CUT_SHORT = "it was cut short; nothing was changed"
 
 
-def settle_all(tree: Tree, journal: Journal) -> list[Step]:
+def settle_all(tree: FolderTree, journal: Journal) -> list[JournalStep]:
     """Settle every step that a crash left open; returns them."""
     open_steps = journal.unsettled()
     for step in open_steps:
@@ -36,7 +36,11 @@ def settle_all(tree: Tree, journal: Journal) -> list[Step]:
 
 
 def settle(
-    tree: Tree, journal: Journal, step: Step, reason: str = _CUT_SHORT, opened: tuple[int, str] | None = None
+    tree: FolderTree,
+    journal: Journal,
+    step: JournalStep,
+    reason: str = _CUT_SHORT,
+    opened: tuple[int, str] | None = None,
 ) -> None:
     """Bring one open step to an end and write that end into the journal.
 
@@ -44,9 +48,9 @@ def settle(
 
     Parameters
     ----------
-    tree : Tree
+    tree : FolderTree
     journal : Journal
-    step : Step
+    step : JournalStep
         In state ``started`` or ``undoing``.
     reason : str
         Goes into the journal if the step is taken back.
@@ -72,7 +76,7 @@ def settle(
         journal.record(step, "undo-aborted" if undoing else "aborted", reason=words)
 
 
-def _clear_temporaries(step: Step, folder: int, name: str) -> str | None:
+def _clear_temporaries(step: JournalStep, folder: int, name: str) -> str | None:
     """Put back what was set aside, or drop it if its replacement is there. Returns where it stays if neither.
 
     Its content is either at its old name afterwards, or at the place that the step meant for it.
@@ -96,7 +100,7 @@ def _clear_temporaries(step: Step, folder: int, name: str) -> str | None:
     return stranded
 
 
-def _is_replacement(step: Step, folder: int, name: str) -> bool:
+def _is_replacement(step: JournalStep, folder: int, name: str) -> bool:
     """Whether what bears the name holds what it should after the step (or after its undo)."""
     found = _content_through(name, folder)
     if step.state == "undoing":
@@ -104,7 +108,7 @@ def _is_replacement(step: Step, folder: int, name: str) -> bool:
     return found == step.fields.get("digest_after", step.digest)
 
 
-def _is_ours(step: Step, folder: int, name: str, here: os.stat_result) -> bool:
+def _is_ours(step: JournalStep, folder: int, name: str, here: os.stat_result) -> bool:
     """Whether the step put there what bears the name, whatever its content is by now."""
     if step.action == "hardlink":
         return [here.st_dev, here.st_ino] == step.fields.get("kept_inode")
@@ -115,7 +119,7 @@ def _is_ours(step: Step, folder: int, name: str, here: os.stat_result) -> bool:
     )
 
 
-def _is_done(step: Step, folder: int, name: str) -> bool:
+def _is_done(step: JournalStep, folder: int, name: str) -> bool:
     here = lstat_at(name, folder)
     unmoved = here is not None and [here.st_dev, here.st_ino] == step.fields["inode"]
     if step.action == "move":
@@ -135,7 +139,7 @@ def _is_done(step: Step, folder: int, name: str) -> bool:
     return digest_at(name, folder) == step.fields.get("digest_after", step.digest)
 
 
-def _settle_move(step: Step, unmoved: bool) -> bool:
+def _settle_move(step: JournalStep, unmoved: bool) -> bool:
     """Whether the target holds the file; a copy beside the original is removed again."""
     with _folder_of(step.fields["target"]) as opened:
         if opened is None:
@@ -149,7 +153,7 @@ def _settle_move(step: Step, unmoved: bool) -> bool:
         return not unmoved
 
 
-def _is_undone(step: Step, folder: int, name: str) -> bool:
+def _is_undone(step: JournalStep, folder: int, name: str) -> bool:
     here = lstat_at(name, folder)
     if here is None or digest_at(name, folder) != step.digest:
         return False
@@ -163,7 +167,7 @@ def _is_undone(step: Step, folder: int, name: str) -> bool:
     return True
 
 
-def _drop_source(step: Step, inode: list[int]) -> None:
+def _drop_source(step: JournalStep, inode: list[int]) -> None:
     """The file is back: remove the copy that a move between filesystems left, and its entry in the trash."""
     trashed = step.fields.get("trashed")
     with _folder_of(trashed["path"] if trashed else step.fields["target"]) as opened:
@@ -186,7 +190,7 @@ def remove_empty(folders: list[str]) -> None:
             os.rmdir(folder)
 
 
-def trashed_file(step: Step) -> TrashedFile | None:
+def trashed_file(step: JournalStep) -> TrashedFile | None:
     """Where the file of a trash step lies now."""
     known = step.fields.get("trashed")
 

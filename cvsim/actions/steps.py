@@ -23,8 +23,8 @@ from typing import Any
 from cvsim.actions.filesystem import (
     Attributes,
     CheckedFile,
+    FolderTree,
     RefusedError,
-    Tree,
     clone_verified,
     copy_verified,
     digest_at,
@@ -33,7 +33,7 @@ from cvsim.actions.filesystem import (
     rename_noreplace,
     set_aside,
 )
-from cvsim.actions.journal import Journal, Step
+from cvsim.actions.journal import Journal, JournalStep
 from cvsim.actions.settle import settle
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, put_into_trash
 from cvsim.files import write_all
@@ -44,12 +44,12 @@ LINKS = ("hardlink", "symlink", "reflink")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StepWork:
     """What a run works with.
 
     Attributes
     ----------
-    tree : Tree
+    tree : FolderTree
         The folders of the plan.
     journal : Journal
     checkpoint : callable
@@ -57,12 +57,12 @@ class Work:
         change files behind its back.
     """
 
-    tree: Tree
+    tree: FolderTree
     journal: Journal
     checkpoint: Callable[[str], None]
 
 
-def move(work: Work, file: CheckedFile, targets: Tree, target: str, **fields: Any) -> Step:
+def move(work: StepWork, file: CheckedFile, targets: FolderTree, target: str, **fields: Any) -> JournalStep:
     """Move a checked file to `target`, a free path under `targets`.
 
     Raises
@@ -72,7 +72,7 @@ def move(work: Work, file: CheckedFile, targets: Tree, target: str, **fields: An
     """
     made = targets.missing_folders(target)
 
-    def carry_out(step: Step) -> dict[str, Any]:
+    def carry_out(step: JournalStep) -> dict[str, Any]:
         with targets.folder(target, create=True) as (folder, name):
             try:
                 rename_noreplace(file.folder, file.name, folder, name)
@@ -89,15 +89,15 @@ def move(work: Work, file: CheckedFile, targets: Tree, target: str, **fields: An
     return _step(work, "move", file, carry_out, target=target, made_folders=made, **fields)
 
 
-def trash(work: Work, file: CheckedFile, **fields: Any) -> Step:
+def trash(work: StepWork, file: CheckedFile, **fields: Any) -> JournalStep:
     """Put a checked file into the desktop's trash."""
 
     effective = os.access in os.supports_effective_ids
     if not os.access(os.path.dirname(file.path), os.W_OK | os.X_OK, effective_ids=effective):
-        # The trash notes where a file came from before it finds that it can not have it.
+        # The trash notes where a file came from before it finds that it cannot have it.
         raise RefusedError("its folder may not be written; left alone")
 
-    def carry_out(step: Step) -> dict[str, Any]:
+    def carry_out(step: JournalStep) -> dict[str, Any]:
         begun_ns = time.time_ns()
         put_into_trash(file.path)
         work.checkpoint("trashed")
@@ -112,10 +112,10 @@ def trash(work: Work, file: CheckedFile, **fields: Any) -> Step:
     return _step(work, "trash", file, carry_out, **fields)
 
 
-def delete(work: Work, file: CheckedFile, **fields: Any) -> Step:
+def delete(work: StepWork, file: CheckedFile, **fields: Any) -> JournalStep:
     """Delete a checked file for good."""
 
-    def carry_out(step: Step) -> dict[str, Any]:
+    def carry_out(step: JournalStep) -> dict[str, Any]:
         set_aside(file, step.old_name)
         work.checkpoint("set aside")
         os.unlink(step.old_name, dir_fd=file.folder)
@@ -124,7 +124,7 @@ def delete(work: Work, file: CheckedFile, **fields: Any) -> Step:
     return _step(work, "delete", file, carry_out, **fields)
 
 
-def link(work: Work, action: str, file: CheckedFile, twin: CheckedFile, **fields: Any) -> Step:
+def link(work: StepWork, action: str, file: CheckedFile, twin: CheckedFile, **fields: Any) -> JournalStep:
     """Replace a checked file by a hard link, a symbolic link, or a clone of an identical kept file."""
     if file.digest != twin.digest:
         raise RefusedError(
@@ -133,7 +133,7 @@ def link(work: Work, action: str, file: CheckedFile, twin: CheckedFile, **fields
         )
     text = _link_text(twin.path, file.path, work.tree)
 
-    def carry_out(step: Step) -> dict[str, Any]:
+    def carry_out(step: JournalStep) -> dict[str, Any]:
         make_replacement(work, file, step, lambda: _make_link(action, file, twin, step, text))
         status = lstat_at(file.name, file.folder)
         return {"inode_after": status and [status.st_dev, status.st_ino]}
@@ -144,24 +144,24 @@ def link(work: Work, action: str, file: CheckedFile, twin: CheckedFile, **fields
     )
 
 
-def rewrite(work: Work, file: CheckedFile, data: bytes, digest_after: str, **fields: Any) -> Step:
+def rewrite(work: StepWork, file: CheckedFile, data: bytes, digest_after: str, **fields: Any) -> JournalStep:
     """Replace the content of a checked file; `fields` must hold what gives the old content back."""
     if file.stat.st_nlink > 1:
         raise RefusedError("it has further names (hard links), which would keep the old content")
 
-    def make(step: Step) -> None:
+    def make(step: JournalStep) -> None:
         with new_file(file.folder, step.new_name) as fd:
             write_all(fd, data)
             Attributes.of(file.fd, file.stat).put_on(fd)
 
-    def carry_out(step: Step) -> dict[str, Any]:
+    def carry_out(step: JournalStep) -> dict[str, Any]:
         make_replacement(work, file, step, lambda: make(step))
         return {}
 
     return _step(work, "metadata", file, carry_out, digest_after=digest_after, **fields)
 
 
-def make_replacement(work: Work, file: CheckedFile, step: Step, make: Callable[[], None]) -> None:
+def make_replacement(work: StepWork, file: CheckedFile, step: JournalStep, make: Callable[[], None]) -> None:
     """Steps 2 to 5 of the module's order, for a file that stays in its place."""
     make()
     work.checkpoint("made")
@@ -174,8 +174,12 @@ def make_replacement(work: Work, file: CheckedFile, step: Step, make: Callable[[
 
 
 def _step(
-    work: Work, action: str, file: CheckedFile, carry_out: Callable[[Step], dict[str, Any]], **fields: Any
-) -> Step:
+    work: StepWork,
+    action: str,
+    file: CheckedFile,
+    carry_out: Callable[[JournalStep], dict[str, Any]],
+    **fields: Any,
+) -> JournalStep:
     """Journal a step, carry it out, and settle it if that fails half-way."""
     step = work.journal.next_step(action, file.path, file.digest)
     before = os.fstat(file.folder).st_mtime_ns
@@ -200,7 +204,7 @@ def _step(
     return step
 
 
-def _move_across(work: Work, file: CheckedFile, step: Step, folder: int, name: str) -> None:
+def _move_across(work: StepWork, file: CheckedFile, step: JournalStep, folder: int, name: str) -> None:
     """Move to another filesystem: the copy is complete, compared and synced before the original goes."""
     copy_verified(file.fd, folder, step.new_name, file.digest, Attributes.of(file.fd, file.stat))
     work.checkpoint("copied")
@@ -229,7 +233,7 @@ def _is_same_file(path: str, file: CheckedFile) -> bool:
             return (now.st_size, now.st_mtime_ns) == (file.stat.st_size, file.stat.st_mtime_ns)
         if now.st_size != file.stat.st_size:
             return False
-        with Tree([os.path.dirname(path)]) as tree, tree.folder(path) as (folder, name):
+        with FolderTree([os.path.dirname(path)]) as tree, tree.folder(path) as (folder, name):
             return digest_at(name, folder) == file.digest
     except OSError:
         return False
@@ -260,7 +264,7 @@ def _take_back_stranger(file: CheckedFile, begun_ns: int) -> None:
         os.unlink(wrong.info)
 
 
-def _make_link(action: str, file: CheckedFile, kept: CheckedFile, step: Step, text: str) -> None:
+def _make_link(action: str, file: CheckedFile, kept: CheckedFile, step: JournalStep, text: str) -> None:
     name, folder = step.new_name, file.folder
     if action == "reflink":
         clone_verified(kept, folder, name, Attributes.of(file.fd, file.stat))
@@ -273,7 +277,7 @@ def _make_link(action: str, file: CheckedFile, kept: CheckedFile, step: Step, te
     except OSError as exc:
         if exc.errno == errno.EXDEV:
             raise RefusedError(
-                "a hard link can not reach another filesystem; use symlink, trash or move"
+                "a hard link cannot reach another filesystem; use symlink, trash or move"
             ) from exc
         raise
     leads_to = os.stat(name, dir_fd=folder)
@@ -282,7 +286,7 @@ def _make_link(action: str, file: CheckedFile, kept: CheckedFile, step: Step, te
         raise RefusedError("the link would not lead to the kept file, which was replaced or changed")
 
 
-def _link_text(kept: str, path: str, tree: Tree) -> str:
+def _link_text(kept: str, path: str, tree: FolderTree) -> str:
     """Relative within a root, so that the root can move; absolute between roots."""
     with contextlib.suppress(RefusedError):
         if tree.relative(kept)[0] == tree.relative(path)[0]:

@@ -48,7 +48,7 @@ def put_into_trash(path: str) -> None:
 
 
 def where_to_look() -> str:
-    """For systems whose trash can not be asked."""
+    """For systems whose trash cannot be asked."""
     if sys.platform == "darwin":
         return "look in the Trash (~/.Trash) and choose Put Back"
     return "look in the desktop's trash and restore it there"

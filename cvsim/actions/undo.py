@@ -19,8 +19,8 @@ from cvsim.actions import steps
 from cvsim.actions.filesystem import (
     Attributes,
     CheckedFile,
+    FolderTree,
     RefusedError,
-    Tree,
     copy_verified,
     digest_at,
     locked,
@@ -28,7 +28,7 @@ from cvsim.actions.filesystem import (
     new_file,
     rename_noreplace,
 )
-from cvsim.actions.journal import Journal, Step
+from cvsim.actions.journal import Journal, JournalStep
 from cvsim.actions.metadata import Splice
 from cvsim.actions.settle import remove_empty, settle, settle_all, trashed_file
 from cvsim.actions.trash import IS_FREEDESKTOP, where_to_look
@@ -93,16 +93,16 @@ def undo_journal(
     UsageError
         There is no such journal.
     ActionError
-        It is none, or is in use, or a folder it worked in can not be opened.
+        It is none, or is in use, or a folder it worked in cannot be opened.
     """
-    with Journal(journal, create=False) as log, locked(log.roots), Tree(log.roots) as tree:
+    with Journal(journal, create=False) as log, locked(log.roots), FolderTree(log.roots) as tree:
         settle_all(tree, log)
-        work = steps.Work(tree, log, checkpoint)
+        work = steps.StepWork(tree, log, checkpoint)
         todo = [step for step in reversed(log.steps) if step.state == "done"]
         if paths is not None:
             todo = [step for step in todo if step.path in paths]
         outcomes = [
-            Restored(step.path, step.action, "skipped", "it was cut short, and can not be looked at now")
+            Restored(step.path, step.action, "skipped", "it was cut short, and cannot be looked at now")
             for step in log.unsettled()
         ]
         with (progress or SilentProgress()).task("Undoing", len(todo)) as advance:
@@ -122,7 +122,7 @@ def _remove_made_folders(log: Journal) -> None:
         remove_empty(run["made_folders"])
 
 
-def _undo_step(work: steps.Work, step: Step) -> Restored:
+def _undo_step(work: steps.StepWork, step: JournalStep) -> Restored:
     if step.action == "delete":
         return Restored(step.path, step.action, "deleted", "deleted for good")
     try:
@@ -138,7 +138,7 @@ def _undo_step(work: steps.Work, step: Step) -> Restored:
 
 
 @contextlib.contextmanager
-def _timeless(tree: Tree, step: Step) -> Iterator[None]:
+def _timeless(tree: FolderTree, step: JournalStep) -> Iterator[None]:
     """Give the folder the time it had before the step, if nothing else has touched it since."""
     before, after = step.fields.get("folder_mtime_ns"), step.fields.get("folder_mtime_after_ns")
     with tree.folder(step.path, create=True) as (folder, _):
@@ -148,11 +148,11 @@ def _timeless(tree: Tree, step: Step) -> Iterator[None]:
             os.utime(folder, ns=(status.st_atime_ns, before))
 
 
-def _undo_move(work: steps.Work, step: Step) -> None:
+def _undo_move(work: steps.StepWork, step: JournalStep) -> None:
     _bring_back(work, step, step.fields["target"])
 
 
-def _undo_trash(work: steps.Work, step: Step) -> None:
+def _undo_trash(work: steps.StepWork, step: JournalStep) -> None:
     found = trashed_file(step)
     if found is None:
         if not IS_FREEDESKTOP:
@@ -162,10 +162,10 @@ def _undo_trash(work: steps.Work, step: Step) -> None:
     _bring_back(work, step, found.path)
 
 
-def _bring_back(work: steps.Work, step: Step, source: str) -> None:
+def _bring_back(work: steps.StepWork, step: JournalStep, source: str) -> None:
     """Rename a file back to its place, or copy it there from another filesystem."""
     try:
-        place = Tree([os.path.dirname(source)])
+        place = FolderTree([os.path.dirname(source)])
     except ActionError as exc:
         raise RefusedError(f"{printable(source)} is gone") from exc
     with place, work.tree.folder(step.path, create=True) as (folder, name):
@@ -185,7 +185,9 @@ def _bring_back(work: steps.Work, step: Step, source: str) -> None:
     _finish(work, step)
 
 
-def _rename_or_copy(work: steps.Work, step: Step, file: CheckedFile, folder: int, name: str) -> None:
+def _rename_or_copy(
+    work: steps.StepWork, step: JournalStep, file: CheckedFile, folder: int, name: str
+) -> None:
     try:
         rename_noreplace(file.folder, file.name, folder, name)
     except OSError as exc:
@@ -203,7 +205,7 @@ def _rename_or_copy(work: steps.Work, step: Step, file: CheckedFile, folder: int
         os.unlink(file.name, dir_fd=file.folder)
 
 
-def _undo_link(work: steps.Work, step: Step) -> None:
+def _undo_link(work: steps.StepWork, step: JournalStep) -> None:
     """Put an independent copy where the link or the clone is."""
     with work.tree.folder(step.path) as (folder, name):
         here = lstat_at(name, folder)
@@ -219,24 +221,24 @@ def _undo_link(work: steps.Work, step: Step) -> None:
     _finish(work, step)
 
 
-def _is_as_left(step: Step, folder: int, name: str, here: os.stat_result) -> bool:
+def _is_as_left(step: JournalStep, folder: int, name: str, here: os.stat_result) -> bool:
     if step.action == "symlink":
         return stat.S_ISLNK(here.st_mode) and os.readlink(name, dir_fd=folder) == step.fields["link"]
     return digest_at(name, folder) == step.digest
 
 
 @contextlib.contextmanager
-def _content_of(work: steps.Work, step: Step) -> Iterator[CheckedFile]:
+def _content_of(work: steps.StepWork, step: JournalStep) -> Iterator[CheckedFile]:
     """A file that holds the old content: the kept one for a symbolic link, else what is there."""
     path = step.fields["kept"] if step.action == "symlink" else step.path
     try:
         with work.tree.open_checked(path, {step.digest}) as file:
             yield file
     except RefusedError as exc:
-        raise RefusedError(f"its content can not be had from {printable(path)}: {exc}") from exc
+        raise RefusedError(f"its content cannot be had from {printable(path)}: {exc}") from exc
 
 
-def _undo_metadata(work: steps.Work, step: Step) -> None:
+def _undo_metadata(work: steps.StepWork, step: JournalStep) -> None:
     """Give a kept file its own metadata back, unless the file that lent it some is gone for good."""
     donor = step.fields["donor"]
     if any(one.path == donor and one.state == "done" for one in work.journal.steps[step.number :]):
@@ -255,7 +257,9 @@ def _undo_metadata(work: steps.Work, step: Step) -> None:
     _finish(work, step)
 
 
-def _put_in_place(work: steps.Work, step: Step, folder: int, name: str, here: os.stat_result) -> None:
+def _put_in_place(
+    work: steps.StepWork, step: JournalStep, folder: int, name: str, here: os.stat_result
+) -> None:
     """Let the new file take the name of the one that was looked at before."""
     rename_noreplace(folder, name, folder, step.old_name)
     now = os.stat(step.old_name, dir_fd=folder, follow_symlinks=False)
@@ -270,19 +274,19 @@ def _put_in_place(work: steps.Work, step: Step, folder: int, name: str, here: os
     os.fsync(folder)
 
 
-def _start(work: steps.Work, step: Step) -> None:
+def _start(work: steps.StepWork, step: JournalStep) -> None:
     work.checkpoint("checked")
     work.journal.record(step, "undo")
     work.checkpoint("started")
 
 
-def _finish(work: steps.Work, step: Step) -> None:
+def _finish(work: steps.StepWork, step: JournalStep) -> None:
     work.checkpoint("carried out")
     work.journal.record(step, "undone")
     work.checkpoint("done")
 
 
-_UNDO: dict[str, Callable[[steps.Work, Step], None]] = {
+_UNDO: dict[str, Callable[[steps.StepWork, JournalStep], None]] = {
     "move": _undo_move,
     "trash": _undo_trash,
     "hardlink": _undo_link,

@@ -45,7 +45,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ChunkPlan:
     """The chunks to search, and the time that they are expected to take.
 
     Every pair within the radius agrees on at least one chunk up to that chunk's flips, because
@@ -126,7 +126,7 @@ def plan_chunks(
     costs: Costs,
     shifts: Words,
     mirror: Sequence[int] | None = None,
-) -> Plan:
+) -> ChunkPlan:
     """The cheapest way to find all pairs within the radius; one chunk of no bits means brute force.
 
     Hashes of real pictures are far from random: neighbouring bits agree, some hardly vary, and a chunk
@@ -140,7 +140,7 @@ def plan_chunks(
     """
     n_bits = 64 * queries.shape[1]
     costs = costs.under(len(shifts))
-    brute = Plan((Chunk((), 0),), n_pairs * costs.brute_ns * queries.shape[1] * 1e-9)
+    brute = ChunkPlan((Chunk((), 0),), n_pairs * costs.brute_ns * queries.shape[1] * 1e-9)
     if brute.expected_s < _WORTH_PLANNING_S:
         return brute
     n_looked_at = n_pairs if mirror is None else n_pairs // 2
@@ -159,7 +159,7 @@ def plan_chunks(
             if expected_s < best.expected_s:
                 # Fewest candidates first: later chunks then skip the pairs that earlier ones have found.
                 order = sorted(range(len(chunks)), key=lambda i: (shares[i], chunks[i].bits))
-                best = Plan(tuple(chunks[i] for i in order), expected_s)
+                best = ChunkPlan(tuple(chunks[i] for i in order), expected_s)
     return best
 
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from cvsim.candidates import _hamming_numpy
 from cvsim.candidates._chunks import (
     Chunk,
+    ChunkPlan,
     Costs,
-    Plan,
     Words,
     bit_mask,
     chunk_keys,
@@ -496,7 +496,7 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
     return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
 
 
-def _choose_scan(backend: Backend, planned: Callable[[Costs], Plan]) -> tuple[Scan, Plan]:
+def _choose_scan(backend: Backend, planned: Callable[[Costs], ChunkPlan]) -> tuple[Scan, ChunkPlan]:
     """The scan to use, and the plan for what it pays.
 
     For ``auto``, machine code only where its start-up pays off.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_VECTORS = 200_000
 """Beyond that, comparing all with all takes hours."""
-_BLOCK = 1024
+_BLOCK_PICTURES = 1024
 
 
 def pairs_with_product(vectors: NDArray[np.float32], least: float) -> tuple[Indices, Indices]:
@@ -44,8 +44,8 @@ def pairs_with_product(vectors: NDArray[np.float32], least: float) -> tuple[Indi
         )
     vectors = np.ascontiguousarray(vectors, np.float32)
     found_a, found_b = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for start in range(0, len(vectors), _BLOCK):
-        i, j = np.nonzero(vectors[start : start + _BLOCK] @ vectors[start:].T >= least)
+    for start in range(0, len(vectors), _BLOCK_PICTURES):
+        i, j = np.nonzero(vectors[start : start + _BLOCK_PICTURES] @ vectors[start:].T >= least)
         above = j > i
         found_a.append(i[above] + start)
         found_b.append(j[above] + start)

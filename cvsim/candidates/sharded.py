@@ -17,7 +17,7 @@ import numpy as np
 
 from cvsim.candidates.blocking import LOCAL_JOINS, Joins
 from cvsim.candidates.hamming import HammingJoin, distinct_variants, join_blocks
-from cvsim.candidates.words import Keypoints, Matches, WordPart, WordRule, pairs_of_matches, word_parts
+from cvsim.candidates.words import Keypoints, WordMatches, WordPart, WordRule, pairs_of_matches, word_parts
 from cvsim.errors import CvsimError
 from cvsim.executors.base import Demand
 from cvsim.stores import Extraction
@@ -182,7 +182,7 @@ class ShardedJoins:
             for part in word_parts(keypoints, rule, self._word_shard)
         )
         codes = [
-            Matches(rows[pairs[0]], rows[pairs[1]]).to_codes(n)
+            WordMatches(rows[pairs[0]], rows[pairs[1]]).to_codes(n)
             for rows, pairs in self._results(shards, WORD_KEY)
         ]
         return pairs_of_matches(keypoints, codes, rule)

@@ -133,7 +133,7 @@ class WordPart:
     owner: Indices
     bits: NDArray[np.uint64]
 
-    def matches(self, max_distance_bits: int) -> Matches:
+    def matches(self, max_distance_bits: int) -> WordMatches:
         """Keypoints of two pictures with one word and near descriptors."""
         found = []
         for i, j in _within_runs(self.lengths):
@@ -142,7 +142,7 @@ class WordPart:
         none = np.zeros(0, np.int64)
         i = np.concatenate([none, *(i for i, _ in found)])
         j = np.concatenate([none, *(j for _, j in found)])
-        return Matches(self.rows[i], self.rows[j])
+        return WordMatches(self.rows[i], self.rows[j])
 
     def _is_near(self, i: Indices, j: Indices, max_distance_bits: int) -> NDArray[np.bool_]:
         distance = np.zeros(len(i), np.uint16)
@@ -152,7 +152,7 @@ class WordPart:
         return (distance <= max_distance_bits) & (self.owner[i] != self.owner[j])
 
 
-class Matches(NamedTuple):
+class WordMatches(NamedTuple):
     """Pairs of keypoints, by position: two (n,) int64."""
 
     i: Indices
@@ -187,7 +187,7 @@ def word_parts(keypoints: Keypoints, rule: WordRule, max_rows: int = PART_ROWS) 
 def pairs_of_matches(
     keypoints: Keypoints, codes: Iterable[Indices], rule: WordRule
 ) -> tuple[Indices, Indices, Indices]:
-    """What `pairs_by_words` returns, from the matches of all its parts (see `Matches.to_codes`)."""
+    """What `pairs_by_words` returns, from the matches of all its parts (see `WordMatches.to_codes`)."""
     none = np.zeros(0, np.int64)
     found = [(none, none, none)]
     found += (_vote(keypoints, i, j, rule.min_votes) for i, j in _by_pictures(keypoints.owner, codes))

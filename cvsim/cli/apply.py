@@ -23,7 +23,7 @@ _WILL = {
     "hardlink": "be replaced by hard links to the kept files",
     "symlink": "be replaced by symbolic links to the kept files",
     "reflink": "be replaced by clones of the kept files",
-    "delete": "be DELETED FOR GOOD; undo can not bring them back",
+    "delete": "be DELETED FOR GOOD; undo cannot bring them back",
 }
 
 
@@ -61,9 +61,9 @@ def apply(
     config: str | None,
     quiet: bool,
 ) -> None:
-    """Carry out PLAN: let go of what it says, after a check of each file and of what is kept.
+    """Carry out PLAN: remove what it says, after a check of each file and of what is kept.
 
-    Files that have changed since, or whose kept file can not be decoded, are skipped and listed; the exit
+    Files that have changed since, or whose kept file cannot be decoded, are skipped and listed; the exit
     code is 1 then. Sidecars (.xmp, .aae, .json) and the films of Live Photos go with their picture to the
     trash or the folder; under delete they protect it. A RAW+JPEG pair is never split. Everything but
     delete can be taken back with cvsim undo. Run it again to go on after an interruption.

@@ -26,7 +26,7 @@ _REDRAW_S = 0.1
 
 @contextmanager
 def bars_on(console: Console) -> Iterator[ProgressProtocol]:
-    """Bars on the console while the block runs; silence on one that can not move its cursor."""
+    """Bars on the console while the block runs; silence on one that cannot move its cursor."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield SilentProgress()
         return

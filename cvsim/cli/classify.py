@@ -36,7 +36,7 @@ def classify(
 ) -> None:
     """Assign each photo under PATH... to a product that the profile knows.
 
-    One that shows none of them, or can not be read, gets the label -1.
+    One that shows none of them, or cannot be read, gets the label -1.
     """
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)

@@ -48,10 +48,10 @@ def cluster(
 ) -> None:
     """Group the product photos under PATH..., or the rows of FEATURES.npy, by product.
 
-    A picture that can not be read gets the label -1.
+    A picture that cannot be read gets the label -1.
     """
     if as_json and output == "-":
-        raise click.UsageError("--json and -o - can not both go to stdout.")
+        raise click.UsageError("--json and -o - cannot both go to stdout.")
     if threshold is not None and n_clusters is not None:
         raise click.UsageError("--threshold and --n-clusters exclude each other.")
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"

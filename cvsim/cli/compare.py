@@ -32,7 +32,7 @@ def compare(
     The score is the one that dedupe would give the pair.
     """
     if as_json and picture == "-":
-        raise click.UsageError("--json and --picture can not both go to stdout; give --picture a file.")
+        raise click.UsageError("--json and --picture cannot both go to stdout; give --picture a file.")
     settings = options.settings_from(config, given)
 
     from cvsim import api

@@ -19,7 +19,7 @@ _PIPED_WIDTH = 1_000_000
 
 
 def result_console(stream: TextIO | None = None) -> Console:
-    """For the result. What the stream can not encode is escaped, never an error."""
+    """For the result. What the stream cannot encode is escaped, never an error."""
     stream = stream or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")

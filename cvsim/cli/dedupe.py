@@ -39,7 +39,7 @@ EXIT_FOUND = 3
     "plan_file",
     type=options.OutputFile(),
     metavar="FILE",
-    help="Write what to keep and what to let go, for cvsim review and cvsim apply.",
+    help="Write what to keep and what to remove, for cvsim review and cvsim apply.",
 )
 @click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
 @options.running
@@ -62,7 +62,7 @@ def dedupe(
     on_stdout = [name for name, file in {"--json": "-" if as_json else None, **files}.items() if file == "-"]
     if len(on_stdout) > 1:
         raise click.UsageError(
-            f"{' and '.join(on_stdout)} can not both go to stdout; give one of them a file."
+            f"{' and '.join(on_stdout)} cannot both go to stdout; give one of them a file."
         )
     settings = options.settings_from(config, given)
 

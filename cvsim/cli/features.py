@@ -28,7 +28,7 @@ def features(
 ) -> None:
     """Write the vectors of the pictures under PATH..., one row each, in the order of their paths.
 
-    Several signals stand beside each other. A picture that can not be read keeps its row, of NaN.
+    Several signals stand beside each other. A picture that cannot be read keeps its row, of NaN.
     """
     suffix = products.suffix_of(output, (".npy", ".parquet"))
     settings = products.product_settings(config, given)

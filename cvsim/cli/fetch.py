@@ -127,7 +127,7 @@ def _document(result: FetchResult) -> dict[str, Any]:
         "fetched": result.n_fetched,
         "known": result.n_known,
         "failed": [
-            {"id": o.id, "url": o.url, "reason": o.reason, "passing": o.passing} for o in result.failed
+            {"id": o.id, "url": o.url, "reason": o.reason, "retryable": o.retryable} for o in result.failed
         ],
     }
 

@@ -58,7 +58,7 @@ def prefilter(
     from cvsim.reports.pairs import csv_chunks, pair_format, write_pairs
 
     if output == "-" and as_json:
-        raise click.UsageError("-o - and --json can not both go to stdout; give one of them a file.")
+        raise click.UsageError("-o - and --json cannot both go to stdout; give one of them a file.")
     if output != "-":
         pair_format(output)
     settings = options.settings_from(config, given)

@@ -66,7 +66,7 @@ def _title(group: Group) -> Text:
     text = Text(f"Group {group.id}", style="bold")
     parts = [quantity(len(group.members), "picture")]
     if n_bytes := explanation.reclaimable_bytes(group):
-        parts.append(f"{byte_size(n_bytes)} to win")
+        parts.append(f"{byte_size(n_bytes)} can be freed")
     parts.append(f"keep the first: {keep_words(group.rule)}")
     return text.append(" · " + " · ".join(parts), style="not bold")
 
@@ -157,7 +157,7 @@ def _totals(result: DedupeResult) -> Text:
     if counts.groups:
         text.append(
             f"{quantity(counts.groups, 'group')}, {quantity(counts.duplicates, 'duplicate')}, "
-            f"{byte_size(counts.reclaimable_bytes)} to win",
+            f"{byte_size(counts.reclaimable_bytes)} can be freed",
             style="bold",
         )
         if not counts.duplicates:

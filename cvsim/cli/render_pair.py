@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cvsim.names import printable
 from cvsim.reports import explanation
-from cvsim.reports.explanation import Step
+from cvsim.reports.explanation import WaterfallStep
 from cvsim.types import ScoredPair
 
 _MAX_BAR = 44
@@ -51,7 +51,9 @@ def _print_waterfall(console: Console, pair: ScoredPair) -> None:
     console.print(Text(f"{'sum':<{label}}  {'':>5}  {'':<{bar}}  {total:>+8.2f}", style="bold"))
 
 
-def _bar(step: Step, low: float, high: float, width: int, filled: str, empty: str, *, is_prior: bool) -> Text:
+def _bar(
+    step: WaterfallStep, low: float, high: float, width: int, filled: str, empty: str, *, is_prior: bool
+) -> Text:
     """The step's stretch of the way, on a line from the lowest log-odds reached to the highest."""
 
     def column(log_odds: float) -> int:

@@ -2,7 +2,7 @@
 
 Each message is its length in 8 bytes and a pickle. The parent sends a child a job (bytes) or a payload; the
 child answers each with ``(True, result)`` or ``(False, error)``. Where children come from: see
-`cvsim.executors.nursery`.
+`cvsim.executors.fork_server`.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Child:
             raise
 
     def load_job(self, job_key: object, pickled_job: bytes) -> None:
-        """Make `pickled_job` the one that `run` runs. Raises RuntimeError if the child can not load it."""
+        """Make `pickled_job` the one that `run` runs. Raises RuntimeError if the child cannot load it."""
         ok, answer = self._ask(pickled_job, START_TIMEOUT_S)
         if not ok:
-            raise RuntimeError(f"a child process can not load the job: {answer}")
+            raise RuntimeError(f"a child process cannot load the job: {answer}")
         self.job_key = job_key
 
     def run(self, payload: object, timeout_s: float) -> Any:

@@ -100,7 +100,7 @@ class DaskExecutor:
             return
         client = self._connected()
         failed: list[Any] = []
-        for item, outcome in _Map(self, client, job, timeout_s).results(_after(first, rest)):
+        for item, outcome in _WorkerMap(self, client, job, timeout_s).results(_after(first, rest)):
             if isinstance(outcome, CvsimError):
                 failed.append(item)
             else:
@@ -162,7 +162,7 @@ class DaskExecutor:
         )
 
 
-class _Map:
+class _WorkerMap:
     """One call of `DaskExecutor.map`."""
 
     def __init__(self, executor: DaskExecutor, client: Client, job: Any, timeout_s: float) -> None:
@@ -243,7 +243,7 @@ class _Map:
             raise
         except Exception as exc:  # what a worker of another version may raise, is anything
             raise RemoteError(
-                f"a worker of {self._executor.scheduler} can not run cvsim {__version__} "
+                f"a worker of {self._executor.scheduler} cannot run cvsim {__version__} "
                 f"({type(exc).__name__}: {exc}): install that version there"
             ) from exc
 

@@ -32,7 +32,7 @@ def can_fork() -> bool:
 def map_in_forks(work: Callable[[int], bytes], n_items: int, n_workers: int) -> list[bytes]:
     """``[work(0), ..., work(n_items - 1)]``, each result of one and the same length.
 
-    Where processes can not be forked safely (see `can_fork`), or there is little to do, this process does it
+    Where processes cannot be forked safely (see `can_fork`), or there is little to do, this process does it
     all. So it does the share of a child that ended early.
 
     Parameters

@@ -1,4 +1,4 @@
-"""All work on this machine: threads, and a child process a thread for what can not be trusted."""
+"""All work on this machine: threads, and a child process a thread for what cannot be trusted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.base import Item, Job, Payload, Result
 from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
-from cvsim.executors.nursery import Nursery, can_inherit, prepare
+from cvsim.executors.fork_server import ForkServer, can_inherit, prepare
 from cvsim.settings import available_cores
 
 CHILD_MEMORY_BYTES = 700_000_000
@@ -52,7 +52,7 @@ class LocalExecutor:
         self.n_workers = n_workers or available_cores()
         self._child_memory_bytes = child_memory_bytes
         self._idle: list[Child] = []
-        self._nursery: Nursery | None = None
+        self._server: ForkServer | None = None
         self._lock = threading.Lock()
         self._n_maps = 0
 
@@ -62,18 +62,18 @@ class LocalExecutor:
         """Yield each item with its result or its error, as they are completed (see `Executor.map`)."""
         with self._lock:
             self._n_maps += 1
-            map_ = _Map(self, job, items, timeout_s, key=self._n_maps)
+            map_ = _LocalMap(self, job, items, timeout_s, key=self._n_maps)
         return map_.results()
 
     def close(self) -> None:
         """End the child processes."""
         with self._lock:
             children, self._idle = self._idle, []
-            nursery, self._nursery = self._nursery, None
+            server, self._server = self._server, None
         for child in children:
             child.close()
-        if nursery is not None:
-            nursery.close()
+        if server is not None:
+            server.close()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -85,15 +85,15 @@ class LocalExecutor:
         with contextlib.suppress(Exception):
             self.close()
 
-    def _fork_nursery(self, job_class: type) -> None:
-        """Have the nursery be a fork of this process while it can be: before threads are started.
+    def _fork_server(self, job_class: type) -> None:
+        """Have the fork server be a fork of this process while it can be: before threads are started.
 
         For jobs that are prepared: the others hardly ever need a child.
         """
         with self._lock:
-            if self._nursery is None and hasattr(job_class, "prepare") and can_inherit():
+            if self._server is None and hasattr(job_class, "prepare") and can_inherit():
                 prepare(job_class)
-                self._nursery = Nursery(inherits=True)
+                self._server = ForkServer(inherits=True)
 
     def _take_child(self, job_class: type) -> Child:
         while True:
@@ -106,22 +106,22 @@ class LocalExecutor:
             child.close()
 
     def _new_child(self, job_class: type) -> Child:
-        nursery = self._living_nursery()
+        server = self._living_server()
         try:
-            return nursery.child(job_class, self._child_memory_bytes)
+            return server.child(job_class, self._child_memory_bytes)
         except (OSError, ChildEndedError):
-            # As a child, the nursery may end for reasons of the system's: a second, fresh one tells.
+            # As a child, the fork server may end for reasons of the system's: a second, fresh one tells.
             with self._lock:
-                if self._nursery is nursery:
-                    self._nursery = None
-            nursery.close()
-        return self._living_nursery().child(job_class, self._child_memory_bytes)
+                if self._server is server:
+                    self._server = None
+            server.close()
+        return self._living_server().child(job_class, self._child_memory_bytes)
 
-    def _living_nursery(self) -> Nursery:
+    def _living_server(self) -> ForkServer:
         with self._lock:
-            if self._nursery is None:
-                self._nursery = Nursery()
-            return self._nursery
+            if self._server is None:
+                self._server = ForkServer()
+            return self._server
 
     def _give_back(self, child: Child) -> None:
         with self._lock:
@@ -137,7 +137,7 @@ def process_executor() -> LocalExecutor:
     return LocalExecutor(1)
 
 
-class _Map:
+class _LocalMap:
     """One call of `LocalExecutor.map`: threads that take items from a shared iterator."""
 
     def __init__(
@@ -163,7 +163,7 @@ class _Map:
         if first is _NO_MORE:
             return
         self._items = itertools.chain([first], self._items)
-        self._executor._fork_nursery(type(self._job))
+        self._executor._fork_server(type(self._job))
         threads = [
             threading.Thread(target=self._work, name=f"cvsim-{i}", daemon=True)
             for i in range(self._executor.n_workers)
@@ -290,7 +290,7 @@ class _Map:
                 try:
                     self._pickled_job = pickle.dumps(self._job, protocol=pickle.HIGHEST_PROTOCOL)
                 except Exception as exc:
-                    raise RuntimeError(f"the job can not be pickled: {exc}") from exc
+                    raise RuntimeError(f"the job cannot be pickled: {exc}") from exc
             return self._pickled_job
 
 

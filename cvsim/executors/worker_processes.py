@@ -1,7 +1,7 @@
 """A scheduler in this process, and Dask workers in processes of their own: a cluster of one machine.
 
-The workers are plain ``python -c``, as in `cvsim.executors.nursery`: a user's script needs no ``__main__``
-guard, and nothing is imported from a folder only because the run started there. They end when the scheduler
+The workers are plain ``python -c``, as in `cvsim.executors.fork_server`: a user's script needs no
+``__main__`` guard, and nothing is imported from a folder only because the run started there. They end when the scheduler
 goes, however it goes.
 """
 
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from cvsim.executors.nursery import SINGLE_THREADED
+from cvsim.executors.fork_server import SINGLE_THREADED
 
 if TYPE_CHECKING:
     from distributed import LocalCluster

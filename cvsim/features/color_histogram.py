@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB, Indices, Similarities
 
-SIDE_PX = 64
+HISTOGRAM_PX = 64
 N_LIGHTNESS, N_CHROMA = 4, 7
 """Bins of L, and of a and b each; those of a and b are narrow around grey, where colours crowd."""
 CHROMA_EDGES = np.array([-36.0, -16.0, -5.0, 5.0, 16.0, 36.0], np.float32)
@@ -31,13 +31,13 @@ N_BINS = N_LIGHTNESS * N_CHROMA * N_CHROMA
 MIN_CHROMA = 4.0
 """Mean distance from grey, in units of a and b, below which a picture counts as grey."""
 
-MIN_DEVIATION = 3.0
+MIN_COLOR_DEVIATION = 3.0
 """Of L, a or b: pictures of one colour are no evidence for each other."""
 
 
 def _ring_of_pixels() -> NDArray[np.int64]:
     """Ring 0, 1 or 2 of each pixel of the square, of equal areas, (SIDE_PX * SIDE_PX,)."""
-    offset = np.abs(np.arange(SIDE_PX) - (SIDE_PX - 1) / 2)
+    offset = np.abs(np.arange(HISTOGRAM_PX) - (HISTOGRAM_PX - 1) / 2)
     reach = np.maximum(offset[:, None], offset[None, :]).ravel()
     thirds = np.sort(reach)[[(len(reach) - 1) // 3, (len(reach) - 1) * 2 // 3]]
     return np.digitize(reach, thirds, right=True)
@@ -46,7 +46,7 @@ def _ring_of_pixels() -> NDArray[np.int64]:
 N_RINGS = 3
 _RING = _ring_of_pixels()
 _RING_SIZES = np.bincount(_RING)
-_FIRST_BIN = (_RING * N_BINS).astype(np.uint16).reshape(SIDE_PX, SIDE_PX)
+_FIRST_BIN = (_RING * N_BINS).astype(np.uint16).reshape(HISTOGRAM_PX, HISTOGRAM_PX)
 
 
 def _channel_bins() -> NDArray[np.uint8]:
@@ -84,13 +84,17 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "min": [MIN_CHROMA, MIN_DEVIATION]}
+        return {
+            "side_px": HISTOGRAM_PX,
+            "bins": [N_LIGHTNESS, N_CHROMA],
+            "min": [MIN_CHROMA, MIN_COLOR_DEVIATION],
+        }
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
-        lab = cv2.cvtColor(picture.color_square(SIDE_PX), cv2.COLOR_RGB2LAB)
+        lab = cv2.cvtColor(picture.color_square(HISTOGRAM_PX), cv2.COLOR_RGB2LAB)
         if not _is_colorful(lab):
             return None
         bin_, a, b = cv2.split(cv2.LUT(lab, _CHANNEL_BINS))
@@ -130,7 +134,7 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 def _is_colorful(lab: NDArray[np.uint8]) -> bool:
     """Whether there is more than one colour, and more than grey; of 8-bit Lab, (h, w, 3)."""
     mean, deviation = (moment.ravel().tolist() for moment in cv2.meanStdDev(lab))
-    if max(deviation[0] * 100 / 255, *deviation[1:]) < MIN_DEVIATION:
+    if max(deviation[0] * 100 / 255, *deviation[1:]) < MIN_COLOR_DEVIATION:
         return False
     if math.hypot(mean[1] - 128, mean[2] - 128) >= MIN_CHROMA:
         return True  # a mean distance is no less than the distance of the mean

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB
 
-SIDE_PX = 96
-N_LIGHTNESS, N_CHROMA = 6, 9
+LAYOUT_PX = 96
+N_LAYOUT_LIGHTNESS, N_LAYOUT_CHROMA = 6, 9
 CHROMA_REACH = 9.0
 """Square root of the largest distance from grey that has a bin of its own."""
 
 
 def _windows() -> NDArray[np.float32]:
     """(5, SIDE_PX**2) weights: everything, middle, upper and lower middle, and all around."""
-    y, x = np.meshgrid(*(2 * [np.linspace(-1, 1, SIDE_PX)]), indexing="ij")
+    y, x = np.meshgrid(*(2 * [np.linspace(-1, 1, LAYOUT_PX)]), indexing="ij")
 
     def bump(y0: float, width: float, height: float) -> NDArray[np.float64]:
         return np.exp(-(((x / width) ** 2 + ((y - y0) / height) ** 2) / 2))
@@ -39,10 +39,10 @@ def _windows() -> NDArray[np.float32]:
 
 
 _WINDOWS = _windows()
-N_BINS = N_LIGHTNESS * N_CHROMA * N_CHROMA
+N_LAYOUT_BINS = N_LAYOUT_LIGHTNESS * N_LAYOUT_CHROMA * N_LAYOUT_CHROMA
 
 
-MIN_DEVIATION = 3.0
+MIN_LAYOUT_DEVIATION = 3.0
 """Of L, a or b: pictures of one colour are no evidence for each other."""
 
 
@@ -56,29 +56,33 @@ class ColorLayout(VectorFeature):
 
     @property
     def n_dims(self) -> int:
-        return len(_WINDOWS) * N_BINS
+        return len(_WINDOWS) * N_LAYOUT_BINS
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, "bins": [N_LIGHTNESS, N_CHROMA], "n_windows": len(_WINDOWS)}
+        return {
+            "side_px": LAYOUT_PX,
+            "bins": [N_LAYOUT_LIGHTNESS, N_LAYOUT_CHROMA],
+            "n_windows": len(_WINDOWS),
+        }
 
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
-        square = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+        square = cv2.resize(rgb, (LAYOUT_PX, LAYOUT_PX), interpolation=cv2.INTER_AREA)
         lab = cv2.cvtColor(square.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        if lab.std(axis=0).max() < MIN_DEVIATION:
+        if lab.std(axis=0).max() < MIN_LAYOUT_DEVIATION:
             return None
         # Colours crowd around grey: bins of equal width in the square root tell more of them apart.
         chroma = np.sign(lab[:, 1:]) * np.sqrt(np.abs(lab[:, 1:]))
-        lightness = _soft_bins(lab[:, 0] / 100, N_LIGHTNESS)
-        a, b = (_soft_bins((c / CHROMA_REACH + 1) / 2, N_CHROMA) for c in chroma.T)
-        histograms = np.zeros((len(_WINDOWS), N_BINS))
+        lightness = _soft_bins(lab[:, 0] / 100, N_LAYOUT_LIGHTNESS)
+        a, b = (_soft_bins((c / CHROMA_REACH + 1) / 2, N_LAYOUT_CHROMA) for c in chroma.T)
+        histograms = np.zeros((len(_WINDOWS), N_LAYOUT_BINS))
         for l_bin, l_share in lightness:
             for a_bin, a_share in a:
                 for b_bin, b_share in b:
-                    bins = (l_bin * N_CHROMA + a_bin) * N_CHROMA + b_bin
+                    bins = (l_bin * N_LAYOUT_CHROMA + a_bin) * N_LAYOUT_CHROMA + b_bin
                     share = l_share * a_share * b_share
                     for histogram, window in zip(histograms, _WINDOWS, strict=True):
-                        histogram += np.bincount(bins, share * window, N_BINS)
+                        histogram += np.bincount(bins, share * window, N_LAYOUT_BINS)
         shares = histograms / histograms.sum(axis=1, keepdims=True)
         return np.sqrt(shares).astype(np.float32).ravel()
 

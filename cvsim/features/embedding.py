@@ -101,7 +101,7 @@ class Embedding(VectorFeature):
         try:
             self._digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         except OSError as exc:
-            raise SettingsError(f"the model {path} can not be read: {exc.strerror or exc}") from exc
+            raise SettingsError(f"the model {path} cannot be read: {exc.strerror or exc}") from exc
         self._lock = threading.Lock()
         self._session: Any = None
         self._is_cut = False

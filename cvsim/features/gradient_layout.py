@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB
 
-SIDE_PX = 128
+GRADIENT_PX = 128
 N_CELLS = 8
 N_DIRECTIONS = 9
-BLUR_PX = 1.0
+GRADIENT_BLUR_PX = 1.0
 """Smooths away noise and the blocks of JPEG before edges are taken."""
 NOISE_MAGNITUDE = 8.0
 """Added to the local contrast that gradients are divided by, so that noise in a flat area stays small."""
@@ -55,11 +55,13 @@ class GradientLayout(VectorFeature):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, "n_cells": N_CELLS, "n_directions": N_DIRECTIONS}
+        return {"side_px": GRADIENT_PX, "n_cells": N_CELLS, "n_directions": N_DIRECTIONS}
 
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
-        square = cv2.resize(framed(rgb), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
-        dx, dy, magnitude = _strongest_gradient(cv2.GaussianBlur(square, (0, 0), BLUR_PX))
+        square = cv2.resize(framed(rgb), (GRADIENT_PX, GRADIENT_PX), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
+        dx, dy, magnitude = _strongest_gradient(cv2.GaussianBlur(square, (0, 0), GRADIENT_BLUR_PX))
         if magnitude.mean() < MIN_CONTRAST:
             return None
         weight = magnitude / (_local_contrast(magnitude) + NOISE_MAGNITUDE)
@@ -70,7 +72,7 @@ class GradientLayout(VectorFeature):
 
 def framed(rgb: RGB) -> RGB:
     """The part of the picture that holds the product, where the background is plain; else all of it."""
-    small = cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(rgb, (GRADIENT_PX, GRADIENT_PX), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     edge = np.concatenate([lab[:3].reshape(-1, 3), lab[-3:].reshape(-1, 3)])
     edge = np.concatenate([edge, lab[:, :3].reshape(-1, 3), lab[:, -3:].reshape(-1, 3)])
@@ -105,7 +107,7 @@ def _strongest_gradient(square: Any) -> tuple[Any, Any, Any]:
 
 def _local_contrast(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
     """Root mean square of the magnitude around each pixel: a dark garment has edges as a light one does."""
-    return np.sqrt(cv2.GaussianBlur(magnitude * magnitude, (0, 0), SIDE_PX / N_CELLS))
+    return np.sqrt(cv2.GaussianBlur(magnitude * magnitude, (0, 0), GRADIENT_PX / N_CELLS))
 
 
 def _cells(
@@ -116,11 +118,11 @@ def _cells(
     lower = np.floor(direction)
     share = direction - lower
     first = lower.astype(np.int64) % N_DIRECTIONS
-    maps = np.zeros((N_DIRECTIONS, SIDE_PX, SIDE_PX), np.float32)
+    maps = np.zeros((N_DIRECTIONS, GRADIENT_PX, GRADIENT_PX), np.float32)
     np.put_along_axis(maps, first[None], (weight * (1 - share))[None], 0)
     second = (first + 1) % N_DIRECTIONS
     np.put_along_axis(maps, second[None], (weight * share)[None], 0)
-    step = SIDE_PX // N_CELLS
+    step = GRADIENT_PX // N_CELLS
     # Half a pixel beside the cells' centres; the same on either side after mirroring, see `_mirrored`.
     blurred = [cv2.blur(cv2.GaussianBlur(m, (0, 0), step / 2), (2, 2)) for m in maps]
     cells = np.stack([m[step // 2 :: step, step // 2 :: step] for m in blurred], axis=-1)

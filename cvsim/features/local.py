@@ -1,8 +1,8 @@
 """Local: keypoints, the one transform that they agree on, and the pixels that it lays over each other.
 
-What whole-picture signals can not see (a crop, a turn by any angle, a picture pasted into another) is
+What whole-picture signals cannot see (a crop, a turn by any angle, a picture pasted into another) is
 found by ORB keypoints: E. Rublee et al., "ORB: an efficient alternative to SIFT or SURF" (ICCV 2011).
-Keypoints alone can not tell a crop from a second photograph of the same castle: both agree on a
+Keypoints alone cannot tell a crop from a second photograph of the same castle: both agree on a
 transform. The aligned pixels can: in a copy they agree tile by tile.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from cvsim.features.base import Feature, Search, WordKeys
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.overlay.alignment import (
-    BLUR_PX,
+    OVERLAP_BLUR_PX,
     Colored,
     Overlap,
     coverage,
@@ -35,7 +35,7 @@ from cvsim.features.overlay.alignment import (
 )
 from cvsim.features.overlay.appearance import grain
 from cvsim.features.overlay.borders import Box, content_box
-from cvsim.features.overlay.recoloring import SIDE_PX
+from cvsim.features.overlay.recoloring import RECOLORING_PX
 from cvsim.features.picture import Picture
 from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
@@ -46,17 +46,17 @@ if TYPE_CHECKING:
     from cvsim.features.overlay.alignment import Matrix
     from cvsim.types import RGB, Indices, Similarities
 
-WORKING_PX = 400
-RASTER_PX = 192
-GRID = 8
+KEYPOINT_PX = 400
+KEYPOINT_RASTER_PX = 192
+KEYPOINT_GRID = 8
 """Cells a side of the grid that keypoints are spread over: a caption or a sticker covers some only."""
 LEVEL_GROUPS = ((0, 3), (3, 8))
 """Pyramid levels that get equal shares of the keypoints: a crop, enlarged, shows the fine levels of its
 original at its own coarse ones."""
 N_DETECTED = 1600
 FAST_THRESHOLD = 9
-EDGE_PX = 19
-N_LEVELS = 8
+KEYPOINT_EDGE_PX = 19
+N_PYRAMID_LEVELS = 8
 SCALE_FACTOR = 1.2
 MIN_KEYPOINTS = 12
 MAX_DISTANCE_BITS = 64
@@ -219,9 +219,17 @@ class Local(Feature[LocalDescriptor]):
     def params(self) -> Mapping[str, Any]:
         return {
             "n_keypoints": self.n_keypoints,
-            "working_px": WORKING_PX,
-            "raster_px": RASTER_PX,
-            "detector": [N_DETECTED, FAST_THRESHOLD, EDGE_PX, N_LEVELS, SCALE_FACTOR, GRID, *LEVEL_GROUPS],
+            "working_px": KEYPOINT_PX,
+            "raster_px": KEYPOINT_RASTER_PX,
+            "detector": [
+                N_DETECTED,
+                FAST_THRESHOLD,
+                KEYPOINT_EDGE_PX,
+                N_PYRAMID_LEVELS,
+                SCALE_FACTOR,
+                KEYPOINT_GRID,
+                *LEVEL_GROUPS,
+            ],
         }
 
     def extract(self, rgb: RGB) -> LocalDescriptor | None:
@@ -229,12 +237,12 @@ class Local(Feature[LocalDescriptor]):
 
     def extract_from(self, picture: Picture) -> LocalDescriptor | None:
         whole = picture.gray
-        raster = cv2.GaussianBlur(shrunk(whole, RASTER_PX), (0, 0), BLUR_PX)
-        gray = shrunk(whole, WORKING_PX)
+        raster = cv2.GaussianBlur(shrunk(whole, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
+        gray = shrunk(whole, KEYPOINT_PX)
         height, width = gray.shape
         found: Sequence[Any] = ()
         bits = None
-        if min(gray.shape) > 2 * EDGE_PX:  # in a smaller picture no keypoint has room
+        if min(gray.shape) > 2 * KEYPOINT_EDGE_PX:  # in a smaller picture no keypoint has room
             detector = self._detector()
             found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
             found, bits = detector.compute(gray, found)
@@ -247,7 +255,7 @@ class Local(Feature[LocalDescriptor]):
         keypoints["level"] = [k.octave for k in found]
         keypoints["bits"] = bits
         noise = round(grain(whole), 2)
-        colors = picture.color_square(SIDE_PX)
+        colors = picture.color_square(RECOLORING_PX)
         return LocalDescriptor(width, height, keypoints, raster, colors, noise)
 
     def _detector(self) -> Any:
@@ -256,8 +264,8 @@ class Local(Feature[LocalDescriptor]):
             self._scratch.orb = cv2.ORB.create(
                 nfeatures=N_DETECTED,
                 scaleFactor=SCALE_FACTOR,
-                nlevels=N_LEVELS,
-                edgeThreshold=EDGE_PX,
+                nlevels=N_PYRAMID_LEVELS,
+                edgeThreshold=KEYPOINT_EDGE_PX,
                 fastThreshold=FAST_THRESHOLD,
             )
         return self._scratch.orb
@@ -327,7 +335,7 @@ class Local(Feature[LocalDescriptor]):
 
     def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
         # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
-        # is let go before the next one is fetched.
+        # is freed before the next one is fetched.
         n_most = len(rows) * self.n_keypoints
         owner, bits = np.empty(n_most, np.int64), np.empty((n_most, 4), np.uint64)
         angle, level = np.empty(n_most, np.uint8), np.empty(n_most, np.uint8)
@@ -359,7 +367,10 @@ class Local(Feature[LocalDescriptor]):
         width, height, n, w, h, grain_steps = np.frombuffer(data, "<u2", 6).tolist()
         keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
         pixels = np.frombuffer(data, np.uint8, offset=12 + n * KEYPOINT.itemsize)
-        raster, colors = pixels[: w * h].reshape(h, w), pixels[w * h :].reshape(SIDE_PX, SIDE_PX, 3)
+        raster, colors = (
+            pixels[: w * h].reshape(h, w),
+            pixels[w * h :].reshape(RECOLORING_PX, RECOLORING_PX, 3),
+        )
         return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100)
 
 
@@ -467,14 +478,16 @@ def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[An
         return list(keypoints)
     x, y = np.asarray(cv2.KeyPoint.convert(keypoints), np.float64).T
     # Of one or two bytes, for such numbers are sorted by their digits, five times as fast.
-    cell = (y * GRID // height).astype(np.uint8) * GRID + (x * GRID // width).astype(np.uint8)
+    cell = (y * KEYPOINT_GRID // height).astype(np.uint8) * KEYPOINT_GRID + (
+        x * KEYPOINT_GRID // width
+    ).astype(np.uint8)
     level = np.array([k.octave for k in keypoints], np.uint8)
     strongest = np.argsort(-np.array([k.response for k in keypoints]), kind="stable")
     level = level[strongest]
     chosen: list[int] = []
     for low, high in LEVEL_GROUPS:
         rows = strongest[(level >= low) & (level < high)]
-        rank = _rank_within(cell[rows], GRID**2)
+        rank = _rank_within(cell[rows], KEYPOINT_GRID**2)
         chosen += rows[np.argsort(rank, kind="stable")[: n // len(LEVEL_GROUPS)]].tolist()
     return [keypoints[i] for i in chosen]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Bits = NDArray[np.bool_]
     Words = NDArray[np.uint64]
 
-RASTER_PX = 64
+HASH_RASTER_PX = 64
 """Side of the grey square whose DCT gives both composite hashes."""
 
 
@@ -109,7 +109,7 @@ class PerceptualHash(Feature["Words"]):
         return type(self), (self.name,), {"working_px": self.working_px}
 
     def extract(self, rgb: RGB) -> Words | None:
-        if not is_informative(gray_square(rgb, RASTER_PX)):
+        if not is_informative(gray_square(rgb, HASH_RASTER_PX)):
             return None
         return pack_bits(self._kind.bits(rgb).reshape(-1))
 
@@ -152,7 +152,7 @@ def dct_basis(n_coefficients: int, n_samples: int) -> NDArray[np.float32]:
     return np.cos(np.pi * k * (2 * x + 1) / (2 * n_samples)).astype(np.float32)
 
 
-_BASIS = dct_basis(16, RASTER_PX)
+_BASIS = dct_basis(16, HASH_RASTER_PX)
 
 
 def sign_words(square: NDArray[np.uint8]) -> tuple[Words, Words]:
@@ -187,7 +187,7 @@ def transposed_words(words: Words) -> Words:
 _SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,))])
 N_SLOTS = 3
 STROKE_PX = 7
-"""Side of the square, in pixels of the picture at twice `RASTER_PX`, that no stroke of a caption holds."""
+"""Side, in pixels of the picture at twice `HASH_RASTER_PX`, of a square that no stroke of a caption fills."""
 MIN_STROKE_BITS = 8
 """Of 64 that change without the strokes; fewer are not worth a hash of their own."""
 _STROKE = np.ones((STROKE_PX, STROKE_PX), np.uint8)
@@ -222,17 +222,17 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"raster_px": RASTER_PX, "strokes": [STROKE_PX, MIN_STROKE_BITS], **PARAMS}
+        return {"raster_px": HASH_RASTER_PX, "strokes": [STROKE_PX, MIN_STROKE_BITS], **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[Any] | None:
-        large = picture.squares(2 * RASTER_PX)
-        words = [sign_words(small) for view in large if is_informative(small := square(view, RASTER_PX))]
+        large = picture.squares(2 * HASH_RASTER_PX)
+        words = [sign_words(small) for view in large if is_informative(small := square(view, HASH_RASTER_PX))]
         if not words:
             return None
-        small = square(without_strokes(large[-1]), RASTER_PX)
+        small = square(without_strokes(large[-1]), HASH_RASTER_PX)
         cleaned = sign_words(small)
         n_changed = int(words[-1][0][0] ^ cleaned[0][0]).bit_count()
         if n_changed >= MIN_STROKE_BITS and is_informative(small):

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     Levels = NDArray[np.int8]
     """(648,) in -2..2: much darker, darker, the same, brighter, much brighter than a neighbour."""
 
-GRID = 9
+SIGNATURE_GRID = 9
 CROP_PERCENTILES = (5, 95)
 """Of the picture's differences by row and by column: what lies outside is border."""
 SAME_LEVEL = 2 / 255
 """Two spots whose brightness differs by less are alike."""
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 """(row, column) steps, in the order of the signature's values."""
-N_LEVELS = GRID * GRID * len(NEIGHBOURS)
+N_SIGNATURE_LEVELS = SIGNATURE_GRID * SIGNATURE_GRID * len(NEIGHBOURS)
 N_WORDS, WORD_LETTERS = 63, 16
 INFORMATION_PX = 64
-CHUNK = 4096
+SIGNATURE_CHUNK = 4096
 """Pairs compared at once, so that the memory of `compare_many` does not grow with their number."""
 
 _BASE = np.array([25, 5, 1], np.int64)
@@ -59,7 +59,7 @@ class Signature(Feature["Levels"]):
     @property
     def params(self) -> Mapping[str, Any]:
         return {
-            "grid": GRID,
+            "grid": SIGNATURE_GRID,
             "crop_percentiles": list(CROP_PERCENTILES),
             "same_level": SAME_LEVEL,
             "words": [N_WORDS, WORD_LETTERS],
@@ -83,7 +83,7 @@ class Signature(Feature["Levels"]):
 
     def pack(self, descriptors: Sequence[Levels | None]) -> Levels:
         """(n, 648) int8, a row of zeros where there is no descriptor."""
-        packed = np.zeros((len(descriptors), N_LEVELS), np.int8)
+        packed = np.zeros((len(descriptors), N_SIGNATURE_LEVELS), np.int8)
         for row, descriptor in zip(packed, descriptors, strict=True):
             if descriptor is not None:
                 row[:] = descriptor
@@ -92,8 +92,8 @@ class Signature(Feature["Levels"]):
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
         norm = np.sqrt(np.einsum("nd,nd->n", packed, packed, dtype=np.float32))
         found = np.empty(len(a), np.float32)
-        for start in range(0, len(a), CHUNK):
-            rows = slice(start, start + CHUNK)
+        for start in range(0, len(a), SIGNATURE_CHUNK):
+            rows = slice(start, start + SIGNATURE_CHUNK)
             x, y = packed[a[rows]], packed[b[rows]]
             step = np.sqrt(np.square(x - y, dtype=np.float32).sum(axis=1))
             with np.errstate(invalid="ignore"):  # nothing against nothing
@@ -118,7 +118,7 @@ def signature_levels(gray: NDArray[np.floating[Any]]) -> Levels:
     rows, columns = (_grid_points(*_window(gray, axis)) for axis in (0, 1))
     mean = _mean_levels(gray, rows, columns)
     framed = np.pad(mean, 1, constant_values=np.nan)
-    shifted = [framed[1 + r : 1 + r + GRID, 1 + c : 1 + c + GRID] for r, c in NEIGHBOURS]
+    shifted = [framed[1 + r : 1 + r + SIGNATURE_GRID, 1 + c : 1 + c + SIGNATURE_GRID] for r, c in NEIGHBOURS]
     # Beside the grid there is nothing to differ from.
     difference = np.nan_to_num(mean[..., None] - np.stack(shifted, axis=-1))
     return _leveled(difference).reshape(-1)
@@ -135,7 +135,7 @@ def _window(gray: NDArray[np.floating[Any]], axis: int) -> tuple[int, int]:
 
 
 def _grid_points(first: int, last: int) -> Indices:
-    return np.linspace(first, last, GRID + 2, dtype=int)[1:-1]
+    return np.linspace(first, last, SIGNATURE_GRID + 2, dtype=int)[1:-1]
 
 
 def _mean_levels(gray: NDArray[np.floating[Any]], rows: Indices, columns: Indices) -> NDArray[np.float64]:
@@ -157,7 +157,7 @@ def _leveled(difference: NDArray[np.float64]) -> NDArray[np.int8]:
     return levels
 
 
-_WORD_PLACES = np.linspace(0, N_LEVELS, N_WORDS, endpoint=False).astype(np.int64)
+_WORD_PLACES = np.linspace(0, N_SIGNATURE_LEVELS, N_WORDS, endpoint=False).astype(np.int64)
 _WORD_TAGS = np.arange(1, N_WORDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B1) << np.uint64(32)
 """Golden-ratio multiples: far apart in bits, so that no radius confuses words of two places."""
 

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB, Indices, Similarities
 
-SIDE_PX = 32
+SQUARE_PX = 32
 TILE_PX = 8
-N_TILES = (SIDE_PX // TILE_PX) ** 2
+N_TILES = (SQUARE_PX // TILE_PX) ** 2
 N_VIEWS = 2
-NOISE_VARIANCE = 6.0
+TILE_NOISE_VARIANCE = 6.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
 FULL_CONTRAST = 16.0
 """Standard deviation in grey levels beyond which a tile counts no more: see `correlation`."""
 N_TRIED, COARSENESS = 2, 4
 """Orientations that are compared tile by tile: those that fit best when a few pixels are one."""
-CHUNK = 1024
+TILE_CHUNK = 1024
 """Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
 
 
@@ -54,13 +54,13 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SIDE_PX, **PARAMS}
+        return {"side_px": SQUARE_PX, **PARAMS}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
-        known = [square for square in picture.squares(SIDE_PX) if is_informative(square)]
+        known = [square for square in picture.squares(SQUARE_PX) if is_informative(square)]
         return np.array(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
@@ -76,7 +76,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
         n = len(descriptors)
-        views = np.zeros((n, N_VIEWS, SIDE_PX, SIDE_PX), np.uint8)
+        views = np.zeros((n, N_VIEWS, SQUARE_PX, SQUARE_PX), np.uint8)
         n_views = np.zeros(n, np.int64)
         for i, d in enumerate(descriptors):
             if d is not None:
@@ -98,8 +98,8 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         for i in range(N_VIEWS):
             for j in range(N_VIEWS):
                 rows = np.flatnonzero((n_views[a] > i) & (n_views[b] > j))
-                for start in range(0, len(rows), CHUNK):
-                    part = rows[start : start + CHUNK]
+                for start in range(0, len(rows), TILE_CHUNK):
+                    part = rows[start : start + TILE_CHUNK]
                     some_a, at_a = np.unique(a[part], return_inverse=True)
                     some_b, at_b = np.unique(b[part], return_inverse=True)
                     value, turned = _best_correlations(views[some_a, i], views[some_b, j], at_a, at_b)
@@ -111,19 +111,21 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return descriptor.tobytes()
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
-        return np.frombuffer(data, np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+        return np.frombuffer(data, np.uint8).reshape(-1, SQUARE_PX, SQUARE_PX)
 
 
 def _tile_correlation(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """The plain reference: tile by tile, then the median weighted by contrast."""
     correlations, weights = [], []
-    for y in range(0, SIDE_PX, TILE_PX):
-        for x in range(0, SIDE_PX, TILE_PX):
+    for y in range(0, SQUARE_PX, TILE_PX):
+        for x in range(0, SQUARE_PX, TILE_PX):
             s = a[y : y + TILE_PX, x : x + TILE_PX].astype(np.float64)
             t = b[y : y + TILE_PX, x : x + TILE_PX].astype(np.float64)
             s, t = s - s.mean(), t - t.mean()
             var_s, var_t = (s * s).mean(), (t * t).mean()
-            correlations.append((s * t).mean() / np.sqrt((var_s + NOISE_VARIANCE) * (var_t + NOISE_VARIANCE)))
+            correlations.append(
+                (s * t).mean() / np.sqrt((var_s + TILE_NOISE_VARIANCE) * (var_t + TILE_NOISE_VARIANCE))
+            )
             weights.append(min(np.sqrt(max(var_s, var_t)), FULL_CONTRAST))
     return float(weighted_median(np.array([correlations]), np.array([weights]))[0])
 
@@ -176,7 +178,7 @@ def _likely_orientations(
 
 
 def _coarse(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
-    pixels = squares.reshape(-1, SIDE_PX // COARSENESS, COARSENESS, SIDE_PX).astype(np.uint16)
+    pixels = squares.reshape(-1, SQUARE_PX // COARSENESS, COARSENESS, SQUARE_PX).astype(np.uint16)
     # Sums of strided slices: numpy's own mean over two short axes takes ten times as long.
     rows: Any = sum(pixels[:, :, k] for k in range(COARSENESS))
     means = sum(rows[:, :, k::COARSENESS] for k in range(COARSENESS)) / np.float32(COARSENESS**2)
@@ -185,11 +187,11 @@ def _coarse(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _normalised_tiles(squares: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Tiles (n, 4, 4, 8, 8) of mean 0 and, but for noise, norm 1, and their standard deviations (n, 4, 4)."""
-    grid = SIDE_PX // TILE_PX
+    grid = SQUARE_PX // TILE_PX
     tiles = squares.reshape(-1, grid, TILE_PX, grid, TILE_PX).swapaxes(2, 3).astype(np.float32)
     tiles -= tiles.mean(axis=(3, 4), keepdims=True)
     variance = np.einsum("nijuv,nijuv->nij", tiles, tiles) / TILE_PX**2
-    tiles /= np.sqrt((variance + NOISE_VARIANCE) * TILE_PX**2)[..., None, None]
+    tiles /= np.sqrt((variance + TILE_NOISE_VARIANCE) * TILE_PX**2)[..., None, None]
     return tiles, np.sqrt(variance)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB, Indices, Similarities
 
-CHUNK = 4096
+VECTOR_CHUNK = 4096
 """Pairs compared at once, so that the memory of `compare_many` does not grow with their number."""
 
 
@@ -68,8 +68,8 @@ class VectorFeature(Feature["NDArray[np.float16]"]):
     def cosines(packed: Any, a: Indices, b: Indices) -> Similarities:
         """(n,) float32, NaN where either side holds no evidence."""
         found = np.empty(len(a), np.float32)
-        for start in range(0, len(a), CHUNK):
-            rows = slice(start, start + CHUNK)
+        for start in range(0, len(a), VECTOR_CHUNK):
+            rows = slice(start, start + VECTOR_CHUNK)
             found[rows] = np.einsum("nd,nd->n", packed[a[rows]], packed[b[rows]])
         return found
 

@@ -88,5 +88,5 @@ def addresses_of(host: str, port: int) -> list[str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         reason = getattr(exc, "strerror", None) or exc
-        raise FetchError(f"{host} can not be looked up: {reason}", passing=True, unreachable=True) from exc
+        raise FetchError(f"{host} cannot be looked up: {reason}", retryable=True, unreachable=True) from exc
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -26,13 +26,13 @@ from cvsim.images.sniff import HEAD_BYTES, sniff
 if TYPE_CHECKING:
     import httpx
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-MAX_BYTES = 50_000_000
+MAX_FETCHED_BYTES = 50_000_000
 MAX_REDIRECTS = 5
 USER_AGENT = f"cvsim/{__version__} (image downloader)"
 _REDIRECTS = {301, 302, 303, 307, 308}
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 """Statuses that may be others a moment later."""
 _TAILS = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b";"}
 """What the whole file has near its end."""
@@ -60,7 +60,7 @@ class Limits:
         The longest wait, also of those that a server asks for.
     """
 
-    max_bytes: int = MAX_BYTES
+    max_bytes: int = MAX_FETCHED_BYTES
     timeout_s: float = 15.0
     total_s: float = 90.0
     n_attempts: int = 4
@@ -119,16 +119,16 @@ class RemoteClient:
         Raises
         ------
         FetchError
-            It can not be had; the message says why.
+            It cannot be had; the message says why.
         """
         for attempt in range(1, self.limits.n_attempts + 1):
             try:
                 return self._attempt(url, attempt)
             except FetchError as error:
-                if not error.passing or attempt == self.limits.n_attempts:
+                if not error.retryable or attempt == self.limits.n_attempts:
                     raise
                 wait_s = self._wait_s(error, attempt)
-                logger.info("%s: %s; trying again in %.1f s", url, error, wait_s)
+                _log.info("%s: %s; trying again in %.1f s", url, error, wait_s)
                 if self._closed.wait(wait_s):
                     raise
         raise AssertionError("an attempt returns or raises")
@@ -201,13 +201,13 @@ class RemoteClient:
         format = format or _format_of(data, response)
         is_framed = bool(announced) or "chunked" in response.headers.get("transfer-encoding", "")
         if not is_framed and _TAILS.get(format, b"") not in data[-_TAIL_BYTES:]:
-            raise FetchError("the answer ends before the picture does", passing=True)
+            raise FetchError("the answer ends before the picture does", retryable=True)
         return bytes(data), format
 
 
 def _format_of(data: bytearray, response: httpx.Response) -> str:
     if not data:
-        raise FetchError("an empty answer", passing=True)
+        raise FetchError("an empty answer", retryable=True)
     format = sniff(bytes(data[:HEAD_BYTES]))
     if format is None:
         kind = response.headers.get("content-type", "").partition(";")[0].strip()[:60]
@@ -220,7 +220,7 @@ def _check_status(response: httpx.Response) -> None:
     if status == 200:
         return
     reason = f"the server answered {status} {response.reason_phrase[:60]}".rstrip()
-    raise FetchError(reason, passing=status in _PASSING, after_s=_retry_after_s(response))
+    raise FetchError(reason, retryable=status in _RETRYABLE, after_s=_retry_after_s(response))
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
@@ -241,15 +241,15 @@ def _mapped_errors() -> Iterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as exc:
-        raise FetchError("no connection in time", passing=True, unreachable=True) from exc
+        raise FetchError("no connection in time", retryable=True, unreachable=True) from exc
     except httpx.TimeoutException as exc:
-        raise FetchError("the server did not go on in time", passing=True) from exc
+        raise FetchError("the server did not go on in time", retryable=True) from exc
     except httpx.ConnectError as exc:
-        raise FetchError(f"no connection: {exc}", passing=True, unreachable=True) from exc
+        raise FetchError(f"no connection: {exc}", retryable=True, unreachable=True) from exc
     except httpx.RemoteProtocolError as exc:
-        raise FetchError(f"the answer broke off or is no HTTP: {exc}", passing=True) from exc
+        raise FetchError(f"the answer broke off or is no HTTP: {exc}", retryable=True) from exc
     except httpx.HTTPError as exc:
-        raise FetchError(f"the connection failed: {exc or type(exc).__name__}", passing=True) from exc
+        raise FetchError(f"the connection failed: {exc or type(exc).__name__}", retryable=True) from exc
 
 
 def _make_client(guard: AddressGuard, deadline: Deadline, limits: Limits, n_connections: int) -> httpx.Client:

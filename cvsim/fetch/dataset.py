@@ -54,7 +54,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchOutcome:
     """What came of one picture: a line of the manifest.
 
     Attributes
@@ -67,7 +67,7 @@ class Outcome:
         Name in the folder; None if it could not be had.
     reason : str or None
         Why not, in words.
-    passing : bool
+    retryable : bool
         Whether the next run should try again.
     digest : str or None
         SHA-256 of the file.
@@ -79,7 +79,7 @@ class Outcome:
     labels: tuple[str, ...]
     file: str | None
     reason: str | None = None
-    passing: bool = False
+    retryable: bool = False
     digest: str | None = None
     size_bytes: int = 0
 
@@ -92,14 +92,14 @@ class FetchResult:
     ----------
     n_wanted, n_fetched, n_known : int
         Pictures asked for; downloaded by this run; there from an earlier one.
-    failed : tuple of Outcome
+    failed : tuple of FetchOutcome
         By id.
     """
 
     n_wanted: int
     n_fetched: int
     n_known: int
-    failed: tuple[Outcome, ...]
+    failed: tuple[FetchOutcome, ...]
 
     @property
     def reasons(self) -> Mapping[str, int]:
@@ -122,13 +122,13 @@ def read_dataset(path: str | os.PathLike[str], labels: Collection[str] = ()) -> 
     Raises
     ------
     UsageError
-        The file can not be read or is no such list, or none of its pictures has a wanted label.
+        The file cannot be read or is no such list, or none of its pictures has a wanted label.
     """
     file = Path(path)
     try:
         rows = _read_csv(file) if file.suffix.lower() in {".csv", ".tsv"} else _read_json(file)
     except OSError as exc:
-        raise UsageError(f"{file}: can not be read: {exc.strerror or exc}") from exc
+        raise UsageError(f"{file}: cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise UsageError(
             f"{file}: no list of images: a JSON with images[].image_id and url, or a CSV with a column url, "
@@ -226,10 +226,10 @@ def fetch(
     Raises
     ------
     CvsimError
-        The folder can not be written.
+        The folder cannot be written.
     """
     try:
-        shelf = _Shelf(Path(folder))
+        shelf = DownloadFolder(Path(folder))
         settled = shelf.settled(wanted, retry_failed)
         todo = [item for item in wanted if item.id not in settled]
         downloads = _Downloads(client, shelf, per_host, pause_s)
@@ -243,13 +243,13 @@ def fetch(
                 advance(1)
         shelf.write_labels()
     except OSError as exc:
-        raise CvsimError(f"{os.fspath(folder)}: can not be written: {exc.strerror or exc}") from exc
+        raise CvsimError(f"{os.fspath(folder)}: cannot be written: {exc.strerror or exc}") from exc
     failed = sorted((o for o in settled.values() if o.file is None), key=lambda o: o.id)
     n_known = len(wanted) - len(failed) - n_fetched
     return FetchResult(len(wanted), n_fetched, n_known, tuple(failed))
 
 
-class _Shelf:
+class DownloadFolder:
     """The folder: what is in it, what is noted of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -264,19 +264,19 @@ class _Shelf:
             elif entry.name not in (MANIFEST_NAME, LABELS_NAME):
                 self._files[entry.name.rpartition(".")[0]] = entry.name
 
-    def _read(self) -> dict[str, Outcome]:
+    def _read(self) -> dict[str, FetchOutcome]:
         outcomes = {}
         if self._manifest.exists():
             with self._manifest.open(encoding="utf-8") as stream:
                 for line in stream:
                     try:
                         row = json.loads(line)
-                        outcomes[row["id"]] = Outcome(**{**row, "labels": tuple(row["labels"])})
+                        outcomes[row["id"]] = FetchOutcome(**{**row, "labels": tuple(row["labels"])})
                     except (ValueError, KeyError, TypeError):
                         continue  # the last line of a run that was killed
         return outcomes
 
-    def settled(self, wanted: Iterable[Wanted], retry_failed: bool) -> dict[str, Outcome]:
+    def settled(self, wanted: Iterable[Wanted], retry_failed: bool) -> dict[str, FetchOutcome]:
         """What an earlier run settled: whole files, and failures that will not pass."""
         settled = {}
         for item in wanted:
@@ -286,24 +286,26 @@ class _Shelf:
                     known = self._adopted(item, file)
                     self.note(known)
                 settled[item.id] = known
-            elif known is not None and known.file is None and not known.passing and not retry_failed:
+            elif known is not None and known.file is None and not known.retryable and not retry_failed:
                 settled[item.id] = known
         return settled
 
-    def _adopted(self, item: Wanted, file: str) -> Outcome:
+    def _adopted(self, item: Wanted, file: str) -> FetchOutcome:
         data = (self.folder / file).read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        return Outcome(item.id, item.urls[0], item.labels, file, digest=digest, size_bytes=len(data))
+        return FetchOutcome(item.id, item.urls[0], item.labels, file, digest=digest, size_bytes=len(data))
 
-    def keep(self, item: Wanted, fetched: Fetched) -> Outcome:
+    def keep(self, item: Wanted, fetched: Fetched) -> FetchOutcome:
         """Write the picture, whole or not at all."""
         suffix = _SUFFIXES.get(fetched.format, fetched.format)
         file = f"{file_stem(item.id)}.{suffix}"
         write(self.folder / file, [fetched.data])
         digest = hashlib.sha256(fetched.data).hexdigest()
-        return Outcome(item.id, fetched.url, item.labels, file, digest=digest, size_bytes=len(fetched.data))
+        return FetchOutcome(
+            item.id, fetched.url, item.labels, file, digest=digest, size_bytes=len(fetched.data)
+        )
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: FetchOutcome) -> None:
         """Add a line to the manifest."""
         self._outcomes[outcome.id] = outcome
         with self._manifest.open("a", encoding="utf-8") as stream:
@@ -343,16 +345,16 @@ class _Host:
 class _Downloads:
     """Runs downloads, so many at once and from one host; a slow host does not hold up the others."""
 
-    def __init__(self, client: RemoteClient, shelf: _Shelf, per_host: int, pause_s: float) -> None:
+    def __init__(self, client: RemoteClient, shelf: DownloadFolder, per_host: int, pause_s: float) -> None:
         self._client, self._shelf = client, shelf
         self._per_host, self._pause_s = per_host, pause_s
         self._hosts: dict[str, _Host] = {}
 
-    def run(self, items: Iterable[Wanted], n_workers: int) -> Iterator[Outcome]:
+    def run(self, items: Iterable[Wanted], n_workers: int) -> Iterator[FetchOutcome]:
         """The outcome of each, as they are completed."""
         for item in items:
             self._hosts.setdefault(_host_of(item), _Host()).waiting.append(item)
-        running: dict[Future[tuple[Outcome, bool]], _Host] = {}
+        running: dict[Future[tuple[FetchOutcome, bool]], _Host] = {}
         threads = ThreadPoolExecutor(n_workers, thread_name_prefix="fetch")
         try:
             while self._hosts or running:
@@ -367,8 +369,11 @@ class _Downloads:
             threads.shutdown(wait=True, cancel_futures=True)
 
     def _start(
-        self, threads: ThreadPoolExecutor, running: dict[Future[tuple[Outcome, bool]], _Host], n_workers: int
-    ) -> Iterator[Outcome]:
+        self,
+        threads: ThreadPoolExecutor,
+        running: dict[Future[tuple[FetchOutcome, bool]], _Host],
+        n_workers: int,
+    ) -> Iterator[FetchOutcome]:
         now = monotonic()
         for name, host in list(self._hosts.items()):
             if len(running) >= n_workers:
@@ -376,7 +381,7 @@ class _Downloads:
             if host.n_unreachable >= MAX_UNREACHABLE:
                 for item in host.waiting:
                     reason = f"{name} could not be reached {host.n_unreachable} times in a row"
-                    yield Outcome(item.id, item.urls[0], item.labels, None, reason, passing=True)
+                    yield FetchOutcome(item.id, item.urls[0], item.labels, None, reason, retryable=True)
                 host.waiting.clear()
             while host.waiting and len(running) < n_workers and host.n_running < self._per_host:
                 if host.next_start > now:
@@ -394,23 +399,23 @@ class _Downloads:
             return None if running else 0.0
         return max(min(starts) - monotonic(), 0.001)
 
-    def _finished(self, future: Future[tuple[Outcome, bool]], host: _Host) -> Outcome:
+    def _finished(self, future: Future[tuple[FetchOutcome, bool]], host: _Host) -> FetchOutcome:
         outcome, unreachable = future.result()
         host.n_running -= 1
         host.n_unreachable = host.n_unreachable + 1 if unreachable else 0
         return outcome
 
-    def _download(self, item: Wanted) -> tuple[Outcome, bool]:
+    def _download(self, item: Wanted) -> tuple[FetchOutcome, bool]:
         """The outcome, and whether the host could not even be reached."""
         error = FetchError("no URL is given")
-        passing = False
+        retryable = False
         for url in item.urls:
             try:
                 return self._shelf.keep(item, self._client.fetch(url)), False
             except FetchError as exc:
                 error = exc
-                passing |= exc.passing
-        failed = Outcome(item.id, item.urls[-1], item.labels, None, str(error), passing)
+                retryable |= exc.retryable
+        failed = FetchOutcome(item.id, item.urls[-1], item.labels, None, str(error), retryable)
         return failed, error.unreachable
 
 

@@ -31,9 +31,9 @@ from cvsim.files import write_all
 from cvsim.names import printable
 from cvsim.types import ScoredPair
 
-SCHEMA = "cvsim.decisions/1"
+DECISIONS_SCHEMA = "cvsim.decisions/1"
 Answer = Literal["not-a-duplicate", "keep-both", "forget"]
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DECIDED_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Decisions:
         Raises
         ------
         ActionError
-            It can not be read, or a line of it makes no sense.
+            It cannot be read, or a line of it makes no sense.
         """
         answers: dict[tuple[str, str], Answer] = {}
         if path is None:
@@ -64,7 +64,7 @@ class Decisions:
         except FileNotFoundError:
             return cls(answers)
         except OSError as exc:
-            raise ActionError(f"The decisions in {printable(path)} can not be read: {exc.strerror}") from exc
+            raise ActionError(f"The decisions in {printable(path)} cannot be read: {exc.strerror}") from exc
         torn = lines.pop()  # what follows the last line end: empty, or half a line of a crash
         if torn.strip() and _is_whole(torn):
             lines.append(torn)
@@ -107,9 +107,11 @@ class Decisions:
         Raises
         ------
         ActionError
-            The file can not be written, or the answer makes no sense.
+            The file cannot be written, or the answer makes no sense.
         """
-        if answer not in get_args(Answer) or not all(_DIGEST.fullmatch(d) for d in (digest_a, digest_b)):
+        if answer not in get_args(Answer) or not all(
+            _DECIDED_DIGEST.fullmatch(d) for d in (digest_a, digest_b)
+        ):
             raise ActionError(
                 f"{answer!r} is no answer about two digests; there are: {', '.join(get_args(Answer))}"
             )
@@ -143,15 +145,17 @@ def _read_line(answers: dict[tuple[str, str], Answer], line: bytes, where: str) 
     if not isinstance(row, dict):
         raise ActionError(f"{where} is no answer: {row!r}")
     if "schema" in row:
-        if row["schema"] != SCHEMA:
-            raise ActionError(f"{where} is of schema {row['schema']!r}; this cvsim knows {SCHEMA!r}")
+        if row["schema"] != DECISIONS_SCHEMA:
+            raise ActionError(
+                f"{where} is of schema {row['schema']!r}; this cvsim knows {DECISIONS_SCHEMA!r}"
+            )
         return
     if row.get("answer") not in get_args(Answer):
         raise ActionError(
             f"{where}: the answer is {row.get('answer')!r}; there are: {', '.join(get_args(Answer))}"
         )
     sides = str(row.get("a")), str(row.get("b"))
-    if not all(_DIGEST.fullmatch(side) for side in sides):
+    if not all(_DECIDED_DIGEST.fullmatch(side) for side in sides):
         raise ActionError(f"{where}: a and b must be digests of 64 lower-case hexadecimal digits")
     answers[_key(*sides)] = row["answer"]
 
@@ -161,7 +165,7 @@ def _append(path: str, row: Mapping[str, Any]) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             end = os.fstat(fd).st_size
-            text = "" if end else json.dumps({"schema": SCHEMA}) + "\n"
+            text = "" if end else json.dumps({"schema": DECISIONS_SCHEMA}) + "\n"
             if end and os.pread(fd, 1, end - 1) != b"\n":
                 last = os.pread(fd, end, 0).rpartition(b"\n")[2]
                 if _is_whole(last):
@@ -173,4 +177,4 @@ def _append(path: str, row: Mapping[str, Any]) -> None:
         finally:
             os.close(fd)
     except OSError as exc:
-        raise ActionError(f"The decisions in {printable(path)} can not be written: {exc.strerror}") from exc
+        raise ActionError(f"The decisions in {printable(path)} cannot be written: {exc.strerror}") from exc

@@ -192,7 +192,7 @@ def read_labels(path: str | Path) -> dict[str, str] | NDArray[np.int64]:
     Raises
     ------
     UsageError
-        If the file can not be read, is of another shape, or names a file twice.
+        If the file cannot be read, is of another shape, or names a file twice.
     """
     path = Path(path)
     try:
@@ -200,7 +200,7 @@ def read_labels(path: str | Path) -> dict[str, str] | NDArray[np.int64]:
             return _read_npy(path)
         return _read_csv(path)
     except OSError as exc:
-        raise UsageError(f"the labels in {path} can not be read: {exc.strerror or exc}") from exc
+        raise UsageError(f"the labels in {path} cannot be read: {exc.strerror or exc}") from exc
 
 
 def align_labels(

@@ -1,7 +1,7 @@
 """Which file of a group stays: ordered rules, each choice with the rule that made it.
 
 Two rules come before any that a person can order, because breaking them would lose something:
-``intact`` (a damaged picture is never preferred over an intact one) and ``protected`` (what can not be
+``intact`` (a damaged picture is never preferred over an intact one) and ``protected`` (what cannot be
 removed anyway is the natural one to keep). The last tie is broken by path, so a choice never depends on
 the order of the files.
 """

@@ -84,7 +84,7 @@ def parse_include(text: str | Iterable[str] | None) -> frozenset[str]:
     Raises
     ------
     SettingsError
-        A relation that can not be included; those that can are named.
+        A relation that cannot be included; those that can are named.
     """
     parts = text.split(",") if isinstance(text, str) else list(text or ())
     include = {part.strip() for part in parts if part.strip()}

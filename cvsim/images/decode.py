@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
-EDGE_PX, EDGE_DIGEST_BYTES = 16, 8
+EDGE_ROWS_PX, EDGE_DIGEST_BYTES = 16, 8
 MAX_PIXELS = 250_000_000
 """More than any camera or scanner for photographs makes; a bomb's header claims more."""
 
@@ -123,11 +123,11 @@ def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixel
 
 
 def edge_digests(rgb: RGB) -> bytes:
-    """Digests of the `EDGE_PX` rows or columns at the top, bottom, left and right, after each other.
+    """Digests of the `EDGE_ROWS_PX` rows or columns at the top, bottom, left and right, after each other.
 
     Two pictures of one size of which one differs are not equal; photographs nearly always do there.
     """
-    edges = (rgb[:EDGE_PX], rgb[-EDGE_PX:], rgb[:, :EDGE_PX], rgb[:, -EDGE_PX:])
+    edges = (rgb[:EDGE_ROWS_PX], rgb[-EDGE_ROWS_PX:], rgb[:, :EDGE_ROWS_PX], rgb[:, -EDGE_ROWS_PX:])
     return b"".join(map(_edge_digest, edges))
 
 
@@ -138,7 +138,7 @@ def jpeg_edge_digests(data: bytes) -> bytes:
         header = jpeg.read_jpeg_header(data)
     except DecodeError:
         return b"".join(digests)
-    top = jpeg.decode_top(data, header, EDGE_PX)
+    top = jpeg.decode_top(data, header, EDGE_ROWS_PX)
     if top is not None:
         orientation = header.exif.orientation
         digests[_EDGE_OF_TOP[orientation]] = _edge_digest(orient(top, orientation))

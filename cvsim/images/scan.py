@@ -215,7 +215,7 @@ def file_error_reason(exc: OSError) -> str:
         return "gone: it was removed or moved during the run, or is a link to nothing"
     if isinstance(exc, PermissionError):
         return "permission denied"
-    return f"can not be read: {(exc.strerror or str(exc)).lower()}"
+    return f"cannot be read: {(exc.strerror or str(exc)).lower()}"
 
 
 def _innermost_first(path: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import struct
 HEAD_BYTES = 64
 """As much of a file's beginning as `sniff` looks at."""
 
-_MAGIC = (
+_SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
@@ -41,7 +41,7 @@ def sniff(head: bytes, *, name: str = "") -> str | None:
     str or None
         One of jpeg, png, gif, bmp, tiff, webp, avif, heic, jpeg2000, pnm, ico, tga; None for anything else.
     """
-    for magic, known in _MAGIC:
+    for magic, known in _SIGNATURES:
         if head.startswith(magic):
             return known
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

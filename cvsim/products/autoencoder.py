@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cvsim.progress import Progress
 
-SIDE_PX = 64
+AUTOENCODER_PX = 64
 N_DIMS = 192
 """Of the code: as many as a picture of 8 x 8 pixels has values."""
 N_EPOCHS = 40
@@ -52,7 +52,7 @@ def fit_autoencoder(
 
     Parameters
     ----------
-    pictures : (n, SIDE_PX, SIDE_PX, 3) uint8
+    pictures : (n, SIDE_PX, AUTOENCODER_PX, 3) uint8
         RGB.
     n_dims : int
         Of the code.
@@ -109,12 +109,12 @@ def _encoder(torch: Any, n_dims: int) -> Any:
     for channels in CHANNELS:
         layers += [nn.Conv2d(before, channels, 3, stride=2, padding=1), nn.GroupNorm(8, channels), nn.GELU()]
         before = channels
-    side = SIDE_PX >> len(CHANNELS)
+    side = AUTOENCODER_PX >> len(CHANNELS)
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * side * side, n_dims))
 
 
 def _decoder(torch: Any, n_dims: int) -> Any:
-    nn, before, side = torch.nn, CHANNELS[-1], SIDE_PX >> len(CHANNELS)
+    nn, before, side = torch.nn, CHANNELS[-1], AUTOENCODER_PX >> len(CHANNELS)
     layers = [nn.Linear(n_dims, before * side * side), nn.Unflatten(1, (before, side, side))]
     for channels in DRAWN_CHANNELS:
         layers += [nn.GELU(), nn.ConvTranspose2d(before, channels, 4, stride=2, padding=1)]
@@ -143,6 +143,6 @@ def _disturbed(torch: Any, pictures: Any, generator: Any) -> Any:
 def _exported(torch: Any, encoder: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "encoder.onnx"
-        example = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
+        example = torch.zeros(1, 3, AUTOENCODER_PX, AUTOENCODER_PX)
         write_onnx(target, encoder, example, metadata={"cvsim.preprocessing": "unit"})
         return target.read_bytes()

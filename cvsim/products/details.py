@@ -17,7 +17,7 @@ import numpy as np
 
 from cvsim.errors import ImageError
 from cvsim.features.local import KEYPOINT, match
-from cvsim.features.overlay.alignment import BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
+from cvsim.features.overlay.alignment import OVERLAP_BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
 from cvsim.features.overlay.correlation import contrast_weight
 from cvsim.images.decode import decode
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PICTURE_PX = 256
 """Longer side of a picture when it is looked at; a larger one is shrunk."""
-MAX_PIXELS = 1_000_000
+MAX_DETAIL_PIXELS = 1_000_000
 """Of a picture: those of a file from a stranger are no heavier than these."""
 N_REMEMBERED = 2048
 """Decoded pictures: some 25 kB each."""
@@ -166,10 +166,10 @@ def likeness(a: Details, i: int, b: Details, j: int) -> float:
 
 @functools.lru_cache(N_REMEMBERED)
 def _raster(picture: bytes) -> NDArray[np.uint8] | None:
-    """The picture, grey and lightly blurred, as `lay_over` wants it; None where it can not be read."""
+    """The picture, grey and lightly blurred, as `lay_over` wants it; None where it cannot be read."""
     try:
-        rgb = decode(picture, longest_px=PICTURE_PX, format="jpeg", max_pixels=MAX_PIXELS).rgb
+        rgb = decode(picture, longest_px=PICTURE_PX, format="jpeg", max_pixels=MAX_DETAIL_PIXELS).rgb
     except ImageError:
         return None
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.GaussianBlur(gray, (0, 0), BLUR_PX), np.uint8)
+    return np.asarray(cv2.GaussianBlur(gray, (0, 0), OVERLAP_BLUR_PX), np.uint8)

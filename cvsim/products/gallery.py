@@ -34,7 +34,7 @@ N_COMPARED = 15
 """Nearest photos that are looked at in detail."""
 KNOWN_REJECTED = 0.05
 """Share of photos of known products that "none of these" may cost."""
-N_ROUNDS = 12
+N_GALLERY_ROUNDS = 12
 LEARNED_SHARE = 0.9
 """Of a round's photos: the calibration should see nearly the gallery that will be used."""
 MAX_CALIBRATION_IMAGES = 2000
@@ -46,7 +46,7 @@ TEMPERATURES = np.geomspace(0.01, 0.3, 25)
 DEFAULT_TEMPERATURE = 0.05
 DEFAULT_WEIGHT = 20.0
 """Of the density of the fused vectors, where there is nothing to learn the weights from."""
-_CHUNK = 2048
+_CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class PhotoVectors:
     """What is known of n photos.
 
     Attributes
@@ -86,10 +86,10 @@ class Looks:
     plain: NDArray[Any]
     details: Details | None
 
-    def take(self, chosen: NDArray[np.bool_]) -> Looks:
+    def take(self, chosen: NDArray[np.bool_]) -> PhotoVectors:
         """Those of some of the photos."""
         details = None if self.details is None else self.details.take(chosen)
-        return Looks(self.vectors[chosen], self.plain[chosen], details)
+        return PhotoVectors(self.vectors[chosen], self.plain[chosen], details)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Photos:
 
     Attributes
     ----------
-    looks : Looks
+    looks : PhotoVectors
     codes : (n,) int64
     widths : tuple of int
         Dimensions of each signal.
@@ -107,13 +107,13 @@ class Photos:
         signal with the nearest one and with the `N_NEAREST` nearest.
     """
 
-    looks: Looks
+    looks: PhotoVectors
     codes: Indices
     widths: tuple[int, ...]
     density: NDArray[np.float64]
 
     @classmethod
-    def of(cls, looks: Looks, codes: Indices, widths: Sequence[int]) -> Photos:
+    def of(cls, looks: PhotoVectors, codes: Indices, widths: Sequence[int]) -> Photos:
         spaces = _spaces(looks.vectors, widths)
         density = [_neighbours(space, space, n, own=True)[1].mean(axis=1) for space, n in spaces]
         return cls(looks, codes, tuple(widths), np.stack(density, axis=1).astype(np.float64))
@@ -143,9 +143,9 @@ def classify(
     if gallery.details is not None and details is None:
         raise UsageError("this profile was trained with details of its photos, and needs those of new ones")
     widths = tuple(signal.map.projection.shape[1] for signal in model.signals)
-    learned = Looks(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
+    learned = PhotoVectors(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
     photos = Photos(learned, gallery.codes, widths, gallery.density)
-    facts, near = evidence(Looks(model.fuse(blocks), model.fuse_plain(blocks), details), photos)
+    facts, near = evidence(PhotoVectors(model.fuse(blocks), model.fuse_plain(blocks), details), photos)
     known = _sigmoid(facts @ gallery.weights + gallery.intercept)
     known[~has_evidence(blocks)] = 0.0
     products = known[:, None] * _shares(near, gallery.temperature)
@@ -160,8 +160,8 @@ def nearness(
     """(n, n_products) mean cosine with each product's `N_NEAREST` nearest photos."""
     found = np.empty((len(vectors), int(codes.max()) + 1))
     members = [np.flatnonzero(codes == code) for code in range(found.shape[1])]
-    for start in range(0, len(vectors), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
         cosines = vectors[rows] @ gallery.T
         for code, columns in enumerate(members):
             found[rows, code] = _largest(cosines[:, columns], N_NEAREST).mean(axis=1)
@@ -184,8 +184,8 @@ def _neighbours(
     k = min(n, max(1, len(gallery) - own))
     nearest = np.empty((len(vectors), k), np.int64)
     cosine = np.empty((len(vectors), k), np.float32)
-    for start in range(0, len(vectors), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
         found = vectors[rows] @ gallery.T
         if own:
             found[np.arange(len(found)), np.arange(start, start + len(found))] = -1.0
@@ -201,7 +201,7 @@ def _spaces(vectors: NDArray[np.float32], widths: Sequence[int]) -> list[tuple[N
     return [(vectors, N_NEAREST), *((part, n) for part in parts for n in (1, N_NEAREST))]
 
 
-def evidence(looks: Looks, photos: Photos) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def evidence(looks: PhotoVectors, photos: Photos) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What speaks for and against each photo showing any of the products.
 
     Returns
@@ -231,7 +231,7 @@ def evidence(looks: Looks, photos: Photos) -> tuple[NDArray[np.float64], NDArray
     return np.stack(facts, axis=1), near
 
 
-def _plain_nearness(looks: Looks, learned: Looks, nearest: Indices) -> NDArray[np.float64]:
+def _plain_nearness(looks: PhotoVectors, learned: PhotoVectors, nearest: Indices) -> NDArray[np.float64]:
     """(n,) mean cosine with the nearest photos before anything was learned."""
     found = (
         float((learned.plain[near].astype(np.float32) @ vector).mean())
@@ -240,7 +240,7 @@ def _plain_nearness(looks: Looks, learned: Looks, nearest: Indices) -> NDArray[n
     return np.fromiter(found, np.float64, len(nearest))
 
 
-def _detail(looks: Looks, learned: Looks, nearest: Indices) -> NDArray[np.float64]:
+def _detail(looks: PhotoVectors, learned: PhotoVectors, nearest: Indices) -> NDArray[np.float64]:
     """(n,) how alike in print the most alike of the nearest photos is."""
     if looks.details is None or learned.details is None:
         return np.zeros(len(nearest))
@@ -275,8 +275,8 @@ def fit_gallery(
     weights = [signal.weight for signal in signals]
     vectors = fused([s.map(block) for s, block in zip(signals, blocks, strict=True)], weights)
     widths = [signal.map.projection.shape[1] for signal in signals]
-    looks = Looks(vectors, plain_vectors(blocks, weights).astype(np.float16), details)
-    trial = _Trial.of(blocks, codes, weights, details, seed, progress)
+    looks = PhotoVectors(vectors, plain_vectors(blocks, weights).astype(np.float16), details)
+    trial = _GalleryTrial.of(blocks, codes, weights, details, seed, progress)
     photos = Photos.of(looks, codes, widths)
     fact_weights, intercept, rejection = _calibrated(trial, n_facts(len(signals)))
     return Gallery(
@@ -294,7 +294,7 @@ def fit_gallery(
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
+class _GalleryTrial:
     """What was seen of held-out photos: facts of known ones and of strangers, and how right the choice was.
 
     Attributes
@@ -320,7 +320,7 @@ class _Trial:
         details: Details | None,
         seed: int,
         progress: Progress,
-    ) -> _Trial:
+    ) -> _GalleryTrial:
         rng = np.random.default_rng(seed)
         chosen = rng.permutation(len(codes))[:MAX_CALIBRATION_IMAGES]
         blocks, codes = [block[chosen] for block in blocks], codes[chosen]
@@ -330,11 +330,11 @@ class _Trial:
         strange: list[NDArray[np.float64]] = []
         means: list[NDArray[np.float64]] = []
         truth: list[Indices] = []
-        with progress.task("Learning what strangers look like", N_ROUNDS) as advance:
+        with progress.task("Learning what strangers look like", N_GALLERY_ROUNDS) as advance:
             for learn, test, left_out in _rounds(codes, rng):
                 maps = [fit_metric(block[learn], codes[learn]) for block in blocks]
                 vectors = fused([m(block) for m, block in zip(maps, blocks, strict=True)], weights)
-                looks = Looks(vectors, plain, details)
+                looks = PhotoVectors(vectors, plain, details)
                 products, own = np.unique(codes[learn], return_inverse=True)
                 widths = [m.projection.shape[1] for m in maps]
                 photos = Photos.of(looks.take(learn), own, widths)
@@ -359,8 +359,8 @@ _Rows = tuple["NDArray[np.bool_]", "NDArray[np.bool_]", "NDArray[np.bool_]"]
 
 def _rounds(codes: Indices, rng: np.random.Generator) -> Iterator[_Rows]:
     """(learn, test, left out) of each round. Each product is left out once: a part of them, in turn."""
-    turn = rng.permutation(int(codes.max()) + 1) % N_ROUNDS
-    for i in range(N_ROUNDS):
+    turn = rng.permutation(int(codes.max()) + 1) % N_GALLERY_ROUNDS
+    for i in range(N_GALLERY_ROUNDS):
         left_out = turn[codes] == i
         learn = ~left_out & (rng.random(len(codes)) < LEARNED_SHARE)
         test = ~left_out & ~learn & np.isin(codes, codes[learn])
@@ -378,7 +378,7 @@ def _some(rows: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_
     return found
 
 
-def _calibrated(trial: _Trial, n: int) -> tuple[NDArray[np.float64], float, float]:
+def _calibrated(trial: _GalleryTrial, n: int) -> tuple[NDArray[np.float64], float, float]:
     """(weights, intercept, rejection): log-odds by the facts, and what `KNOWN_REJECTED` of the known miss.
 
     Without strangers or known photos to learn from, nearness alone decides.
@@ -400,7 +400,7 @@ def _calibrated(trial: _Trial, n: int) -> tuple[NDArray[np.float64], float, floa
     return weights, intercept, float(np.quantile(known, KNOWN_REJECTED))
 
 
-def _temperature(trial: _Trial) -> float:
+def _temperature(trial: _GalleryTrial) -> float:
     """Of the softmax over products, that which makes the right products of held-out photos most likely."""
     if not trial.mean:
         return DEFAULT_TEMPERATURE

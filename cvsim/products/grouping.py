@@ -9,7 +9,7 @@ import numpy as np
 
 from cvsim.errors import UsageError
 from cvsim.products.metric import has_evidence, spread_evenly
-from cvsim.products.model import Grouping, MergeCurve, ProductModel, Signal, SignalSource
+from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
 from cvsim.products.partition import METHODS, TREES, build_tree, density, kmeans
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ UNTRAINED_SURENESS = 4.4
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
 """For the tree of chance, trained or not: its heights mean the same everywhere."""
 
-_NO_CURVES = Grouping("components", 0.0, {}, {})
+_NO_CURVES = GroupingRule("components", 0.0, {}, {})
 """For a given number of groups, which needs no threshold."""
 
 
@@ -48,7 +48,7 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
     curves = {**dict.fromkeys(TREES, curve), "chance": CHANCE_CURVE}
-    grouping = Grouping("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
+    grouping = GroupingRule("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
     return ProductModel(tuple(signals), 10.0, -3.0, grouping)
 
 
@@ -86,7 +86,7 @@ def group(
 
 def group_vectors(
     vectors: NDArray[np.float32],
-    grouping: Grouping,
+    grouping: GroupingRule,
     method: str | None = None,
     threshold: float | None = None,
     n_clusters: int | None = None,
@@ -96,7 +96,7 @@ def group_vectors(
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     if n_clusters is not None and not 1 <= n_clusters <= len(vectors):
-        raise UsageError(f"{len(vectors)} images can not make {n_clusters} groups")
+        raise UsageError(f"{len(vectors)} images cannot make {n_clusters} groups")
     if method == "density":
         if n_clusters is not None:
             raise UsageError("density finds the number of groups itself; leave out the number or the method")
@@ -111,7 +111,7 @@ def group_vectors(
     return kmeans(vectors, int(labels.max()) + 1) if method == "kmeans" else labels
 
 
-def _height(grouping: Grouping, method: str, threshold: float | None) -> float:
+def _height(grouping: GroupingRule, method: str, threshold: float | None) -> float:
     probability = grouping.thresholds[method] if threshold is None else threshold
     return grouping.curves[method].height(probability)
 

@@ -36,8 +36,8 @@ from cvsim.products.metric import LinearMap, normalised, spread_evenly
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCHEMA = "cvsim.product/3"
-MAX_BYTES = 2_000_000_000
+PRODUCT_SCHEMA = "cvsim.product/3"
+MAX_PROFILE_BYTES = 2_000_000_000
 DEFAULT_PAIR_THRESHOLD = 0.5
 
 
@@ -96,7 +96,7 @@ class MergeCurve:
 
 
 @dataclass(frozen=True, eq=False)
-class Grouping:
+class GroupingRule:
     """How a collection is grouped.
 
     Attributes
@@ -166,7 +166,7 @@ class ProductModel:
         Log-odds that two photos show one product: ``prior + slope * fused cosine``.
     pair_threshold : float
         In [0, 1]: the probability of a pair from which linking it grouped held-out products best.
-    grouping : Grouping
+    grouping : GroupingRule
     gallery : Gallery or None
     provenance : mapping
         What it was trained on, when and with what.
@@ -177,7 +177,7 @@ class ProductModel:
     signals: tuple[Signal, ...]
     pair_slope: float
     pair_prior: float
-    grouping: Grouping
+    grouping: GroupingRule
     pair_threshold: float = DEFAULT_PAIR_THRESHOLD
     gallery: Gallery | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -250,7 +250,7 @@ def plain_vectors(blocks: Sequence[NDArray[np.float32]], weights: Sequence[float
     return fused([normalised(np.nan_to_num(block)) for block in blocks], weights)
 
 
-def read_model(path: str | os.PathLike[str]) -> ProductModel:
+def read_product_model(path: str | os.PathLike[str]) -> ProductModel:
     """Read a trained file.
 
     Raises
@@ -260,7 +260,7 @@ def read_model(path: str | os.PathLike[str]) -> ProductModel:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_BYTES:
+        if file.stat().st_size > MAX_PROFILE_BYTES:
             raise SettingsError(f"{file}: too large for a trained profile")
         with np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -269,7 +269,7 @@ def read_model(path: str | os.PathLike[str]) -> ProductModel:
     except SettingsError:
         raise
     except OSError as exc:
-        raise SettingsError(f"{file}: can not be read: {exc.strerror or exc}") from exc
+        raise SettingsError(f"{file}: cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError, NotImplementedError) as exc:
         raise SettingsError(f"{file}: not a trained product profile ({exc})") from exc
     except Exception as exc:  # zlib.error and what a hostile archive may raise besides
@@ -294,7 +294,7 @@ def is_model_file(path: str | os.PathLike[str]) -> bool:
 def _about(model: ProductModel) -> dict[str, Any]:
     gallery = model.gallery
     return {
-        "schema": SCHEMA,
+        "schema": PRODUCT_SCHEMA,
         "signals": [
             {"name": s.name, "version": s.version, "params": dict(s.params), "weight": s.weight}
             for s in model.signals
@@ -326,9 +326,9 @@ def _about(model: ProductModel) -> dict[str, Any]:
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ProductModel:
     about = json.loads(arrays["about"].tobytes())
-    if about.get("schema") != SCHEMA:
+    if about.get("schema") != PRODUCT_SCHEMA:
         raise SettingsError(
-            f"of the kind {about.get('schema')!r}, which this version does not read ({SCHEMA})"
+            f"of the kind {about.get('schema')!r}, which this version does not read ({PRODUCT_SCHEMA})"
         )
     signals = []
     for k, entry in enumerate(about["signals"]):
@@ -354,7 +354,7 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ProductModel:
         tuple(signals),
         _finite(about["pair"]["slope"]),
         _finite(about["pair"]["prior"]),
-        Grouping(
+        GroupingRule(
             str(grouping["method"]),
             _finite(grouping["power"]),
             {str(k): _finite(v) for k, v in grouping["thresholds"].items()},

@@ -30,11 +30,11 @@ MAX_IMAGES = 30_000
 DENSITY_NEIGHBOURS = 3
 CHANCE_POWER = 0.65
 """Of the mean size of two groups: were pairs of one picture independent, it would be 1."""
-_BLOCK = 512
+_BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Tree:
+class MergeTree:
     """Merges of n images, scipy's ``Z``, (n - 1, 4) float64: none is lower than those that it joins."""
 
     merges: NDArray[np.float64]
@@ -60,7 +60,7 @@ class Tree:
         return in_order(fcluster(self.merges, n_groups, "maxclust"))
 
 
-def build_tree(vectors: NDArray[np.float32], method: str) -> Tree:
+def build_tree(vectors: NDArray[np.float32], method: str) -> MergeTree:
     """The tree of merges by Euclidean distance.
 
     Parameters
@@ -81,15 +81,15 @@ def build_tree(vectors: NDArray[np.float32], method: str) -> Tree:
             f"{len(vectors):,} pictures are too many to compare all pairs of; {MAX_IMAGES:,} fit"
         )
     if len(vectors) < 2:
-        return Tree(np.zeros((0, 4)))
+        return MergeTree(np.zeros((0, 4)))
     distances = condensed_distances(vectors)
-    tree = Tree(linkage(distances, TREES[method]))
+    tree = MergeTree(linkage(distances, TREES[method]))
     if method == "chance":
         return against_chance(tree, float(distances.mean()), float(distances.std()))
     return tree
 
 
-def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
+def against_chance(tree: MergeTree, mean: float, deviation: float) -> MergeTree:
     """The tree of average link with heights exp(-z), z saying how much nearer than chance a merge is.
 
     Two groups whose members are on average a little nearer than any two pictures may be one product, if they
@@ -100,7 +100,7 @@ def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
 
     Parameters
     ----------
-    tree : Tree
+    tree : MergeTree
         Of average link.
     mean, deviation : float
         Of the distances of all pairs.
@@ -116,7 +116,7 @@ def against_chance(tree: Tree, mean: float, deviation: float) -> Tree:
             if child >= 0:
                 z[child] = max(z[child], z[merge])
     merges[:, 2] = np.exp(-np.clip(z, -50.0, 50.0))
-    return Tree(merges)
+    return MergeTree(merges)
 
 
 def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -126,9 +126,9 @@ def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     squares = np.einsum("nd,nd->n", vectors, vectors)
     found = np.empty(n * (n - 1) // 2)
     end = 0
-    for start in range(0, n, _BLOCK):
-        rows = vectors[start : start + _BLOCK]
-        block = squares[start : start + _BLOCK, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
+    for start in range(0, n, _BLOCK_ROWS):
+        rows = vectors[start : start + _BLOCK_ROWS]
+        block = squares[start : start + _BLOCK_ROWS, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
         np.sqrt(np.maximum(block, 0), out=block)
         for i in range(len(rows)):
             n_right = n - start - i - 1
@@ -159,7 +159,7 @@ def in_order(labels: NDArray[np.integer]) -> Indices:
     return rank[inverse]
 
 
-def merge_agreement(tree: Tree, labels: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def merge_agreement(tree: MergeTree, labels: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of each merge: the pairs that it joins whose labels are equal, and all pairs that it joins."""
     n = tree.n_images
     n_labels = int(labels.max(initial=-1)) + 1

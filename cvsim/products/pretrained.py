@@ -97,7 +97,7 @@ def resolve(spec: str, networks: Mapping[str, Network] = NETWORKS) -> str:
     Raises
     ------
     RemoteError
-        The file is not here yet and can not be downloaded.
+        The file is not here yet and cannot be downloaded.
     SettingsError
         What was downloaded is not what was published.
     MissingExtraError
@@ -172,8 +172,8 @@ def converted(path: Path, side_px: int) -> Path:
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
         write_onnx(target, network, torch.zeros(1, 3, side_px, side_px))
-    except Exception as exc:  # whatever torch raises for what it can not read or trace
-        raise SettingsError(f"{path} can not be turned into ONNX: {str(exc)[:200]}") from exc
+    except Exception as exc:  # whatever torch raises for what it cannot read or trace
+        raise SettingsError(f"{path} cannot be turned into ONNX: {str(exc)[:200]}") from exc
     return target
 
 

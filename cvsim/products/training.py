@@ -27,7 +27,7 @@ from cvsim.products.grouping import CHANCE_CURVE
 from cvsim.products.metric import fit_metric
 from cvsim.products.model import (
     DEFAULT_PAIR_THRESHOLD,
-    Grouping,
+    GroupingRule,
     MergeCurve,
     ProductModel,
     Signal,
@@ -35,7 +35,7 @@ from cvsim.products.model import (
     even_out,
     fused,
 )
-from cvsim.products.partition import TREES, Tree, build_tree, merge_agreement
+from cvsim.products.partition import TREES, MergeTree, build_tree, merge_agreement
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ N_REPEATS = 4
 MAX_FOLD_IMAGES = 2000
 """Products are drawn until a fold has this many, so that training grows with the images, not their pairs."""
 MAX_PAIRS = 60_000
-POWERS = (0.0, 0.25, 0.5)
+EVENING_POWERS = (0.0, 0.25, 0.5)
 PROBABILITIES = np.linspace(0.02, 0.98, 49)
 RECALL_CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Scores of pairs by which the recall on held-out products is recorded, for prefilter."""
@@ -304,10 +304,10 @@ def _candidate_weights(folds: Sequence[_Fold], n_signals: int) -> list[NDArray[n
 
 def _choose(
     folds: Sequence[_Fold], n_signals: int, progress: Progress
-) -> tuple[NDArray[np.float64], Grouping, dict[str, Any]]:
+) -> tuple[NDArray[np.float64], GroupingRule, dict[str, Any]]:
     """Weights and grouping that did best on held-out products; all signals where that is as good."""
     candidates = _candidate_weights(folds, n_signals)
-    with progress.task("Trying how to group", len(candidates) * len(POWERS) * len(TRIED)) as advance:
+    with progress.task("Trying how to group", len(candidates) * len(EVENING_POWERS) * len(TRIED)) as advance:
         found = [(weights, *_grouping(folds, weights, advance)) for weights in candidates]
     if len(found) == 1:
         return found[0]
@@ -316,7 +316,7 @@ def _choose(
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
+class _GroupingTrial:
     """One way of grouping on all folds: mean ARI at each of `PROBABILITIES`."""
 
     method: str
@@ -344,7 +344,7 @@ class _Agreement:
     n_true: int
 
     @classmethod
-    def of(cls, tree: Tree, codes: Indices) -> _Agreement:
+    def of(cls, tree: MergeTree, codes: Indices) -> _Agreement:
         sizes = np.bincount(codes)
         same, pairs = merge_agreement(tree, codes)
         order = np.argsort(tree.heights, kind="stable")
@@ -361,21 +361,21 @@ class _Agreement:
         return np.array([adjusted_rand_index(b, p, self.n_true, n * (n - 1) // 2) for b, p in found])
 
 
-def _default_grouping() -> Grouping:
+def _default_grouping() -> GroupingRule:
     thresholds = dict.fromkeys(TREES, DEFAULT_THRESHOLD)
     curves = {**dict.fromkeys(TREES, MergeCurve(0.0, -4.0)), "chance": CHANCE_CURVE}
-    return Grouping(DEFAULT_METHOD, 0.0, thresholds, curves)
+    return GroupingRule(DEFAULT_METHOD, 0.0, thresholds, curves)
 
 
 def _grouping(
     folds: Sequence[_Fold], weights: NDArray[np.float64], advance: Callable[[int], None]
-) -> tuple[Grouping, dict[str, Any]]:
+) -> tuple[GroupingRule, dict[str, Any]]:
     """The best way of grouping, and what each reached on held-out products."""
     if not folds:
         note = "too few products for cross-validation; threshold and weights are defaults"
         return _default_grouping(), {"note": note}
     trials = []
-    for power in POWERS:
+    for power in EVENING_POWERS:
         vectors = [fused(even_out(fold.mapped, power), weights.tolist()) for fold in folds]
         for method in TRIED:
             trials.append(_trial(vectors, [fold.codes for fold in folds], method, power))
@@ -383,7 +383,7 @@ def _grouping(
     top = max(trial.reached for trial in trials)
     best = next(trial for trial in trials if trial.reached >= top - TIE)
     chosen = {trial.method: trial for trial in trials if trial.power == best.power}
-    grouping = Grouping(
+    grouping = GroupingRule(
         best.method,
         best.power,
         {**{method: trial.threshold for method, trial in chosen.items()}, "chance": DEFAULT_THRESHOLD},
@@ -399,12 +399,12 @@ def _grouping(
 
 def _trial(
     vectors: Sequence[NDArray[np.float32]], codes: Sequence[Indices], method: str, power: float
-) -> _Trial:
+) -> _GroupingTrial:
     agreements = [_Agreement.of(build_tree(v, method), c) for v, c in zip(vectors, codes, strict=True)]
     curve = _merge_curve(agreements)
     heights = np.array([curve.height(p) for p in PROBABILITIES])
     scores = np.array([agreement.ari(heights) for agreement in agreements])
-    return _Trial(method, power, curve, scores.mean(axis=0), float(scores.max(axis=1).mean()))
+    return _GroupingTrial(method, power, curve, scores.mean(axis=0), float(scores.max(axis=1).mean()))
 
 
 def _merge_curve(agreements: Sequence[_Agreement]) -> MergeCurve:

@@ -260,7 +260,7 @@ _TABLES_BYTES = 8
 
 
 def make_identity(code: bytes, tables: bytes = b"") -> bytes:
-    """What tells, of two pictures of one size, that their pixels are equal, or can not be.
+    """What tells, of two pictures of one size, that their pixels are equal, or cannot be.
 
     Parameters
     ----------

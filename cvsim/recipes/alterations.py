@@ -15,8 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-    Chance = np.random.Generator
-    Alteration = Callable[[RGB, Chance], RGB]
+    Generator = np.random.Generator
+    Alteration = Callable[[RGB, Generator], RGB]
 
 MAX_PX = 1024
 """Longer side of the pictures that are altered: more than any signal looks at."""
@@ -25,8 +25,8 @@ _TEXTS = ("SAMPLE PHOTO", "HELLO THERE", "50% OFF TODAY", "SUMMER", "ALL RIGHTS 
 
 def altered(rgb: RGB, kind: str, seed: int) -> RGB:
     """The picture altered as `ALTERATIONS` says; the same seed gives the same strength and place."""
-    chance = np.random.default_rng([seed, *kind.encode()])
-    return np.ascontiguousarray(ALTERATIONS[kind](rgb, chance))
+    rng = np.random.default_rng([seed, *kind.encode()])
+    return np.ascontiguousarray(ALTERATIONS[kind](rgb, rng))
 
 
 def jpeg_bytes(rgb: RGB, quality: int = 90) -> bytes:
@@ -36,12 +36,12 @@ def jpeg_bytes(rgb: RGB, quality: int = 90) -> bytes:
 
 def pasted(rgb: RGB, background: RGB, share: float, seed: int) -> RGB:
     """Laid somewhere into another picture, which is scaled to its size, over this share of its area."""
-    chance = np.random.default_rng([seed, int(share * 100)])
+    rng = np.random.default_rng([seed, int(share * 100)])
     height, width = rgb.shape[:2]
     whole = cv2.resize(background, (width, height), interpolation=cv2.INTER_AREA)
     small = _resized(rgb, share**0.5, share**0.5)[:height, :width]
-    top = int(chance.integers(height - small.shape[0] + 1))
-    left = int(chance.integers(width - small.shape[1] + 1))
+    top = int(rng.integers(height - small.shape[0] + 1))
+    left = int(rng.integers(width - small.shape[1] + 1))
     whole[top : top + small.shape[0], left : left + small.shape[1]] = small
     return whole
 
@@ -53,19 +53,19 @@ def _resized(rgb: RGB, across: float, down: float) -> RGB:
 
 
 def _cropped(share: float) -> Alteration:
-    def crop(rgb: RGB, chance: Chance) -> RGB:
+    def crop(rgb: RGB, rng: Generator) -> RGB:
         height, width = (max(8, round(side * share**0.5)) for side in rgb.shape[:2])
-        top = int(chance.integers(max(rgb.shape[0] - height, 0) + 1))
-        left = int(chance.integers(max(rgb.shape[1] - width, 0) + 1))
+        top = int(rng.integers(max(rgb.shape[0] - height, 0) + 1))
+        left = int(rng.integers(max(rgb.shape[1] - width, 0) + 1))
         return rgb[top : top + height, left : left + width]
 
     return crop
 
 
 def _tilted(degrees: float) -> Alteration:
-    def tilt(rgb: RGB, chance: Chance) -> RGB:
+    def tilt(rgb: RGB, rng: Generator) -> RGB:
         height, width = rgb.shape[:2]
-        angle = degrees if chance.random() < 0.5 else -degrees
+        angle = degrees if rng.random() < 0.5 else -degrees
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
         return cv2.warpAffine(rgb, turn, (width, height), flags=cv2.INTER_LINEAR)
 
@@ -73,51 +73,51 @@ def _tilted(degrees: float) -> Alteration:
 
 
 def _toned(gain: float, lift: float = 0.0, gamma: float = 1.0) -> Alteration:
-    def tone(rgb: RGB, chance: Chance) -> RGB:
+    def tone(rgb: RGB, rng: Generator) -> RGB:
         values = gain * (np.arange(256) / 255.0) ** gamma + lift
         return cv2.LUT(rgb, np.round(255 * np.clip(values, 0, 1)).astype(np.uint8))
 
     return tone
 
 
-def _gray(rgb: RGB, chance: Chance) -> RGB:
+def _gray(rgb: RGB, rng: Generator) -> RGB:
     return cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def _sepia(rgb: RGB, chance: Chance) -> RGB:
+def _sepia(rgb: RGB, rng: Generator) -> RGB:
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None]
     return np.clip(gray * np.array([1.2, 1.05, 0.85]), 0, 255).astype(np.uint8)
 
 
-def _noisy(rgb: RGB, chance: Chance) -> RGB:
-    return np.clip(rgb + chance.normal(0, 22, rgb.shape), 0, 255).astype(np.uint8)
+def _noisy(rgb: RGB, rng: Generator) -> RGB:
+    return np.clip(rgb + rng.normal(0, 22, rgb.shape), 0, 255).astype(np.uint8)
 
 
-def _blurred(rgb: RGB, chance: Chance) -> RGB:
+def _blurred(rgb: RGB, rng: Generator) -> RGB:
     return cv2.GaussianBlur(rgb, (0, 0), 0.007 * max(rgb.shape))
 
 
-def _captioned(rgb: RGB, chance: Chance) -> RGB:
+def _captioned(rgb: RGB, rng: Generator) -> RGB:
     height, width = rgb.shape[:2]
     captioned = rgb.copy()
     scale, thickness = width / 300, max(1, round(width / 130))
     for row in (0.3, 0.6, 0.9):
-        text = _TEXTS[int(chance.integers(len(_TEXTS)))]
+        text = _TEXTS[int(rng.integers(len(_TEXTS)))]
         at = round(width * 0.04), round(height * row)
         cv2.putText(captioned, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (255,) * 3, thickness, cv2.LINE_AA)
     return captioned
 
 
-def _stickered(rgb: RGB, chance: Chance) -> RGB:
+def _stickered(rgb: RGB, rng: Generator) -> RGB:
     height, width = rgb.shape[:2]
     radius = max(2, round((0.14 * height * width / np.pi) ** 0.5))
-    centre = int(chance.integers(width)), int(chance.integers(height))
-    colour = tuple(int(level) for level in chance.integers(0, 256, 3))
+    centre = int(rng.integers(width)), int(rng.integers(height))
+    colour = tuple(int(level) for level in rng.integers(0, 256, 3))
     return cv2.circle(rgb.copy(), centre, radius, colour, -1, cv2.LINE_AA)
 
 
 def _framed(rows: float, columns: float, level: int) -> Alteration:
-    def frame(rgb: RGB, chance: Chance) -> RGB:
+    def frame(rgb: RGB, rng: Generator) -> RGB:
         down, across = round(rgb.shape[0] * rows), round(rgb.shape[1] * columns)
         return cv2.copyMakeBorder(rgb, down, down, across, across, cv2.BORDER_CONSTANT, value=(level,) * 3)
 
@@ -125,9 +125,9 @@ def _framed(rows: float, columns: float, level: int) -> Alteration:
 
 
 ALTERATIONS: Mapping[str, Alteration] = {
-    "smaller": lambda rgb, chance: _resized(rgb, 0.25, 0.25),
-    "larger": lambda rgb, chance: _resized(rgb, 2.0, 2.0),
-    "squeezed": lambda rgb, chance: _resized(rgb, 0.5, 1.0),
+    "smaller": lambda rgb, rng: _resized(rgb, 0.25, 0.25),
+    "larger": lambda rgb, rng: _resized(rgb, 2.0, 2.0),
+    "squeezed": lambda rgb, rng: _resized(rgb, 0.5, 1.0),
     "brighter": _toned(1.3, 0.1),
     "darker": _toned(1.0, gamma=2.0),
     "low-contrast": _toned(0.4, 0.3),
@@ -145,9 +145,9 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "crop25": _cropped(0.25),
     "tilted3": _tilted(3),
     "tilted15": _tilted(15),
-    "turned90": lambda rgb, chance: np.rot90(rgb),
-    "turned180": lambda rgb, chance: np.rot90(rgb, 2),
-    "mirrored": lambda rgb, chance: rgb[:, ::-1],
+    "turned90": lambda rgb, rng: np.rot90(rgb),
+    "turned180": lambda rgb, rng: np.rot90(rgb, 2),
+    "mirrored": lambda rgb, rng: rgb[:, ::-1],
 }
 """Every kind by name. All show the same photograph; what is pasted takes a second picture: see `pasted`."""
 

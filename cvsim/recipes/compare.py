@@ -52,7 +52,7 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
     UsageError
         A path does not exist, or an array has another shape or type.
     ImageError
-        One of the two can not be used.
+        One of the two cannot be used.
     """
     if is_path(a) and is_path(b):
         return pipeline.compare(os.fsdecode(a), os.fsdecode(b), settings)
@@ -92,7 +92,7 @@ def _record(
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class ComparedPictures:
     """What a picture of a comparison needs besides its result.
 
     Attributes
@@ -109,17 +109,17 @@ class Looked:
     threshold: float
 
 
-def look_again(a: ImageSource, b: ImageSource, settings: Settings) -> Looked:
+def look_again(a: ImageSource, b: ImageSource, settings: Settings) -> ComparedPictures:
     """Decode the two once more, to be shown; files where the decoder can be killed.
 
     Raises
     ------
     ImageError
-        One of the two can not be used any more.
+        One of the two cannot be used any more.
     """
     plan = make_plan(settings)
     local = next((feature for feature in plan.features if isinstance(feature, Local)), None)
-    return Looked((_pixels(a), _pixels(b)), local, plan.threshold)
+    return ComparedPictures((_pixels(a), _pixels(b)), local, plan.threshold)
 
 
 def _pixels(source: ImageSource) -> Decoded:

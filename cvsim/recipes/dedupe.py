@@ -387,7 +387,7 @@ class Run:
         """The scores, and that of the weakest pair of each group that is not too large.
 
         Only pairs that may be weaker than the weakest one known are scored, the most suspect first: a pair
-        can not score below what its global signals alone come to, and most groups show their weakest
+        cannot score below what its global signals alone come to, and most groups show their weakest
         pair within a few. Below one in a hundred, weaker does not matter.
         """
         small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
@@ -472,7 +472,7 @@ def compare(a: str, b: str, settings: Settings, *, progress: Progress | None = N
     UsageError
         A path does not exist.
     ImageError
-        One of the two can not be used.
+        One of the two cannot be used.
     """
     plan = make_plan(settings)
     store = open_run_store(settings)

@@ -216,7 +216,7 @@ def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> lis
     Raises
     ------
     UsageError
-        It can not be read, or names a file that is under none of `roots`.
+        It cannot be read, or names a file that is under none of `roots`.
     """
     try:
         with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
@@ -227,7 +227,7 @@ def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> lis
                 )
             return [(_absolute(row["file"], roots, file), row["label"]) for row in rows if row["label"]]
     except OSError as exc:
-        raise UsageError(f"{os.fspath(file)}: can not be read: {exc.strerror or exc}") from exc
+        raise UsageError(f"{os.fspath(file)}: cannot be read: {exc.strerror or exc}") from exc
     except csv.Error as exc:
         raise UsageError(f"{os.fspath(file)}: {exc}") from exc
 

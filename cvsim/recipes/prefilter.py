@@ -72,7 +72,7 @@ MAX_ADDED_SHARE = 0.0001
 MAX_BLANK_SHARE = 0.0005
 """Of all pairs: as many of blank pictures are taken at most. Blank ones can be told apart by no signal."""
 MIN_BLANK_PAIRS = 500
-_TIMEOUT_S = 60.0
+_ALTER_TIMEOUT_S = 60.0
 
 
 class CandidatePair(NamedTuple):
@@ -550,10 +550,10 @@ def _make_copies(
     paths = [run.nodes[k].first.path for k in chosen]
     source: dict[str, int] = {}
     with progress.task("Making copies", len(paths)) as advance:
-        for path, outcome in executor.map(job, paths, timeout_s=_TIMEOUT_S):
+        for path, outcome in executor.map(job, paths, timeout_s=_ALTER_TIMEOUT_S):
             advance(1)
             if isinstance(outcome, CvsimError):
-                continue  # a picture that can not be read again is no sample
+                continue  # a picture that cannot be read again is no sample
             for extraction in outcome:
                 store.put(extraction)
                 source[extraction.digest] = paths.index(path)

@@ -20,11 +20,11 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
 from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
-from cvsim.products.autoencoder import SIDE_PX, fit_autoencoder
+from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
 from cvsim.products.details import Details
 from cvsim.products.gallery import Assignment, classify
 from cvsim.products.grouping import group, group_by_cosine, untrained
-from cvsim.products.model import ProductModel, SignalSource, read_model
+from cvsim.products.model import ProductModel, SignalSource, read_product_model
 from cvsim.products.pretrained import resolve
 from cvsim.products.training import train
 from cvsim.progress import SilentProgress
@@ -116,7 +116,7 @@ def read_profile(name: str) -> ProductModel:
     Raises
     ------
     SettingsError
-        There is none, or it can not be read.
+        There is none, or it cannot be read.
     """
     if name == BUILT_IN:
         raise SettingsError(
@@ -128,7 +128,7 @@ def read_profile(name: str) -> ProductModel:
             f"unknown profile {name!r}: neither one of {', '.join(sorted([*PROFILES, BUILT_IN]))} nor a file "
             "that cvsim train made"
         )
-    return read_model(name)
+    return read_product_model(name)
 
 
 def features_of(model: ProductModel, embedding: str | None) -> tuple[VectorFeature, ...]:
@@ -259,7 +259,7 @@ def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> l
     Raises
     ------
     UsageError
-        The labels can not be read, name a file that is not there, or do not fit the files in number.
+        The labels cannot be read, name a file that is not there, or do not fit the files in number.
     """
     if labels is None:
         found = [PurePosixPath(file).parent.as_posix() for file in files]
@@ -298,13 +298,13 @@ def train_autoencoder(
 ) -> bytes:
     """An ONNX image network that learned from the pictures: one more embedding of them."""
     pictures = [_square(data) for data in vectors.thumbnails if data is not None]
-    shown = np.stack(pictures) if pictures else np.zeros((0, SIDE_PX, SIDE_PX, 3), np.uint8)
+    shown = np.stack(pictures) if pictures else np.zeros((0, AUTOENCODER_PX, AUTOENCODER_PX, 3), np.uint8)
     return fit_autoencoder(shown, n_epochs=n_epochs, seed=seed, progress=progress)
 
 
 def _square(thumbnail: bytes) -> RGB:
     rgb = decode(thumbnail, longest_px=THUMBNAIL_PX).rgb
-    return cv2.resize(rgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    return cv2.resize(rgb, (AUTOENCODER_PX, AUTOENCODER_PX), interpolation=cv2.INTER_AREA)
 
 
 def train_profile(

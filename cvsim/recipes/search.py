@@ -75,7 +75,7 @@ class Query:
         Raises
         ------
         ImageError
-            It can not be used.
+            It cannot be used.
         """
         if isinstance(source, (str, os.PathLike)):
             path = os.fsdecode(source)
@@ -117,7 +117,7 @@ class QueryReader:
         Raises
         ------
         ImageError
-            It is no picture, or one that can not be decoded.
+            It is no picture, or one that cannot be decoded.
         """
         for _, outcome in self._executor.map(self._job, [data], timeout_s=DECODE_TIMEOUT_S):
             if isinstance(outcome, CvsimError):

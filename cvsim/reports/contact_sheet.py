@@ -14,10 +14,10 @@ from cvsim.reports.maps import small
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CELL_PX = 72
-N_COLUMNS = 14
+SHEET_CELL_PX = 72
+N_SHEET_COLUMNS = 14
 N_ROWS = 20
-NAME_PX = 18
+SHEET_NAME_PX = 18
 
 
 def contact_sheets(labels: Sequence[str], thumbnails: Sequence[bytes | None]) -> Iterator[bytes]:
@@ -36,15 +36,15 @@ def contact_sheets(labels: Sequence[str], thumbnails: Sequence[bytes | None]) ->
 
 
 def _row(label: str, members: Sequence[int], thumbnails: Sequence[bytes | None]) -> NDArray[np.uint8]:
-    row = np.full((CELL_PX + NAME_PX, CELL_PX * N_COLUMNS, 3), 255, np.uint8)
-    more = f" (+{len(members) - N_COLUMNS} more)" if len(members) > N_COLUMNS else ""
+    row = np.full((SHEET_CELL_PX + SHEET_NAME_PX, SHEET_CELL_PX * N_SHEET_COLUMNS, 3), 255, np.uint8)
+    more = f" (+{len(members) - N_SHEET_COLUMNS} more)" if len(members) > N_SHEET_COLUMNS else ""
     # OpenCV's letters are ASCII only.
     text = f"{label}: {len(members)}{more}".encode("ascii", "replace").decode()
-    cv2.putText(row, text, (4, NAME_PX - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-    for column, member in enumerate(members[:N_COLUMNS]):
+    cv2.putText(row, text, (4, SHEET_NAME_PX - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    for column, member in enumerate(members[:N_SHEET_COLUMNS]):
         pixels = small(thumbnails[member])
         if pixels is not None:
-            top, left = NAME_PX + (CELL_PX - len(pixels)) // 2, column * CELL_PX
-            left += (CELL_PX - pixels.shape[1]) // 2
+            top, left = SHEET_NAME_PX + (SHEET_CELL_PX - len(pixels)) // 2, column * SHEET_CELL_PX
+            left += (SHEET_CELL_PX - pixels.shape[1]) // 2
             row[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
     return row

@@ -11,7 +11,7 @@ from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WaterfallStep:
     """One bar of a waterfall.
 
     Attributes
@@ -32,24 +32,24 @@ class Step:
     end: float
 
 
-def waterfall(pair: ScoredPair) -> tuple[Step, ...]:
+def waterfall(pair: ScoredPair) -> tuple[WaterfallStep, ...]:
     """The prior and each signal in turn; the last `end` is the log-odds of the pair's score.
 
     The chart that record linkage made customary: every part of the score is a bar that starts where the
     one before it ended.
     """
-    steps = [Step("prior", None, pair.prior, 0.0, pair.prior)]
+    steps = [WaterfallStep("prior", None, pair.prior, 0.0, pair.prior)]
     for comparison in pair.comparisons:
         start = steps[-1].end
         steps.append(
-            Step(
+            WaterfallStep(
                 comparison.feature, comparison.similarity, comparison.weight, start, start + comparison.weight
             )
         )
     return tuple(steps)
 
 
-def span(steps: tuple[Step, ...]) -> tuple[float, float]:
+def span(steps: tuple[WaterfallStep, ...]) -> tuple[float, float]:
     """Lowest and highest finite log-odds that the steps reach, zero included."""
     reached = [0.0, *(end for step in steps if math.isfinite(end := step.end))]
     return min(reached), max(reached)

@@ -52,7 +52,7 @@ class Waterfall:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class CardPicture:
     """One member of a group, ready to be shown."""
 
     record: ImageRecord
@@ -72,8 +72,8 @@ class Card:
     """One group, ready to be shown."""
 
     group: Group
-    kept: Picture
-    others: tuple[Picture, ...]
+    kept: CardPicture
+    others: tuple[CardPicture, ...]
     relations: tuple[str, ...]
     warnings: tuple[str, ...]
     other_links: tuple[ScoredPair, ...]
@@ -177,11 +177,11 @@ def _picture(
     link: ScoredPair | None,
     thumbnail: Thumbnail | None,
     folder: str | os.PathLike[str] | None,
-) -> Picture:
+) -> CardPicture:
     record = member.record
     directory, name = os.path.split(record.path)
     jpeg = thumbnail(record) if thumbnail is not None else None
-    return Picture(
+    return CardPicture(
         record=record,
         name=wording.printable(name),
         folder=wording.printable(directory),

@@ -14,7 +14,7 @@ from typing import Any
 
 from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
 
-SCHEMA = "cvsim.report/1"
+REPORT_SCHEMA = "cvsim.report/1"
 BROKEN_LEVELS = 4
 """Levels of a document that get a line for each of their items: a group's members and edges still do."""
 _compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
@@ -49,7 +49,7 @@ def _name(key: Any) -> str:
 def document(result: DedupeResult) -> dict[str, Any]:
     """The report as plain lists, dictionaries, strings and numbers."""
     return {
-        "schema": SCHEMA,
+        "schema": REPORT_SCHEMA,
         "settings": _plain(result.settings),
         "counts": asdict(result.counts),
         "groups": [_group(group) for group in result.groups],

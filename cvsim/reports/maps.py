@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Layout = Literal["tsne", "pca"]
 LAYOUTS = ("tsne", "pca")
-THUMBNAIL_PX = 64
+MAP_THUMBNAIL_PX = 64
 TSNE_COMPONENTS = 50
 """Principal components that t-SNE starts from: the rest is noise and costs time."""
 
@@ -56,11 +56,11 @@ def colors(labels: Sequence[str]) -> list[str]:
 
 
 def small(thumbnail: bytes | None) -> NDArray[np.uint8] | None:
-    """A thumbnail's pixels, (h, w, 3) RGB with the longer side at most `THUMBNAIL_PX`."""
+    """A thumbnail's pixels, (h, w, 3) RGB with the longer side at most `MAP_THUMBNAIL_PX`."""
     found = None if thumbnail is None else cv2.imdecode(np.frombuffer(thumbnail, np.uint8), cv2.IMREAD_COLOR)
     if found is None:
         return None
-    scale = min(1.0, THUMBNAIL_PX / max(found.shape[:2]))
+    scale = min(1.0, MAP_THUMBNAIL_PX / max(found.shape[:2]))
     size = (max(1, round(found.shape[1] * scale)), max(1, round(found.shape[0] * scale)))
     return cv2.cvtColor(cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
 
@@ -124,7 +124,7 @@ def map_html(
         "maps": {how: np.round(positions, 4).tolist() for how, positions in maps.items()},
         "images": [_data_url(thumbnail) for thumbnail in thumbnails],
     }
-    # "<" can not end the script element when it is written as an escape.
+    # "<" cannot end the script element when it is written as an escape.
     script = "const DATA = " + json.dumps(data).replace("<", "\\u003c") + ";\n" + _SCRIPT
     style_source, script_source = f"'{_csp_hash(_STYLE)}'", f"'{_csp_hash(script)}'"
     policy = f"default-src 'none'; img-src data:; style-src {style_source}; script-src {script_source}"

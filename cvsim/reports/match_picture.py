@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from cvsim.errors import UsageError
 from cvsim.reports import explanation
-from cvsim.reports.explanation import Step
+from cvsim.reports.explanation import WaterfallStep
 from cvsim.reports.lettering import Font, drawable, font, shortened
 from cvsim.reports.matches import is_mirroring, mapped, overlap_matrix
 from cvsim.reports.wording import dimensions, percent, quantity
@@ -24,10 +24,10 @@ from cvsim.types import ScoredPair
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.reports.matches import Matches, Matrix, Points
+    from cvsim.reports.matches import DrawnMatches, Matrix, Points
     from cvsim.types import RGB
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 WIDTH_PX = 1100
 MARGIN_PX = 20
 GAP_PX = 20
@@ -36,7 +36,7 @@ MAX_ENLARGED = 4.0
 STACKED_GAIN = 2.2
 """Two wide pictures stand above each other where that shows them so much larger."""
 MAX_LINES = 50
-NAME_PX, SENTENCES_PX = 34, 66
+CAPTION_PX, SENTENCES_PX = 34, 66
 """Heights of a picture's name and of what is said about the two."""
 ROW_PX = 26
 LABEL_PX, ALIKE_PX, WEIGHT_PX = 190, 60, 80
@@ -73,16 +73,16 @@ def picture_format(path: str | os.PathLike[str]) -> str:
         Another suffix.
     """
     suffix = os.path.splitext(os.fspath(path))[1]
-    if suffix.lower() not in FORMATS:
-        raise UsageError(f"{os.fspath(path)!r} must end in {' or '.join(FORMATS)}")
-    return FORMATS[suffix.lower()]
+    if suffix.lower() not in PICTURE_FORMATS:
+        raise UsageError(f"{os.fspath(path)!r} must end in {' or '.join(PICTURE_FORMATS)}")
+    return PICTURE_FORMATS[suffix.lower()]
 
 
 def match_picture(
     pair: ScoredPair,
     a: Shown,
     b: Shown,
-    matches: Matches | None,
+    matches: DrawnMatches | None,
     threshold: float,
     *,
     format: str = "PNG",
@@ -94,7 +94,7 @@ def match_picture(
     pair : ScoredPair
         With the details of its comparisons: the overlap is outlined from them.
     a, b : Shown
-    matches : Matches or None
+    matches : DrawnMatches or None
         None where keypoints are not among the signals.
     threshold : float
     format : "PNG" or "JPEG"
@@ -148,13 +148,13 @@ def _arranged(a: RGB, b: RGB) -> tuple[tuple[_Panel, _Panel], int]:
     stacked = [_fitted(rgb, whole) for rgb in (a, b)]
     if sum(w * h for w, h in stacked) > STACKED_GAIN * sum(w * h for w, h in beside):
         first = _panel(stacked[0], MARGIN_PX, MARGIN_PX, whole, stacked[0][1])
-        top = first.name_top + NAME_PX
+        top = first.name_top + CAPTION_PX
         second = _panel(stacked[1], MARGIN_PX, top, whole, stacked[1][1])
     else:
         height = max(h for _, h in beside)
         first = _panel(beside[0], MARGIN_PX, MARGIN_PX, half, height)
         second = _panel(beside[1], MARGIN_PX + half + GAP_PX, MARGIN_PX, half, height)
-    return (first, second), second.name_top + NAME_PX
+    return (first, second), second.name_top + CAPTION_PX
 
 
 def _fitted(rgb: RGB, width_px: int) -> tuple[int, int]:
@@ -177,7 +177,7 @@ def _draw_pictures(
     pair: ScoredPair,
     pictures: tuple[RGB, RGB],
     panels: tuple[_Panel, _Panel],
-    matches: Matches | None,
+    matches: DrawnMatches | None,
 ) -> None:
     matrix = overlap_matrix(pair)
     areas = None if matrix is None else _overlap(matrix)
@@ -276,7 +276,7 @@ def _draw_name(pen: ImageDraw.ImageDraw, letter: str, shown: Shown, panel: _Pane
 
 
 def _draw_sentences(
-    pen: ImageDraw.ImageDraw, pair: ScoredPair, matches: Matches | None, threshold: float, top: int
+    pen: ImageDraw.ImageDraw, pair: ScoredPair, matches: DrawnMatches | None, threshold: float, top: int
 ) -> None:
     certainty, meaning = explanation.verdict(pair, threshold)
     bold = font(18, bold=True)
@@ -285,7 +285,7 @@ def _draw_sentences(
     pen.text((MARGIN_PX, top + 28), _about_keypoints(pair, matches), PALE, font(15))
 
 
-def _about_keypoints(pair: ScoredPair, matches: Matches | None) -> str:
+def _about_keypoints(pair: ScoredPair, matches: DrawnMatches | None) -> str:
     if matches is None:
         return "Keypoints are not among the signals in use."
     if not len(matches):
@@ -301,7 +301,9 @@ def _about_keypoints(pair: ScoredPair, matches: Matches | None) -> str:
 # --- the waterfall ----------------------------------------------------------------------------------------
 
 
-def _draw_waterfall(pen: ImageDraw.ImageDraw, steps: tuple[Step, ...], threshold: float, top: int) -> None:
+def _draw_waterfall(
+    pen: ImageDraw.ImageDraw, steps: tuple[WaterfallStep, ...], threshold: float, top: int
+) -> None:
     """A row for the prior and for each signal, from where the one before it ended; their sum below."""
     line = _log_odds(threshold)
     low, high = explanation.span(steps)

@@ -26,7 +26,7 @@ TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
-class Matches:
+class DrawnMatches:
     """Keypoints that agree on one transform: row by row, the same spot in `a` and in `b`.
 
     Attributes
@@ -61,7 +61,7 @@ def mapped(matrix: Matrix, points: Points) -> Points:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> Matches:
+def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> DrawnMatches:
     """The keypoints of two pictures that agree on a transform: the one of the score, if it found one.
 
     Parameters
@@ -72,7 +72,7 @@ def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> M
     matrix : (2, 3) float64 or None
         See `overlap_matrix`. The keypoints of a mirrored picture are looked for in its mirror image.
     """
-    nothing = Matches(np.zeros((0, 2)), np.zeros((0, 2)))
+    nothing = DrawnMatches(np.zeros((0, 2)), np.zeros((0, 2)))
     mirrors = matrix is not None and is_mirroring(matrix)
     first = local.extract(np.ascontiguousarray(a[:, ::-1]) if mirrors else a)
     second = local.extract(b)
@@ -91,7 +91,7 @@ def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> M
         error = np.linalg.norm((mapped(matrix, places_a) - places_b) * size, axis=1)
         agrees = error <= TOLERANCE * np.linalg.norm(size)
         places_a, places_b = places_a[agrees], places_b[agrees]
-    return Matches(places_a, places_b)
+    return DrawnMatches(places_a, places_b)
 
 
 def _places(keypoints: NDArray[Any]) -> Points:

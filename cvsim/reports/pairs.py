@@ -15,7 +15,7 @@ from cvsim.errors import CvsimError, MissingExtraError, UsageError
 from cvsim.files import replacing, write
 
 CHUNK_ROWS = 10_000
-FORMATS = (".csv", ".jsonl", ".parquet")
+PAIR_FORMATS = (".csv", ".jsonl", ".parquet")
 
 
 class PairRow(Protocol):
@@ -35,12 +35,12 @@ def pair_format(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     UsageError
-        It asks for none of `FORMATS`.
+        It asks for none of `PAIR_FORMATS`.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
+    if suffix not in PAIR_FORMATS:
         raise UsageError(
-            f"{os.fspath(path)}: the name must end in {', '.join(FORMATS)}, which says the format"
+            f"{os.fspath(path)}: the name must end in {', '.join(PAIR_FORMATS)}, which says the format"
         )
     return suffix
 
@@ -56,7 +56,7 @@ def write_pairs(path: str | os.PathLike[str], pairs: Iterable[PairRow]) -> int:
     Raises
     ------
     CvsimError
-        The file can not be written.
+        The file cannot be written.
     MissingExtraError
         Parquet is asked for and pyarrow is not installed.
     """
@@ -98,7 +98,7 @@ def _write_parquet(path: Path, pairs: Iterable[PairRow]) -> None:
                 columns = [[_text(p.a) for p in rows], [_text(p.b) for p in rows], [p.score for p in rows]]
                 writer.write_table(pa.table(columns, schema=schema))
     except OSError as exc:
-        raise CvsimError(f"{path}: can not be written: {exc.strerror or exc}") from exc
+        raise CvsimError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 
 
 def _text(path: str) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB
 
-CELL_PX = 180
-N_COLUMNS = 5
+HIT_CELL_PX = 180
+N_HIT_COLUMNS = 5
 LINE_PX = 16
 N_LINES = 3
 _MARGIN_PX = 6
@@ -36,8 +36,8 @@ def search_sheet(cells: Sequence[SheetCell]) -> bytes:
     """A PNG with the cells in rows; the first is the query, in a frame."""
     pictures = [_cell(cell, is_query=k == 0) for k, cell in enumerate(cells)]
     blank = np.full_like(pictures[0], 255)
-    pictures += [blank] * (-len(pictures) % min(N_COLUMNS, len(pictures)))
-    width = min(N_COLUMNS, len(cells))
+    pictures += [blank] * (-len(pictures) % min(N_HIT_COLUMNS, len(pictures)))
+    width = min(N_HIT_COLUMNS, len(cells))
     rows = [np.hstack(pictures[k : k + width]) for k in range(0, len(pictures), width)]
     is_written, data = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
     if not is_written:
@@ -46,7 +46,7 @@ def search_sheet(cells: Sequence[SheetCell]) -> bytes:
 
 
 def _cell(cell: SheetCell, is_query: bool) -> NDArray[np.uint8]:
-    side = CELL_PX + 2 * _MARGIN_PX
+    side = HIT_CELL_PX + 2 * _MARGIN_PX
     sheet = np.full((side + N_LINES * LINE_PX, side, 3), 255, np.uint8)
     if cell.rgb is not None:
         small = _fitted(cell.rgb)
@@ -63,6 +63,6 @@ def _cell(cell: SheetCell, is_query: bool) -> NDArray[np.uint8]:
 
 
 def _fitted(rgb: RGB) -> NDArray[np.uint8]:
-    scale = min(CELL_PX / rgb.shape[0], CELL_PX / rgb.shape[1])
+    scale = min(HIT_CELL_PX / rgb.shape[0], HIT_CELL_PX / rgb.shape[1])
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -25,7 +25,7 @@ from cvsim.reading.extraction import (
     working_px,
 )
 from cvsim.scoring.model import sigmoid
-from cvsim.scoring.relation import Look, Verdict, relation_by_geometry, relation_by_tiles
+from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.stores import Extraction
 from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
 
@@ -123,11 +123,11 @@ class Explainer:
             else:
                 self._verdicts[a, b] = relation_by_tiles(tile, turn, look)
 
-    def _look(self, a: int, b: int, color: float) -> Look:
+    def _look(self, a: int, b: int, color: float) -> PairFacts:
         first, second = self._nodes[a].first, self._nodes[b].first
         one_is_gray = self._has_color is not None and bool(self._has_color[a] != self._has_color[b])
         size_a, size_b = (first.width_px, first.height_px), (second.width_px, second.height_px)
-        return Look(size_a, size_b, color, one_is_gray, second.size_bytes > first.size_bytes)
+        return PairFacts(size_a, size_b, color, one_is_gray, second.size_bytes > first.size_bytes)
 
     def confirm_pixels(self, rows: Indices) -> None:
         """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""

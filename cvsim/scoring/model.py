@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import Similarities
 
-SCHEMA = "cvsim.fusion/1"
+FUSION_SCHEMA = "cvsim.fusion/1"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FusionModel:
         """The file's content."""
         curves = {n: {"knots": list(c.knots), "weights": list(c.weights)} for n, c in self.curves.items()}
         document = {
-            "schema": SCHEMA,
+            "schema": FUSION_SCHEMA,
             "name": self.name,
             "prior": self.prior,
             "curves": curves,
@@ -132,8 +132,8 @@ def read_model(path: Path) -> FusionModel:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise SettingsError(f"{path}: not a fusion model of {SCHEMA} but of {document['schema']}")
+        if document["schema"] != FUSION_SCHEMA:
+            raise SettingsError(f"{path}: not a fusion model of {FUSION_SCHEMA} but of {document['schema']}")
         curves = {
             str(name): Curve(tuple(map(float, c["knots"])), tuple(map(float, c["weights"])))
             for name, c in document["curves"].items()
@@ -142,6 +142,6 @@ def read_model(path: Path) -> FusionModel:
             str(document["name"]), float(document["prior"]), curves, document.get("origin", {})
         )
     except OSError as exc:
-        raise SettingsError(f"{path}: the fusion model can not be read: {exc.strerror}") from exc
+        raise SettingsError(f"{path}: the fusion model cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise SettingsError(f"{path}: not a fusion model: {exc}") from exc

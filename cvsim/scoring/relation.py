@@ -39,14 +39,14 @@ MAX_DETAIL = 0.14
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
 """Grain in grey levels, and to the other side's, from which the larger file is noisy."""
 MAX_ASPECT_RATIO = 1.02
-MIN_TILES = 0.9
+MIN_TILE_SIMILARITY = 0.9
 """Similarity of whole pictures from which, without a closer look, one is a full copy of the other."""
-MIRRORED = frozenset({1, 2, 4, 7})
+MIRRORING = frozenset({1, 2, 4, 7})
 """Orientations (see `cvsim.features.orientation`) that no turning undoes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PairFacts:
     """The sizes of two pictures, how alike their colours are, and whether one of them alone has colour."""
 
     size_a: tuple[int, int]
@@ -72,7 +72,7 @@ class Verdict:
     pasted: bool = False
 
 
-def relation_by_geometry(row: Any, look: Look) -> Verdict:
+def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
     """From the evidence of aligned pixels, a row of `cvsim.features.local.EVIDENCE`."""
     if (part := _part(row)) is not None:
         return part
@@ -91,13 +91,13 @@ def relation_by_geometry(row: Any, look: Look) -> Verdict:
     return Verdict("edited" if abs(row["detail"]) > MAX_DETAIL or _is_noisy(row, look) else "re-encoded")
 
 
-def _is_recolored(row: Any, look: Look) -> bool:
+def _is_recolored(row: Any, look: PairFacts) -> bool:
     if row["tone_shift"] > MIN_TONE_SHIFT or row["recolored"] > MAX_RECOLORED:
         return True
     return look.one_is_gray or look.color < MIN_ALIGNED_COLOR
 
 
-def _is_noisy(row: Any, look: Look) -> bool:
+def _is_noisy(row: Any, look: PairFacts) -> bool:
     """Whether the larger file owes its size to noise."""
     larger, smaller = float(row["grain_b"]), float(row["grain_a"])
     if not look.is_b_larger:
@@ -134,11 +134,11 @@ def _turn_deg(row: Any) -> float:
     return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
 
 
-def relation_by_tiles(tiles: float, orientation: int, look: Look) -> Verdict:
-    """From whole-picture signals alone: what can not be told apart is called similar, and is not removed."""
-    if not tiles >= MIN_TILES or look.aspect_change(orientation) > MAX_ASPECT_RATIO:
+def relation_by_tiles(tiles: float, orientation: int, look: PairFacts) -> Verdict:
+    """From whole-picture signals alone: what cannot be told apart is called similar, and is not removed."""
+    if not tiles >= MIN_TILE_SIMILARITY or look.aspect_change(orientation) > MAX_ASPECT_RATIO:
         return Verdict("similar")
-    if orientation in MIRRORED:
+    if orientation in MIRRORING:
         return Verdict("mirrored")
     if orientation:
         return Verdict("rotated")

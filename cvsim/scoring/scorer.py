@@ -78,7 +78,7 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class Glance:
+class GlobalSimilarities:
     """What the global signals say of some pairs.
 
     Attributes
@@ -91,9 +91,11 @@ class Glance:
     similarities: Mapping[str, Similarities]
     orientation: Indices
 
-    def __getitem__(self, rows: Any) -> Glance:
+    def __getitem__(self, rows: Any) -> GlobalSimilarities:
         """The same of some of the pairs, by positions or by a mask."""
-        return Glance({name: s[rows] for name, s in self.similarities.items()}, self.orientation[rows])
+        return GlobalSimilarities(
+            {name: s[rows] for name, s in self.similarities.items()}, self.orientation[rows]
+        )
 
 
 class Descriptors:
@@ -177,14 +179,14 @@ class Scorer:
             self._pair_key = f"pair:{EVIDENCE_VERSION}:{self.local.key}"
             self._known: dict[tuple[str, str], bytes] | None = None
 
-    def least_log_odds(self, glance: Glance) -> NDArray[np.float64]:
-        """What the score of each pair can not fall below, without asking the local signal."""
+    def least_log_odds(self, glance: GlobalSimilarities) -> NDArray[np.float64]:
+        """What the score of each pair cannot fall below, without asking the local signal."""
         curves = self._model.curves
         signals = self.local.signals if self.local is not None else ()
         worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
         return self._model.log_odds(glance.similarities) + np.full(len(glance.orientation), worst)
 
-    def glance(self, a: Indices, b: Indices) -> Glance:
+    def glance(self, a: Indices, b: Indices) -> GlobalSimilarities:
         """What the global signals say of the pairs ``zip(a, b)``."""
         found: dict[str, Similarities] = {}
         orientation = np.zeros(len(a), np.int64)
@@ -196,14 +198,14 @@ class Scorer:
                 found[feature.name], orientation = feature.best_orientations(packed, a, b)
             else:
                 found.update(feature.compare_many(packed, a, b))
-        return Glance(found, orientation)[np.argsort(order)]
+        return GlobalSimilarities(found, orientation)[np.argsort(order)]
 
     def score(
         self,
         a: Indices,
         b: Indices,
         advance: Callable[[int], None] = lambda n: None,
-        glance: Glance | None = None,
+        glance: GlobalSimilarities | None = None,
     ) -> Scores:
         """Score the pairs ``zip(a, b)``; `advance` is told of each pair that is done."""
         glance = glance or self.glance(a, b)

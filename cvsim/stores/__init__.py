@@ -85,7 +85,7 @@ def open_store(location: str | os.PathLike[str], purpose: Purpose = "index") -> 
     UsageError
         No engine is known for the URL.
     StoreError
-        The store can not be used; the message says what to do.
+        The store cannot be used; the message says what to do.
     """
     text = os.fspath(location)
     return _of_engine(text, create=True) if "://" in text else SqliteStore(text, purpose)
@@ -112,9 +112,9 @@ def open_index(location: str | os.PathLike[str], *, create: bool = True) -> Sear
     Raises
     ------
     UsageError
-        The engine can not search, or there is no index and none is to be made.
+        The engine cannot search, or there is no index and none is to be made.
     StoreError
-        The store can not be used; the message says what to do.
+        The store cannot be used; the message says what to do.
     """
     text = os.fspath(location)
     if "://" not in text:
@@ -124,14 +124,14 @@ def open_index(location: str | os.PathLike[str], *, create: bool = True) -> Sear
     store = _of_engine(text, create)
     if not isinstance(store, SearchableStore):
         store.close()
-        raise UsageError(f"{text} can not be searched; give a file path")
+        raise UsageError(f"{text} cannot be searched; give a file path")
     return store
 
 
 def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
     """Open the cache of a run that goes on without one where it fails.
 
-    Where it can not be opened (read-only, locked, full, damaged), a warning is logged, the guard's
+    Where it cannot be opened (read-only, locked, full, damaged), a warning is logged, the guard's
     `failure` says why, and the run works in a scratch store.
 
     Parameters
@@ -172,7 +172,7 @@ def clear_cache(location: str | os.PathLike[str] | None = None) -> bool:
     WrongStoreError
         The file at `location` is something else than a cache. It was not changed.
     StoreError
-        It can not be written.
+        It cannot be written.
     """
     path = default_cache_path() if location is None else Path(location)
     if not path.exists():

@@ -94,7 +94,7 @@ class Extraction:
         Key under which `image` or `failure` is kept: it names what would make decoding end otherwise.
     image : ImageInfo or None
     failure : str or None
-        Why the content can not be used, in words for a person. At most one of `image` and `failure` is
+        Why the content cannot be used, in words for a person. At most one of `image` and `failure` is
         given; neither, where artefacts are added to an image that is known already.
     artefacts : mapping of str to (bytes or None)
         By key; None is "no evidence".
@@ -131,7 +131,7 @@ class StoreInfo:
     size_bytes : int
         On disk, or of the blobs for one in memory.
     n_files, n_images, n_failures, n_pairs : int
-        Paths known; contents decoded; contents that can not be decoded; pair results.
+        Paths known; contents decoded; contents that cannot be decoded; pair results.
     artefacts : mapping of str to KeyInfo
         By key.
     """
@@ -181,7 +181,7 @@ class Store(ABC):
     kept: a later `flush` tries again, `abandon` takes it out.
 
     All calls come from one thread. Several processes may use one location at once. Every method raises
-    `StoreError` where the store can not be used.
+    `StoreError` where the store cannot be used.
     """
 
     location: str
@@ -335,7 +335,7 @@ class Store(ABC):
         self._clear()
 
     def close(self) -> None:
-        """Write what waits and let go of the location; a second call does nothing."""
+        """Write what waits and close the location; a second call does nothing."""
         if self._closed:
             return
         try:

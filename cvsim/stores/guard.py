@@ -10,7 +10,7 @@ from cvsim.errors import StoreError
 from cvsim.stores.base import Batch, ImageInfo, KnownFile, Store, StoreInfo
 from cvsim.stores.memory import MemoryStore
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -57,10 +57,10 @@ class CacheGuard(Store):
         self._inner_works = False
         if self.failure is None:
             self.failure = str(error)
-            logger.warning("%s. Going on without it", error)
+            _log.warning("%s. Going on without it", error)
 
     def _read(self, read: Callable[[Store], T]) -> T | None:
-        """What the inner store says; None when it can not say anything any more."""
+        """What the inner store says; None when it cannot say anything any more."""
         try:
             return read(self._inner)
         except StoreError as error:

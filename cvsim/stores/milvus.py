@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 _PAGE_ROWS = 8000
 _PAGE_BLOBS = 400
-_IN = 1000
+_MAX_IN_EXPRESSION = 1000
 _CODES_IN = 16_000
 _BY_DIGEST = ("file", "decoded", "image", "keyed")
 
@@ -85,7 +85,7 @@ class MilvusIndex(SearchableStore):
     UsageError
         The location is malformed, or there is no index and none is to be made.
     StoreError
-        The server can not be used; the message says what to do.
+        The server cannot be used; the message says what to do.
     """
 
     def __init__(self, location: str, *, create: bool = True) -> None:
@@ -136,7 +136,7 @@ class MilvusIndex(SearchableStore):
     def _by_id(
         self, collection: str, ids: Collection[str], fields: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
-        per_query = _PAGE_BLOBS if "data" in fields and collection == "artefact" else _IN
+        per_query = _PAGE_BLOBS if "data" in fields and collection == "artefact" else _MAX_IN_EXPRESSION
         for some in _chunks(ids, per_query):
             yield from self._rows(collection, f"id in {json.dumps(some)}", fields)
 
@@ -145,7 +145,7 @@ class MilvusIndex(SearchableStore):
     ) -> Iterator[dict[str, Any]]:
         """Rows that belong to contents; `fields` includes ``a``."""
         wanted = frozenset(digests)
-        for some in _chunks(wanted, _IN):
+        for some in _chunks(wanted, _MAX_IN_EXPRESSION):
             filter = f"number in {[number_of(digest) for digest in some]} and {condition}"
             found = self._rows(collection, filter, fields)
             yield from (row for row in found if row["a"] in wanted)
@@ -284,12 +284,12 @@ class MilvusIndex(SearchableStore):
         self._upsert("record", (row_of("image", "", digest, "", str(day)) for digest in stale))
 
     def _forget_files(self, paths: Collection[bytes]) -> None:
-        for some in _chunks(paths, _IN):
+        for some in _chunks(paths, _MAX_IN_EXPRESSION):
             self._delete_where("record", f"id in {json.dumps([row_id('file', path.hex()) for path in some])}")
             self._delete_where("record", f'kind == "label" and b in {json.dumps([p.hex() for p in some])}')
 
     def _delete(self, digests: Collection[str]) -> None:
-        for some in _chunks(digests, _IN):
+        for some in _chunks(digests, _MAX_IN_EXPRESSION):
             numbers, names = f"number in {[number_of(d) for d in some]}", json.dumps(some)
             # What makes a content known or found goes first.
             self._delete_where("record", f"{numbers} and kind in {json.dumps(_BY_DIGEST)} and a in {names}")
@@ -346,7 +346,7 @@ class MilvusIndex(SearchableStore):
         ids = [row_id("keyed", "", digest) for digest in keys]
         known = [row["a"] for row in self._by_id("record", ids, ("a",))]
         self._upsert("record", (row_of("keyed", "", digest, "", "begun") for digest in keys))
-        for some in _chunks(known, _IN):
+        for some in _chunks(known, _MAX_IN_EXPRESSION):
             self._delete_keys_of(f"number in {[number_of(d) for d in some]}")
         self._insert("word", [row for d, k in keys.items() for row in word_rows(d, k)])
         self._insert("hash", [row for d, k in keys.items() for row in hash_rows(d, k)])
@@ -437,7 +437,7 @@ class MilvusIndex(SearchableStore):
 
     def _names(self, numbers: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
-        for some in _chunks(numbers, _IN):
+        for some in _chunks(numbers, _MAX_IN_EXPRESSION):
             rows = self._rows("record", f'number in {some} and kind == "keyed"', ("number", "a"))
             found.update({row["number"]: row["a"] for row in rows})
         return found
@@ -468,13 +468,13 @@ class MilvusIndex(SearchableStore):
 
     def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
         rows = list(dict.fromkeys(labels))
-        for some in _chunks({path.hex() for path, _ in rows}, _IN):
+        for some in _chunks({path.hex() for path, _ in rows}, _MAX_IN_EXPRESSION):
             self._delete_where("record", f'kind == "label" and b in {json.dumps(some)}')
         self._upsert("record", (label_row(path, label) for path, label in rows))
 
     def labels_of(self, paths: Collection[bytes]) -> dict[bytes, tuple[str, ...]]:
         found: dict[bytes, list[str]] = {}
-        for some in _chunks([path.hex() for path in paths], _IN):
+        for some in _chunks([path.hex() for path in paths], _MAX_IN_EXPRESSION):
             filter = f'kind == "label" and b in {json.dumps(some)}'
             for row in self._rows("record", filter, ("b", "data")):
                 found.setdefault(bytes.fromhex(row["b"]), []).append(row["data"])

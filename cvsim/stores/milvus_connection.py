@@ -141,7 +141,7 @@ class MilvusConnection:
     Raises
     ------
     StoreError
-        It can not be reached, does not answer, or is of a version that will not do.
+        It cannot be reached, does not answer, or is of a version that will not do.
     """
 
     def __init__(self, address: Address) -> None:
@@ -180,7 +180,7 @@ class MilvusConnection:
         uri = server_manager_instance.start_and_get_uri(address.file)
         if uri is None:
             raise StoreError(
-                f"{address.location} can not be opened: another process uses it (an embedded Milvus takes "
+                f"{address.location} cannot be opened: another process uses it (an embedded Milvus takes "
                 "one at a time), or it is no such file; close the other process or name another file"
             )
         return str(uri)
@@ -354,20 +354,20 @@ def _explained(exc: Exception, address: Address, doing: str) -> StoreError:
         )
     if any(word in text for word in _UNREACHABLE):
         return StoreError(
-            f"can not {doing} {place}: nothing answers there as a Milvus server does. Start the server, or "
+            f"cannot {doing} {place}: nothing answers there as a Milvus server does. Start the server, or "
             f"correct the address; {again}"
         )
     if any(word in text for word in _SLOW):
         return StoreError(
-            f"can not {doing} {place}: no answer within {address.timeout_s:g} s. The server is down or "
+            f"cannot {doing} {place}: no answer within {address.timeout_s:g} s. The server is down or "
             f"overloaded: look at it, or allow more with ?timeout_s={4 * address.timeout_s:g} at the end of "
             f"the address; {again}"
         )
-    return StoreError(f"can not {doing} {place}: {message}; {again}")
+    return StoreError(f"cannot {doing} {place}: {message}; {again}")
 
 
 def other_layout(address: Address, why: str) -> WrongStoreError:
-    """The error for an index that this version of cvsim can not use."""
+    """The error for an index that this version of cvsim cannot use."""
     return WrongStoreError(
         f"the index {address.name} at {address.location} {why}; it was left as it is. Index the pictures "
         "under another name"

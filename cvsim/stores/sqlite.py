@@ -24,7 +24,7 @@ from cvsim.errors import WrongStoreError
 from cvsim.stores.base import Batch, Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, today
 from cvsim.stores.sqlite_errors import explain
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Purpose = Literal["cache", "index"]
 
@@ -37,10 +37,10 @@ _IMAGE_MASK = (1 << _KEY_SHIFT) - 1
 _PAGE_BYTES = 8192
 """Faster than 4 kB on descriptors of 500 bytes; 16 kB would waste half a page on each blob of 10 kB."""
 _BUSY_S = 30.0
-_CHUNK = 1000
+_CHUNK_KEYS = 1000
 """Values in one ``IN (...)``: SQLite allows 32,766, and more than this gains nothing."""
 
-_SCHEMA = """
+_CACHE_TABLES = """
 CREATE TABLE key (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE image (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, used_day INTEGER NOT NULL);
 CREATE TABLE file (
@@ -76,7 +76,7 @@ class SqliteStore(Store):
     WrongStoreError
         The file is something else than a store for this purpose. It was not changed.
     StoreError
-        The file can not be opened or written now.
+        The file cannot be opened or written now.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, purpose: Purpose = "cache") -> None:
@@ -111,9 +111,9 @@ class SqliteStore(Store):
             if n_tables and version == SCHEMA_VERSION:
                 return
             if n_tables:
-                logger.warning("%s was made by an older version of cvsim: starting it anew", self.location)
+                _log.warning("%s was made by an older version of cvsim: starting it anew", self.location)
                 self._drop_tables()
-            for statement in _SCHEMA.split(";"):
+            for statement in _CACHE_TABLES.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {_APPLICATION_IDS[self._purpose]}")
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -408,7 +408,7 @@ class SqliteStore(Store):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             # The rows are gone in any case; another process reads, or the disk has no room for the copy.
-            logger.info("the space in %s was not given back now: %s", self.location, error)
+            _log.info("the space in %s was not given back now: %s", self.location, error)
 
     def _clear(self) -> None:
         with self._mapped("write to"), self._transaction():
@@ -459,7 +459,7 @@ class SqliteStore(Store):
 
 
 def remove_sqlite(path: str | os.PathLike[str], purpose: Purpose = "cache") -> bool:
-    """Delete the file of a store, also a damaged one that can not be opened any more.
+    """Delete the file of a store, also a damaged one that cannot be opened any more.
 
     Returns
     -------
@@ -521,7 +521,7 @@ def _blobs(digests: Collection[str] | None) -> Any:
 
 def _chunks(values: Collection[Any]) -> Iterator[Sequence[Any]]:
     rows = list(values)
-    return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+    return (rows[start : start + _CHUNK_KEYS] for start in range(0, len(rows), _CHUNK_KEYS))
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -14,7 +14,7 @@ _READ_ONLY_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 def explain(error: sqlite3.Error | OSError, location: str, doing: str, purpose: str) -> StoreError:
     """The `StoreError` for what went wrong while `doing` something ("open", "write to") to `location`."""
-    start = f"can not {doing} the {purpose} {location}: "
+    start = f"cannot {doing} the {purpose} {location}: "
     elsewhere = "name another file with --cache, or use --no-cache"
     if purpose == "index":
         elsewhere = "name another file with --store"

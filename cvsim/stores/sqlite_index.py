@@ -16,14 +16,14 @@ from cvsim.errors import WrongStoreError
 from cvsim.stores.base import KnownFile
 from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
 from cvsim.stores.sqlite import SqliteStore, _blobs, _chunks, _marks
-from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, Kind, Segments
+from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, SegmentKind, Segments
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
-_SCHEMA = f"""
+_INDEX_TABLES = f"""
 CREATE TABLE IF NOT EXISTS description (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS label (
     path BLOB NOT NULL, label TEXT NOT NULL, PRIMARY KEY (path, label)
@@ -48,7 +48,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
                         f"{self.location} was made by an older version of cvsim; index the pictures again "
                         "into a new file"
                     )
-                for statement in _SCHEMA.split(";"):
+                for statement in _INDEX_TABLES.split(";"):
                     self._db.execute(statement)
         except BaseException:
             self._db.close()
@@ -92,7 +92,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             found.update(self._db.execute(query, chunk))
         return found
 
-    def _put(self, kind: Kind, space: int, rows: Sequence[tuple[int, NDArray[Any]]]) -> None:
+    def _put(self, kind: SegmentKind, space: int, rows: Sequence[tuple[int, NDArray[Any]]]) -> None:
         counts = [len(values) for _, values in rows]
         if sum(counts):
             entries = np.repeat(np.array([entry for entry, _ in rows], np.uint32), counts)
@@ -168,7 +168,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             order = np.argsort(-cosines, kind="stable")
             return self._best_living(entries[order], cosines[order], limit)
 
-    def _in_memory(self, kind: Kind, space: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[Any]]]:
+    def _in_memory(self, kind: SegmentKind, space: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[Any]]]:
         key = self._keys().get(space)
         self._segments.forget_merged()
         return iter(()) if key is None else self._segments.in_memory(kind, key)

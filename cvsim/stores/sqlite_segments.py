@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Kind = Literal["hash", "vector", "word"]
+SegmentKind = Literal["hash", "vector", "word"]
 
 SEGMENT_SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT, image_id INTEGER NOT NULL UNIQUE);
@@ -42,7 +42,7 @@ _IN = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
+class StoredSegment:
     """Rows that were written together.
 
     Attributes
@@ -74,7 +74,9 @@ class Segments:
 
     # Writing
 
-    def append(self, kind: Kind, key_id: int, entries: NDArray[np.uint32], values: NDArray[Any]) -> None:
+    def append(
+        self, kind: SegmentKind, key_id: int, entries: NDArray[np.uint32], values: NDArray[Any]
+    ) -> None:
         """Write rows as a segment, and merge where there are many of its level."""
         level = 0
         self._write(kind, key_id, level, entries, values)
@@ -85,7 +87,7 @@ class Segments:
             level += 1
 
     def _write(
-        self, kind: Kind, key_id: int, level: int, entries: NDArray[np.uint32], values: NDArray[Any]
+        self, kind: SegmentKind, key_id: int, level: int, entries: NDArray[np.uint32], values: NDArray[Any]
     ) -> None:
         values = values.astype(_VALUES[kind])
         if kind == "word":
@@ -108,7 +110,7 @@ class Segments:
             ),
         )
 
-    def _merge(self, kind: Kind, key_id: int, segments: list[Segment]) -> None:
+    def _merge(self, kind: SegmentKind, key_id: int, segments: list[StoredSegment]) -> None:
         parts = [self._read(kind, segment) for segment in segments]
         entries = np.concatenate([part[0] for part in parts])
         values = np.concatenate([part[1] for part in parts])
@@ -129,7 +131,7 @@ class Segments:
 
     # Reading
 
-    def in_memory(self, kind: Kind, key_id: int) -> Iterator[Rows]:
+    def in_memory(self, kind: SegmentKind, key_id: int) -> Iterator[Rows]:
         """All rows of hashes or vectors; read once, and after that only what is new.
 
         Vectors are in single precision, since processors multiply no other quickly, and of norm 1.
@@ -166,22 +168,22 @@ class Segments:
                 found.append(entries[words[at] == values])
         return np.concatenate(found)
 
-    def _list(self, kind: Kind, key_id: int) -> list[Segment]:
+    def _list(self, kind: SegmentKind, key_id: int) -> list[StoredSegment]:
         rows = self._db.execute(
             "SELECT id, level, n_rows, width, first FROM segment WHERE kind = ? AND key_id = ? ORDER BY id",
             (kind, key_id),
         )
         return [
-            Segment(id, level, n_rows, width, np.frombuffer(first, "<u4"))
+            StoredSegment(id, level, n_rows, width, np.frombuffer(first, "<u4"))
             for id, level, n_rows, width, first in rows
         ]
 
-    def _read(self, kind: Kind, segment: Segment) -> Rows:
+    def _read(self, kind: SegmentKind, segment: StoredSegment) -> Rows:
         n_blocks = -(-segment.n_rows // _BLOCK_ROWS[kind])
         parts = list(self._blocks(kind, segment, range(n_blocks)))
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
-    def _blocks(self, kind: Kind, segment: Segment, numbers: Any) -> Iterator[Rows]:
+    def _blocks(self, kind: SegmentKind, segment: StoredSegment, numbers: Any) -> Iterator[Rows]:
         """The rows of some blocks, of many small blocks at once."""
         base = segment.id << _BLOCK_SHIFT
         for start in range(0, len(numbers), _IN):
@@ -194,7 +196,7 @@ class Segments:
             yield np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _unpacked(kind: Kind, width: int, data: bytes) -> Rows:
+def _unpacked(kind: SegmentKind, width: int, data: bytes) -> Rows:
     values = np.dtype(_VALUES[kind])
     n = len(data) // (4 + width * values.itemsize)
     rows = np.frombuffer(data, values, offset=4 * n)

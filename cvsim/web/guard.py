@@ -157,7 +157,7 @@ class Guard:
         return response
 
     def _is_program(self, headers: Mapping[str, str]) -> bool:
-        """Whether this is no browser: a page elsewhere can not send this header unasked."""
+        """Whether this is no browser: a page elsewhere cannot send this header unasked."""
         kind, _, given = headers.get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
 

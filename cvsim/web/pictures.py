@@ -20,7 +20,7 @@ SIZES_PX = {"small": 256, "large": 1600, "huge": 5000}
 """The longer side of what is served, by the name that the address has for it."""
 _MEMORY_BYTES = 96 << 20
 _AT_ONCE = 2
-_TIMEOUT_S = 20.0
+_DECODE_TIMEOUT_S = 20.0
 
 
 class Pictures:
@@ -48,7 +48,7 @@ class Pictures:
         self._store: Store | None = None
 
     def close(self) -> None:
-        """End the decoders and let go of the cache."""
+        """End the decoders and close the cache."""
         self._store_thread.submit(self._close_store).result()
         self._store_thread.shutdown()
         self._executor.close()
@@ -61,7 +61,7 @@ class Pictures:
         KeyError
             No such content here, or no such size.
         ImageError
-            It can not be shown: gone, changed, or not decodable any more.
+            It cannot be shown: gone, changed, or not decodable any more.
         """
         longest_px = SIZES_PX[size]
         paths = list(self._paths_of(digest))
@@ -80,7 +80,7 @@ class Pictures:
 
     def _decode(self, paths: Iterable[str], digest: str, longest_px: int) -> bytes:
         job = PreviewJob(longest_px, always_isolated=True)
-        ((_, outcome),) = self._executor.map(job, [(digest, tuple(paths))], timeout_s=_TIMEOUT_S)
+        ((_, outcome),) = self._executor.map(job, [(digest, tuple(paths))], timeout_s=_DECODE_TIMEOUT_S)
         if isinstance(outcome, CvsimError):
             raise outcome
         return outcome

@@ -23,7 +23,7 @@ from cvsim.groups.decisions import Answer, Decisions
 from cvsim.types import ScoredPair
 
 REVIEWED = "reviewed"
-State = Literal["open", "decided", "done"]
+ReviewState = Literal["open", "decided", "done"]
 Proposals = Callable[[Sequence[Entry], Entry, Decisions], tuple[dict[str, str], dict[str, ScoredPair]]]
 """(entries of a group, the one to keep, answers) -> what may go then, and each one's pair with it."""
 MAX_FOLDERS = 400
@@ -60,7 +60,7 @@ class GroupView:
         return tuple(entry for entry in self.entries if entry.decision == "remove")
 
     @cached_property
-    def state(self) -> State:
+    def state(self) -> ReviewState:
         if self.gone:
             return "done"
         return "decided" if all(entry.extra.get(REVIEWED) is True for entry in self.entries) else "open"
@@ -311,7 +311,7 @@ class Review:
         with self.lock:
             group = self._changeable(number)
             entry = self.entry(group, file)
-            words = "let go by hand" if decision == "remove" else "left alone by hand"
+            words = "removed by hand" if decision == "remove" else "left alone by hand"
             changed = Plan(self.roots, group.entries).decided(entry.path, decision, words).entries
             return self._change(group, _settled(changed), f"{words}: {_name(entry)}")
 
@@ -389,7 +389,7 @@ class Review:
     # ---- Carrying out ----
 
     def decided_plan(self) -> Plan:
-        """The plan in which only decided groups let go of anything."""
+        """The plan in which only decided groups remove anything."""
         with self.lock:
             self._refuse_foreign_changes()
             entries = [
@@ -453,5 +453,5 @@ def _stamp(path: str) -> tuple[int, int, int]:
     try:
         status = os.stat(path)
     except OSError as exc:
-        raise CvsimError(f"The plan {path} can not be read: {exc.strerror}") from exc
+        raise CvsimError(f"The plan {path} cannot be read: {exc.strerror}") from exc
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -33,7 +33,7 @@ from cvsim.web import review_views
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
 from cvsim.web.review import ORDERS, Filters, Review
-from cvsim.web.work import Ended, Work
+from cvsim.web.work import BackgroundWork, Ended
 
 MAX_ROWS = 100
 """Rows of the list that are made at once."""
@@ -49,12 +49,12 @@ class Parts:
     review: Review
     pairs: Pairs
     pictures: Pictures
-    work: Work
+    work: BackgroundWork
 
 
 def make_review_app(review: Review, pairs: Pairs, pictures: Pictures) -> Starlette:
     """The application. It belongs behind a `cvsim.web.guard.Guard`; by itself it lets everyone in."""
-    page = _Page(Parts(review, pairs, pictures, Work()))
+    page = _ReviewPage(Parts(review, pairs, pictures, BackgroundWork()))
     get, post = ["GET"], ["POST"]
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ def make_review_app(review: Review, pairs: Pairs, pictures: Pictures) -> Starlet
     )
 
 
-class _Page:
+class _ReviewPage:
     def __init__(self, parts: Parts) -> None:
         self._review, self._pairs = parts.review, parts.pairs
         self._pictures, self._work = parts.pictures, parts.work
@@ -138,7 +138,7 @@ class _Page:
         other, kept = self._review.entry(group, request.path_params["file"]), group.kept
         pair, problem = None, ""
         if other.path in group.gone:
-            problem = "It was let go of; bring it back to compare the two again."
+            problem = "It was removed; bring it back to compare the two again."
         else:
             try:
                 pair = self._pairs.compare(kept, other)
@@ -251,7 +251,7 @@ class _Page:
         return _applied(applied, dry_run)
 
     async def restore(self, request: Request) -> Response:
-        """Bring back what one group, or the whole plan, let go of."""
+        """Bring back what one group, or the whole plan, removed."""
         body = await _body(request)
         paths = None
         if "group" in body:

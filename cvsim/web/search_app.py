@@ -32,7 +32,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 def make_search_app(service: SearchService) -> Starlette:
     """The application. It belongs behind a `cvsim.web.guard.Guard`; by itself it lets everyone in."""
-    page = _Page(service)
+    page = _SearchPage(service)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -58,7 +58,7 @@ def uploads(limits: SearchLimits) -> dict[str, int]:
     return {UPLOAD_PATH: limits.max_upload_bytes}
 
 
-class _Page:
+class _SearchPage:
     def __init__(self, service: SearchService) -> None:
         self._service = service
         self._templates = page_templates("cvsim.web")

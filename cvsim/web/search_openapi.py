@@ -79,7 +79,7 @@ def _responses(*statuses: str) -> dict[str, Any]:
         "400": "The URL gave no picture, or lies in a private network.",
         "413": "Too many bytes.",
         "415": "Another content type than application/octet-stream.",
-        "422": "No picture, one that can not be decoded, or one of too many pixels.",
+        "422": "No picture, one that cannot be decoded, or one of too many pixels.",
         "429": "Too many searches; Retry-After says when.",
     }
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Hits"}}}

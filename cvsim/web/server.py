@@ -80,7 +80,7 @@ def _bound(port: int) -> Iterator[socket.socket]:
             listener.bind((HOST, port))
             listener.listen()  # from here on, who comes before the server is up waits
         except (OSError, OverflowError) as exc:
-            raise CvsimError(f"Port {port} can not be used: {exc}; choose another with --port") from exc
+            raise CvsimError(f"Port {port} cannot be used: {exc}; choose another with --port") from exc
         yield listener
 
 

@@ -49,7 +49,7 @@ class Status:
     ended: Ended | None = None
 
 
-class Work:
+class BackgroundWork:
     """At most one job, in a thread that the end of the program waits for."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Work:
 class _Watched:
     """`cvsim.progress.Progress` that the page asks for."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: BackgroundWork) -> None:
         self._work = work
 
     @contextmanager

@@ -186,7 +186,7 @@ def test_what_is_kept_vouches_only_when_whole(root: Path) -> None:
     kept.write_bytes(b"no picture at all")
     same.write_bytes(b"no picture at all")
     plan = Plan((str(root),), (entry(kept, 1, "keep"), entry(same, 1, "remove")))
-    assert "can not be decoded" in reasons(act(plan, "delete", root))["same.jpg"]
+    assert "cannot be decoded" in reasons(act(plan, "delete", root))["same.jpg"]
 
 
 def test_a_second_name_of_a_kept_file_is_never_removed(root: Path) -> None:

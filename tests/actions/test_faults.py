@@ -109,7 +109,7 @@ def test_disk_full_under_the_journal_stops_everything(root: Path, tmp_path: Path
 
     journal = str(small_disk / "journal")
     target = f"move:{tmp_path / 'target'}"
-    with pytest.raises(ActionError, match=r"can not be written \(No space left.*run the same command again"):
+    with pytest.raises(ActionError, match=r"cannot be written \(No space left.*run the same command again"):
         apply_plan(plan, target, journal, checkpoint=fill)
     assert contents([root, tmp_path / "target"]) == everything
     filler.unlink()
@@ -187,8 +187,8 @@ def test_unreadable_files_are_left_alone(root: Path, tmp_path: Path) -> None:
 
     with as_nobody():
         reasons = skipped(act(plan, "delete", tmp_path))
-    assert "can not vouch for it: it can not be opened: Permission denied" in reasons[0]
-    assert reasons[1] == "it can not be opened: Permission denied"
+    assert "cannot vouch for it: it cannot be opened: Permission denied" in reasons[0]
+    assert reasons[1] == "it cannot be opened: Permission denied"
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -212,7 +212,7 @@ def test_read_only_target(root: Path, tmp_path: Path, other_disk: Path) -> None:
     before = snapshot(root)
     applied = apply_plan(plan, f"move:{other_disk / 'target'}", str(tmp_path / "journal"))
     assert "Read-only file system" in skipped(applied)[0]
-    with pytest.raises(ActionError, match="can not be made: Read-only"):
+    with pytest.raises(ActionError, match="cannot be made: Read-only"):
         apply_plan(plan, f"move:{other_disk / 'new'}", str(tmp_path / "journal"))
     with pytest.raises(ActionError, match=r"Read-only.*--journal FILE"):
         apply_plan(plan, "trash", str(other_disk / "journal"))
@@ -231,7 +231,7 @@ def test_read_only_target(root: Path, tmp_path: Path, other_disk: Path) -> None:
         (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
         (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), "symbolic link"),
-        (lambda path: path.parent.rename(path.parent.parent / "away"), "can not be opened"),
+        (lambda path: path.parent.rename(path.parent.parent / "away"), "cannot be opened"),
     ],
 )
 def test_changed_between_plan_and_apply(

@@ -18,7 +18,7 @@ from photo_library import ACTIONS, LINKS, State, contents, library, snapshot
 from surroundings import home_variables, use_home
 
 from cvsim.actions.apply import apply_plan
-from cvsim.actions.journal import Step, read_steps
+from cvsim.actions.journal import JournalStep, read_steps
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.undo import undo_journal
 
@@ -80,7 +80,7 @@ class Scene:
         self.everything = contents([self.root])
         self.removed = [entry for entry in self.plan.entries if entry.decision == "remove"]
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[JournalStep]:
         journal = self.base / "journal"
         return read_steps(str(journal)) if journal.exists() else []
 
@@ -101,7 +101,7 @@ class Scene:
             elif step.state == "done":
                 self._check_done(entry, step, now.get(path))
 
-    def _check_done(self, entry: Entry, step: Step, now: State | None) -> None:
+    def _check_done(self, entry: Entry, step: JournalStep, now: State | None) -> None:
         if self.name in ("trash", "move", "delete"):
             assert now is None
         else:
@@ -134,7 +134,7 @@ def base(request: pytest.FixtureRequest, memory: Path, monkeypatch: pytest.Monke
     return folder
 
 
-def last_touched(steps: list[Step]) -> str:
+def last_touched(steps: list[JournalStep]) -> str:
     """The file whose step, or whose undo, was begun or ended last."""
     undone = [step for step in steps if step.state in ("undoing", "undone")]
     applied = [step for step in steps if step.state in ("started", "done")]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvsim.candidates import _chunks, exhaustive, hamming
-from cvsim.candidates._chunks import Chunk, Plan
+from cvsim.candidates._chunks import Chunk, ChunkPlan
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.features.perceptual_hash import _MASKS_64, turned_words
 
@@ -127,7 +127,7 @@ def parity_chunks(flips: tuple[int, ...]) -> list[Chunk]:
 def test_pairs_that_are_found_from_one_side_equal_brute_force(monkeypatch, backend, flips, order, style):
     """Chunks that a transposition keeps, exchanges, or (with other flips) neither."""
     chunks = parity_chunks(flips)
-    plan = Plan(tuple(chunks[k] for k in order), 0.0)
+    plan = ChunkPlan(tuple(chunks[k] for k in order), 0.0)
     monkeypatch.setattr(hamming, "plan_chunks", lambda *args: plan)
     stored = make_hashes(7, 400, 1, style)
     rng = np.random.default_rng(1)

@@ -188,4 +188,4 @@ def test_a_page_that_can_not_be_written_is_one_line(photos: Path, cache: str) ->
         pytest.skip("needs a device that is always full")
     result = run(photos, "--html", "/dev/full", "--cache", cache, "-q")
     assert result.exit_code == 1
-    assert result.stderr == "cvsim: /dev/full: can not be written: No space left on device\n"
+    assert result.stderr == "cvsim: /dev/full: cannot be written: No space left on device\n"

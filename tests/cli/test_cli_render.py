@@ -29,10 +29,10 @@ def printed(result: DedupeResult, width: int = 120, *, color: bool = False) -> s
 
 def test_a_group_says_what_to_keep_why_and_what_it_wins() -> None:
     lines = printed(made_result()).splitlines()
-    assert lines[0] == "Group 1 · 2 pictures · 50.0 kB to win · keep the first: it has the most pixels"
+    assert lines[0] == "Group 1 · 2 pictures · 50.0 kB can be freed · keep the first: it has the most pixels"
     assert lines[1].split() == ["keep", "1280", "×", "960", "200", "kB", "p/a.jpg"]
     assert lines[2].split() == ["remove", "resized", "98.9", "%", "640", "×", "480", "50.0", "kB", "p/b.jpg"]
-    assert lines[-1].startswith("2 groups, 2 duplicates, 100 kB to win. Looked at 5 pictures")
+    assert lines[-1].startswith("2 groups, 2 duplicates, 100 kB can be freed. Looked at 5 pictures")
 
 
 def test_a_link_that_is_not_with_the_kept_file_says_with_which() -> None:

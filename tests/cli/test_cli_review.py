@@ -56,7 +56,7 @@ def test_a_plan_goes_to_stdout_alone(photos: Path, tmp_path: Path) -> None:
     assert Plan.from_json(json.loads(written.stdout)).groups.keys() == {1}
     both = run(tmp_path, "dedupe", "photos", "--plan", "-", "--json")
     assert both.returncode == 2
-    assert "--json and --plan can not both go to stdout" in both.stderr
+    assert "--json and --plan cannot both go to stdout" in both.stderr
 
 
 @pytest.mark.parametrize(

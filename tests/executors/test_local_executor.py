@@ -15,7 +15,7 @@ import pytest
 from executor_jobs import Act, Count, Prepared, Unloadable, Unpicklable, WithoutTheLock
 
 from cvsim.errors import CvsimError, DecodeError, MissingExtraError, TooLargeError
-from cvsim.executors import nursery as nursery_module
+from cvsim.executors import fork_server as server_module
 from cvsim.executors.forks import can_fork
 from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor
 from cvsim.settings import available_cores
@@ -30,11 +30,11 @@ from cvsim.settings import available_cores
         ),
     ],
 )
-def nursery(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where children come from: every test is to hold in a process of cvsim's own and in another's."""
     kind = str(request.param)
-    monkeypatch.setattr(nursery_module, "is_own_process", lambda: kind == "forked")
-    monkeypatch.setattr(nursery_module, "MOST_INHERITED_BYTES", 1 << 40)
+    monkeypatch.setattr(server_module, "is_own_process", lambda: kind == "forked")
+    monkeypatch.setattr(server_module, "MOST_INHERITED_BYTES", 1 << 40)
     return kind
 
 
@@ -167,9 +167,9 @@ def test_an_error_of_the_items_ends_the_map(executor: LocalExecutor) -> None:
 
 
 def test_a_job_that_can_not_travel_says_so(executor: LocalExecutor) -> None:
-    with pytest.raises(RuntimeError, match="the job can not be pickled"):
+    with pytest.raises(RuntimeError, match="the job cannot be pickled"):
         list(executor.map(Unpicklable(), [1, 2]))
-    with pytest.raises(RuntimeError, match="can not load the job"):
+    with pytest.raises(RuntimeError, match="cannot load the job"):
         list(executor.map(Unloadable(), [1, 2]))
     assert dict(executor.map(WithoutTheLock(), [1, 2])) == {1: 1, 2: 2}
 
@@ -191,11 +191,11 @@ def is_fork(pid: object) -> bool:
     return Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes()
 
 
-def test_a_small_process_of_our_own_is_forked(monkeypatch: pytest.MonkeyPatch, nursery: str) -> None:
+def test_a_small_process_of_our_own_is_forked(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
     can_be = can_fork()  # unless another test's thread is still there
     with LocalExecutor(2) as executor:
-        assert is_fork(outcome(executor, "parent")) == (nursery == "forked" and can_be)
-    monkeypatch.setattr(nursery_module, "MOST_INHERITED_BYTES", 1 << 20)
+        assert is_fork(outcome(executor, "parent")) == (server == "forked" and can_be)
+    monkeypatch.setattr(server_module, "MOST_INHERITED_BYTES", 1 << 20)
     with LocalExecutor(2) as executor:
         assert not is_fork(outcome(executor, "parent"))
 
@@ -206,7 +206,7 @@ def test_the_nursery_keeps_no_file_of_the_run() -> None:
         assert isinstance(outcome(executor, "parent"), int)
         os.close(writing)
         with open(reading, "rb") as pipe:
-            assert pipe.read() == b""  # else this would wait for the nursery's end
+            assert pipe.read() == b""  # else this would wait for the fork server's end
 
 
 def test_children_have_one_parent_that_ends_with_the_executor() -> None:
@@ -250,15 +250,15 @@ def test_time_of_children_counts_as_the_time_of_the_run() -> None:
     assert used_s() - before > 0.6
 
 
-def test_an_interrupt_ends_everything(tmp_path: Path, nursery: str) -> None:
-    assert interrupted(tmp_path, nursery, signal.SIGINT) in (-signal.SIGINT, 1, 130)
+def test_an_interrupt_ends_everything(tmp_path: Path, server: str) -> None:
+    assert interrupted(tmp_path, server, signal.SIGINT) in (-signal.SIGINT, 1, 130)
 
 
-def test_children_end_with_a_killed_parent(tmp_path: Path, nursery: str) -> None:
-    assert interrupted(tmp_path, nursery, signal.SIGKILL) == -signal.SIGKILL
+def test_children_end_with_a_killed_parent(tmp_path: Path, server: str) -> None:
+    assert interrupted(tmp_path, server, signal.SIGKILL) == -signal.SIGKILL
 
 
-def interrupted(tmp_path: Path, nursery: str, how: signal.Signals) -> int:
+def interrupted(tmp_path: Path, server: str, how: signal.Signals) -> int:
     """Send a signal to a script (without a ``__main__`` guard) whose children are idle and busy."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -274,7 +274,7 @@ def interrupted(tmp_path: Path, nursery: str, how: signal.Signals) -> int:
                     print(result, flush=True)
         """)
         .replace("SLOW", "1" if how == signal.SIGINT else "0")
-        .replace("FORKED", str(nursery == "forked"))
+        .replace("FORKED", str(server == "forked"))
     )
     process = subprocess.Popen(
         [sys.executable, str(script)],

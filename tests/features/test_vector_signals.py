@@ -103,7 +103,7 @@ def test_files_that_are_no_image_model_are_refused(tmp_path):
     junk.write_bytes(b"no model")
     with pytest.raises(SettingsError, match="not an ONNX model"):
         Embedding(str(junk))
-    with pytest.raises(SettingsError, match="can not be read"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         Embedding(str(tmp_path / "missing.onnx"))
     with pytest.raises(SettingsError, match="no model of colour images"):
         Embedding(mean_color_model(tmp_path / "gray.onnx", n_channels=1))

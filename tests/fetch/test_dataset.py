@@ -60,7 +60,7 @@ def test_everything_that_can_be_had_is_and_the_rest_is_named(server: FaultyServe
     assert (result.n_wanted, result.n_fetched, result.n_known) == (len(names), len(GOOD), 0)
     assert {o.id for o in result.failed} == set(BAD)
     assert all(o.reason for o in result.failed)
-    assert {o.id for o in result.failed if o.passing} == {"cut", "stall", "down"}
+    assert {o.id for o in result.failed if o.retryable} == {"cut", "stall", "down"}
     files = {name for name in os.listdir(tmp_path / "out") if name.endswith(".jpg")}
     assert files == {f"{name}.jpg" for name in GOOD}
     assert all((tmp_path / "out" / file).read_bytes() == server.picture for file in files)
@@ -95,7 +95,7 @@ def test_a_dead_host_is_left_after_a_few_tries(server: FaultyServer, tmp_path: P
     result = run([*dead, Wanted("a", (f"{server.url}/ok",))], tmp_path)
     assert result.n_fetched == 1
     assert len(result.failed) == 40
-    assert all(o.passing for o in result.failed)
+    assert all(o.retryable for o in result.failed)
     assert sum("times in a row" in (o.reason or "") for o in result.failed) > 20
 
 

@@ -121,7 +121,7 @@ def test_answers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         decisions.remember(path, "not-a-duplicate", A, A)
     with pytest.raises(ActionError, match="no answer about two digests"):
         decisions.remember(path, "perhaps", A, B)  # type: ignore[arg-type]
-    with pytest.raises(ActionError, match="can not be written"):
+    with pytest.raises(ActionError, match="cannot be written"):
         decisions.remember(str(tmp_path), "keep-both", A, B)
     assert not decisions.answers
 

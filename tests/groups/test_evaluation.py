@@ -162,9 +162,9 @@ def test_arrays_that_are_no_labels_are_refused(tmp_path, array):
 
 
 def test_files_that_can_not_be_read_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="can not be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_labels(tmp_path / "absent.csv")
-    with pytest.raises(UsageError, match="can not be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_labels(tmp_path)
     with pytest.raises(UsageError, match="not an array"):
         read_labels(write(tmp_path / "p.npy", "file,label\n"))

@@ -8,10 +8,10 @@ from generate import scene
 
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.features.embedding import PREPROCESSING, Embedding
-from cvsim.products.autoencoder import SIDE_PX, fit_autoencoder
+from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-PICTURES = np.stack([scene(seed, SIDE_PX, SIDE_PX) for seed in range(12)])
+PICTURES = np.stack([scene(seed, AUTOENCODER_PX, AUTOENCODER_PX) for seed in range(12)])
 
 
 @pytest.mark.skipif(HAS_TORCH, reason="PyTorch is installed")

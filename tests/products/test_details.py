@@ -14,7 +14,7 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.images.decode import thumbnail
 from cvsim.products.details import Details, likeness
 from cvsim.products.gallery import classify
-from cvsim.products.model import SignalSource, read_model
+from cvsim.products.model import SignalSource, read_product_model
 from cvsim.products.training import train
 
 SOURCES = [SignalSource("made", 1, {})]
@@ -124,7 +124,7 @@ def test_details_tell_a_stranger_that_looks_like_a_known_product(trained):
 def test_a_file_keeps_the_details(trained, learned, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(trained.to_bytes())
-    again = read_model(path)
+    again = read_product_model(path)
     blocks, details = [vectors_of(LEARNED, 0)[:9]], learned.take(np.arange(9))
     assert again.to_bytes() == trained.to_bytes()
     assert np.array_equal(
@@ -179,7 +179,7 @@ def test_details_of_other_photos_make_no_model(trained, learned, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(replace(trained, gallery=gallery).to_bytes())
     with pytest.raises(SettingsError, match="details"):
-        read_model(path)
+        read_product_model(path)
 
 
 @pytest.mark.parametrize("name", ["vectors", "plain"])
@@ -189,7 +189,7 @@ def test_a_gallery_that_is_not_finite_makes_no_model(trained, name, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(replace(trained, gallery=replace(trained.gallery, **{name: vectors})).to_bytes())
     with pytest.raises(SettingsError, match="finite"):
-        read_model(path)
+        read_product_model(path)
 
 
 def test_plain_vectors_of_other_signals_make_no_model(trained, tmp_path):
@@ -197,4 +197,4 @@ def test_plain_vectors_of_other_signals_make_no_model(trained, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(replace(trained, gallery=gallery).to_bytes())
     with pytest.raises(SettingsError, match="plain"):
-        read_model(path)
+        read_product_model(path)

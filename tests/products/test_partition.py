@@ -140,7 +140,7 @@ def test_wrong_requests_are_refused():
     with pytest.raises(UsageError, match="known: ward"):
         group_by_cosine(rows, 0.5, "magic")
     model = untrained([rows], [SignalSource("made", 1, {})])
-    with pytest.raises(UsageError, match="can not make 9 groups"):
+    with pytest.raises(UsageError, match="cannot make 9 groups"):
         group(model, [rows], n_clusters=9)
     with pytest.raises(UsageError, match="density"):
         group(model, [rows], method="density", n_clusters=2)

@@ -16,7 +16,7 @@ from cvsim.errors import SettingsError, UsageError
 from cvsim.products.estimators import ProductClassifier, ProductClusterer, ProductMetric
 from cvsim.products.gallery import MAX_HELD_OUT, _rounds, classify
 from cvsim.products.grouping import group
-from cvsim.products.model import SignalSource, is_model_file, read_model
+from cvsim.products.model import SignalSource, is_model_file, read_product_model
 from cvsim.products.training import train
 
 SOURCES = [SignalSource("made", 1, {"a": 1}), SignalSource("noise", 1, {})]
@@ -46,7 +46,7 @@ def test_a_model_knows_what_it_was_made_of(trained):
 def test_a_file_gives_the_same_model(trained, tmp_path):
     path = tmp_path / "model.npz"
     path.write_bytes(trained.to_bytes())
-    again = read_model(path)
+    again = read_product_model(path)
     rows, _ = make_products(6, 8, seed=3)
     noise = np.zeros_like(rows)
     assert np.array_equal(group(trained, [rows, noise]), group(again, [rows, noise]))
@@ -69,14 +69,14 @@ def test_a_file_of_an_earlier_version_is_refused(trained, tmp_path):
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     np.savez(tmp_path / "model.npz", **arrays)
     with pytest.raises(SettingsError, match=r"cvsim\.product/2.*does not read"):
-        read_model(tmp_path / "model.npz")
+        read_product_model(tmp_path / "model.npz")
 
 
 def test_a_pickle_in_place_of_a_model_is_refused(tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, about=np.array([{"a": 1}], dtype=object))
     with pytest.raises(SettingsError, match="not a trained product profile"):
-        read_model(path)
+        read_product_model(path)
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_an_error_of_ours_or_a_model(trained, tmp_path_factory
     path = tmp_path_factory.mktemp("damaged") / "model.npz"
     path.write_bytes(bytes(content))
     with contextlib.suppress(SettingsError):
-        read_model(path)
+        read_product_model(path)
 
 
 @pytest.mark.parametrize("n_photos", [10, 300])

@@ -1,4 +1,4 @@
-"""`signals=`: what is chosen is computed and shown, and what it can not do is said."""
+"""`signals=`: what is chosen is computed and shown, and what it cannot do is said."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_the_page_says_what_to_keep_why_and_what_to_doubt() -> None:
         "Two of these were compared and are only 41.0 % sure",
         "before any evidence",
         "Edited: a border, a caption, a retouch, like <bdi>m.jpg</bdi>.",
-        "50.0 kB <small>to win",
+        "50.0 kB <small>can be freed",
     ):
         assert words in content
 

@@ -17,11 +17,11 @@ from cvsim.errors import CvsimError, UsageError
 from cvsim.features.local import Local
 from cvsim.reports.lettering import drawable, font, shortened
 from cvsim.reports.match_picture import AGAINST, FOR, WIDTH_PX, Shown, match_picture
-from cvsim.reports.matches import Matches, agreeing_keypoints, overlap_matrix
+from cvsim.reports.matches import DrawnMatches, agreeing_keypoints, overlap_matrix
 from cvsim.types import Comparison, Pair, ScoredPair
 
 PHOTO = scene(2, 480, 360)
-NONE = Matches(np.zeros((0, 2)), np.zeros((0, 2)))
+NONE = DrawnMatches(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
 def scored(matrix: list[list[float]] | None, weight: float = 8.0) -> ScoredPair:
@@ -45,7 +45,7 @@ def is_colour(sheet: RGB, colour: tuple[int, int, int]) -> np.ndarray:
 # --- where the keypoints are ------------------------------------------------------------------------------
 
 
-def matches_of(a: RGB, b: RGB) -> Matches:
+def matches_of(a: RGB, b: RGB) -> DrawnMatches:
     pair = compare(a, b, cache=None).result
     return agreeing_keypoints(Local(), a, b, overlap_matrix(pair))
 
@@ -120,7 +120,7 @@ def test_mirroring_and_turning_keep_the_whole_outlined() -> None:
 def test_every_match_is_marked_in_both_pictures() -> None:
     gray = np.full((300, 400, 3), 0, np.uint8)
     places = np.array([[0.25, 0.25], [0.5, 0.75]])
-    sheet = drawn(match_picture(scored(None), shown(gray), shown(gray), Matches(places, places), 0.95))
+    sheet = drawn(match_picture(scored(None), shown(gray), shown(gray), DrawnMatches(places, places), 0.95))
     for left in (20, 560):
         for x, y in places:
             assert sheet[round(20 + y * 390), round(left + x * 520)].max() > 150
@@ -197,7 +197,7 @@ def test_a_place_that_can_not_be_written_is_an_error_with_its_name(tmp_path: Pat
     pair = compare(PHOTO, PHOTO[:, ::-1], cache=None)
     (tmp_path / "folder.png").mkdir()
     for place in (tmp_path / "folder.png", tmp_path / "missing" / "why.png"):
-        with pytest.raises(CvsimError, match=f"{place.name}: can not be written"):
+        with pytest.raises(CvsimError, match=f"{place.name}: cannot be written"):
             pair.to_picture(place)
 
 

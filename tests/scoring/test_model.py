@@ -144,9 +144,9 @@ def test_bytes_that_are_no_text_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match=r"model\.json"):
         read_model(tmp_path / "model.json")
-    with pytest.raises(SettingsError, match="can not be read"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         read_model(tmp_path / "gone.json")
-    with pytest.raises(SettingsError, match="can not be read"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         read_model(tmp_path)
 
 

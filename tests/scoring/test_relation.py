@@ -13,7 +13,7 @@ from generate import KINDS, altered, save_image, scene
 from PIL import Image
 
 from cvsim.recipes.dedupe import dedupe
-from cvsim.scoring.relation import Look, relation_by_tiles
+from cvsim.scoring.relation import PairFacts, relation_by_tiles
 from cvsim.settings import Settings
 from cvsim.types import Relation, ScoredPair
 
@@ -137,29 +137,29 @@ def test_a_copy_of_the_whole_is_no_part(edges: dict[str, dict[int, Edge]], kind:
 
 # --- whole-picture signals alone --------------------------------------------------------------------------
 
-SAME = Look((400, 300), (400, 300), 1.0, False)
+SAME = PairFacts((400, 300), (400, 300), 1.0, False)
 
 
 @pytest.mark.parametrize(
     ("tiles", "orientation", "look", "relation"),
     [
         (0.99, 0, SAME, "re-encoded"),
-        (0.99, 0, Look((400, 300), (200, 150), 1.0, False), "resized"),
-        (0.99, 0, Look((400, 300), (400, 300), 0.5, False), "recolored"),
-        (0.99, 0, Look((400, 300), (400, 300), 1.0, True), "recolored"),
+        (0.99, 0, PairFacts((400, 300), (200, 150), 1.0, False), "resized"),
+        (0.99, 0, PairFacts((400, 300), (400, 300), 0.5, False), "recolored"),
+        (0.99, 0, PairFacts((400, 300), (400, 300), 1.0, True), "recolored"),
         (0.99, 1, SAME, "mirrored"),
         (0.99, 2, SAME, "mirrored"),
         (0.99, 3, SAME, "rotated"),
-        (0.99, 5, Look((400, 300), (300, 400), 1.0, False), "rotated"),
-        (0.99, 6, Look((400, 300), (300, 400), 1.0, False), "rotated"),
-        (0.99, 4, Look((400, 300), (300, 400), 1.0, False), "mirrored"),
+        (0.99, 5, PairFacts((400, 300), (300, 400), 1.0, False), "rotated"),
+        (0.99, 6, PairFacts((400, 300), (300, 400), 1.0, False), "rotated"),
+        (0.99, 4, PairFacts((400, 300), (300, 400), 1.0, False), "mirrored"),
         (0.99, 5, SAME, "similar"),
-        (0.99, 0, Look((400, 300), (300, 300), 1.0, False), "similar"),
+        (0.99, 0, PairFacts((400, 300), (300, 300), 1.0, False), "similar"),
         (0.5, 0, SAME, "similar"),
         (float("nan"), 0, SAME, "similar"),
     ],
 )
-def test_relations_without_keypoints(tiles: float, orientation: int, look: Look, relation: str) -> None:
+def test_relations_without_keypoints(tiles: float, orientation: int, look: PairFacts, relation: str) -> None:
     verdict = relation_by_tiles(tiles, orientation, look)
     assert (verdict.relation, verdict.contained) == (relation, None)
 
@@ -169,7 +169,7 @@ def test_what_tiles_call_a_turn_is_one() -> None:
     from cvsim.features.orientation import MIRRORED, N_ORIENTATIONS, turn
     from cvsim.scoring import relation
 
-    assert set(MIRRORED) == relation.MIRRORED
+    assert set(MIRRORED) == relation.MIRRORING
     cross = np.arange(6).reshape(2, 3)
     turns = {np.rot90(cross, k).tobytes() for k in range(4)}
     for k in range(N_ORIENTATIONS):

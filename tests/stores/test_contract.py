@@ -134,7 +134,7 @@ class TestStore:
         assert store.images("decoder:1").keys() == {B, C}
 
     def test_a_reason_may_quote_any_file_name(self, store: Store) -> None:
-        reason = "can not read caf\udce9.jpg \ud800"
+        reason = "cannot read caf\udce9.jpg \ud800"
         store.put(Extraction(A, "decoder:1", failure=reason))
         assert store.failures("decoder:1") == {A: reason}
 

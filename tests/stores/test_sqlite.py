@@ -368,7 +368,7 @@ def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="a folder"):
         SqliteStore(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="can not open"):
+    with pytest.raises(StoreError, match="cannot open"):
         SqliteStore(tmp_path / "file" / "cache.sqlite")
 
 

@@ -34,13 +34,13 @@ MAX_ANISOTROPY = 1.6
 COARSE_PX, COARSE_SLOPE = 4.0, 0.12
 """A single keypoint's scale and angle are rough: the tolerance of its proposal grows with the distance."""
 FINE_PX = 4.0
-CELL_PX = 10.0
+VOTE_CELL_PX = 10.0
 """Inliers are counted by the cells they fall in, on both sides: a heap of keypoints on one spot is one."""
 MIN_OVERLAP_PX = 24
 """Shorter side of the smallest overlap that is compared, in raster pixels."""
-TILE_PX = 12
-MIN_TILES = 6
-BLUR_PX = 0.8
+OVERLAP_TILE_PX = 12
+MIN_OVERLAP_TILES = 6
+OVERLAP_BLUR_PX = 0.8
 """Rasters are blurred by this much, so that sampling noise does not pass for difference."""
 _SEAM_POINTS = np.linspace(0.05, 0.95, 64)
 _SEAM_OFFSETS = np.array([-5.0, -2.0, 2.0, 5.0])
@@ -67,7 +67,7 @@ OUTLYING_PX = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
+class Hypothesis:
     """A transform that the keypoints agree on.
 
     Attributes
@@ -85,7 +85,7 @@ class Proposal:
     n_spread: int
 
 
-def fit_transform(a: NDArray[Any], b: NDArray[Any]) -> Proposal | None:
+def fit_transform(a: NDArray[Any], b: NDArray[Any]) -> Hypothesis | None:
     """The plausible transform that most spread matches agree on.
 
     Every match proposes the similarity transform of its own position, angle and level; the proposal with
@@ -118,7 +118,7 @@ def fit_transform(a: NDArray[Any], b: NDArray[Any]) -> Proposal | None:
             n_spread = spread_count(p[inliers], q[inliers])
     if n_spread < MIN_INLIERS or not is_plausible(matrix):
         return None
-    return Proposal(matrix, inliers, n_spread)
+    return Hypothesis(matrix, inliers, n_spread)
 
 
 def _largest_consensus(p: Points, q: Points, scale: NDArray[Any], angle: NDArray[Any]) -> NDArray[np.int64]:
@@ -176,7 +176,7 @@ def is_plausible(matrix: Matrix) -> bool:
 
 def spread_count(p: Points, q: Points) -> int:
     """How many distinct cells the matches cover, on the side where they cover fewer."""
-    cells = [(side // CELL_PX) @ np.array([10_000.0, 1.0]) for side in (p, q)]
+    cells = [(side // VOTE_CELL_PX) @ np.array([10_000.0, 1.0]) for side in (p, q)]
     return min(len(set(c.tolist())) for c in cells)
 
 
@@ -250,7 +250,7 @@ class Colored:
 
 
 def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Box) -> NDArray[np.bool_]:
-    margin = TILE_PX / 2
+    margin = OVERLAP_TILE_PX / 2
     x0, y0, x1, y1 = box
     return (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
 
@@ -281,7 +281,7 @@ class Overlap:
     def recolored(self, a: Colored, b: Colored) -> float:
         """See `recoloring.recolored_share`; over the tiles that lie inside the borders of both."""
         x, y = (self.agreement.places + np.asarray(self.laid.origin, np.float32)).T
-        offset = np.array([-TILE_PX / 3, 0, TILE_PX / 3], np.float32)
+        offset = np.array([-OVERLAP_TILE_PX / 3, 0, OVERLAP_TILE_PX / 3], np.float32)
         x = np.repeat(x[:, None] + offset, 3, axis=1)  # nine points a tile
         y = np.tile(y[:, None] + offset, (1, 3))
         to_other = inverted(self.matrix) if not self.is_reversed else self.matrix
@@ -289,14 +289,14 @@ class Overlap:
         v = to_other[1, 0] * x + to_other[1, 1] * y + to_other[1, 2]
         source, target = (b, a) if self.is_reversed else (a, b)
         inside = _is_inside(u[:, 4], v[:, 4], source.box) & _is_inside(x[:, 4], y[:, 4], target.box)
-        if inside.sum() < MIN_TILES:
+        if inside.sum() < MIN_OVERLAP_TILES:
             return 0.0
         before = Colors.of(source.at(u[inside], v[inside]))
         after = Colors.of(target.at(x[inside], y[inside]))
         if not is_changed(before, after):
             return 0.0
         places, deviation = self.agreement.places[inside], self.agreement.deviation[inside]
-        likeness = edge_likeness(self.laid.source, self.laid.target, places, TILE_PX)
+        likeness = edge_likeness(self.laid.source, self.laid.target, places, OVERLAP_TILE_PX)
         return recolored_share(before, after, deviation, likeness)
 
 
@@ -308,7 +308,7 @@ def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: M
     Parameters
     ----------
     raster_a, raster_b : (h, w) uint8
-        Lightly blurred, by `BLUR_PX`.
+        Lightly blurred, by `OVERLAP_BLUR_PX`.
     matrix : (2, 3) float64
         From raster pixels of `a` to those of `b`, edges at integers.
 
@@ -400,7 +400,7 @@ def _refocused(sharp: Overlap) -> Overlap:
         target = _blurred_to(target, steep_a)
     else:
         return sharp
-    soft = tile_agreement(source, target, laid.inside, TILE_PX, MIN_TILES)
+    soft = tile_agreement(source, target, laid.inside, OVERLAP_TILE_PX, MIN_OVERLAP_TILES)
     return replace(sharp, agreement=soft) if soft is not None and soft.share > agreement.share else sharp
 
 
@@ -415,7 +415,7 @@ def _retoned(plain: Overlap) -> Overlap:
         (laid.source, toned(laid.target, laid.source, laid.inside)),
     ):
         if source is not None and target is not None:
-            other = tile_agreement(source, target, laid.inside, TILE_PX, MIN_TILES)
+            other = tile_agreement(source, target, laid.inside, OVERLAP_TILE_PX, MIN_OVERLAP_TILES)
             if other is not None and other.share > best.agreement.share:
                 best = replace(plain, agreement=other)
     return best
@@ -447,7 +447,7 @@ def _shrinkable(source: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     if scale >= 0.9:
         return source
     antialias = 0.5 / scale if scale < 0.8 else 0.0
-    missing = (BLUR_PX / scale) ** 2 - BLUR_PX**2 + antialias**2
+    missing = (OVERLAP_BLUR_PX / scale) ** 2 - OVERLAP_BLUR_PX**2 + antialias**2
     return cv2.GaussianBlur(source, (0, 0), missing**0.5)
 
 
@@ -461,7 +461,7 @@ def _overlap(source: NDArray[np.uint8], target: NDArray[np.uint8], matrix: Matri
     laid = _warped(source, target, matrix)
     if laid is None:
         return None
-    agreement = tile_agreement(laid.source, laid.target, laid.inside, TILE_PX, MIN_TILES)
+    agreement = tile_agreement(laid.source, laid.target, laid.inside, OVERLAP_TILE_PX, MIN_OVERLAP_TILES)
     return None if agreement is None else Overlap(matrix, agreement, laid)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 LEVEL_BIN = 8
-N_LEVELS = 256 // LEVEL_BIN
+N_TONE_LEVELS = 256 // LEVEL_BIN
 MIN_PIXELS = 8
 """Of one grey level, from which their mean is trusted."""
 SPOT_SIDE, SPOT_SHARE = 4, 0.3
@@ -94,12 +94,12 @@ def _tone_curve(x: Floats, y: Floats) -> _ToneCurve | None:
     level = (x // LEVEL_BIN).astype(np.int64)
     kept, curve = np.ones(len(x), bool), None
     for _ in range(2):
-        count = np.bincount(level[kept], minlength=N_LEVELS)
+        count = np.bincount(level[kept], minlength=N_TONE_LEVELS)
         trusted = np.flatnonzero(count >= MIN_PIXELS)
         if len(trusted) < 2:
             return None
         mean_x, mean_y = (
-            np.bincount(level[kept], v[kept], N_LEVELS)[trusted] / count[trusted] for v in (x, y)
+            np.bincount(level[kept], v[kept], N_TONE_LEVELS)[trusted] / count[trusted] for v in (x, y)
         )
         curve = _ToneCurve(mean_x, mean_y, count[trusted])
         kept = np.abs(y - curve(x)) <= OUTLIER_LEVELS

@@ -13,7 +13,7 @@ from cvsim.features.information import has_two_directions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NOISE_VARIANCE = 2.0
+OVERLAP_NOISE_VARIANCE = 2.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
 NO_CONTRAST, FULL_CONTRAST = 4.0, 16.0
 """Standard deviations in grey levels up to which a tile does not count, and beyond which it counts no more:
@@ -156,7 +156,9 @@ def _agreement_of(tiles: NDArray[np.float32], places: NDArray[np.float32]) -> Ag
     xx, xy, yy = (float((weight * moments[:, i, j]).sum()) for i, j in ((1, 1), (1, 2), (2, 2)))
     if not has_two_directions(xx, xy, yy):
         return None
-    correlation = moments[:, 0, 3] / np.sqrt((var_a + NOISE_VARIANCE) * (var_b + NOISE_VARIANCE))
+    correlation = moments[:, 0, 3] / np.sqrt(
+        (var_a + OVERLAP_NOISE_VARIANCE) * (var_b + OVERLAP_NOISE_VARIANCE)
+    )
     # The ridge keeps the shift of a tile with hardly any gradient at zero.
     normal = moments[:, :3, :3] + np.diag([1e-2, 0.5, 0.5]).astype(np.float32)
     shifts = -np.linalg.solve(normal, moments[:, :3, 3:])[:, 1:, 0]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
     Rows = NDArray[np.bool_]
 
-SIDE_PX = 32
+RECOLORING_PX = 32
 """Side of the coloured square that is kept of a picture."""
 CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
 """Distance in the plane of a and b that is explained, in units and as a share of the stronger chroma."""
@@ -34,7 +34,7 @@ UNCHANGED_CHROMA, MOVED_CHROMA = 1.5, 4.0
 MAX_CAST, MAX_TONE = 10.0, 28.0
 """Chroma of a colour cast, and of a toned (sepia) picture, at most."""
 CLIPPED, DARK = 250.0, 8.0
-"""A channel from which a colour may have been cut off, and L below which it can not be told."""
+"""A channel from which a colour may have been cut off, and L below which it cannot be told."""
 WHITE = 235.0
 """Mean luma from which part of a tile may have been cut off."""
 FAINT, STRUCTURED = 3.0, 11.0
@@ -48,8 +48,8 @@ MIN_STRUCTURED = 0.15
 EXPLAINED = 0.01
 """Share at which no other rule is tried."""
 INEXCUSABLE = 3.0
-N_ROUNDS = 4
-POWERS = np.array([0.45, 0.65, 1.0, 1.5, 2.2], np.float32)
+N_FIT_ROUNDS = 4
+TONE_POWERS = np.array([0.45, 0.65, 1.0, 1.5, 2.2], np.float32)
 """Of the tone curves that are tried."""
 TONE_SCALES = (60.0, 30.0, 15.0, 10.0)
 """Distance from the tone curve, in levels, at which a tile pulls half as much, round by round."""
@@ -84,7 +84,7 @@ class Colors(NamedTuple):
 
 def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
     """Colours at points of the unit square, (n, m) each, to (n, m, 3) float32 in 0 to 255."""
-    maps = (x * SIDE_PX - 0.5).astype(np.float32), (y * SIDE_PX - 0.5).astype(np.float32)
+    maps = (x * RECOLORING_PX - 0.5).astype(np.float32), (y * RECOLORING_PX - 0.5).astype(np.float32)
     found = cv2.remap(colors, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, np.float32)
 
@@ -108,7 +108,7 @@ def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -
     -------
     float
         In [0, 1], under the rule that leaves least, or the first that leaves next to nothing. If that rule is
-        that nothing was done, it can not be inexact, and what is odd counts `INEXCUSABLE` times. Copies stay
+        that nothing was done, it cannot be inexact, and what is odd counts `INEXCUSABLE` times. Copies stay
         under 0.03, also recoloured ones; two colours of a product are mostly above.
     """
     weight = 0.1 + np.clip((deviation - 4) / 12, 0, 1) * (likeness > SAME_EDGES)
@@ -203,7 +203,7 @@ def _graded(source: Colors, target: Colors, weight: Floats) -> Floats:
 
     The curve is a power, a gain and an offset, cut off at black and white: gamma, brightness and contrast.
     """
-    x = 255 * (np.maximum(source.rgb, 0).ravel() / 255) ** POWERS[:, None]
+    x = 255 * (np.maximum(source.rgb, 0).ravel() / 255) ** TONE_POWERS[:, None]
     y, base = target.rgb.ravel(), np.repeat(weight, 3)
     found = np.broadcast_to(source.rgb.ravel(), x.shape)
     for scale in TONE_SCALES:  # ever narrower: what was painted over does not pull in the end
@@ -223,7 +223,7 @@ def _cast(origin: Colors, target: Colors, weight: Floats) -> Floats:
     """a and b of the target from the source's by one factor and one small shift."""
     source, wanted = origin.chroma, target.chroma
     factor, shift = 1.0, np.zeros(2)
-    for _ in range(N_ROUNDS):
+    for _ in range(N_FIT_ROUNDS):
         trust = cauchy_weights(wanted - factor * source - shift, weight, 6.0)
         total = trust.sum()
         mean_s, mean_w = trust @ source / total, trust @ wanted / total
@@ -240,7 +240,7 @@ def _toned(_source: Colors, target: Colors, weight: Floats) -> Floats:
     level, wanted = target.lab[:, 0] / 100, target.chroma
     columns = np.stack([np.ones_like(level), level, level * level], axis=1)
     trust, tone = weight, np.zeros_like(wanted)
-    for _ in range(N_ROUNDS):
+    for _ in range(N_FIT_ROUNDS):
         weighted = trust[:, None] * columns
         tone = columns @ np.linalg.solve(columns.T @ weighted + 0.02 * np.eye(3), weighted.T @ wanted)
         trust = cauchy_weights(wanted - tone, weight, 5.0)
@@ -280,7 +280,7 @@ def _line(
     """`wanted` from `source` by a straight line after bending both, robustly fitted."""
     x, y = bend(source), bend(wanted)
     slope, level, found = 1.0, 0.0, start
-    for _ in range(N_ROUNDS):
+    for _ in range(N_FIT_ROUNDS):
         trust = cauchy_weights((wanted - found)[:, None], weight, 15.0)
         total = trust.sum()
         mean_x, mean_y = trust @ x / total, trust @ y / total

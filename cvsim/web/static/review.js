@@ -63,7 +63,7 @@
     standing = now;
     const { groups: n, decided, done, open, files_words, bytes_words, files, gone } = now.totals;
     $("standing").textContent =
-      `${count(decided + done)} of ${count(n)} decided` + (files ? ` · ${files_words}, ${bytes_words} to let go` : "");
+      `${count(decided + done)} of ${count(n)} decided` + (files ? ` · ${files_words}, ${bytes_words} to remove` : "");
     $("track-done").style.width = `${(100 * done) / n}%`;
     $("track-decided").style.width = `${(100 * decided) / n}%`;
     $("undo").disabled = !now.undo;
@@ -295,7 +295,7 @@
     $("apply-run").hidden = true;
     $("apply-count").textContent = `${files_words}, ${bytes_words}`;
     $("apply-back").hidden = !gone;
-    $("apply-back").firstElementChild.textContent = gone === 1 ? "1 file was let go of." : `${count(gone)} files were let go of.`;
+    $("apply-back").firstElementChild.textContent = gone === 1 ? "1 file was removed." : `${count(gone)} files were removed.`;
     $("apply").showModal();
   }
 
@@ -391,7 +391,7 @@
     action();
   });
 
-  // Errors of pictures do not bubble; a picture that can not be had leaves its place empty.
+  // Errors of pictures do not bubble; a picture that cannot be had leaves its place empty.
   document.addEventListener("error", (event) => {
     if (event.target.matches?.(".thumbs img, .strip img")) event.target.classList.add("broken");
   }, true);

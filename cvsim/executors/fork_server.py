@@ -1,10 +1,10 @@
 """Where children come from: a process that has imported what they need, which takes longer than most of what
 they do.
 
-That process, the nursery, has one thread, so that a fork of it is sound. In a process of cvsim's own it is
-itself a fork, made before there are threads: what has been imported by then, and the tables that have been
-made, need not be again, which takes a quarter of a second. It keeps none of the files that it inherits. In
-the process of somebody who imports cvsim, and beside threads, it is a plain ``python -c`` that imports this
+That process, the fork server, has one thread, so that a fork of it is sound. In a process of cvsim's own it
+is itself a fork, made before there are threads: what has been imported by then, and the tables that have
+been made, need not be again, which takes a quarter of a second. It keeps none of the files that it inherits.
+In the process of somebody who imports cvsim, and beside threads, it is a plain ``python -c`` that imports this
 module, not `multiprocessing`: a user's script needs no ``__main__`` guard, and nothing of the parent's
 memory, locks or threads is inherited.
 """
@@ -31,7 +31,9 @@ from cvsim.executors.forks import can_fork, fork
 from cvsim.executors.own_process import is_own_process, tune_own_process
 
 _END_TIMEOUT_S = 10.0
-_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.nursery import main; main()"
+_SERVER_BOOTSTRAP = (
+    "import sys; sys.path[:] = sys.argv[1:]; from cvsim.executors.fork_server import main; main()"
+)
 # One thread in each: the executor has one child at work for each of its own threads.
 SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 MOST_INHERITED_BYTES = 100_000_000
@@ -39,7 +41,7 @@ MOST_INHERITED_BYTES = 100_000_000
 
 
 def can_inherit() -> bool:
-    """Whether a nursery may now be a fork of this process.
+    """Whether a fork server may now be a fork of this process.
 
     Not of a large one: what the parent changes from then on would be held twice, which is worse than a late
     start.
@@ -50,7 +52,7 @@ def can_inherit() -> bool:
     return memory is not None and memory.resident - memory.of_files <= MOST_INHERITED_BYTES
 
 
-class Nursery:
+class ForkServer:
     """The parent's side of the process that children are forked from. For several threads.
 
     Parameters
@@ -72,7 +74,7 @@ class Nursery:
         Raises
         ------
         OSError, ChildEndedError
-            The nursery, or the child, is gone.
+            The fork server, or the child, is gone.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -93,7 +95,7 @@ class Nursery:
             self._process.wait()
 
     def _end(self, pid: int) -> None:
-        # Without the nursery a child ends by itself, as it hears no more questions.
+        # Without the fork server a child ends by itself, as it hears no more questions.
         with contextlib.suppress(OSError, ChildEndedError):
             self._ask(pid)
 
@@ -114,7 +116,7 @@ class Nursery:
 
 
 class _Process(Protocol):
-    """What is asked of a nursery as a process: the part of `subprocess.Popen` that is needed."""
+    """What is asked of a fork server as a process: the part of `subprocess.Popen` that is needed."""
 
     def wait(self, timeout: float | None = None) -> object: ...
 
@@ -137,7 +139,7 @@ class _Fork:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not os.waitpid(self._pid, os.WNOHANG)[0]:
             if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("nursery", timeout or 0.0)
+                raise subprocess.TimeoutExpired("fork server", timeout or 0.0)
             time.sleep(_WAIT_S)
 
     def kill(self) -> None:
@@ -152,7 +154,7 @@ def _forked(connection: socket.socket) -> _Fork:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `main`
         _leave_files(connection.fileno())
         _use_one_thread()
-        _nurse(connection)
+        _serve(connection)
 
     return _Fork(fork(run))
 
@@ -170,7 +172,7 @@ def _leave_files(kept: int) -> None:
 
 
 def _use_one_thread() -> None:
-    """What the environment says where the nursery is spawned."""
+    """What the environment says where the fork server is spawned."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
@@ -180,7 +182,7 @@ def _spawned(connection: socket.socket) -> subprocess.Popen[bytes]:
     # -P and the explicit path: nothing is imported from a folder only because the run started there.
     path = [os.path.abspath(folder) for folder in sys.path]
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _BOOTSTRAP, *path],
+        [sys.executable, "-P", "-c", _SERVER_BOOTSTRAP, *path],
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -189,17 +191,17 @@ def _spawned(connection: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def main() -> None:
-    """A spawned nursery."""
+    """A spawned fork server."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     tune_own_process()
     parent = socket.socket(fileno=os.dup(0))
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    _nurse(parent)
+    _serve(parent)
 
 
-def _nurse(parent: socket.socket) -> None:
-    """The nursery's side: fork and kill until the parent is gone, however it went; then end all children."""
+def _serve(parent: socket.socket) -> None:
+    """The server's side: fork and kill until the parent is gone, however it went; then end all children."""
     warnings.simplefilter("ignore")
     children: set[int] = set()
     while (request := _receive_request(parent)) is not None:
