@@ -1,8 +1,8 @@
 """A scheduler in this process, and Dask workers in processes of their own: a cluster of one machine.
 
 The workers are plain ``python -c``, as in `cvsim.executors.fork_server`: a user's script needs no
-``__main__`` guard, and nothing is imported from a folder only because the run started there. They end when the scheduler
-goes, however it goes.
+``__main__`` guard, and nothing is imported from a folder only because the run started there. They end when
+the scheduler goes, however it goes.
 """
 
 from __future__ import annotations
