@@ -4,9 +4,9 @@ they do.
 That process, the fork server, has one thread, so that a fork of it is sound. In a process of cvsim's own it
 is itself a fork, made before there are threads: what has been imported by then, and the tables that have
 been made, need not be again, which takes a quarter of a second. It keeps none of the files that it
-inherits. In the process of somebody who imports cvsim, and beside threads, it is a plain ``python -c`` that imports this
-module, not `multiprocessing`: a user's script needs no ``__main__`` guard, and nothing of the parent's
-memory, locks or threads is inherited.
+inherits. In the process of somebody who imports cvsim, and beside threads, it is a plain ``python -c`` that
+imports this module, not `multiprocessing`: a user's script needs no ``__main__`` guard, and nothing of the
+parent's memory, locks or threads is inherited.
 """
 
 from __future__ import annotations
