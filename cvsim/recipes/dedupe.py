@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import Indices
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 MIN_EMBEDDING_COSINE = 0.85
 """Under the copy profile, pictures whose embeddings are that near are worth a look, whatever their hashes."""
 CERTAINLY_WEAK = -4.6
