@@ -7,21 +7,23 @@ folder that is scanned: a stranger's folder must not change what is done to it.
 
 from __future__ import annotations
 
+import functools
+import numbers
 import os
-import re
+import reprlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from cvsim.errors import SettingsError
 
 Effort = Literal["fast", "default", "thorough"]
 EFFORTS: tuple[str, ...] = get_args(Effort)
 
-SCHEDULER = re.compile(r"local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+")
-"""A scheduler of Dask: processes of this machine, or an address."""
+SCHEDULER = r"^(local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+)\Z"
+"""Pattern of a scheduler of Dask: processes of this machine, or an address."""
 
 DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
 """Rules that choose the file to keep: see `cvsim.groups.keep`."""
@@ -73,17 +75,34 @@ MIN_WORD_VOTES: Mapping[str, int] = {"fast": 4, "default": 4, "thorough": 3}
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """Which files are taken (see `cvsim.images.scan`)."""
+    """Which files are taken (see `cvsim.images.scan`).
+
+    Attributes
+    ----------
+    exclude : tuple of str
+        Patterns of files and folders to leave out.
+    hidden : bool
+        Take hidden files and folders, too.
+    follow_symlinks : bool
+        Go where symbolic links lead.
+    min_size_bytes : int
+        Leave out smaller files. ``"10k"`` and ``"4MiB"`` are understood.
+    """
 
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     follow_symlinks: bool = False
     min_size_bytes: int = 1
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run.
+    """One run. Every value is checked when the settings are made.
+
+    A single text stands for a list of one, a path may be any path-like object.
 
     Attributes
     ----------
@@ -101,7 +120,7 @@ class Settings:
         Folders that are scanned too, whose files are never proposed for removal nor compared with each other.
     between_only : bool
         Only pairs whose sides lie under different paths.
-    keep : str
+    keep : str or tuple of str
         Ordered rules that choose the file to keep.
     include : tuple of str
         Relations that are proposed for removal besides full copies.
@@ -122,7 +141,7 @@ class Settings:
     embedding: str | None = None
     reference: tuple[str, ...] = ()
     between_only: bool = False
-    keep: str = DEFAULT_KEEP
+    keep: str | tuple[str, ...] = DEFAULT_KEEP
     include: tuple[str, ...] = ()
     decisions: str | None = None
     cache: str | None = ""
@@ -131,17 +150,7 @@ class Settings:
     scan: ScanSettings = field(default_factory=ScanSettings)
 
     def __post_init__(self) -> None:
-        if self.effort not in EFFORTS:
-            raise SettingsError(f"unknown effort {self.effort!r}; known: {', '.join(EFFORTS)}")
-        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
-            raise SettingsError(f"the threshold is a probability, from 0 to 1; {self.threshold} is not")
-        if self.workers is not None and self.workers < 1:
-            raise SettingsError(f"at least one worker is needed; {self.workers} is too few")
-        if self.scheduler is not None and not SCHEDULER.fullmatch(self.scheduler):
-            raise SettingsError(
-                f"{self.scheduler!r} is no scheduler; write local:N for N processes on this machine, or "
-                "tcp://HOST:PORT of a Dask scheduler"
-            )
+        _check_fields(self)
 
     @property
     def n_workers(self) -> int:
@@ -163,7 +172,7 @@ def user_config_path() -> Path:
 
 
 def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
-    """The settings that a configuration file holds, by name.
+    """The settings that a configuration file holds, by name, each in its own type.
 
     Parameters
     ----------
@@ -173,7 +182,7 @@ def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        The file is missing (when named), is no TOML, or holds an unknown name.
+        The file is missing (when named), is no TOML, or holds an unknown name or a wrong value.
     """
     file = Path(path) if path is not None else user_config_path()
     try:
@@ -182,22 +191,133 @@ def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         if path is None:
             return {}
         raise SettingsError(f"{file}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
         raise SettingsError(f"{file}: not a readable TOML file: {exc}") from exc
-    known = {f.name for f in fields(Settings)} - {"scan"} | {f.name for f in fields(ScanSettings)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise SettingsError(f"{file}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    return values
+    try:
+        return {name: checked(name, value) for name, value in values.items()}
+    except SettingsError as exc:
+        raise SettingsError(f"{file}: {exc}") from exc
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """`settings` with the given values, those of the scan included, lists made tuples."""
-    scan_names = {f.name for f in fields(ScanSettings)}
-    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    scan = {k: v for k, v in frozen.items() if k in scan_names}
+    """`settings` with the given values, those of the scan included.
+
+    Raises
+    ------
+    SettingsError
+        A name is unknown, or a value is not what its setting wants.
+    """
+    fit = {name: checked(name, value) for name, value in values.items()}
+    scan = {name: fit.pop(name) for name in _SCAN_NAMES if name in fit}
+    return replace(settings, scan=replace(settings.scan, **scan), **fit)
+
+
+def size_in_bytes(text: str) -> int:
+    """``2000``, ``10k``, ``1.5MB`` or ``4MiB`` as a number of bytes.
+
+    Raises
+    ------
+    SettingsError
+        The text is no size.
+    """
+    written = text.strip().lower().removesuffix("b")
+    number = written.rstrip("kmgi")
     try:
-        rest: dict[str, Any] = {k: v for k, v in frozen.items() if k not in scan_names}
-        return replace(settings, scan=replace(settings.scan, **scan), **rest)
-    except TypeError as exc:
-        raise SettingsError(f"a setting has the wrong type: {exc}") from exc
+        return int(float(number) * _SIZE_UNITS[written[len(number) :]])
+    except (ValueError, KeyError, OverflowError):
+        raise SettingsError(f"{text!r} is no size; write 2000, 10k, 1.5MB or 4MiB") from None
+
+
+def checked(name: str, value: Any) -> Any:
+    """The value of a setting in its own type.
+
+    Raises
+    ------
+    SettingsError
+        No setting has that name, or the value is not what it wants: the message names the setting, what was
+        given and what is wanted.
+    """
+    if name not in WANTED:
+        raise SettingsError(f"unknown setting {name!r}; {_suggestion(name)}")
+    import msgspec  # not above: it takes longer to load than the rest of this module
+
+    try:
+        return msgspec.convert(_plain(name, value), _types()[name])
+    except (msgspec.ValidationError, SettingsError, RecursionError):
+        given = reprlib.repr(value)
+        raise SettingsError(f"the setting {name!r} must be {WANTED[name]}; {given} is not") from None
+
+
+_SCAN_NAMES = tuple(f.name for f in fields(ScanSettings))
+_SIZE_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+WANTED: Mapping[str, str] = {
+    "profile": "a profile's name or a file that cvsim train made",
+    "effort": f"one of {', '.join(EFFORTS)}",
+    "threshold": "a probability, from 0 to 1",
+    "signals": "a list of signals",
+    "embedding": "FILE.onnx, KIND=FILE.onnx or the name of a preset",
+    "reference": "a list of folders",
+    "between_only": "true or false",
+    "keep": "rules in order, such as 'resolution,oldest'",
+    "include": "a list of relations",
+    "decisions": "a file",
+    "cache": "a file",
+    "workers": "a whole number, at least 1",
+    "scheduler": "local:N for N processes on this machine, or tcp://HOST:PORT of a Dask scheduler",
+    "exclude": "a list of patterns",
+    "hidden": "true or false",
+    "follow_symlinks": "true or false",
+    "min_size_bytes": "a size in bytes: 2000, '10k', '1.5MB' or '4MiB'",
+}
+"""What each setting wants, in words. Settings that stand in no such list do not exist."""
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    """The type of each setting, limits included, as msgspec checks it."""
+    from msgspec import Meta
+
+    limits: dict[str, Any] = {
+        "threshold": Annotated[float, Meta(ge=0, le=1)] | None,
+        "workers": Annotated[int, Meta(ge=1)] | None,
+        "scheduler": Annotated[str, Meta(pattern=SCHEDULER)] | None,
+        "min_size_bytes": Annotated[int, Meta(ge=0)],
+    }
+    return {**get_type_hints(ScanSettings), **get_type_hints(Settings), **limits}
+
+
+def _check_fields(settings: Settings | ScanSettings) -> None:
+    """Bring each value to its own type. What was left at its default needs no look."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if one.name != "scan" and value is not one.default:
+            object.__setattr__(settings, one.name, checked(one.name, value))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as text, numbers and lists of text; what is none of these stays for msgspec to refuse."""
+    if isinstance(value, (str, bytes, os.PathLike)):
+        text = os.fsdecode(value)
+        if name == "min_size_bytes":
+            return size_in_bytes(text)
+        return [text] if _takes_list(name) else text
+    if isinstance(value, Mapping | bool):
+        return value
+    if isinstance(value, Iterable):
+        several = sorted(value) if isinstance(value, set | frozenset) else value
+        return [os.fsdecode(one) if isinstance(one, (str, bytes, os.PathLike)) else one for one in several]
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
+def _takes_list(name: str) -> bool:
+    return WANTED[name].startswith("a list of")
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, WANTED, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(WANTED))}"

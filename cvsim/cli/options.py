@@ -16,13 +16,12 @@ from typing import Any, TypeVar
 import click
 
 from cvsim import __version__
+from cvsim.errors import SettingsError
 from cvsim.executors.own_process import tune_own_process
-from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, with_values
+from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, size_in_bytes, with_values
 
 C = TypeVar("C", bound=Callable[..., Any])
 Decorator = Callable[[C], C]
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
 class ByteSize(click.ParamType):
@@ -33,12 +32,10 @@ class ByteSize(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        text = value.strip().lower().removesuffix("b")
-        number = text.rstrip("kmgi")
         try:
-            return int(float(number) * _UNITS[text[len(number) :]])
-        except (ValueError, KeyError, OverflowError):
-            self.fail(f"{value!r} is no size; write 2000, 10k, 1.5MB or 4MiB", param, ctx)
+            return size_in_bytes(value)
+        except SettingsError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 class NameList(click.ParamType):
