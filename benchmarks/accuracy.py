@@ -32,8 +32,8 @@ from parts import names, run_parts
 from peer_runs import PeerRun, available, link_all
 
 import cvsim
+from cvsim.arrays import sigmoid
 from cvsim.recipes.dedupe import make_plan
-from cvsim.scoring.model import sigmoid
 from cvsim.settings import EFFORTS, Settings
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"

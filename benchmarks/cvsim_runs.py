@@ -15,11 +15,11 @@ import numpy as np
 from console import SimpleProgress
 from labelled_sets import LIGHT_KINDS, LabelledSet
 
+from cvsim.arrays import sigmoid
 from cvsim.executors import LocalExecutor
 from cvsim.groups.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.reading.collection import find_files, make_nodes, read_files
 from cvsim.recipes.dedupe import Clock, Plan, Run, dedupe
-from cvsim.scoring.model import sigmoid
 from cvsim.scoring.scorer import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache

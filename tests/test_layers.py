@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reading", "candidates", "proof", "products"),
     ("executors", "groups", "actions", "reports", "fetch"),
     ("images", "features", "stores", "settings", "files"),
-    ("errors", "types", "progress", "names"),
+    ("errors", "types", "progress", "names", "arrays"),
 )
 """The rooms, from the top. A room imports rooms of lower floors only, never one beside it."""
 

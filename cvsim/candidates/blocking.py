@@ -9,12 +9,12 @@ import numpy as np
 
 from cvsim.candidates.hamming import HammingJoin, join_variants_within
 from cvsim.candidates.nearest import pairs_with_product
-from cvsim.candidates.words import Keypoints, WordRule, pairs_by_words
+from cvsim.candidates.words import WordRule, pairs_by_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.base import Feature
+    from cvsim.features.base import Feature, Keypoints
     from cvsim.types import Indices
 
 MAX_EXPANDED = 12
@@ -184,10 +184,9 @@ def word_candidates(
     ordered = cell[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     rows = np.sort(order[rank < N_REPRESENTATIVES])
-    keys = feature.word_keys(packed, rows)
-    if keys is None:
+    keypoints = feature.word_keys(packed, rows)
+    if keypoints is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    keypoints = Keypoints(keys.owner, keys.bits, keys.angle, keys.level, keys.position)
     a, b, _ = joins.by_words(keypoints, rule)
     other = labels[a] != labels[b]
     return a[other], b[other]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cvsim.arrays import ragged_range
 from cvsim.candidates import _hamming_numpy
 from cvsim.candidates._chunks import (
     Chunk,
@@ -540,12 +541,6 @@ def _distinct_rows(words: Words) -> tuple[Indices, Indices]:
     return np.sort(first), inverse
 
 
-def _ragged(counts: Indices) -> tuple[Indices, Indices]:
-    """For counts (2, 3): rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
 def _expand_groups(
     left: Indices, left_inverse: Indices, right: Indices, right_inverse: Indices
 ) -> tuple[Indices, Indices]:
@@ -556,7 +551,7 @@ def _expand_groups(
     )
     left_sizes, right_sizes = np.bincount(left_inverse), np.bincount(right_inverse)
     left_starts, right_starts = np.cumsum(left_sizes) - left_sizes, np.cumsum(right_sizes) - right_sizes
-    pair, offset = _ragged(left_sizes[left] * right_sizes[right])
+    pair, offset = ragged_range(left_sizes[left] * right_sizes[right])
     n_right = right_sizes[right[pair]]
     i = left_items[left_starts[left[pair]] + offset // n_right]
     j = right_items[right_starts[right[pair]] + offset % n_right]

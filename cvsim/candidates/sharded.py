@@ -17,7 +17,7 @@ import numpy as np
 
 from cvsim.candidates.blocking import LOCAL_JOINS, Joins
 from cvsim.candidates.hamming import HammingJoin, distinct_variants, join_blocks
-from cvsim.candidates.words import Keypoints, WordMatches, WordPart, WordRule, pairs_of_matches, word_parts
+from cvsim.candidates.words import WordMatches, WordPart, WordRule, pairs_of_matches, word_parts
 from cvsim.errors import CvsimError
 from cvsim.executors.base import Demand
 from cvsim.stores import Extraction
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.executors.base import Executor
+    from cvsim.features.base import Keypoints
     from cvsim.stores import Store
     from cvsim.types import Indices
 

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cvsim.arrays import ragged_range
+from cvsim.features.base import SCALE_FACTOR
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from cvsim.features.base import Keypoints
     from cvsim.types import Indices
 
 N_ANGLES = 12
@@ -59,31 +63,6 @@ class WordRule:
     max_occurrences: int = 48
     max_distance_bits: int = 48
     min_votes: int = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Keypoints:
-    """Keypoints of a collection, all pictures after each other.
-
-    Attributes
-    ----------
-    owner : (n,) int64
-        Whose keypoint it is, ascending.
-    bits : (n, 4) uint64
-        Descriptors.
-    angle : (n,) uint8
-        In 1/256 of a turn.
-    level : (n,) uint8
-        Pyramid level: a scale of 1.2 each.
-    position : (n,) complex64
-        x + iy in working pixels from the picture's centre.
-    """
-
-    owner: Indices
-    bits: NDArray[np.uint64]
-    angle: NDArray[np.uint8]
-    level: NDArray[np.uint8]
-    position: NDArray[np.complex64]
 
 
 def word_keys(bits: NDArray[np.uint64], table: int, word_bits: int) -> NDArray[np.uint32]:
@@ -179,7 +158,7 @@ def word_parts(keypoints: Keypoints, rule: WordRule, max_rows: int = PART_ROWS) 
         part_of = ordered[starts].astype(np.int64) * n_parts >> rule.word_bits
         for part in np.unique(part_of):
             chosen = part_of == part
-            _, offset = _ragged(lengths[chosen])
+            _, offset = ragged_range(lengths[chosen])
             rows = order[np.repeat(starts[chosen], lengths[chosen]) + offset]
             yield WordPart(rows, lengths[chosen], keypoints.owner[rows], keypoints.bits[rows])
 
@@ -243,15 +222,9 @@ def _within_runs(lengths: Indices) -> Iterator[tuple[Indices, Indices]]:
     for step in range(1, int(lengths.max(initial=1))):
         counts = lengths - step
         runs = np.flatnonzero(counts > 0)
-        row, within = _ragged(counts[runs])
+        row, within = ragged_range(counts[runs])
         first = starts[runs][row] + within
         yield first, first + step
-
-
-def _ragged(counts: Indices) -> tuple[Indices, Indices]:
-    """For counts (2, 3): rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple[Indices, Indices, Indices]:
@@ -281,7 +254,7 @@ def _landing(
     keypoints: Keypoints, i: Indices, j: Indices, turn: Indices, step: Indices
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where each match puts the centre of the first picture in the second, in units of `LANDING_PX`."""
-    factor = 1.2**step * np.exp(2j * np.pi / 256 * turn)
+    factor = SCALE_FACTOR**step * np.exp(2j * np.pi / 256 * turn)
     centre = keypoints.position[j] - factor * keypoints.position[i]
     # The centre of a picture that is shown enlarged lands less exactly.
     unit = LANDING_PX * np.maximum(np.abs(factor), 1.0)

@@ -45,20 +45,20 @@ class HashKeys:
 
 
 @dataclass(frozen=True, eq=False)
-class WordKeys:
-    """What word search needs of a collection: local features, all pictures after each other.
+class Keypoints:
+    """The keypoints of several pictures, one picture after the other: what word search needs.
 
     Attributes
     ----------
-    owner : (m,) int64
-        Position of the picture that each row belongs to, ascending.
-    bits : (m, 4) uint64
+    owner : (n,) int64
+        Position of the picture that each keypoint belongs to, ascending.
+    bits : (n, 4) uint64
         Descriptors of 256 bits.
-    angle : (m,) uint8
+    angle : (n,) uint8
         In 1/256 of a turn.
-    level : (m,) uint8
-        Pyramid level.
-    position : (m,) complex64
+    level : (n,) uint8
+        Pyramid level; from each to the next the picture shrinks by `SCALE_FACTOR`.
+    position : (n,) complex64
         x + iy in working pixels from the picture's centre.
     """
 
@@ -69,6 +69,11 @@ class WordKeys:
     position: NDArray[np.complex64]
 
 
+SCALE_FACTOR = 1.2
+"""By how much a picture shrinks from one level of the keypoints' pyramid to the next.
+
+The factor of the ORB paper (Rublee et al. 2011), and OpenCV's default.
+"""
 WORKING_PX = 512
 """Longer side of the pixels that features are taken from, if nothing else is said."""
 
@@ -155,6 +160,6 @@ class Feature(ABC, Generic[D]):
         """What hash search needs, for ``search == "hamming"``."""
         return None
 
-    def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
+    def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
         """What word search needs of the pictures at `rows`, for ``search == "words"``."""
         return None

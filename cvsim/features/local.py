@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.features.base import Feature, Search, WordKeys
+from cvsim.features.base import SCALE_FACTOR, Feature, Keypoints, Search
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.overlay.alignment import (
     OVERLAP_BLUR_PX,
@@ -57,7 +57,6 @@ N_DETECTED = 1600
 FAST_THRESHOLD = 9
 KEYPOINT_EDGE_PX = 19
 N_PYRAMID_LEVELS = 8
-SCALE_FACTOR = 1.2
 MIN_KEYPOINTS = 12
 MAX_DISTANCE_BITS = 64
 OUTLINE_SIDE_PX = 16
@@ -333,7 +332,7 @@ class Local(Feature[LocalDescriptor]):
     def evidence_or_none(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> NDArray[Any]:
         return no_evidence() if a is None or b is None else self.evidence(a, b)
 
-    def word_keys(self, packed: Any, rows: Indices) -> WordKeys | None:
+    def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
         # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
         # is freed before the next one is fetched.
         n_most = len(rows) * self.n_keypoints
@@ -353,7 +352,7 @@ class Local(Feature[LocalDescriptor]):
             centre = complex(descriptor.width_px, descriptor.height_px) / 2
             position[part] = points["x"] + 1j * points["y"] - centre
             n = part.stop
-        return WordKeys(owner[:n], bits[:n], angle[:n], level[:n], position[:n]) if n else None
+        return Keypoints(owner[:n], bits[:n], angle[:n], level[:n], position[:n]) if n else None
 
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -184,20 +185,12 @@ def _join_hosts(cores: Indices, part: Indices, container: Indices) -> Indices:
         node_of_core[cores] = np.arange(len(cores))
         of_core = labels[node_of_core[joins]]
         n_labels = int(labels.max()) + 1
-        labels = _relabel(_components(n_labels, of_core, first_inside[joins])[labels])
+        labels = labelled_in_order(_components(n_labels, of_core, first_inside[joins])[labels])
 
 
 def _components(n_nodes: int, a: Indices, b: Indices) -> Indices:
     """Connected components, labelled in the order of their smallest nodes."""
-    return _relabel(_strongest_forest(n_nodes, a, b)[1])
-
-
-def _relabel(labels: NDArray[np.integer]) -> Indices:
-    """The same groups, labelled in the order of their first nodes."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
+    return labelled_in_order(_strongest_forest(n_nodes, a, b)[1])
 
 
 def _with_figures(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import UsageError
 from cvsim.products.details import Details
 from cvsim.products.metric import fit_metric, has_evidence, normalised
@@ -146,7 +147,7 @@ def classify(
     learned = PhotoVectors(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
     photos = Photos(learned, gallery.codes, widths, gallery.density)
     facts, near = evidence(PhotoVectors(model.fuse(blocks), model.fuse_plain(blocks), details), photos)
-    known = _sigmoid(facts @ gallery.weights + gallery.intercept)
+    known = sigmoid(facts @ gallery.weights + gallery.intercept)
     known[~has_evidence(blocks)] = 0.0
     products = known[:, None] * _shares(near, gallery.temperature)
     codes = np.where(known >= gallery.rejection, near.argmax(axis=1), -1)
@@ -388,7 +389,7 @@ def _calibrated(trial: _GalleryTrial, n: int) -> tuple[NDArray[np.float64], floa
         weights[0] = DEFAULT_WEIGHT
         if trial.known is None:
             return weights, 0.0, 0.0
-        return weights, 0.0, float(_sigmoid(np.quantile(trial.known @ weights, KNOWN_REJECTED)))
+        return weights, 0.0, float(sigmoid(np.quantile(trial.known @ weights, KNOWN_REJECTED)))
     facts = np.concatenate([trial.known, trial.strange])
     is_known = np.repeat([1, 0], [len(trial.known), len(trial.strange)])
     mean, scale = facts.mean(axis=0), np.maximum(facts.std(axis=0), 1e-6)
@@ -396,7 +397,7 @@ def _calibrated(trial: _GalleryTrial, n: int) -> tuple[NDArray[np.float64], floa
     fitted.fit((facts - mean) / scale, is_known)
     weights = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - mean @ weights)
-    known = _sigmoid(trial.known @ weights + intercept)
+    known = sigmoid(trial.known @ weights + intercept)
     return weights, intercept, float(np.quantile(known, KNOWN_REJECTED))
 
 
@@ -413,7 +414,3 @@ def _temperature(trial: _GalleryTrial) -> float:
         return -float(np.concatenate(parts).mean())
 
     return float(min(TEMPERATURES, key=surprise))
-
-
-def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-np.clip(x, -700, 700)))

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import DBSCAN, KMeans
 
+from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ class MergeTree:
         """(n,) labels from 0 by first image: merges at most this high are made."""
         if not len(self.merges):
             return np.zeros(1, np.int64)
-        return in_order(fcluster(self.merges, height, "distance"))
+        return labelled_in_order(fcluster(self.merges, height, "distance"))
 
     def cut_into(self, n_groups: int) -> Indices:
         """(n,) labels of at most `n_groups` groups."""
         if not len(self.merges):
             return np.zeros(1, np.int64)
-        return in_order(fcluster(self.merges, n_groups, "maxclust"))
+        return labelled_in_order(fcluster(self.merges, n_groups, "maxclust"))
 
 
 def build_tree(vectors: NDArray[np.float32], method: str) -> MergeTree:
@@ -140,7 +141,7 @@ def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 def kmeans(vectors: NDArray[np.float32], n_groups: int, seed: int = 0) -> Indices:
     """(n,) labels of k-means; the best of a few starts."""
     n_groups = min(n_groups, len(np.unique(vectors, axis=0)))
-    return in_order(KMeans(n_groups, n_init=4, random_state=seed).fit_predict(vectors))
+    return labelled_in_order(KMeans(n_groups, n_init=4, random_state=seed).fit_predict(vectors))
 
 
 def density(vectors: NDArray[np.float32], distance: float) -> Indices:
@@ -148,15 +149,7 @@ def density(vectors: NDArray[np.float32], distance: float) -> Indices:
     labels = DBSCAN(eps=max(distance, 1e-9), min_samples=DENSITY_NEIGHBOURS).fit_predict(vectors)
     alone = labels == -1
     labels[alone] = labels.max(initial=-1) + 1 + np.arange(int(alone.sum()))
-    return in_order(labels)
-
-
-def in_order(labels: NDArray[np.integer]) -> Indices:
-    """The same groups, numbered from 0 in the order of their first images."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
+    return labelled_in_order(labels)
 
 
 def merge_agreement(tree: MergeTree, labels: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from cvsim.arrays import sigmoid
 from cvsim.candidates.blocking import (
     LOCAL_JOINS,
     Joins,
@@ -49,7 +50,7 @@ from cvsim.reading.extraction import WORKING_PX
 from cvsim.recipes.report_groups import make_groups
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring.explainer import Explainer
-from cvsim.scoring.model import FusionModel, read_model, sigmoid
+from cvsim.scoring.model import FusionModel, read_model
 from cvsim.scoring.relation import Verdict
 from cvsim.scoring.scorer import Scorer, Scores
 from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings

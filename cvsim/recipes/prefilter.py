@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cvsim.arrays import sigmoid
 from cvsim.candidates.blocking import unique_pairs, without_pairs
 from cvsim.candidates.sharded import joins_over
 from cvsim.errors import CvsimError, UsageError
@@ -42,7 +43,6 @@ from cvsim.recipes.alterations import (
     pasted,
 )
 from cvsim.recipes.dedupe import MAX_ALL_PAIRS, Clock, Run, make_plan, open_run_store, sides_of
-from cvsim.scoring.model import sigmoid
 from cvsim.scoring.scorer import Scores
 from cvsim.settings import PROFILES
 from cvsim.stores import Extraction, ImageInfo, MemoryStore

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
@@ -29,7 +30,6 @@ from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys, artefac
 from cvsim.recipes.dedupe import Clock, Run
 from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
 from cvsim.scoring.explainer import Explainer
-from cvsim.scoring.model import sigmoid
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.local import reversed_evidence
@@ -24,7 +25,6 @@ from cvsim.reading.extraction import (
     may_be_equal,
     working_px,
 )
-from cvsim.scoring.model import sigmoid
 from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.stores import Extraction
 from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import minimize
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import UsageError
-from cvsim.scoring.model import Curve, FusionModel, sigmoid
+from cvsim.scoring.model import Curve, FusionModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

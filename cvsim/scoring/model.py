@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -115,11 +116,6 @@ class FusionModel:
             "origin": dict(self.origin),
         }
         return json.dumps(document, indent=1) + "\n"
-
-
-def sigmoid(log_odds: Any) -> Any:
-    """Probability from log-odds, without overflow."""
-    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
 
 
 def read_model(path: Path) -> FusionModel:

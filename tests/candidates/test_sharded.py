@@ -7,8 +7,9 @@ import pytest
 
 from cvsim.candidates.blocking import LOCAL_JOINS
 from cvsim.candidates.sharded import HASH_KEY, ShardedJoins
-from cvsim.candidates.words import Keypoints, WordRule
+from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
+from cvsim.features.base import Keypoints
 from cvsim.stores import MemoryStore
 
 RADIUS = 8

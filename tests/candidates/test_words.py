@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvsim.candidates.words import LANDING_PX, N_ANGLES, Keypoints, WordRule, pairs_by_words, word_keys
+from cvsim.candidates.words import LANDING_PX, N_ANGLES, WordRule, pairs_by_words, word_keys
+from cvsim.features.base import Keypoints
 
 RULE = WordRule(n_tables=4, word_bits=12, max_occurrences=6, max_distance_bits=40, min_votes=3)
 

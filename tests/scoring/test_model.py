@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvsim.arrays import sigmoid
 from cvsim.errors import SettingsError, UsageError
 from cvsim.recipes.dedupe import MODELS
 from cvsim.scoring.fit import fit_model
-from cvsim.scoring.model import Curve, FusionModel, read_model, sigmoid
+from cvsim.scoring.model import Curve, FusionModel, read_model
 from cvsim.settings import PROFILES
 
 MODEL = FusionModel(

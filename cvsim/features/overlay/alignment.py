@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from cvsim.features.base import SCALE_FACTOR
 from cvsim.features.overlay.appearance import Appearance, appearance_change, toned
 from cvsim.features.overlay.correlation import (
     Agreement,
@@ -101,7 +102,7 @@ def fit_transform(a: NDArray[Any], b: NDArray[Any]) -> Hypothesis | None:
         return None
     p = np.stack([a["x"], a["y"]], axis=1).astype(np.float64)
     q = np.stack([b["x"], b["y"]], axis=1).astype(np.float64)
-    scale = 1.2 ** (b["level"].astype(np.float64) - a["level"])
+    scale = SCALE_FACTOR ** (b["level"].astype(np.float64) - a["level"])
     angle = (b["angle"].astype(np.float64) - a["angle"]) * (2 * np.pi / 256)
     inliers = _largest_consensus(p, q, scale, angle)
     for _ in range(3):

@@ -1,0 +1,37 @@
+"""Small things that several parts do to arrays: probabilities, labels in order, ranges of uneven length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import Indices
+
+
+@overload
+def sigmoid(log_odds: float) -> float: ...
+@overload
+def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def sigmoid(log_odds: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Turn log-odds into a probability, without overflow."""
+    probability: float | NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
+    return probability
+
+
+def labelled_in_order(labels: NDArray[np.integer]) -> Indices:
+    """Number the same groups from 0, in the order of their first members, (n,) to (n,) int64."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    numbered: Indices = rank[inverse]
+    return numbered
+
+
+def ragged_range(counts: Indices) -> tuple[Indices, Indices]:
+    """Count up to each of `counts`: for (2, 3), rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
