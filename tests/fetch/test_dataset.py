@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_without_fetching_twice(server: FaultyServer, tmp_p
     list_file.write_text(json.dumps({"images": images}))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "cvsim", "fetch", str(list_file), "-o", str(out), "--allow-private"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen([*command, "--workers", "2"], env=environment)
     deadline = time.monotonic() + 60
     while sum(server.hits.values()) < 30 and time.monotonic() < deadline:

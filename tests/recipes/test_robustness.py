@@ -32,7 +32,7 @@ from cvsim.reports.json import document
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIZE = (400, 300)
 
 

@@ -224,7 +224,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     copy_set(tmp_path, 10, ("half", "grey", "jpeg"))
     location = tmp_path / "index.db"
     command = [sys.executable, "-m", "cvsim", "index", str(tmp_path / "images"), "--store", str(location)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while not location.exists():
         time.sleep(0.01)

@@ -14,7 +14,7 @@ import pytest
 from generate import copy_set, near_miss, save_image, scene
 from PIL import Image
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 KINDS = ("jpeg-low", "half", "grey", "cropped")
 
 
