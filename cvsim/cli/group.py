@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import click
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.errors import CvsimError, UsageError
 
 VERBS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.cli import options
 from cvsim.settings import PROFILES, available_cores, user_config_path
 

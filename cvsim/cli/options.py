@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.errors import SettingsError
 from cvsim.executors.own_process import tune_own_process
 from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, size_in_bytes, with_values

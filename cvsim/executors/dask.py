@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.errors import CvsimError, MissingExtraError, RemoteError
 from cvsim.executors.base import Item, Job, Payload, Result
 from cvsim.executors.local import LocalExecutor, process_executor

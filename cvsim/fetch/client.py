@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Self
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.errors import FetchError, MissingExtraError
 from cvsim.fetch.addresses import AddressGuard, Deadline, Resolve, addresses_of
 from cvsim.images.sniff import HEAD_BYTES, sniff

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.actions.apply import Applied, apply_plan
 from cvsim.actions.undo import Undone, undo_journal
 from cvsim.errors import ActionError, CvsimError, ImageError

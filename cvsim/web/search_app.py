@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.errors import CvsimError, ImageError, RemoteError
 from cvsim.reports.pages import page_templates
 from cvsim.web.search_openapi import openapi

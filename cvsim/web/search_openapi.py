@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from cvsim import __version__
+from cvsim._version import __version__
 from cvsim.types import Relation
 from cvsim.web.search_service import MAX_K, SearchLimits
 
