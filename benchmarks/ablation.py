@@ -18,8 +18,8 @@ from training_pairs import labelled_pairs
 from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
-from cvsim.reading.collection import find_files, read_files
-from cvsim.recipes.dedupe import Plan
+from cvsim.reading.files import find_files, read_files
+from cvsim.recipes.scoring_plan import ScoringPlan
 from cvsim.scoring.fit import fit_model
 from cvsim.settings import COPY, Settings
 from cvsim.stores import open_cache
@@ -78,7 +78,7 @@ def run_ablation(
     for variant in _variants(used, also):
         chosen = {name: knots[name] for name in variant.signals if name in knots}
         model = fit_model(variant.name, similarities, is_same, knots=chosen, pivots=pivots, prior=PRIOR)
-        plan = Plan(make_features(variant.features), model, min(THRESHOLDS))
+        plan = ScoringPlan(make_features(variant.features), model, min(THRESHOLDS))
         outcome = _outcome(plan, settings, reported, different)
         whole = whole or outcome
         rows.append({"name": variant.name, **_row(outcome, whole, reported)})
@@ -103,7 +103,7 @@ class _Outcome:
 
 
 def _outcome(
-    plan: Plan, settings: Settings, reported: LabelledSet, different: Iterable[LabelledSet]
+    plan: ScoringPlan, settings: Settings, reported: LabelledSet, different: Iterable[LabelledSet]
 ) -> _Outcome:
     labels = _groupings(plan, settings, reported)
     n_false = dict.fromkeys(THRESHOLDS, 0)
@@ -196,7 +196,7 @@ def _knots(
     return {name: k for name, k in knots.items() if len(k) > 1}, pivots
 
 
-def _groupings(plan: Plan, settings: Settings, data: LabelledSet) -> dict[float, np.ndarray]:
+def _groupings(plan: ScoringPlan, settings: Settings, data: LabelledSet) -> dict[float, np.ndarray]:
     """By threshold, one label a file."""
     with scored_collection(data, plan, settings) as collection:
         return {threshold: collection.labels_at(threshold) for threshold in THRESHOLDS}

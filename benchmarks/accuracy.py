@@ -33,7 +33,7 @@ from peer_runs import PeerRun, available, link_all
 
 import cvsim
 from cvsim.arrays import sigmoid
-from cvsim.recipes.dedupe import make_plan
+from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import EFFORTS, Settings
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"
@@ -176,7 +176,7 @@ class Bench:
         relations: dict[str, Any] = {}
         for data in (self.reported, *self.negatives):
             settings = Settings(effort=effort, cache=str(self._cache(data, effort)))  # type: ignore[arg-type]
-            with scored_collection(data, make_plan(settings), settings) as collection:
+            with scored_collection(data, scoring_plan(settings), settings) as collection:
                 scores.append(sigmoid(collection.candidates.log_odds))
                 same.append(collection.is_same)
                 if data is self.reported:
@@ -189,7 +189,7 @@ class Bench:
 
     def ablation(self) -> dict[str, Any]:
         """Part b without each signal, and with each of the others."""
-        model = make_plan(Settings(effort=ABLATED)).model  # type: ignore[arg-type]
+        model = scoring_plan(Settings(effort=ABLATED)).model  # type: ignore[arg-type]
         sets = self._work / "sets"
         places = (sets / "{}" / "images", sets / "{}", self._args.data / "{}")
         found = [

@@ -18,8 +18,13 @@ from labelled_sets import LIGHT_KINDS, LabelledSet
 from cvsim.arrays import sigmoid
 from cvsim.executors import LocalExecutor
 from cvsim.groups.evaluation import Contingency, evaluate, recall_by_kind
-from cvsim.reading.collection import find_files, make_nodes, read_files
-from cvsim.recipes.dedupe import Clock, Plan, Run, dedupe
+from cvsim.groups.rules import GroupRules
+from cvsim.reading.collection import Collection as Pictures
+from cvsim.reading.files import find_files, read_files
+from cvsim.reading.nodes import make_nodes
+from cvsim.recipes.dedupe import dedupe
+from cvsim.recipes.linking import Linker, score_candidates
+from cvsim.recipes.scoring_plan import ScoringPlan
 from cvsim.scoring.scorer import Scores
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
@@ -141,7 +146,7 @@ class Collection:
     Attributes
     ----------
     data : LabelledSet
-    run : Run
+    linker : Linker
     candidates : Scores
         Pairs that were proposed by hashes or words; not those that only checking groups looked at.
     is_same : (n,) bool
@@ -149,31 +154,35 @@ class Collection:
     """
 
     data: LabelledSet
-    run: Run
+    linker: Linker
     candidates: Scores
     is_same: np.ndarray
 
     def labels_at(self, threshold: float) -> np.ndarray:
         """The groups that the candidates make at a threshold: one label a file, in the order of the set's."""
-        self.run.plan = Plan(self.run.plan.features, self.run.plan.model, threshold)
-        labels = self.run.group(self.candidates).labels
+        self.linker.rules, self.linker.scores = GroupRules(threshold), self.candidates
+        labels = self.linker.groups().labels
         groups: dict[int, list[str]] = {}
-        for node, label in zip(self.run.nodes, labels.tolist(), strict=True):
+        for node, label in zip(self.linker.collection.nodes, labels.tolist(), strict=True):
             groups.setdefault(label, []).extend(record.path for record in node.records)
         return labels_of(groups.values(), self.data.files)
 
     def relations(self) -> dict[str, dict[str, int]]:
         """Of every original with each of its copies, where they are linked: relation by kind of the copy."""
-        files = [(k, Path(r.path).name) for k, node in enumerate(self.run.nodes) for r in node.records]
+        files = [
+            (k, Path(r.path).name)
+            for k, node in enumerate(self.linker.collection.nodes)
+            for r in node.records
+        ]
         originals = {self.data.group[name]: k for k, name in files if self.data.kind[name] == "original"}
         copies = [(k, name) for k, name in files if self.data.group[name] in originals]
         # A file of the original's own bytes is the original; it needs no comparison.
         copies = [(k, name) for k, name in copies if k != originals[self.data.group[name]]]
         sides = [sorted((k, originals[self.data.group[name]])) for k, name in copies]
         a, b = np.array(sides, np.int64).reshape(-1, 2).T
-        scores = self.run.scorer.score(a, b)
-        linked = np.flatnonzero(sigmoid(scores.log_odds) >= self.run.plan.threshold)
-        explainer = self.run.explainer(scores)
+        self.linker.scores = self.linker.scorer.score(a, b)
+        linked = np.flatnonzero(sigmoid(self.linker.scores.log_odds) >= self.linker.plan.threshold)
+        explainer = self.linker.explainer()
         explainer.confirm_pixels(linked)
         counts: dict[str, Counter[str]] = {}
         for row in linked.tolist():
@@ -183,7 +192,7 @@ class Collection:
 
 
 @contextmanager
-def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iterator[Collection]:
+def scored_collection(data: LabelledSet, plan: ScoringPlan, settings: Settings) -> Iterator[Collection]:
     """All candidate pairs of a set under a plan; descriptors and verified pairs come from the cache."""
     progress = SimpleProgress()
     store = open_cache(settings.cache or None)
@@ -191,11 +200,13 @@ def scored_collection(data: LabelledSet, plan: Plan, settings: Settings) -> Iter
         found = find_files([str(data.folder)], (), settings.scan)
         executor = LocalExecutor(settings.n_workers)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
-        nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
-        run = Run(plan, settings, nodes, store, progress)
-        candidates = run.score_candidates(Clock())
+        nodes = make_nodes(reading.records)
+        pictures = Pictures(nodes, plan.features, store)
+        linker = Linker(pictures, plan, progress=progress, n_workers=settings.n_workers)
+        score_candidates(linker)
+        candidates = linker.scores
         group = np.array([data.group[Path(node.first.path).name] for node in nodes])
-        yield Collection(data, run, candidates, group[candidates.a] == group[candidates.b])
+        yield Collection(data, linker, candidates, group[candidates.a] == group[candidates.b])
     finally:
         store.close()
 

@@ -80,16 +80,19 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     """Candidates, scores and groups, as `dedupe` makes them, of images with a hash in any orientation."""
     from synthetic import make_collection
 
-    from cvsim.progress import SilentProgress
-    from cvsim.reading.collection import make_nodes
-    from cvsim.recipes.dedupe import Clock, Run, make_plan
-    from cvsim.recipes.report_groups import make_groups
+    from cvsim.groups.rules import GroupRules
+    from cvsim.progress import Clock
+    from cvsim.reading.collection import Collection
+    from cvsim.reading.nodes import make_nodes
+    from cvsim.recipes.linking import Linker, link
+    from cvsim.recipes.report_groups import report_groups
+    from cvsim.recipes.scoring_plan import scoring_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, MemoryStore
 
     collection = make_collection(n, seed)
     settings = Settings(signals=(SIGNAL,), effort="fast", threshold=THRESHOLD, cache=None)
-    plan = make_plan(settings)
+    plan = scoring_plan(settings)
     (feature,) = plan.features
     store = MemoryStore()
     digests = [digest_of(k) for k in range(n)]
@@ -97,19 +100,20 @@ def groups(n: int, seed: int) -> dict[str, Any]:
         store.put(Extraction(digest, artefacts={feature.key: data}))
     store.flush()
     records = [record_of(k, digest) for k, digest in enumerate(digests)]
-    nodes = make_nodes(records, dict.fromkeys((r.path for r in records), ""))
+    nodes = make_nodes(records)
     stages, clock = Stages(), Clock()
     with stages.stage("all"):
-        run = Run(plan, settings, nodes, store, SilentProgress())
+        linker = Linker(Collection(nodes, plan.features, store), plan)
         clock.mark("pack")
-        scores, grouping = run.link(clock)
-        made = make_groups(nodes, scores, grouping, run.explainer(scores), settings, plan.threshold)
+        link(linker)
+        clock.mark("link")
+        made = report_groups(linker, GroupRules(plan.threshold))
         clock.mark("explain")
     members = [[int(m.record.path[:-4]) for m in group.members] for group in made]
     return {
         **stages.row(),
         "wall_s": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},
-        "n_scored": len(scores),
+        "n_scored": len(linker.scores),
         "n_groups": len(members),
         **agreement(members, collection.true),
     }
@@ -190,12 +194,12 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
     from synthetic import make_collection
 
     from cvsim.reading.extraction import DECODER
-    from cvsim.recipes.dedupe import make_plan
+    from cvsim.recipes.scoring_plan import scoring_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, ImageInfo, KnownFile, open_cache
 
     collection, rng = make_collection(n, seed), np.random.default_rng(seed)
-    features = {feature.name: feature for feature in make_plan(Settings(effort="fast")).features}
+    features = {feature.name: feature for feature in scoring_plan(Settings(effort="fast")).features}
     n_groups = int(collection.true.max()) + 1
     tiles = rng.integers(0, 256, (n_groups, 32, 32), dtype=np.uint8)
     colors = rng.integers(0, 256, (n_groups, 588), dtype=np.uint8)

@@ -19,7 +19,7 @@ from flat_pictures import flat_pictures
 from labelled_sets import copy_set, different_photographs
 from training_pairs import labelled_pairs
 
-from cvsim.recipes.dedupe import MODELS
+from cvsim.recipes.scoring_plan import MODELS
 from cvsim.scoring.fit import fit_model
 from cvsim.scoring.model import FusionModel
 from cvsim.settings import COPY

@@ -15,8 +15,10 @@ from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
 from cvsim.groups.components import connected_components
-from cvsim.reading.collection import find_files, make_nodes, n_pixels, pack_descriptors, read_files
+from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import WORKING_PX
+from cvsim.reading.files import find_files, read_files
+from cvsim.reading.nodes import make_nodes
 from cvsim.scoring.model import FusionModel
 from cvsim.scoring.scorer import Scorer
 from cvsim.settings import ScanSettings
@@ -68,12 +70,11 @@ def labelled_pairs(
     with open_cache(cache) if cache else open_scratch() as store:
         found = find_files([str(copies / "images"), *map(str, negatives)], (), settings)
         reading = read_files(found, (*features, *extra), store, executor=LocalExecutor(2), progress=progress)
-        nodes = make_nodes(reading.records, {record.path: "" for record in reading.records})
-        digests = [node.digest for node in nodes]
-        side = np.zeros(len(nodes), np.int64)
-        packed = pack_descriptors((*features, *extra), digests, store)
+        nodes = make_nodes(reading.records)
+        described = Collection(nodes, (*features, *extra), store)
+        side, packed = described.side, described.packed
         blank = FusionModel("blank", 0.0, {})
-        scorer = Scorer(features, packed, digests, store, blank, min_log_odds=-np.inf, n_workers=2)
+        scorer = Scorer(Collection(nodes, features, store), blank, min_log_odds=-np.inf, n_workers=2)
         for feature in features:
             if feature.radius_bits:  # 0: equal words, which have no neighbours
                 feature.radius_bits = WIDE_RADIUS_BITS
@@ -84,7 +85,9 @@ def labelled_pairs(
                 tiles = np.nan_to_num(scores.similarities["tiles"])
                 labels = connected_components(len(nodes), a, b, tiles, STAND_IN_TILES).labels
                 rule = WordRule(min_votes=WIDE_MIN_VOTES)
-                words = word_candidates(scorer.local, scorer.descriptors, labels, n_pixels(nodes), side, rule)
+                words = word_candidates(
+                    scorer.local, scorer.descriptors, labels, described.n_pixels, side, rule
+                )
                 new = without_pairs(len(nodes), unique_pairs(len(nodes), words), (a, b))
                 scores = scores.joined(scorer.score(*new, advance))
     similarities = {name: np.asarray(values) for name, values in scores.similarities.items()}

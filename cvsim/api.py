@@ -175,9 +175,9 @@ def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     """The settings of a call; says so where signals that were chosen cannot do what one might expect."""
     asked = with_values(settings or Settings(), options)
     if asked.signals:
-        from cvsim.recipes.dedupe import make_plan
+        from cvsim.recipes.scoring_plan import scoring_plan
 
-        plan = make_plan(asked)
+        plan = scoring_plan(asked)
         signals = [signal for feature in plan.features for signal in feature.signals]
         if unweighed := plan.model.unweighed(signals):
             says = "%s: shown, but no part of the score: %s was not fitted to it"

@@ -47,9 +47,9 @@ def compare(
         return
     from cvsim.cli.console import result_console
     from cvsim.cli.render_pair import print_pair
-    from cvsim.recipes.dedupe import make_plan
+    from cvsim.recipes.scoring_plan import scoring_plan
 
-    print_pair(result_console(), pair.result, make_plan(settings).threshold)
+    print_pair(result_console(), pair.result, scoring_plan(settings).threshold)
 
 
 def _write_picture(pair: Compared, file: str, quiet: bool) -> None:

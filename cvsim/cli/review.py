@@ -120,7 +120,7 @@ def _new_plan(
 
 def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
     from cvsim.names import printable
-    from cvsim.recipes.dedupe import open_run_store
+    from cvsim.stores import open_run_store
     from cvsim.web.pairs import Pairs
     from cvsim.web.pictures import Pictures
     from cvsim.web.review import Review
@@ -130,7 +130,7 @@ def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool,
     pairs = Pairs(settings)
     assert settings.decisions is not None
     state = Review(plan_file, settings.decisions, pairs.proposals)
-    pictures = Pictures(state.paths_of, lambda: open_run_store(settings))
+    pictures = Pictures(state.paths_of, lambda: open_run_store(settings.cache))
 
     def on_ready(address: str) -> None:
         click.echo(address)

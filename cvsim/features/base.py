@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from cvsim.types import Comparison
 
@@ -107,6 +107,10 @@ class Feature(ABC, Generic[D]):
     search: Search = "none"
     radius_bits: int = 0
     working_px: int = WORKING_PX
+    overlays: ClassVar[bool] = False
+    """Whether it lays pictures over each other, pair by pair: an `OverlayFeature`."""
+    names_orientation: ClassVar[bool] = False
+    """Whether it knows how the one picture is turned against the other: see `compare_oriented`."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -148,6 +152,21 @@ class Feature(ABC, Generic[D]):
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
         """Similarities of the pairs ``zip(a, b)`` by signal, each (n,) float32, NaN for no evidence."""
 
+    def compare_oriented(self, packed: Any, a: Indices, b: Indices) -> tuple[Similarities, Indices]:
+        """`compare_many` of its one signal, and the orientation of `a` over `b`, (n,) int64.
+
+        Only where `names_orientation`; orientations are those of `cvsim.features.orientation`.
+        """
+        raise NotImplementedError(f"{self.name} knows no orientation")
+
+    def whole_squares(self, packed: Any) -> NDArray[np.uint8] | None:
+        """Each whole picture as a small grey square, (n, side, side) uint8, where the feature has them."""
+        return None
+
+    def has_color(self, packed: Any) -> NDArray[np.bool_] | None:
+        """(n,) whether each picture has any colour, where the feature knows."""
+        return None
+
     @abstractmethod
     def to_bytes(self, descriptor: D) -> bytes:
         """Packed, with no pickle: what a store keeps."""
@@ -163,3 +182,25 @@ class Feature(ABC, Generic[D]):
     def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
         """What word search needs of the pictures at `rows`, for ``search == "words"``."""
         return None
+
+
+class OverlayFeature(Feature[D]):
+    """A feature that finds the transform between two pictures and looks at what lies over each other.
+
+    Its descriptors are too large to be packed: pairs are compared one by one, and only where that can matter.
+    """
+
+    overlays: ClassVar[bool] = True
+
+    @abstractmethod
+    def evidence_or_none(self, a: D | None, b: D | None) -> Any:
+        """All that is known of a pair: a 0-d record of `cvsim.features.local.EVIDENCE`."""
+
+    @abstractmethod
+    def matches(self, a: D, b: D) -> tuple[Indices, Indices, Any] | None:
+        """Positions of the keypoints that agree, and the transform: what a picture of the pair shows."""
+
+
+def overlaying(features: Iterable[Feature[Any]]) -> OverlayFeature[Any] | None:
+    """The first of the features that lays pictures over each other."""
+    return cast("OverlayFeature[Any] | None", next((f for f in features if f.overlays), None))

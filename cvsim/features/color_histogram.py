@@ -124,6 +124,10 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
             similarity[part] = _coefficients(histograms[a[part]], histograms[b[part]])
         return {self.name: np.where(known[a] & known[b], similarity, np.float32(np.nan))}
 
+    def has_color(self, packed: Any) -> NDArray[np.bool_] | None:
+        _, known = packed
+        return known
+
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()
 

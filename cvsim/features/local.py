@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from cvsim.features.base import SCALE_FACTOR, Feature, Keypoints, Search
+from cvsim.features.base import SCALE_FACTOR, Keypoints, OverlayFeature, Search
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.overlay.alignment import (
     OVERLAP_BLUR_PX,
@@ -175,7 +175,7 @@ class LocalDescriptor:
         return max(self.raster.shape) / max(self.width_px, self.height_px)
 
 
-class Local(Feature[LocalDescriptor]):
+class Local(OverlayFeature[LocalDescriptor]):
     """ORB keypoints and aligned pixels: one transform, four comparisons.
 
     ``keypoints``: 0.2 + 0.8 n / (n + 8) for n spread, one-to-one matches that agree on one plausible

@@ -50,6 +50,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
     """
 
     name = "tiles"
+    names_orientation = True
     version = 2
 
     @property
@@ -85,13 +86,10 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return views, n_views
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
-        return {self.name: self.best_orientations(packed, a, b)[0]}
+        return {self.name: self.compare_oriented(packed, a, b)[0]}
 
-    def best_orientations(self, packed: Any, a: Indices, b: Indices) -> tuple[Similarities, Indices]:
-        """Similarities and the orientations of `a` that reach them, both (n,).
-
-        Fastest where pairs of one picture are near each other.
-        """
+    def compare_oriented(self, packed: Any, a: Indices, b: Indices) -> tuple[Similarities, Indices]:
+        # Fastest where pairs of one picture are near each other.
         views, n_views = packed
         best = np.full(len(a), -1.0, np.float32)
         orientation = np.zeros(len(a), np.int64)
@@ -106,6 +104,10 @@ class Tiles(Feature["NDArray[np.uint8]"]):
                     better = value > best[part]
                     best[part[better]], orientation[part[better]] = value[better], turned[better]
         return np.where(best >= 0, best, np.float32(np.nan)), orientation
+
+    def whole_squares(self, packed: Any) -> NDArray[np.uint8] | None:
+        views, _ = packed
+        return views[:, 0]
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()

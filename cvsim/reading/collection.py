@@ -1,268 +1,96 @@
-"""A collection: every picture of a run, read once, with its records and packed descriptors.
-
-A node of the graph is not a file but a content on one side: identical files are one node, so that five
-thousand copies of one file cost no more than one.
-"""
+"""A collection: the pictures of a run as a value, with what scoring needs of them all at once."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-
-from cvsim.errors import CvsimError, UsageError
-from cvsim.executors import LocalExecutor
-from cvsim.features.base import Feature
-from cvsim.features.local import Local
-from cvsim.images.scan import FileEntry, Scan, scan
-from cvsim.reading.extraction import DECODER, ExtractJob, FileShardJob, artefact_keys, file_shards
-from cvsim.stores import Extraction, KnownFile
-from cvsim.types import ImageRecord, Skipped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.executors.base import Executor
-    from cvsim.progress import Progress
-    from cvsim.settings import ScanSettings
-    from cvsim.stores import ImageInfo, Store
+    from cvsim.features.base import Feature
+    from cvsim.reading.nodes import Node
+    from cvsim.stores import Store
     from cvsim.types import Indices
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One content on one side, and the files that hold it.
+
+class Collection:
+    """The pictures of a run, by position.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+    features : sequence of Feature
+    store : Store
+        Holds the descriptors of every node.
 
     Attributes
     ----------
-    digest : str
-    side : str
-        What pairs are allowed between: see `cvsim.recipes.dedupe`.
-    records : tuple of ImageRecord
-        The files, by path.
+    digests : list of str
+        Of the nodes' contents.
+    packed : dict of str to packed descriptors
+        By feature name, of all features but the one that lays pictures over each other, whose descriptors
+        are fetched when they are needed.
+    n_pixels : (n,) int64
+        Of each picture; a damaged one counts as none.
+    side : (n,) int64
+        The side of each node, from 0.
     """
 
-    digest: str
-    side: str
-    records: tuple[ImageRecord, ...]
+    def __init__(self, nodes: Sequence[Node], features: Sequence[Feature[Any]], store: Store) -> None:
+        self.nodes, self.features, self.store = nodes, tuple(features), store
+        self.digests = [node.digest for node in nodes]
+        self.packed = pack_descriptors(features, self.digests, store)
+        self.n_pixels = np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
+        sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
+        self.side: Indices = np.array([sides[node.side] for node in nodes], np.int64)
+        self._is_reference = _mask(node.is_reference for node in nodes)
+        self._between_only = any(node.root is not None for node in nodes)
+        contents = {digest: k for k, digest in enumerate(dict.fromkeys(self.digests))}
+        self._content = np.array([contents[digest] for digest in self.digests], np.int64)
 
-    @property
-    def is_reference(self) -> bool:
-        """Whether the files lie under a reference folder."""
-        return self.side.startswith("reference")
+    def __len__(self) -> int:
+        return len(self.nodes)
 
-    @property
-    def first(self) -> ImageRecord:
-        return self.records[0]
+    def quality(self) -> NDArray[np.float64]:
+        """(n,) about the order in which keep rules prefer pictures: it saves work and decides nothing."""
+        sizes = np.array([node.first.size_bytes for node in self.nodes], np.int64)
+        return np.argsort(np.lexsort((sizes, self.n_pixels))).astype(np.float64)
 
+    def is_allowed(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
+        """Which pairs count: not both under references, and between two arguments if only those do."""
+        allowed = ~(self._is_reference[a] & self._is_reference[b])
+        if self._between_only:
+            allowed &= self.side[a] != self.side[b]
+        return allowed
 
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What reading the files gave.
+    def differ(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
+        """Which pairs are of two contents."""
+        return self._content[a] != self._content[b]
 
-    Attributes
-    ----------
-    records : tuple of ImageRecord
-        Readable pictures, by path.
-    roots : mapping of str to str
-        Path -> the argument it was found by.
-    skipped : tuple of Skipped
-        By path.
-    n_decoded, n_read : int
-        Pictures decoded, and files opened; the others were known.
-    bytes_read : int
-    """
+    def told(self, ask: Callable[[Feature[Any], Any], T | None]) -> T | None:
+        """What the first feature answers that knows: `ask` gets each feature and its packed descriptors."""
+        answers = (ask(f, self.packed[f.name]) for f in self.features if not f.overlays)
+        return next((answer for answer in answers if answer is not None), None)
 
-    records: tuple[ImageRecord, ...]
-    roots: Mapping[str, str]
-    skipped: tuple[Skipped, ...]
-    n_decoded: int
-    n_read: int
-    bytes_read: int
-
-    @property
-    def n_files(self) -> int:
-        return len(self.records) + len(self.skipped)
-
-
-def find_files(paths: Sequence[str], listed: Iterable[str], settings: ScanSettings) -> Scan:
-    """Scan as the settings say."""
-    return scan(
-        paths,
-        listed=listed,
-        exclude=settings.exclude,
-        hidden=settings.hidden,
-        follow_symlinks=settings.follow_symlinks,
-        min_size_bytes=settings.min_size_bytes,
-    )
-
-
-def read_files(
-    found: Scan,
-    features: Sequence[Feature[Any]],
-    store: Store,
-    *,
-    executor: Executor,
-    progress: Progress,
-    contents: Collection[str] | None = None,
-    thumbnails: bool = False,
-) -> Reading:
-    """Read and decode what is not known yet; afterwards the store holds everything of every picture.
-
-    A file of a new name is recognised by its content among `contents` (None: all that the store knows). With
-    `thumbnails` one of each picture is kept, too.
-    """
-    keys = artefact_keys(features, thumbnails=thumbnails)
-    absolute = {entry.path: os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
-    known = store.known_files(absolute.values())
-    digests = {
-        entry.path: known[key].digest
-        for entry in found.files
-        if (key := absolute[entry.path]) in known and _is_unchanged(known[key], entry)
-    }
-    if contents is None and len(digests) < len(found.files):
-        asked = None  # a file of a new name may hold any content that the store knows
-    else:
-        asked = {*(contents or ()), *digests.values()}
-    complete = store.complete(keys, asked)
-    images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
-    finished = (complete & images.keys()) | failures.keys()
-    todo = [entry for entry in found.files if digests.get(entry.path) not in finished]
-    job = ExtractJob(tuple(features), known=finished, thumbnails=thumbnails)
-    reasons, n_decoded = _extract(todo, job, digests, absolute, store, executor, progress)
-    if todo:
-        asked = set(digests.values())
-        images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
-    records, skipped = _records(found, digests, images, failures, reasons)
-    store.touch({record.digest for record in records})
-    return Reading(
-        records,
-        {entry.path: entry.root for entry in found.files},
-        tuple(sorted([*found.skipped, *skipped], key=lambda s: s.path)),
-        n_decoded,
-        len(todo),
-        sum(entry.size_bytes for entry in todo),
-    )
-
-
-def _is_unchanged(known: KnownFile, entry: FileEntry) -> bool:
-    # One comparison for both kinds of status: the store's own rule, on the scan's figures.
-    return known.unchanged(_status(entry))
-
-
-def _status(entry: FileEntry) -> Any:
-    """What the scan saw of a file, under the names that the store compares."""
-    return SimpleNamespace(
-        st_size=entry.size_bytes, st_mtime_ns=entry.mtime_ns, st_ino=entry.inode, st_dev=entry.device
-    )
-
-
-def _extract(
-    todo: Sequence[FileEntry],
-    job: ExtractJob,
-    digests: dict[str, str],
-    absolute: Mapping[str, bytes],
-    store: Store,
-    executor: Executor,
-    progress: Progress,
-) -> tuple[dict[str, str], int]:
-    """Extract each file of `todo` and store it; reasons of those that gave no content, and decodes made."""
-    reasons: dict[str, str] = {}
-    n_decoded = 0
-    with progress.task("Reading pictures", len(todo)) as advance:
-        for entry, digest, outcome in _outcomes(todo, job, executor, store):
-            advance(1)
-            if isinstance(outcome, CvsimError):
-                reasons[entry.path] = str(outcome)
-                if digest is None:
-                    continue
-                outcome = Extraction(digest, decoder=DECODER, failure=str(outcome))
-            if outcome.image is not None or outcome.failure is not None:
-                n_decoded += outcome.image is not None
-                store.put(outcome)
-                job.known.add(outcome.digest)
-            digests[entry.path] = outcome.digest
-            store.put_file(absolute[entry.path], KnownFile.of(_status(entry), outcome.digest))
-    return reasons, n_decoded
-
-
-def _outcomes(
-    todo: Sequence[FileEntry], job: ExtractJob, executor: Executor, store: Store
-) -> Iterator[tuple[FileEntry, str | None, Extraction | CvsimError]]:
-    """Each file with its digest (None: it could not be read) and what it gave, as they are done."""
-    if not executor.is_remote:
-        for entry, outcome in executor.map(job, todo):
-            yield entry, job.digests.get(entry.path), outcome
-        return
-    by_size: dict[int, set[str]] = {}
-    for file in store.known_files().values() if job.known else ():
-        if file.digest in job.known:
-            by_size.setdefault(file.size_bytes, set()).add(file.digest)
-    changed: list[FileEntry] = []
-    shard_job = FileShardJob(job.features, thumbnails=job.thumbnails)
-    for shard, results in executor.map(shard_job, file_shards(todo, by_size)):
-        if isinstance(results, CvsimError):  # a file has changed since the scan: each for itself
-            changed += shard.entries
-            continue
-        for entry, (digest, outcome) in zip(shard.entries, results, strict=True):
-            yield entry, digest, outcome
-        store.flush()  # from now on the shard is not lost, however this run ends
-    with LocalExecutor() as here:
-        for entry, outcome in here.map(job, changed):
-            yield entry, job.digests.get(entry.path), outcome
-
-
-def _records(
-    found: Scan,
-    digests: Mapping[str, str],
-    images: Mapping[str, ImageInfo],
-    failures: Mapping[str, str],
-    reasons: Mapping[str, str],
-) -> tuple[tuple[ImageRecord, ...], list[Skipped]]:
-    records, skipped = [], []
-    for entry in found.files:
-        digest = digests.get(entry.path, "")
-        info = images.get(digest)
-        if info is None:
-            reason = reasons.get(entry.path) or failures.get(digest, "could not be read")
-            skipped.append(Skipped(entry.path, reason))
-            continue
-        records.append(
-            ImageRecord(
-                path=entry.path,
-                digest=digest,
-                width_px=info.width_px,
-                height_px=info.height_px,
-                size_bytes=entry.size_bytes,
-                mtime_ns=entry.mtime_ns,
-                format=info.format,
-                damaged=info.damaged,
-                taken_at=info.taken_at,
-                has_gps=info.has_gps,
-            )
-        )
-    return tuple(sorted(records, key=lambda r: r.path)), skipped
-
-
-def make_nodes(records: Iterable[ImageRecord], side_of: Mapping[str, str]) -> list[Node]:
-    """Nodes in the order of digest and side: the same for any order and naming of the files."""
-    members: dict[tuple[str, str], list[ImageRecord]] = {}
-    for record in records:
-        members.setdefault((record.digest, side_of[record.path]), []).append(record)
-    return [Node(digest, side, tuple(members[digest, side])) for digest, side in sorted(members)]
+    def same_content(self) -> tuple[Indices, Indices]:
+        """Neighbouring nodes of one content: the same bytes on two sides."""
+        b = np.flatnonzero(np.r_[False, self._content[1:] == self._content[:-1]][: len(self)])
+        allowed = self.is_allowed(b - 1, b)
+        return b[allowed] - 1, b[allowed]
 
 
 def pack_descriptors(
     features: Sequence[Feature[Any]], digests: Sequence[str], store: Store
 ) -> dict[str, Any]:
-    """Packed descriptors of every feature but the local one, which is fetched when it is needed."""
+    """Packed descriptors by feature name; a feature that overlays pictures has none, they are fetched."""
     packed = {}
     for feature in features:
-        if isinstance(feature, Local):
+        if feature.overlays:
             continue
         data = store.descriptors(feature.key, set(digests))
         packed[feature.name] = feature.pack(
@@ -271,23 +99,5 @@ def pack_descriptors(
     return packed
 
 
-def n_pixels(nodes: Sequence[Node]) -> Indices:
-    """Pixels of each node's picture, (n,); a damaged one counts as none."""
-    return np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
-
-
-def require_paths(paths: Sequence[str]) -> None:
-    """Refuse a call without any path."""
-    if not paths:
-        raise UsageError("no path was given: name a folder or a file")
-
-
-def under_any(path: str, folders: Sequence[str]) -> bool:
-    """Whether a path lies under one of the folders, both taken absolutely."""
-    real = os.path.abspath(path)
-    return any(real == f or real.startswith(f.rstrip(os.sep) + os.sep) for f in folders)
-
-
-def mask_of(flags: Iterable[bool]) -> NDArray[np.bool_]:
-    """(n,) bool."""
+def _mask(flags: Iterable[bool]) -> NDArray[np.bool_]:
     return np.fromiter(flags, bool)

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from cvsim.errors import CvsimError, ImageError
+from cvsim.errors import CvsimError, ImageError, UsageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
-from cvsim.features.local import Local
+from cvsim.features.base import WORKING_PX, overlaying
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
 from cvsim.progress import SilentProgress
-from cvsim.reading.collection import find_files, make_nodes, read_files
-from cvsim.reading.extraction import (
-    EDGES_KEY,
-    IDENTITY_KEY,
-    NO_EDGES,
-    PIXELS_KEY,
-    WORKING_PX,
-    artefacts,
-    make_identity,
-    working_px,
-)
-from cvsim.recipes import dedupe as pipeline
-from cvsim.recipes.dedupe import Plan, Run, make_plan
+from cvsim.reading.collection import Collection
+from cvsim.reading.extraction import artefacts, working_px
+from cvsim.reading.files import find_files, read_files
+from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, make_identity
+from cvsim.reading.nodes import make_nodes
+from cvsim.recipes.linking import Linker
+from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.scoring.explainer import Explainer
-from cvsim.stores import Extraction, MemoryStore
+from cvsim.stores import Extraction, MemoryStore, open_run_store
 from cvsim.types import ImageRecord, ScoredPair
 
 if TYPE_CHECKING:
+    from cvsim.features.base import OverlayFeature
     from cvsim.settings import Settings
+    from cvsim.stores import Store
 
     Path = str | os.PathLike[str]
 
@@ -50,35 +47,54 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
     Raises
     ------
     UsageError
-        A path does not exist, or an array has another shape or type.
+        A path does not exist or is a folder, or an array has another shape or type.
     ImageError
         One of the two cannot be used.
     """
-    if is_path(a) and is_path(b):
-        return pipeline.compare(os.fsdecode(a), os.fsdecode(b), settings)
-    plan, store = make_plan(settings), MemoryStore()
-    first, second = (_record(s, name, plan, settings, store) for s, name in ((a, "a"), (b, "b")))
-    nodes = make_nodes(dict.fromkeys((first, second)), {first.path: "", second.path: ""})
-    if len(nodes) == 1:
-        same = Explainer.identical(first, second, plan.model.prior)
-        return replace(same, relation="identical-pixels")
-    run = Run(plan, settings, nodes, store, SilentProgress())
-    explainer = run.explainer(run.scorer.score(np.array([0]), np.array([1])))
-    explainer.confirm_pixels(np.array([0]))
-    return explainer.pair(0, first, second)
+    plan = scoring_plan(settings)
+    names = [os.fsdecode(s) if is_path(s) else name for s, name in ((a, "a"), (b, "b"))]
+    are_files = is_path(a) and is_path(b)
+    with open_run_store(settings.cache) if are_files else MemoryStore() as store:
+        files = _read_files(
+            [n for n, s in zip(names, (a, b), strict=True) if is_path(s)], plan, settings, store
+        )
+        first, second = (
+            files[name] if is_path(source) else _put_pixels(source, name, plan, store)
+            for source, name in zip((a, b), names, strict=True)
+        )
+        nodes = make_nodes(dict.fromkeys((first, second)))
+        if len(nodes) == 1:
+            same = Explainer.identical(first, second, plan.model.prior, paths=(names[0], names[1]))
+            return same if are_files else replace(same, relation="identical-pixels")
+        linker = Linker(Collection(nodes, plan.features, store), plan, n_workers=settings.n_workers)
+        linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
+        explainer = linker.explainer()
+        explainer.confirm_pixels(np.array([0]))
+        return explainer.pair(0, first, second)
 
 
-def _record(
-    source: ImageSource, name: str, plan: Plan, settings: Settings, store: MemoryStore
-) -> ImageRecord:
-    """The record of one of the two; the store gets everything else that scoring needs of it."""
-    if is_path(source):
-        found = find_files([os.fsdecode(source)], (), settings.scan)
-        with LocalExecutor(1) as executor:
-            reading = read_files(found, plan.features, store, executor=executor, progress=SilentProgress())
-        if reading.skipped:
-            raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
-        return reading.records[0]
+def _read_files(
+    paths: Sequence[str], plan: ScoringPlan, settings: Settings, store: Store
+) -> dict[str, ImageRecord]:
+    """Records of the files, by path; the store gets everything else that scoring needs of them."""
+    if not paths:
+        return {}
+    for path in paths:
+        if os.path.isdir(path):
+            raise UsageError(f"{path} is a folder; compare takes two pictures, dedupe takes folders")
+    found = find_files(paths, (), settings.scan)
+    with LocalExecutor(settings.n_workers) as executor:
+        reading = read_files(found, plan.features, store, executor=executor, progress=SilentProgress())
+    if reading.skipped:
+        raise ImageError(f"{reading.skipped[0].path}: {reading.skipped[0].reason}")
+    by_path = {record.path: record for record in reading.records}
+    # A second name of one file is no second entry of the scan.
+    ends = {paths[0]: reading.records[0], paths[-1]: reading.records[-1]}
+    return {path: by_path.get(path) or ends[path] for path in paths}
+
+
+def _put_pixels(source: ImageSource, name: str, plan: ScoringPlan, store: Store) -> ImageRecord:
+    """The record of a picture that is no file; the store gets everything else that scoring needs of it."""
     decoded = decode_source(source, longest_px=working_px(plan.features))
     digest = source_pixel_digest(source)
     # There are no bytes to tell it from others by: its pixels are all that it is.
@@ -99,13 +115,13 @@ class ComparedPictures:
     ----------
     pictures : (Decoded, Decoded)
         The pixels that the features were taken from.
-    local : Local or None
+    local : OverlayFeature or None
         The signal that knows keypoints, if it is in use.
     threshold : float
     """
 
     pictures: tuple[Decoded, Decoded]
-    local: Local | None
+    local: OverlayFeature[Any] | None
     threshold: float
 
 
@@ -117,9 +133,8 @@ def look_again(a: ImageSource, b: ImageSource, settings: Settings) -> ComparedPi
     ImageError
         One of the two cannot be used any more.
     """
-    plan = make_plan(settings)
-    local = next((feature for feature in plan.features if isinstance(feature, Local)), None)
-    return ComparedPictures((_pixels(a), _pixels(b)), local, plan.threshold)
+    plan = scoring_plan(settings)
+    return ComparedPictures((_pixels(a), _pixels(b)), overlaying(plan.features), plan.threshold)
 
 
 def _pixels(source: ImageSource) -> Decoded:

@@ -14,12 +14,11 @@ from cvsim.candidates.words import word_keys
 from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features.base import Feature
-from cvsim.features.local import Local
 from cvsim.features.vector import VectorFeature
 from cvsim.progress import SilentProgress
-from cvsim.reading.collection import find_files, read_files, require_paths
-from cvsim.recipes.dedupe import make_plan
+from cvsim.reading.files import find_files, read_files, require_paths
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
+from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import COPY, PROFILES
 from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.progress import Progress
-    from cvsim.recipes.dedupe import Plan
+    from cvsim.recipes.scoring_plan import ScoringPlan
     from cvsim.settings import Settings
 
 N_WORD_TABLES = 2
@@ -46,17 +45,17 @@ class Signals:
 
     Attributes
     ----------
-    plan : Plan
+    plan : ScoringPlan
         Of the copy profile: what scores copies.
     product : tuple of VectorFeature
         What look-alikes are found and scored by.
-    trained : Plan or None
+    trained : ScoringPlan or None
         Of a profile that `cvsim train` made: what scores look-alikes instead.
     """
 
-    plan: Plan
+    plan: ScoringPlan
     product: tuple[VectorFeature, ...]
-    trained: Plan | None = None
+    trained: ScoringPlan | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Signals:
@@ -64,15 +63,15 @@ class Signals:
         if settings.profile in PROFILES:
             # Named, so that they are taken from the same pixels as the product signals.
             names = settings.signals or PROFILES[settings.profile].signals[settings.effort]
-            return cls(make_plan(replace(settings, signals=names, embedding=None)), product)
-        trained = make_plan(settings)
+            return cls(scoring_plan(replace(settings, signals=names, embedding=None)), product)
+        trained = scoring_plan(settings)
         missing = {feature.key for feature in trained.features} - {feature.key for feature in product}
         if missing:
             raise SettingsError(
                 f"the profile {settings.profile} was trained with signals that an index does not hold "
                 f"({', '.join(sorted(missing))}); train it with {', '.join(PRODUCT_SIGNALS)}"
             )
-        return cls(make_plan(replace(settings, profile=COPY.name, embedding=None)), product, trained)
+        return cls(scoring_plan(replace(settings, profile=COPY.name, embedding=None)), product, trained)
 
     @property
     def product_space(self) -> str:
@@ -87,7 +86,7 @@ class Signals:
     @property
     def description(self) -> str:
         """Differs where two indexes could not be searched in the same way."""
-        spaces = [word_space(f) for f in self.features if isinstance(f, Local)]
+        spaces = [word_space(f) for f in self.features if f.search == "words"]
         return " ".join(sorted([*(f.key for f in self.features), *spaces, self.product_space]))
 
 
@@ -287,11 +286,11 @@ def _stored_words(
     return {
         word_space(feature): words_of(feature, descriptor(feature, held, digest))
         for feature in signals.features
-        if isinstance(feature, Local)
+        if feature.search == "words"
     }
 
 
-def words_of(feature: Local, local: Any) -> NDArray[np.uint32]:
+def words_of(feature: Feature[Any], local: Any) -> NDArray[np.uint32]:
     """Words of a picture's keypoints: a few runs of each descriptor's bits."""
     keys = feature.word_keys([local], np.array([0])) if local is not None else None
     if keys is None:

@@ -28,10 +28,10 @@ from cvsim.products.model import ProductModel, SignalSource, read_product_model
 from cvsim.products.pretrained import resolve
 from cvsim.products.training import train
 from cvsim.progress import SilentProgress
-from cvsim.reading.collection import find_files, read_files, require_paths
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
+from cvsim.reading.files import find_files, read_files, require_paths
 from cvsim.settings import PROFILES
-from cvsim.stores import open_cache, open_scratch
+from cvsim.stores import open_run_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,7 +177,7 @@ def read_vectors(
     listed = list(listed)
     if not listed:
         require_paths(paths)
-    store = open_scratch() if settings.cache is None else open_cache(settings.cache or None)
+    store = open_run_store(settings.cache)
     try:
         found = find_files(list(paths), listed, settings.scan)
         with open_executor(settings.scheduler, settings.n_workers) as executor:

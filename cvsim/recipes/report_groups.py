@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.groups.decisions import Decisions
-from cvsim.groups.keep import KeepRules
-from cvsim.groups.propose import parse_include, propose
+from cvsim.groups.propose import propose
 from cvsim.scoring.explainer import Explainer
 from cvsim.types import Group, ImageRecord, Member, ScoredPair
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cvsim.groups.components import Grouping
-    from cvsim.reading.collection import Node
+    from cvsim.groups.rules import GroupRules
+    from cvsim.reading.nodes import Node
+    from cvsim.recipes.linking import Linker
     from cvsim.scoring.scorer import Scores
-    from cvsim.settings import Settings
     from cvsim.types import Indices
 
 
-def make_groups(
-    nodes: Sequence[Node],
-    scores: Scores,
-    grouping: Grouping,
-    explainer: Explainer,
-    settings: Settings,
-    threshold: float,
-) -> tuple[Group, ...]:
-    """The groups, numbered in the order of their smallest paths."""
+def report_groups(linker: Linker, rules: GroupRules) -> tuple[Group, ...]:
+    """The groups of all that is scored, numbered in the order of their smallest paths."""
+    grouping, scores, nodes = linker.groups(), linker.scores, linker.collection.nodes
+    explainer = linker.explainer()
     linked = grouping.linked[: len(scores)]
     explainer.confirm_pixels(np.flatnonzero(linked))
     rows_of = _ByGroup(scores, grouping)
-    builder = _Builder(nodes, scores, linked, explainer, settings, threshold)
+    builder = _Builder(nodes, scores, linked, explainer, rules)
     groups = []
     has_more = np.array([len(node.records) > 1 for node in nodes], bool)
     may_show = np.bincount(grouping.labels, has_more, grouping.n_groups) + grouping.sizes > 1
@@ -83,29 +79,24 @@ class _Builder:
         self,
         nodes: Sequence[Node],
         scores: Scores,
-        linked: np.ndarray,
+        linked: NDArray[np.bool_],
         explainer: Explainer,
-        settings: Settings,
-        threshold: float,
+        rules: GroupRules,
     ) -> None:
         self._nodes, self._scores, self._linked = nodes, scores, linked
-        self._explainer, self._threshold = explainer, threshold
-        self._rules = KeepRules.parse(settings.keep)
-        self._include = parse_include(settings.include)
-        self._decisions = Decisions.load(settings.decisions)
-        self._between_only = settings.between_only
+        self._explainer, self._rules = explainer, rules
 
     def build(self, members: Indices, rows: Indices, grouping: Grouping, label: int) -> Group | None:
-        nodes = [self._nodes[int(n)] for n in members]
-        records = [record for node in nodes for record in node.records]
-        if len(records) < 2 or not self._is_worth_showing(nodes):
+        nodes = {n: self._nodes[n] for n in members.tolist()}
+        records = [record for node in nodes.values() for record in node.records]
+        if len(records) < 2 or not _is_worth_showing(nodes.values()):
             return None
-        reference = {r.path for node in nodes if node.is_reference for r in node.records}
+        reference = {r.path for node in nodes.values() if node.is_reference for r in node.records}
         records.sort(key=lambda r: r.path)
-        kept, rule = self._rules.choose(records, lambda r: r.path in reference)
+        kept, rule = self._rules.keep.choose(records, lambda r: r.path in reference)
         keeper = records[kept]
-        kept_node = next(node for node in nodes if keeper in node.records)
-        lead = {node.digest + node.side: keeper if node is kept_node else node.first for node in nodes}
+        kept_node = next(n for n, node in nodes.items() if keeper in node.records)
+        lead = {n: keeper if n == kept_node else node.first for n, node in nodes.items()}
         scored = self._explainer.pairs(rows, [self._leads(row, lead) for row in rows.tolist()])
         is_link = self._linked[rows]
         stars = list(self._stars(nodes, lead))
@@ -115,12 +106,12 @@ class _Builder:
             records,
             kept,
             known,
-            threshold=self._threshold,
-            rules=self._rules,
+            threshold=self._rules.threshold,
+            rules=self._rules.keep,
             rule=rule,
-            include=self._include,
+            include=self._rules.include,
             protected=lambda r: r.path in reference,
-            decisions=self._decisions,
+            decisions=self._rules.decisions,
         )
         score_with = {_other(edge, keeper.path): edge.score for edge in known if keeper.path in _sides(edge)}
         listed = [
@@ -137,29 +128,22 @@ class _Builder:
             edges=tuple(sorted(links, key=_sides)),
             weakest_link=1.0 if np.isnan(weakest_link) else float(weakest_link),
             weakest_pair=min((pair.score for pair in scored + stars), default=None),
-            bridges=int(grouping.n_bridges[label]) + self._n_star_bridges(nodes),
+            bridges=int(grouping.n_bridges[label]) + _n_star_bridges(nodes.values()),
         )
 
-    def _is_worth_showing(self, nodes: Sequence[Node]) -> bool:
-        """Copies within references alone, or within one path when only pairs between paths count, are not."""
-        if all(node.is_reference for node in nodes):
-            return False
-        return not self._between_only or len({node.side for node in nodes}) > 1
-
-    def _leads(self, row: int, lead: dict[str, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:
+    def _leads(self, row: int, lead: Mapping[int, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:
         """The files that stand for the two nodes of a row, by path."""
-        a, b = self._nodes[self._scores.a[row]], self._nodes[self._scores.b[row]]
-        return _by_path(lead[a.digest + a.side], lead[b.digest + b.side])
+        return _by_path(lead[int(self._scores.a[row])], lead[int(self._scores.b[row])])
 
-    def _stars(self, nodes: Sequence[Node], lead: dict[str, ImageRecord]) -> Iterator[ScoredPair]:
+    def _stars(self, nodes: Mapping[int, Node], lead: Mapping[int, ImageRecord]) -> Iterator[ScoredPair]:
         """Edges between files of the same bytes: each with its node's lead, nodes of one content in a row."""
         before: dict[str, ImageRecord] = {}
-        for node in nodes:
-            center = lead[node.digest + node.side]
+        for n, node in nodes.items():
+            center = lead[n]
             if node.digest in before:
                 yield self._identical(before[node.digest], center)
             before[node.digest] = center
-            if not node.side:
+            if node.has_pairs_inside:
                 for record in node.records:
                     if record is not center:
                         yield self._identical(center, record)
@@ -168,14 +152,14 @@ class _Builder:
         return Explainer.identical(*_by_path(a, b), self._explainer.prior)
 
     def _more_edges(
-        self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: Node, rows: Indices
+        self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: int, rows: Indices
     ) -> list[ScoredPair]:
         """Edges with the kept file of those that stand for no node: they share a score, not an edge."""
         of, sides = [], []
         for row in rows.tolist():
-            a, b = (self._nodes[int(n)] for n in (self._scores.a[row], self._scores.b[row]))
-            other = b if a is kept_node else a if b is kept_node else None
-            for record in () if other is None else other.records[1:]:
+            a, b = int(self._scores.a[row]), int(self._scores.b[row])
+            other = b if a == kept_node else a if b == kept_node else None
+            for record in () if other is None else self._nodes[other].records[1:]:
                 of.append(row)
                 sides.append(_by_path(keeper, record))
         edges = self._explainer.pairs(np.array(of, np.int64), sides)
@@ -186,5 +170,14 @@ class _Builder:
         ]
         return edges
 
-    def _n_star_bridges(self, nodes: Sequence[Node]) -> int:
-        return sum(len(node.records) - 1 for node in nodes if not node.side)
+
+def _is_worth_showing(nodes: Collection[Node]) -> bool:
+    """Copies within references alone, or within one path when only pairs between paths count, are not."""
+    if all(node.is_reference for node in nodes):
+        return False
+    is_between_only = any(node.root is not None for node in nodes)
+    return not is_between_only or len({node.side for node in nodes}) > 1
+
+
+def _n_star_bridges(nodes: Iterable[Node]) -> int:
+    return sum(len(node.records) - 1 for node in nodes if node.has_pairs_inside)

@@ -19,16 +19,15 @@ from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import Feature
-from cvsim.features.local import Local
 from cvsim.images.decode import MAX_PIXELS
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.sniff import HEAD_BYTES, sniff
 from cvsim.images.source import ImageSource, decode_source
-from cvsim.progress import SilentProgress
-from cvsim.reading.collection import Node
+from cvsim.reading.collection import Collection as PictureCollection
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
-from cvsim.recipes.dedupe import Clock, Run
+from cvsim.reading.nodes import Node
 from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
+from cvsim.recipes.linking import Linker, link
 from cvsim.scoring.explainer import Explainer
 from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
 from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
@@ -214,7 +213,7 @@ def _copy_candidates(store: SearchableStore, signals: Signals, kept: Mapping[str
             keys = feature.hash_keys(feature.pack([descriptor]))
             if keys is not None and len(keys.owner):
                 found |= store.within_bits(feature.key, keys.variants.reshape(-1), feature.radius_bits)
-        elif isinstance(feature, Local):
+        elif feature.search == "words":
             words = near_words(words_of(feature, descriptor))
             best = store.by_words(word_space(feature), words, MAX_BY_WORDS, MIN_SHARED_WORDS)
             found.update(digest for digest, _ in best)
@@ -236,15 +235,14 @@ def _copies(
     overlay = _overlay(store, signals, query, kept, candidates)
     records = _records(store, candidates)
     asked = query.record
-    nodes = [
-        Node(d, "", (asked if d == query.digest else records[d],)) for d in sorted([*records, query.digest])
-    ]
+    nodes = [Node(d, (asked if d == query.digest else records[d],)) for d in sorted([*records, query.digest])]
     own = next(i for i, node in enumerate(nodes) if node.digest == query.digest)
     others = np.array([i for i in range(len(nodes)) if i != own], np.int64)
-    run = Run(signals.plan, replace(settings, decisions=None), nodes, overlay, SilentProgress())
-    scores = run.scorer.score(np.minimum(others, own), np.maximum(others, own))
-    explainer = run.explainer(scores)
-    linked = np.flatnonzero(scores.log_odds >= signals.plan.min_log_odds)
+    collection = PictureCollection(nodes, signals.plan.features, overlay)
+    linker = Linker(collection, signals.plan, n_workers=settings.n_workers)
+    linker.score_all((np.minimum(others, own), np.maximum(others, own)), "Comparing pictures")
+    explainer = linker.explainer()
+    linked = np.flatnonzero(linker.scores.log_odds >= signals.plan.min_log_odds)
     if query.path is not None:
         explainer.confirm_pixels(linked)
     return [
@@ -281,10 +279,10 @@ def groups_of(store: SearchableStore, signals: Signals, hits: Sequence[Hit], set
     The groups are those that `cvsim.dedupe` would make of these files.
     """
     records = {hit.record.digest: hit.record for hit in hits}
-    nodes = [Node(digest, "", (records[digest],)) for digest in sorted(records)]
-    alone = replace(settings, decisions=None, workers=1)
-    run = Run(signals.plan, alone, nodes, _apart(store, signals, list(records)), SilentProgress())
-    labels = run.link(Clock())[1].labels.tolist()
+    nodes = [Node(digest, (records[digest],)) for digest in sorted(records)]
+    apart = _apart(store, signals, list(records))
+    linker = Linker(PictureCollection(nodes, signals.plan.features, apart), signals.plan)
+    labels = link(linker).labels.tolist()
     label_of = {node.digest: label for node, label in zip(nodes, labels, strict=True)}
     numbers: dict[int, int] = {}
     return [numbers.setdefault(label_of[hit.record.digest], len(numbers) + 1) for hit in hits]

@@ -13,7 +13,7 @@ from cvsim.types import ScoredPair
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.local import Local
+    from cvsim.features.base import OverlayFeature
     from cvsim.types import RGB
 
     Points = NDArray[np.float64]
@@ -61,12 +61,12 @@ def mapped(matrix: Matrix, points: Points) -> Points:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def agreeing_keypoints(local: Local, a: RGB, b: RGB, matrix: Matrix | None) -> DrawnMatches:
+def agreeing_keypoints(local: OverlayFeature[Any], a: RGB, b: RGB, matrix: Matrix | None) -> DrawnMatches:
     """The keypoints of two pictures that agree on a transform: the one of the score, if it found one.
 
     Parameters
     ----------
-    local : Local
+    local : OverlayFeature
         The signal that the pair was scored with.
     a, b : (h, w, 3) uint8
     matrix : (2, 3) float64 or None

@@ -13,7 +13,8 @@ from cvsim.arrays import sigmoid
 from cvsim.errors import CvsimError
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.local import reversed_evidence
-from cvsim.reading.extraction import (
+from cvsim.reading.extraction import working_px
+from cvsim.reading.identity import (
     EDGES_KEY,
     IDENTITY_KEY,
     PIXELS_KEY,
@@ -23,7 +24,6 @@ from cvsim.reading.extraction import (
     have_equal_edges,
     is_same_code,
     may_be_equal,
-    working_px,
 )
 from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.stores import Extraction
@@ -32,10 +32,9 @@ from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.reading.collection import Node
+    from cvsim.reading.collection import Collection
     from cvsim.scoring.model import FusionModel
     from cvsim.scoring.scorer import Scores
-    from cvsim.stores import Store
     from cvsim.types import Indices
 
 _LOOKS_IDENTICAL = {"tiles": 0.97, "phash": 0.95, "pixels": 0.97}
@@ -52,36 +51,31 @@ class Explainer:
 
     Parameters
     ----------
-    nodes : sequence of Node
+    collection : Collection
     scores : Scores
-    plan : has `model` and `features`
-    packed : mapping of str to packed descriptors
-    store : Store
+    model : FusionModel
     verdicts : dict, optional
         Verdicts that are known already, by the pair's nodes; new ones are added.
     """
 
     def __init__(
         self,
-        nodes: Sequence[Node],
+        collection: Collection,
         scores: Scores,
-        plan: Any,
-        packed: Mapping[str, Any],
-        store: Store,
+        model: FusionModel,
         *,
         verdicts: dict[tuple[int, int], Verdict] | None = None,
         n_workers: int = 1,
     ) -> None:
-        self._nodes, self._scores, self._store = nodes, scores, store
-        self._model: FusionModel = plan.model
+        self._nodes, self._scores, self._store = collection.nodes, scores, collection.store
+        self._model = model
         self._n_workers = n_workers
-        self._working_px = working_px(plan.features)
+        self._working_px = working_px(collection.features)
         self._weights = {
             k: np.broadcast_to(v, len(scores)) for k, v in self._model.weights(scores.similarities).items()
         }
-        self._squares = packed.get("tiles")
-        color = packed.get("color")
-        self._has_color = None if color is None else color[1]
+        self._squares = collection.told(lambda feature, packed: feature.whole_squares(packed))
+        self._has_color = collection.told(lambda feature, packed: feature.has_color(packed))
         self._verdicts = {} if verdicts is None else verdicts
 
     @property
@@ -176,11 +170,10 @@ class Explainer:
         """
         if self._squares is None:
             return True
-        views, _ = self._squares
         a, b = self._nodes_of(row)
         size = self._nodes[a].first
         may_be_reduced = max(size.width_px, size.height_px) > self._working_px
-        difference = views[a][0].astype(np.int16) - views[b][0]
+        difference = self._squares[a].astype(np.int16) - self._squares[b]
         most = MAX_ROUNDING_REDUCED if may_be_reduced else MAX_ROUNDING
         return int(np.abs(difference).max(initial=0)) <= most
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.executors.forks import map_in_forks
-from cvsim.features.base import Feature
-from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, Local, no_evidence, similarities
-from cvsim.features.tiles import Tiles
+from cvsim.features.base import overlaying
+from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
 from cvsim.groups.components import component_labels
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cvsim.features.base import OverlayFeature
+    from cvsim.reading.collection import Collection
     from cvsim.scoring.model import FusionModel
     from cvsim.stores import Store
     from cvsim.types import Indices, Similarities
@@ -104,7 +105,7 @@ class Descriptors:
     All calls come from one thread, as the store wants; what `fetch` returns may be read by others.
     """
 
-    def __init__(self, feature: Local, digests: Sequence[str], store: Store) -> None:
+    def __init__(self, feature: OverlayFeature[Any], digests: Sequence[str], store: Store) -> None:
         self._feature = feature
         self._digests = digests
         self._store = store
@@ -140,13 +141,8 @@ class Scorer:
 
     Parameters
     ----------
-    features : sequence of Feature
-    packed : mapping of str to packed descriptors
-        By feature name, of all features but the local one.
-    digests : sequence of str
-        Of the collection; a pair is stored under the digests of its sides.
-    store : Store
-        Where local descriptors and verified pairs are kept.
+    collection : Collection
+        A pair is stored under the digests of its sides, in the collection's store.
     model : FusionModel
     min_log_odds : float
         The local signal is left out where even its best result could not lift a pair to this.
@@ -155,27 +151,24 @@ class Scorer:
 
     def __init__(
         self,
-        features: Sequence[Feature[Any]],
-        packed: Mapping[str, Any],
-        digests: Sequence[str],
-        store: Store,
+        collection: Collection,
         model: FusionModel,
         *,
         min_log_odds: float,
         n_workers: int = 1,
     ) -> None:
-        self._global = [f for f in features if not isinstance(f, Local)]
-        self.local = next((f for f in features if isinstance(f, Local)), None)
-        self._packed = packed
-        self._digests = digests
-        self._store = store
+        self._global = [feature for feature in collection.features if not feature.overlays]
+        self.local = overlaying(collection.features)
+        self._packed = collection.packed
+        self._digests = collection.digests
+        self._store = collection.store
         self._model = model
         self._min_log_odds = min_log_odds
         self._n_workers = n_workers
         self.n_verified = 0
         self._verified_looks: dict[tuple[bytes, bytes], bytes] = {}
         if self.local is not None:
-            self.descriptors = Descriptors(self.local, digests, store)
+            self.descriptors = Descriptors(self.local, self._digests, self._store)
             self._pair_key = f"pair:{EVIDENCE_VERSION}:{self.local.key}"
             self._known: dict[tuple[str, str], bytes] | None = None
 
@@ -194,8 +187,8 @@ class Scorer:
         a, b = a[order], b[order]
         for feature in self._global:
             packed = self._packed[feature.name]
-            if isinstance(feature, Tiles):
-                found[feature.name], orientation = feature.best_orientations(packed, a, b)
+            if feature.names_orientation:
+                found[feature.name], orientation = feature.compare_oriented(packed, a, b)
             else:
                 found.update(feature.compare_many(packed, a, b))
         return GlobalSimilarities(found, orientation)[np.argsort(order)]

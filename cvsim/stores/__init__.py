@@ -39,6 +39,7 @@ __all__ = [
     "default_cache_path",
     "open_cache",
     "open_index",
+    "open_run_store",
     "open_scratch",
     "open_store",
 ]
@@ -151,6 +152,17 @@ def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
     except StoreError as error:
         logger.warning("%s. Going on without it", error)
         return open_scratch(str(error))
+
+
+def open_run_store(cache: str | None) -> CacheGuard:
+    """The store of one run.
+
+    Parameters
+    ----------
+    cache : str or None
+        The cache file; ``""``: the user's own; None: a scratch store that ends with the process.
+    """
+    return open_scratch() if cache is None else open_cache(cache or None)
 
 
 def open_scratch(failure: str | None = None) -> CacheGuard:

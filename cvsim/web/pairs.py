@@ -15,9 +15,11 @@ from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
 from cvsim.groups.propose import parse_include, propose
 from cvsim.progress import SilentProgress
-from cvsim.reading.collection import find_files, read_files, under_any
-from cvsim.recipes import dedupe as pipeline
+from cvsim.reading.files import find_files, read_files, under_any
+from cvsim.recipes.compare import compare
+from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import Settings
+from cvsim.stores import open_run_store
 from cvsim.types import ImageRecord, Pair, ScoredPair
 
 Stamp = tuple[int, int, int, int]
@@ -60,7 +62,7 @@ class Pairs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        plan = pipeline.make_plan(settings)
+        plan = scoring_plan(settings)
         self.threshold, self._features = plan.threshold, plan.features
         self.rules = KeepRules.parse(settings.keep)
         self._lock = threading.Lock()
@@ -85,7 +87,7 @@ class Pairs:
         if not paths:
             return {}
         stamps = {path: _stamp(path) for path in paths}
-        store = pipeline.open_run_store(self.settings)
+        store = open_run_store(self.settings.cache)
         try:
             found = find_files((), paths, self.settings.scan)
             with LocalExecutor(self.settings.n_workers) as executor:
@@ -123,7 +125,7 @@ class Pairs:
         with self._lock:
             pair = self._known.get(key)
             if pair is None:
-                pair = pipeline.compare(a.path, b.path, self.settings)
+                pair = compare(a.path, b.path, self.settings)
                 self._known[key] = pair
                 if len(self._known) > _MOST_REMEMBERED:
                     self._known.popitem(last=False)

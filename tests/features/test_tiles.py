@@ -53,7 +53,7 @@ def test_the_orientation_is_found_and_named(photos: dict[int, RGB], orientation:
     assert said.similarity == pytest.approx(1, abs=0.01)
     assert said.detail["orientation"] == ORIENTATION_NAMES[orientation]
     one = np.array([0]), np.array([1])
-    _, found = tiles.best_orientations(tiles.pack([a, b]), *one)
+    _, found = tiles.compare_oriented(tiles.pack([a, b]), *one)
     assert found.tolist() == [orientation]
 
 

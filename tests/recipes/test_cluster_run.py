@@ -18,7 +18,7 @@ from generate import copy_set, save_image, scene
 
 import cvsim
 from cvsim.candidates import sharded as sharding
-from cvsim.reading import extraction
+from cvsim.reading import shards
 from cvsim.reading.extraction import DECODER
 from cvsim.stores import open_store
 
@@ -29,8 +29,8 @@ from cvsim.executors.worker_processes import WorkerProcesses
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90")
 SHARD_FILES = 4
 SMALL = (
-    "from cvsim import extraction, sharding\n"
-    f"extraction.SHARD_FILES, sharding.HASH_BLOCK, sharding.WORD_SHARD = {SHARD_FILES}, 16, 2000\n"
+    "from cvsim.candidates import sharded as sharding\nfrom cvsim.reading import shards\n"
+    f"shards.SHARD_FILES, sharding.HASH_BLOCK, sharding.WORD_SHARD = {SHARD_FILES}, 16, 2000\n"
     "from cvsim.cli import main; main()"
 )
 
@@ -63,7 +63,7 @@ def expected(photos: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "SHARD_FILES", SHARD_FILES)
+    monkeypatch.setattr(shards, "SHARD_FILES", SHARD_FILES)
     monkeypatch.setattr(sharding, "HASH_BLOCK", 16)
     monkeypatch.setattr(sharding, "WORD_SHARD", 2000)
 

@@ -22,11 +22,12 @@ from PIL import Image
 
 from cvsim.candidates import hamming
 from cvsim.cli.group import cvsim as program
-from cvsim.reading.collection import make_nodes
-from cvsim.reading.extraction import PIXELS_KEY
+from cvsim.reading.identity import PIXELS_KEY
 from cvsim.recipes import dedupe as pipeline
-from cvsim.recipes.dedupe import compare, dedupe, make_plan
+from cvsim.recipes.compare import compare
+from cvsim.recipes.dedupe import dedupe
 from cvsim.recipes.index import Signals
+from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.reports.json import document
 from cvsim.settings import PROFILES, Settings
 from cvsim.stores import open_cache
@@ -216,7 +217,7 @@ def test_any_number_of_workers(library: Path, found: DedupeResult, workers: int)
 def test_children_that_decoded_end_with_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They take as much memory as the run itself, and nothing that follows needs them."""
     others, started = own_children(), set()  # a test before this one may have left some
-    read = pipeline.read_files
+    read, collection = pipeline.read_files, pipeline.Collection
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         reading = read(*args, **kwargs)
@@ -225,10 +226,10 @@ def test_children_that_decoded_end_with_the_reading(tmp_path: Path, monkeypatch:
 
     def checked(*args: Any) -> Any:
         assert not started & own_children()
-        return make_nodes(*args)
+        return collection(*args)
 
     monkeypatch.setattr(pipeline, "read_files", watched)
-    monkeypatch.setattr(pipeline, "make_nodes", checked)
+    monkeypatch.setattr(pipeline, "Collection", checked)
     save_image(tmp_path / "isolated.webp", scene(0, *SIZE))
     run(tmp_path)
     assert started
@@ -369,7 +370,7 @@ def test_fast_has_descriptors_of_its_own(cached: tuple[Path, Path]) -> None:
     ],
 )
 def test_all_signals_are_taken_from_pixels_of_one_size(settings: dict[str, Any], size_px: int) -> None:
-    plan = make_plan(Settings(**settings))
+    plan = scoring_plan(Settings(**settings))
     assert {feature.working_px for feature in plan.features} == {size_px}
     signals = Signals.of(Settings(**settings))
     assert {feature.working_px for feature in signals.features} == {512}

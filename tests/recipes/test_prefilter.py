@@ -17,7 +17,9 @@ import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import UsageError
 from cvsim.recipes.alterations import ALTERATIONS, altered, pasted
-from cvsim.recipes.prefilter import CUTOFFS, MAX_REPEATED, Prefiltered, best_cutoff, copies_of
+from cvsim.recipes.prefilter import MAX_REPEATED, Prefiltered
+from cvsim.recipes.prefilter_pairs import CUTOFFS
+from cvsim.recipes.prefilter_sample import best_cutoff, copies_of
 from cvsim.reports.pairs import write_pairs
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90")

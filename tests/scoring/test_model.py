@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cvsim.arrays import sigmoid
 from cvsim.errors import SettingsError, UsageError
-from cvsim.recipes.dedupe import MODELS
+from cvsim.recipes.scoring_plan import MODELS
 from cvsim.scoring.fit import fit_model
 from cvsim.scoring.model import Curve, FusionModel, read_model
 from cvsim.settings import PROFILES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,16 @@ import pytest
 from generate import altered, scene
 
 from cvsim.features import make_features
+from cvsim.features.base import Feature
 from cvsim.features.local import Local, LocalDescriptor
+from cvsim.reading.collection import Collection
+from cvsim.reading.extraction import artefacts
+from cvsim.reading.nodes import make_nodes
 from cvsim.scoring import scorer as scoring
 from cvsim.scoring.model import FusionModel
 from cvsim.scoring.scorer import Scorer, Scores
 from cvsim.stores import Extraction, MemoryStore, Store
+from cvsim.types import ImageRecord
 
 N_SCENES = 5
 
@@ -50,11 +56,15 @@ def blobs() -> list[bytes]:
     return found
 
 
+def collection(digests: list[str], features: Sequence[Feature[Any]], store: Store) -> Collection:
+    return Collection(make_nodes(ImageRecord(d, d, 1, 1, 0, 0) for d in digests), features, store)
+
+
 def scorer_of(blobs: list[bytes], local: Local, store: Store) -> Scorer:
     digests = [f"{k:064x}" for k in range(len(blobs))]
     for digest, blob in zip(digests, blobs, strict=True):
         store.put(Extraction(digest, artefacts={local.key: blob}))
-    return Scorer([local], {}, digests, store, FusionModel("none", 0.0, {}), min_log_odds=-np.inf)
+    return Scorer(collection(digests, [local], store), FusionModel("none", 0.0, {}), min_log_odds=-np.inf)
 
 
 def copies_of_scenes(n: int) -> tuple[Any, Any]:
@@ -108,10 +118,11 @@ def test_a_glance_at_a_pair_does_not_depend_on_the_others() -> None:
         for kind in (None, "mirrored", "rotated90", "grey")
     ]
     features = make_features(("phash", "tiles", "color"))
-    packed = {f.name: f.pack([f.extract(rgb) for rgb in pictures]) for f in features}
-    digests = [f"{k:064x}" for k in range(len(pictures))]
+    digests, store = [f"{k:064x}" for k in range(len(pictures))], MemoryStore()
+    for digest, rgb in zip(digests, pictures, strict=True):
+        store.put(Extraction(digest, artefacts=artefacts(rgb, features)))
     model = FusionModel("none", 0.0, {})
-    scorer = Scorer(features, packed, digests, MemoryStore(), model, min_log_odds=-np.inf)
+    scorer = Scorer(collection(digests, features, store), model, min_log_odds=-np.inf)
     a, b = np.triu_indices(len(pictures), 1)
     shuffled = np.random.default_rng(0).permutation(len(a))
     many = scorer.glance(a[shuffled], b[shuffled])

@@ -1,0 +1,243 @@
+"""Which pairs of a collection are scored, and what groups they come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.arrays import sigmoid
+from cvsim.candidates.blocking import (
+    LOCAL_JOINS,
+    Joins,
+    first_of_each,
+    hash_candidates,
+    unique_pairs,
+    vector_candidates,
+    without_pairs,
+    word_candidates,
+)
+from cvsim.candidates.words import WordRule
+from cvsim.groups.components import Grouping, connected_components
+from cvsim.groups.rules import GroupRules
+from cvsim.progress import SilentProgress
+from cvsim.scoring.explainer import Explainer
+from cvsim.scoring.relation import Verdict
+from cvsim.scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.progress import Progress
+    from cvsim.reading.collection import Collection
+    from cvsim.recipes.scoring_plan import ScoringPlan
+    from cvsim.types import Indices
+
+    PairColumns = tuple[Indices, Indices]
+
+CERTAINLY_WEAK = -4.6
+"""Log-odds of 0.01: a weaker pair of a group is not searched for."""
+MAX_ALL_PAIRS = 200
+"""Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
+
+
+class Linker:
+    """Scores pairs of a collection, and groups it by what is scored so far.
+
+    Parameters
+    ----------
+    collection : Collection
+    plan : ScoringPlan
+    rules : GroupRules, optional
+        What people have decided about pairs counts for the groups; nothing if not given.
+    progress : Progress, optional
+    n_workers : int
+
+    Attributes
+    ----------
+    scores : Scores
+        Everything that is scored so far, in the order of pairs.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        plan: ScoringPlan,
+        rules: GroupRules | None = None,
+        *,
+        progress: Progress | None = None,
+        n_workers: int = 1,
+    ) -> None:
+        self.collection, self.plan = collection, plan
+        self.rules = rules or GroupRules(plan.threshold)
+        self.scorer = Scorer(collection, plan.model, min_log_odds=plan.min_log_odds, n_workers=n_workers)
+        self._progress = progress or SilentProgress()
+        self._n_workers = n_workers
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
+        none = np.zeros(0, np.int64)
+        self.scores = self.scorer.score(none, none)
+
+    def score(self, pairs: PairColumns, description: str) -> None:
+        """Score as many of the candidates as can change a group.
+
+        Of each picture comes first its pair with the best picture, which is likely to be kept. A pair within
+        one group needs no look: whatever it came to, the groups would be the same.
+        """
+        a, b = self._new(pairs)
+        if self.scorer.local is None:
+            self.score_all((a, b), description)
+            return
+        glance = self.scorer.glance(a, b)
+        quality = self.collection.quality()
+        with self._progress.task(description, len(a)) as advance:
+            while len(a):
+                chosen = first_of_each(a, b, quality[b], quality[a])
+                found = self.scorer.score(a[chosen], b[chosen], advance, glance[chosen])
+                self.scores = self.scores.joined(found)
+                labels = self.groups().labels
+                left = ~chosen & (labels[a] != labels[b])
+                advance(int((~chosen & ~left).sum()))
+                a, b, glance = a[left], b[left], glance[left]
+
+    def score_all(self, pairs: PairColumns, description: str) -> None:
+        """Score each of the pairs that is allowed and not scored yet."""
+        a, b = self._new(pairs)
+        with self._progress.task(description, len(a)) as advance:
+            self.scores = self.scores.joined(self.scorer.score(a, b, advance))
+
+    def _new(self, pairs: PairColumns) -> PairColumns:
+        a, b = without_pairs(len(self.collection), pairs, (self.scores.a, self.scores.b))
+        allowed = self.collection.is_allowed(a, b)
+        return a[allowed], b[allowed]
+
+    def score_weakest(self, grouping: Grouping, description: str) -> None:
+        """Score the weakest pair of each group that is not too large.
+
+        Only pairs that may be weaker than the weakest one known are scored, the most suspect first: a pair
+        cannot score below what its global signals alone come to, and most groups show their weakest
+        pair within a few. Below one in a hundred, weaker does not matter.
+        """
+        labels, found = grouping.labels, [self.scores]
+        a, b, least, glance = self._by_suspicion(grouping)
+        weakest = np.full(grouping.n_groups, np.inf)
+        with self._progress.task(description, len(a)) as advance:
+            while len(a):
+                inside = labels[found[-1].a] == labels[found[-1].b]
+                np.minimum.at(weakest, labels[found[-1].a[inside]], found[-1].log_odds[inside])
+                known = weakest[labels[a]]
+                open_ = (least < known) & (known > CERTAINLY_WEAK)
+                advance(int((~open_).sum()))
+                a, b, least, glance = a[open_], b[open_], least[open_], glance[open_]
+                chosen = np.r_[True, labels[a[1:]] != labels[a[:-1]]][: len(a)]
+                found.append(self.scorer.score(a[chosen], b[chosen], advance, glance[chosen]))
+                a, b, least, glance = a[~chosen], b[~chosen], least[~chosen], glance[~chosen]
+        self.scores = self.scores.joined(*found[1:])
+
+    def _by_suspicion(self, grouping: Grouping) -> tuple[Indices, Indices, NDArray[np.float64], Any]:
+        """Pairs of the small groups that are not scored, group by group, the most suspect first."""
+        small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
+        corners = [(m, *np.triu_indices(len(m), 1)) for m in small]
+        pairs = unique_pairs(len(self.collection), *((m[i], m[j]) for m, i, j in corners))
+        a, b = self._new(pairs)
+        different = self.collection.differ(a, b)
+        a, b = a[different], b[different]
+        glance = self.scorer.glance(a, b)
+        least = self.scorer.least_log_odds(glance)
+        order = np.lexsort((b, a, least, grouping.labels[a]))
+        return a[order], b[order], least[order], glance[order]
+
+    def groups(self) -> Grouping:
+        """Groups by the scores, containment and what people have decided."""
+        a, b = self.collection.same_content()
+        scores = self.scores
+        probability = sigmoid(scores.log_odds)
+        probability = np.where(self._is_separated(probability), 0.0, probability)
+        explainer = self.explainer()
+        linked = np.flatnonzero(probability >= self.rules.threshold)
+        part = np.full(len(scores), -1)
+        pasted = np.zeros(len(scores), bool)
+        for k in explainer.rows_with_geometry(linked).tolist():
+            verdict = explainer.verdict(k)
+            pasted[k] = verdict.pasted
+            if verdict.contained is not None:
+                part[k] = scores.a[k] if verdict.contained == "a" else scores.b[k]
+        return connected_components(
+            len(self.collection),
+            np.concatenate([scores.a, a]),
+            np.concatenate([scores.b, b]),
+            np.concatenate([probability, np.ones(len(a))]),
+            self.rules.threshold,
+            part=np.concatenate([part, np.full(len(a), -1)]),
+            pasted=np.concatenate([pasted, np.zeros(len(a), bool)]),
+        )
+
+    def _is_separated(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Pairs that somebody said are no duplicates."""
+        separated = np.zeros(len(probability), bool)
+        decisions, digests = self.rules.decisions, self.collection.digests
+        if decisions.answers:
+            for k in np.flatnonzero(probability >= self.rules.threshold).tolist():
+                a, b = digests[int(self.scores.a[k])], digests[int(self.scores.b[k])]
+                separated[k] = decisions.answer(a, b) == "not-a-duplicate"
+        return separated
+
+    def explainer(self) -> Explainer:
+        """What turns rows of `scores` into explained pairs."""
+        return Explainer(
+            self.collection,
+            self.scores,
+            self.plan.model,
+            verdicts=self._verdicts,
+            n_workers=self._n_workers,
+        )
+
+
+def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> None:
+    """Score all that may be links: by hashes first, then by the words of one or two of each group."""
+    linker.score(whole_candidates(linker.collection, linker.plan, joins), "Comparing pictures")
+    if linker.scorer.local is not None:
+        linker.score(part_candidates(linker, linker.groups(), joins), "Comparing parts")
+
+
+def whole_candidates(collection: Collection, plan: ScoringPlan, joins: Joins = LOCAL_JOINS) -> PairColumns:
+    """Pairs that whole-picture signals find: hashes within a radius, and near vectors."""
+    hashed = hash_candidates(plan.features, collection.packed, collection.side, joins)
+    if not plan.nearness:
+        return hashed
+    near = vector_candidates(collection.packed, plan.nearness, plan.least_nearness)
+    return unique_pairs(len(collection), hashed, near)
+
+
+def part_candidates(linker: Linker, grouping: Grouping, joins: Joins = LOCAL_JOINS) -> PairColumns:
+    """Pairs between groups that share local words: crops, and what was pasted; none without such a signal."""
+    collection, local = linker.collection, linker.scorer.local
+    if local is None:
+        return unique_pairs(len(collection))
+    rule = WordRule(min_votes=linker.plan.min_word_votes)
+    packed, quality = linker.scorer.descriptors, collection.n_pixels
+    found = word_candidates(local, packed, grouping.labels, quality, collection.side, rule, joins)
+    return unique_pairs(len(collection), found)
+
+
+def pairs_with_kept(collection: Collection, grouping: Grouping, rules: GroupRules) -> PairColumns:
+    """Every member with the picture of its group that is to be kept."""
+    nodes = collection.nodes
+    references = {r.path for node in nodes if node.is_reference for r in node.records}
+    parts = []
+    for members in grouping.groups():
+        records = [nodes[node].first for node in members.tolist()]
+        kept = members[rules.keep.choose(records, lambda record: record.path in references)[0]]
+        others = members[members != kept]
+        parts.append((np.full(len(others), kept), others))
+    a, b = unique_pairs(len(collection), *parts)
+    different = collection.differ(a, b)
+    return a[different], b[different]
+
+
+def link(linker: Linker, joins: Joins = LOCAL_JOINS) -> Grouping:
+    """Score all that `dedupe` does, and group."""
+    score_candidates(linker, joins)
+    grouping = linker.groups()
+    linker.score_all(pairs_with_kept(linker.collection, grouping, linker.rules), "Checking groups")
+    linker.score_weakest(grouping, "Checking groups")
+    return linker.groups()

@@ -1,0 +1,111 @@
+"""What the settings come to before any file is read: features, fusion model, threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cvsim.errors import SettingsError
+from cvsim.features import make_features
+from cvsim.features.base import WORKING_PX
+from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
+from cvsim.scoring.model import FusionModel, read_model
+from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
+
+if TYPE_CHECKING:
+    from cvsim.features.base import Feature
+
+MODELS = Path(__file__).parents[1] / "models"
+MIN_EMBEDDING_COSINE = 0.85
+"""Under the copy profile, pictures whose embeddings are that near are worth a look, whatever their hashes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoringPlan:
+    """How the pictures of a run are described and scored.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+    model : FusionModel
+    threshold : float
+        Score from which a pair is linked, inclusive.
+    min_word_votes : int
+        Agreeing keypoints that make a pair a candidate.
+    nearness : mapping of str to float
+        By signal whose vectors are searched: what a cosine of 1 adds to the nearness of two pictures.
+    min_nearness : float or None
+        Nearness that makes a candidate; None: what the threshold asks for, nearness being in log-odds.
+    pair_recall : mapping of str to float
+        Of a trained profile: the share of the pairs of held-out products at each score and above.
+    """
+
+    features: tuple[Feature[Any], ...]
+    model: FusionModel
+    threshold: float
+    min_word_votes: int = MIN_WORD_VOTES["default"]
+    nearness: Mapping[str, float] = field(default_factory=dict)
+    min_nearness: float | None = None
+    pair_recall: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def least_nearness(self) -> float:
+        """Nearness from which a pair is a candidate."""
+        return self.min_log_odds - self.model.prior if self.min_nearness is None else self.min_nearness
+
+    @property
+    def min_log_odds(self) -> float:
+        """The threshold in log-odds, finite."""
+        p = min(max(self.threshold, 1e-12), 1 - 1e-12)
+        return float(np.log(p / (1 - p)))
+
+
+def scoring_plan(settings: Settings) -> ScoringPlan:
+    """The plan of a run.
+
+    Raises
+    ------
+    SettingsError
+        The profile or a signal is not known.
+    """
+    if settings.profile not in PROFILES:
+        return _trained_plan(settings)
+    profile = PROFILES[settings.profile]
+    names = settings.signals or profile.signals[settings.effort]
+    threshold = profile.threshold if settings.threshold is None else settings.threshold
+    model = read_model(MODELS / f"{profile.models[settings.effort]}.json")
+    votes = MIN_WORD_VOTES[settings.effort]
+    if settings.embedding is None:
+        # Signals of somebody's own choice may need all the detail that there is.
+        size_px = WORKING_PX if settings.signals else profile.working_px[settings.effort]
+        return ScoringPlan(make_features(names, size_px), model, threshold, votes)
+    from cvsim.recipes.products import make_embedding
+
+    embedding = make_embedding(settings.embedding)
+    features = (*make_features(names), embedding)
+    return ScoringPlan(features, model, threshold, votes, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
+
+
+def _trained_plan(settings: Settings) -> ScoringPlan:
+    """The plan of a profile that `cvsim train` made."""
+    from cvsim.recipes.products import features_of, read_profile  # with scikit-learn, a second to load
+
+    trained = read_profile(settings.profile)
+    if settings.signals:
+        raise SettingsError("a trained profile has its own signals; leave out --signals")
+    features = features_of(trained, settings.embedding)
+    mapped = tuple(
+        MappedVector(feature, signal.map) for feature, signal in zip(features, trained.signals, strict=True)
+    )
+    return ScoringPlan(
+        mapped,
+        pair_model(trained),
+        trained.pair_threshold if settings.threshold is None else settings.threshold,
+        MIN_WORD_VOTES[settings.effort],
+        pair_weights(trained),
+        pair_recall=trained.quality.get("pair_recall", {}),
+    )
