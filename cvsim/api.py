@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from cvsim.names import PathLike, path_texts
 from cvsim.progress import SilentProgress
 from cvsim.settings import Settings, with_values
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from cvsim.types import Comparison, Counts, DedupeResult, Group, Relation, ScoredPair, Side, Skipped
 
 _log = logging.getLogger(__name__)
-
-PathLike = str | bytes | os.PathLike[str]
 
 
 class Report:
@@ -188,12 +187,6 @@ def _asked(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     return asked
 
 
-def _named(paths: Iterable[PathLike]) -> list[str]:
-    """The paths as text; a single one stands for itself."""
-    several = [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths
-    return [os.fsdecode(path) for path in several]
-
-
 def dedupe(
     paths: Iterable[PathLike],
     *,
@@ -241,7 +234,7 @@ def dedupe(
     progress = progress or SilentProgress()
     stores: list[Store] = []
     result = pipeline.dedupe(
-        _named(paths),
+        path_texts(paths),
         asked,
         listed=listed,
         progress=progress,
@@ -438,7 +431,7 @@ def prefilter(
     from cvsim.recipes import prefilter as prefiltering
 
     return prefiltering.prefilter(
-        _named(paths),
+        path_texts(paths),
         _asked(settings, options),
         recall=recall,
         n_sampled=n_sampled or prefiltering.N_SAMPLED,

@@ -20,6 +20,8 @@ Each message says what happened and what to do about it. Foreign errors are mapp
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class CvsimError(Exception):
     """Base of every error that cvsim raises on purpose."""
@@ -39,6 +41,12 @@ class ImageError(CvsimError):
 
 class NotAnImageError(ImageError):
     """The content is no picture in any format that is known here."""
+
+    REASON: ClassVar[str] = "not an image"
+    """The usual message; a batch tells by it the files that nobody took for pictures."""
+
+    def __init__(self, message: str = REASON) -> None:
+        super().__init__(message)
 
 
 class DecodeError(ImageError):

@@ -1,14 +1,17 @@
-"""Writing files so that a killed run leaves the old one or the new one, never half of one."""
+"""Files of text and bytes: written so that a killed run leaves the old one or the new one, never half of one;
+and the reader of tables, such as labels.
+"""
 
 from __future__ import annotations
 
+import csv
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cvsim.errors import CvsimError
+from cvsim.errors import CvsimError, UsageError
 
 FilePath = str | os.PathLike[str]
 
@@ -70,3 +73,40 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def read_table(
+    path: FilePath, columns: Collection[str] = (), *, delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file with a header, each with the number of its line.
+
+    Names that are not UTF-8 keep their bytes as surrogates. A row that is too short lacks its last columns.
+
+    Parameters
+    ----------
+    path : path
+    columns : collection of str
+        The header must name them, in any order; there may be others.
+    delimiter : str
+
+    Raises
+    ------
+    UsageError
+        The header lacks a column, or a row is no CSV.
+    OSError
+        The file cannot be read.
+    """
+    name = os.fspath(path)
+    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+        rows = csv.reader(stream, delimiter=delimiter)
+        try:
+            header = next(rows, [])
+            if not set(columns) <= set(header):
+                raise UsageError(
+                    f"{name} must begin with a header that names the columns {' and '.join(columns)}"
+                )
+            for row in rows:
+                if row:
+                    yield rows.line_num, dict(zip(header, row, strict=False))
+        except csv.Error as exc:
+            raise UsageError(f"{name}, line {rows.line_num}: {exc}") from exc

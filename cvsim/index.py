@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from cvsim.names import PathLike, path_texts
 from cvsim.settings import Settings, with_values
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from cvsim.recipes.search import Query
     from cvsim.stores import SearchableStore
     from cvsim.types import Hit
-
-PathLike = str | bytes | os.PathLike[str]
 
 
 class Index:
@@ -106,7 +105,7 @@ class Index:
         """
         from cvsim.recipes import index as indexing
 
-        roots = [os.fsdecode(p) for p in ([paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths)]
+        roots = path_texts(paths)
         found = [] if labels is None else indexing.read_index_labels(labels, roots)
         return indexing.add(
             self.store, self.signals, roots, self.settings, labels=found, listed=listed, progress=progress
@@ -154,7 +153,7 @@ class Index:
         """
         from cvsim.recipes import index as indexing
 
-        roots = [os.fsdecode(p) for p in ([paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths)]
+        roots = path_texts(paths)
         return indexing.remove(self.store, roots)
 
     def close(self) -> None:

@@ -1,6 +1,12 @@
-"""File names as they can be shown: in a terminal, a message, a page, a picture."""
+"""File names: as they are given, and as they can be shown in a terminal, a message, a page, a picture."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+PathLike = str | bytes | os.PathLike[str]
+"""A path as a caller may give it."""
 
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, yet part of how emoji and several scripts are spelt."""
@@ -26,3 +32,9 @@ def _visible(character: str) -> str:
     if character not in "\u2028\u2029" and character.isspace() and code > 0x9F:
         return character
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def path_texts(paths: PathLike | Iterable[PathLike]) -> list[str]:
+    """Turn paths into text; a single one stands for itself. Bytes that are not UTF-8 become surrogates."""
+    several = [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths
+    return [os.fsdecode(path) for path in several]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from cvsim.errors import NotAnImageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +36,9 @@ Relation = Literal[
     "similar",
 ]
 Side = Literal["a", "b"]
+SkippedKind = Literal["not-an-image", "unreadable"]
+"""Why a file was skipped, for programs: its content is no picture of a known format, or anything else."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,11 @@ class Skipped:
 
     path: str
     reason: str
+
+    @property
+    def kind(self) -> SkippedKind:
+        """Whether anybody took the file for a picture; a cache keeps no more than the reason."""
+        return "not-an-image" if self.reason == NotAnImageError.REASON else "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,3 +324,8 @@ class Hit:
     comparisons: tuple[Comparison, ...]
     labels: tuple[str, ...]
     record: ImageRecord
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether `text` is a digest as cvsim writes them: SHA-256 in lower-case hexadecimal."""
+    return _DIGEST.fullmatch(text) is not None

@@ -26,7 +26,7 @@ from cvsim.errors import ActionError
 from cvsim.files import write_all
 from cvsim.names import printable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a named pipe that somebody swapped in must not wait for a writer.
@@ -329,7 +329,7 @@ class Attributes:
             try:
                 os.setxattr(fd, name, base64.b64decode(value))
             except OSError as exc:
-                log.warning("The extended attribute %s could not be kept: %s", name, exc.strerror)
+                _log.warning("The extended attribute %s could not be kept: %s", name, exc.strerror)
         os.utime(fd, ns=(self.atime_ns, self.mtime_ns))
 
 
@@ -430,7 +430,7 @@ def _lock_folder(folder: str, kind: int, stack: contextlib.ExitStack) -> None:
             f"Another cvsim apply or undo is at work in {printable(folder)}; wait for it to end"
         ) from exc
     except OSError as exc:
-        log.warning("%s cannot be locked (%s)", printable(folder), exc.strerror)
+        _log.warning("%s cannot be locked (%s)", printable(folder), exc.strerror)
 
 
 def parents(path: str) -> list[str]:

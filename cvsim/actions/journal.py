@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ from typing import Any, Literal
 
 import platformdirs
 
-from cvsim.actions.filesystem import log
 from cvsim.errors import ActionError, UsageError
 from cvsim.files import write_all
 from cvsim.names import printable
@@ -68,6 +68,8 @@ _NEEDED_BY_ACTION: Mapping[str, Mapping[str, type]] = {
     "delete": {},
     "metadata": {"digest_after": str, "donor": str, "offset": int, "removed": str, "inserted": str},
 }
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -162,7 +164,7 @@ class Journal:
                 f"Another cvsim apply or undo is using the journal {printable(self.path)}; wait for it to end"
             ) from exc
         except OSError as exc:
-            log.warning("The journal cannot be locked (%s)", exc.strerror)
+            _log.warning("The journal cannot be locked (%s)", exc.strerror)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -336,7 +338,7 @@ def remember(path: str) -> None:
             if line not in stream.read().splitlines():
                 stream.write(line + "\n")
     except OSError as exc:
-        log.warning("%s cannot be written (%s): name the journal when you undo", index, exc.strerror)
+        _log.warning("%s cannot be written (%s): name the journal when you undo", index, exc.strerror)
 
 
 def newest() -> str:

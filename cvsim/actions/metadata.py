@@ -23,9 +23,18 @@ from cvsim.actions.filesystem import RefusedError
 from cvsim.images import jpeg
 from cvsim.images.decode import pixel_digest
 from cvsim.images.jpeg import EXIF_PREFIX
-from cvsim.images.tiff import ASCII, LONG, PER_VALUE, UNIT_BYTES, Directory, Tiff
+from cvsim.images.tiff import (
+    ASCII,
+    DATE_TIME,
+    EXIF_IFD,
+    GPS_IFD,
+    LONG,
+    PER_VALUE,
+    UNIT_BYTES,
+    Directory,
+    Tiff,
+)
 
-_EXIF_IFD, _GPS_IFD, _DATE_TIME = 0x8769, 0x8825, 0x0132
 _DATE_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
 _DATE_TAGS = (_DATE_ORIGINAL, 0x9004, 0x9010, _OFFSET_ORIGINAL, 0x9012, 0x9290, 0x9291, 0x9292)
 _RATIONAL = 5
@@ -177,12 +186,12 @@ def _from_exif(block: bytes) -> Capture:
     if tiff is None or tiff.is_big:
         return Capture()
     main = _directory(tiff, tiff.first_offset)
-    exif = _directory(tiff, tiff.number(main, _EXIF_IFD))
-    gps = _directory(tiff, tiff.number(main, _GPS_IFD))
+    exif = _directory(tiff, tiff.number(main, EXIF_IFD))
+    gps = _directory(tiff, tiff.number(main, GPS_IFD))
     dates = _values(tiff, exif, _DATE_TAGS)
     if not any(value.tag == _DATE_ORIGINAL and _is_date(value) for value in dates):
         dates = ()
-    plain = tuple(value for value in _values(tiff, main, (_DATE_TIME,)) if _is_date(value))
+    plain = tuple(value for value in _values(tiff, main, (DATE_TIME,)) if _is_date(value))
     has_position = 2 in gps.entries and 4 in gps.entries
     return Capture(() if dates else plain, dates, _values(tiff, gps, None) if has_position else ())
 
@@ -199,7 +208,7 @@ def _grown(old: bytes, capture: Capture) -> bytes:
     main = _directory(tiff, tiff.first_offset)
     block = bytearray(tiff.data + b"\0" * (len(tiff.data) % 2))
     added = list(capture.main)
-    for pointer, values in ((_EXIF_IFD, capture.exif), (_GPS_IFD, capture.gps)):
+    for pointer, values in ((EXIF_IFD, capture.exif), (GPS_IFD, capture.gps)):
         if values:
             offset = _append(block, tiff, _directory(tiff, tiff.number(main, pointer)), values)
             added.append(Value(pointer, LONG, 1, struct.pack(">I", offset)))

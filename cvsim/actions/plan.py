@@ -29,11 +29,10 @@ from cvsim.actions.filesystem import parents
 from cvsim.errors import ActionError, UsageError
 from cvsim.files import write
 from cvsim.names import printable
-from cvsim.types import Group
+from cvsim.types import Group, is_digest
 
 PLAN_SCHEMA = "cvsim.plan/1"
 Decision = Literal["keep", "remove", "skip"]
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_PROBLEMS = 10
 
@@ -330,7 +329,7 @@ def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
         yield "the path lies outside the roots of the plan"
     if entry.decision not in get_args(Decision):
         yield f"the decision is {entry.decision!r}; it can be keep, remove or skip"
-    if not _DIGEST.fullmatch(entry.digest):
+    if not is_digest(entry.digest):
         yield "the digest is not 64 lower-case hexadecimal digits"
     if entry.size_bytes < 0:
         yield "the size is negative"

@@ -7,6 +7,7 @@ cut short and begun again. Nothing is unlinked unless the same content is seen i
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from cvsim.actions.filesystem import (
     RefusedError,
     digest_at,
     digest_of,
-    log,
     lstat_at,
     rename_noreplace,
 )
@@ -25,6 +25,8 @@ from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash
 from cvsim.names import printable
 
 _CUT_SHORT = "it was cut short; nothing was changed"
+
+_log = logging.getLogger(__name__)
 
 
 def settle_all(tree: FolderTree, journal: Journal) -> list[JournalStep]:
@@ -64,7 +66,7 @@ def settle(
             ended = _is_undone(step, folder, name) if undoing else _is_done(step, folder, name)
             os.fsync(folder)
     except (RefusedError, OSError) as exc:
-        log.warning("What was begun with %s could not be ended: %s", printable(step.path), exc)
+        _log.warning("What was begun with %s could not be ended: %s", printable(step.path), exc)
         return
     if step.action == "move" and undoing == ended:  # undone, or taken back
         remove_empty(step.fields["made_folders"])

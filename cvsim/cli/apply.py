@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cvsim.cli import options
+from cvsim.cli.console import EXIT_NOT_ALL
 from cvsim.settings import read_config
 
 if TYPE_CHECKING:
     from cvsim.actions.apply import Action, Applied
     from cvsim.actions.plan import Plan
-
-EXIT_NOT_ALL = 1
 
 _WILL = {
     "trash": "go to the trash",

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from cvsim.cli import options, products
-
-METHODS = ("components", "average", "ward", "kmeans", "density", "chance")
+from cvsim.products.methods import METHODS
 
 
 @click.command(epilog="Example: cvsim cluster photos -o labels.csv")

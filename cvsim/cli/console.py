@@ -14,6 +14,8 @@ from cvsim.progress import Progress, SilentProgress
 if TYPE_CHECKING:
     from rich.console import Console
 
+EXIT_NOT_ALL = 1
+"""Exit code of a command that could not do all that it was asked to."""
 _PIPED_WIDTH = 1_000_000
 """A pipe has no width: what goes through it is not folded."""
 

@@ -77,5 +77,5 @@ def _print(report: IndexReport) -> None:
     )
     notes = notes_console()
     for item in report.skipped:
-        if item.reason != "not an image":
+        if item.kind != "not-an-image":
             notes.print(f"skipped {printable(item.path)}: {printable(item.reason)}")

@@ -80,9 +80,8 @@ def read(
 def note_skipped(vectors: Vectors, quiet: bool) -> None:
     """Say on stderr which pictures could not be used."""
     from cvsim.names import printable
-    from cvsim.recipes.products import NOT_AN_IMAGE
 
-    shown = [s for s in vectors.skipped if s.reason != NOT_AN_IMAGE]
+    shown = [s for s in vectors.skipped if s.kind != "not-an-image"]
     if quiet:
         return
     for skipped in shown[:10]:

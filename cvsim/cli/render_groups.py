@@ -15,7 +15,6 @@ from cvsim.reports import explanation
 from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, printable, quantity
 from cvsim.types import DedupeResult, Group, ScoredPair, Skipped
 
-NOT_AN_IMAGE = "not an image"
 _NARROW = 84
 """Below this many columns a path gets a line of its own."""
 _STYLES = {"keep": "bold green", "remove": "red", "-": "dim"}
@@ -141,7 +140,7 @@ def _print_left_alone(console: Console, result: DedupeResult) -> None:
 
 def _print_skipped(console: Console, skipped: tuple[Skipped, ...]) -> None:
     """Each with its reason, save those that nobody took for pictures."""
-    listed = [item for item in skipped if item.reason != NOT_AN_IMAGE]
+    listed = [item for item in skipped if item.kind != "not-an-image"]
     if not listed:
         return
     console.print(Text(f"Skipped {quantity(len(listed), 'file')}", style="bold"))
@@ -166,7 +165,7 @@ def _totals(result: DedupeResult) -> Text:
         text.append("No copies", style="bold")
     text.append(f". Looked at {quantity(counts.images, 'picture')}")
     if counts.skipped:
-        n_others = sum(item.reason == NOT_AN_IMAGE for item in result.skipped)
+        n_others = sum(item.kind == "not-an-image" for item in result.skipped)
         text.append(f"; skipped {quantity(counts.skipped, 'file')}")
         if n_others:
             text.append(f" ({n_others:,} of them no images)" if n_others < counts.skipped else " (no images)")

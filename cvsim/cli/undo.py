@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cvsim.cli import options
+from cvsim.cli.console import EXIT_NOT_ALL
 from cvsim.settings import read_config
 
 if TYPE_CHECKING:
     from cvsim.actions.undo import Undone
-
-EXIT_NOT_ALL = 1
 
 
 @click.command(epilog="Example: cvsim undo plan.journal.jsonl")

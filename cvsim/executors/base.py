@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cvsim.errors import CvsimError
 
@@ -57,6 +57,10 @@ class Job(Protocol[_Item, Payload, _Result]):
     def run(self, payload: Payload) -> _Result:
         """Do the work."""
         ...
+
+
+NO_MORE: Final = object()
+"""What ``next`` gives at the end of the items; no item can be it."""
 
 
 class Executor(Protocol):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvsim._version import __version__
 from cvsim.errors import CvsimError, MissingExtraError, RemoteError
-from cvsim.executors.base import Item, Job, Payload, Result
+from cvsim.executors.base import NO_MORE, Item, Job, Payload, Result
 from cvsim.executors.local import LocalExecutor, process_executor
 from cvsim.executors.worker_processes import WorkerProcesses
 
@@ -95,8 +95,8 @@ class DaskExecutor:
             yielded are good.
         """
         rest = iter(items)
-        first = next(rest, _NO_MORE)
-        if first is _NO_MORE:
+        first = next(rest, NO_MORE)
+        if first is NO_MORE:
             return
         client = self._connected()
         failed: list[Any] = []
@@ -195,8 +195,8 @@ class _WorkerMap:
         if time.monotonic() - self._asked_at > _POLL_S:
             self._look_around()
         while len(self._running) < _ITEMS_A_THREAD * self._n_threads:
-            item = next(items, _NO_MORE)
-            if item is _NO_MORE:
+            item = next(items, NO_MORE)
+            if item is NO_MORE:
                 return
             # A key of its own: a task must not meet what is left of one of a driver that was killed.
             future = self._client.submit(
@@ -300,6 +300,3 @@ def run_item(
 def _after(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rest
-
-
-_NO_MORE: Any = object()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
-from cvsim.executors.base import Item, Job, Payload, Result
+from cvsim.executors.base import NO_MORE, Item, Job, Payload, Result
 from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
 from cvsim.executors.fork_server import ForkServer, can_inherit, prepare
 from cvsim.settings import available_cores
@@ -159,8 +159,8 @@ class _LocalMap:
         self._busy_lock = threading.Lock()
 
     def results(self) -> Iterator[tuple[Any, Any]]:
-        first = next(self._items, _NO_MORE)
-        if first is _NO_MORE:
+        first = next(self._items, NO_MORE)
+        if first is NO_MORE:
             return
         self._items = itertools.chain([first], self._items)
         self._executor._fork_server(type(self._job))
@@ -207,8 +207,8 @@ class _LocalMap:
                 if self._stopped.is_set():
                     break
                 with self._take:
-                    item = next(self._items, _NO_MORE)
-                if item is _NO_MORE:
+                    item = next(self._items, NO_MORE)
+                if item is NO_MORE:
                     self._free_slots.release()
                     break
                 outbox.put(item, self._result(item, outbox))
@@ -366,6 +366,3 @@ class _Budget:
                 self._held_bytes -= n_bytes
                 self._n_holders -= 1
                 self._changed.notify_all()
-
-
-_NO_MORE = object()

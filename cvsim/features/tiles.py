@@ -15,7 +15,7 @@ import numpy as np
 from cvsim.features.base import Feature
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
-from cvsim.features.overlay.correlation import weighted_median
+from cvsim.features.overlay.correlation import FULL_CONTRAST, weighted_median
 from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 
@@ -30,8 +30,6 @@ N_TILES = (SQUARE_PX // TILE_PX) ** 2
 N_VIEWS = 2
 TILE_NOISE_VARIANCE = 6.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
-FULL_CONTRAST = 16.0
-"""Standard deviation in grey levels beyond which a tile counts no more: see `correlation`."""
 N_TRIED, COARSENESS = 2, 4
 """Orientations that are compared tile by tile: those that fit best when a few pixels are one."""
 TILE_CHUNK = 1024

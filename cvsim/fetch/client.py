@@ -19,7 +19,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Self
 
 from cvsim._version import __version__
-from cvsim.errors import FetchError, MissingExtraError
+from cvsim.errors import FetchError, MissingExtraError, NotAnImageError
 from cvsim.fetch.addresses import AddressGuard, Deadline, Resolve, addresses_of
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
@@ -211,7 +211,7 @@ def _format_of(data: bytearray, response: httpx.Response) -> str:
     format = sniff(bytes(data[:HEAD_BYTES]))
     if format is None:
         kind = response.headers.get("content-type", "").partition(";")[0].strip()[:60]
-        raise FetchError("not an image" + (f" (the server calls it {kind!r})" if kind else ""))
+        raise FetchError(NotAnImageError.REASON + (f" (the server calls it {kind!r})" if kind else ""))
     return format
 
 

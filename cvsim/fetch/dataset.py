@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from cvsim.errors import CvsimError, FetchError, UsageError
 from cvsim.fetch.client import Fetched, RemoteClient
-from cvsim.files import replacing, write
+from cvsim.files import read_table, replacing, write
 from cvsim.progress import Progress, SilentProgress
 
 MANIFEST_NAME = "fetch.jsonl"
@@ -158,13 +158,12 @@ def _read_csv(file: Path) -> list[Wanted]:
     delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
     labels: dict[str, list[str]] = {}
     rows = []
-    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-        for row in csv.DictReader(stream, delimiter=delimiter):
-            url = _first(row, "url", "image_url")
-            id = str(_first(row, "image_id", "id", default=url))
-            rows.append((id, _values(url)))
-            label = _first(row, "label_id", "label", default="")
-            labels.setdefault(id, []).extend(_values(label))
+    for _, row in read_table(file, delimiter=delimiter):
+        url = _first(row, "url", "image_url")
+        id = str(_first(row, "image_id", "id", default=url))
+        rows.append((id, _values(url)))
+        label = _first(row, "label_id", "label", default="")
+        labels.setdefault(id, []).extend(_values(label))
     return _merged(rows)(labels)
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,11 +28,10 @@ from typing import Any, Literal, get_args
 from cvsim.errors import ActionError
 from cvsim.files import write_all
 from cvsim.names import printable
-from cvsim.types import ScoredPair
+from cvsim.types import ScoredPair, is_digest
 
 DECISIONS_SCHEMA = "cvsim.decisions/1"
 Answer = Literal["not-a-duplicate", "keep-both", "forget"]
-_DECIDED_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
@@ -109,9 +107,7 @@ class Decisions:
         ActionError
             The file cannot be written, or the answer makes no sense.
         """
-        if answer not in get_args(Answer) or not all(
-            _DECIDED_DIGEST.fullmatch(d) for d in (digest_a, digest_b)
-        ):
+        if answer not in get_args(Answer) or not (is_digest(digest_a) and is_digest(digest_b)):
             raise ActionError(
                 f"{answer!r} is no answer about two digests; there are: {', '.join(get_args(Answer))}"
             )
@@ -155,7 +151,7 @@ def _read_line(answers: dict[tuple[str, str], Answer], line: bytes, where: str) 
             f"{where}: the answer is {row.get('answer')!r}; there are: {', '.join(get_args(Answer))}"
         )
     sides = str(row.get("a")), str(row.get("b"))
-    if not all(_DECIDED_DIGEST.fullmatch(side) for side in sides):
+    if not all(map(is_digest, sides)):
         raise ActionError(f"{where}: a and b must be digests of 64 lower-case hexadecimal digits")
     answers[_key(*sides)] = row["answer"]
 

@@ -9,20 +9,25 @@ References: Hubert and Arabie (1985) for the Adjusted Rand Index; Bagga and Bald
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvsim.errors import UsageError
+from cvsim.files import read_table
 
 if TYPE_CHECKING:
     from cvsim.types import Indices
 
+LABEL_COLUMNS = ("file", "label")
+"""What a CSV file of labels holds."""
+RECALL_CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+"""Scores of pairs at which recall is measured: training records it and prefilter takes the first that reaches
+what is asked for. Pairs below the last are there by chance."""
 _N_NAMED = 3
 """Files named in an error message."""
 
@@ -205,7 +210,7 @@ def read_labels(path: str | Path) -> dict[str, str] | NDArray[np.int64]:
 
 def align_labels(
     predicted: Mapping[str, str] | NDArray[np.int64], true: Mapping[str, str] | NDArray[np.int64]
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Bring two sets of labels, each as `read_labels` returns them, into one order.
 
     Two mappings are matched by file. An array has no names, so it is matched with the other side in the
@@ -239,7 +244,7 @@ def align_labels(
     return _in_path_order(predicted), _in_path_order(true)
 
 
-def _in_path_order(labels: Mapping[str, str] | NDArray[np.int64]) -> NDArray:
+def _in_path_order(labels: Mapping[str, str] | NDArray[np.int64]) -> NDArray[Any]:
     if isinstance(labels, Mapping):
         return np.array([labels[file] for file in sorted(labels)], dtype=str)
     return labels
@@ -257,24 +262,12 @@ def _read_npy(path: Path) -> NDArray[np.int64]:
 
 def _read_csv(path: Path) -> dict[str, str]:
     labels: dict[str, str] = {}
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-        rows = csv.reader(stream)
-        try:
-            header = next(rows, [])
-            if not {"file", "label"} <= set(header):
-                raise UsageError(f"{path} must begin with a header that names the columns file and label")
-            file_column, label_column = header.index("file"), header.index("label")
-            for row in rows:
-                if not row:
-                    continue
-                if len(row) <= max(file_column, label_column):
-                    raise UsageError(f"{path}, line {rows.line_num}: a file and a label are needed")
-                file, label = row[file_column], row[label_column]
-                if file in labels:
-                    raise UsageError(f"{path}, line {rows.line_num}: {file!r} is labelled twice")
-                labels[file] = label
-        except csv.Error as exc:
-            raise UsageError(f"{path}, line {rows.line_num}: {exc}") from exc
+    for line, row in read_table(path, LABEL_COLUMNS):
+        if not row.keys() >= set(LABEL_COLUMNS):
+            raise UsageError(f"{path}, line {line}: a file and a label are needed")
+        if row["file"] in labels:
+            raise UsageError(f"{path}, line {line}: {row['file']!r} is labelled twice")
+        labels[row["file"]] = row["label"]
     return labels
 
 

@@ -97,7 +97,7 @@ def decode(
     """
     format = format or sniff(_head(data))
     if format is None:
-        raise NotAnImageError("not an image")
+        raise NotAnImageError
     if format == "jpeg":
         data = data if isinstance(data, bytes) else data.read()
         return _decode_jpeg(data, jpeg_header or jpeg.read_jpeg_header(data), longest_px, max_pixels)

@@ -126,7 +126,7 @@ def read_content(path: str, digest: str | None = None) -> Content:
             raise NotAnImageError("empty file")
         format = sniff(head, name=path)
         if format is None:
-            raise NotAnImageError("not an image")
+            raise NotAnImageError
         if size_bytes > CARRIED_BYTES and format != "jpeg":
             return Content(path, digest or _digest_of_rest(head, stream), format, None)
         if size_bytes > MAX_JPEG_BYTES:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cvsim.images.tiff import ASCII, Directory, Tiff
+from cvsim.images.tiff import ASCII, DATE_TIME, EXIF_IFD, GPS_IFD, Directory, Tiff
 
-_ORIENTATION, _DATE_TIME, _EXIF_IFD, _GPS_IFD = 0x0112, 0x0132, 0x8769, 0x8825
+_ORIENTATION = 0x0112
 _DATE_TIME_ORIGINAL = 0x9003
 _IMAGE_WIDTH, _IMAGE_LENGTH = 0x0100, 0x0101
 _GPS_LATITUDE, _GPS_LONGITUDE = 2, 4
@@ -33,11 +33,11 @@ def parse_exif(block: bytes) -> Exif:
         return Exif()
     main = tiff.first()
     orientation = tiff.number(main, _ORIENTATION)
-    sub = tiff.directory(tiff.number(main, _EXIF_IFD))
-    gps = tiff.directory(tiff.number(main, _GPS_IFD)).entries
+    sub = tiff.directory(tiff.number(main, EXIF_IFD))
+    gps = tiff.directory(tiff.number(main, GPS_IFD)).entries
     return Exif(
         orientation=orientation if orientation is not None and 1 <= orientation <= 8 else 1,
-        taken_at=_date(tiff, sub, _DATE_TIME_ORIGINAL) or _date(tiff, main, _DATE_TIME),
+        taken_at=_date(tiff, sub, _DATE_TIME_ORIGINAL) or _date(tiff, main, DATE_TIME),
         has_gps=_GPS_LATITUDE in gps and _GPS_LONGITUDE in gps,
     )
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 SHORT, LONG, ASCII = 3, 4, 2
+DATE_TIME, EXIF_IFD, GPS_IFD = 0x0132, 0x8769, 0x8825
+"""Tags of a first directory: when it was made, and where its EXIF and GPS directories lie."""
 UNIT_BYTES: Mapping[int, int] = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8
 }  # fmt: skip

@@ -154,7 +154,7 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
     model : ProductModel, optional
         A trained model (see `read_model`); without one the collection's own spread is used.
     method : str, optional
-        One of `cvsim.products.partition.METHODS`; the model's own if not given.
+        One of `cvsim.products.methods.METHODS`; the model's own if not given.
     threshold : float, optional
         Merges that are at least this probably right are made, in [0, 1].
     n_clusters : int, optional

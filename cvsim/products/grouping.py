@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvsim.errors import UsageError
+from cvsim.products.methods import METHODS, TREES
 from cvsim.products.metric import has_evidence, spread_evenly
 from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
-from cvsim.products.partition import METHODS, TREES, build_tree, density, kmeans
+from cvsim.products.partition import build_tree, density, kmeans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def group(
     blocks : sequence of (n, n_dims) float arrays
         One a signal of the model; NaN rows have no evidence.
     method : str, optional
-        One of `cvsim.products.partition.METHODS`; the model's own if not given.
+        One of `cvsim.products.methods.METHODS`; the model's own if not given.
     threshold : float, optional
         In [0, 1]: merges are made that are at least this probably right; the learned one if not given.
     n_clusters : int, optional

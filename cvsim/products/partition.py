@@ -17,21 +17,19 @@ from sklearn.cluster import DBSCAN, KMeans
 
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
+from cvsim.products.methods import TREES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.types import Indices
 
-TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
-"""Methods that cut a tree, and scipy's names for how it is built."""
-METHODS = (*TREES, "kmeans", "density")
 MAX_IMAGES = 30_000
 """All pairs of more do not fit into a few gigabytes."""
 DENSITY_NEIGHBOURS = 3
 CHANCE_POWER = 0.65
 """Of the mean size of two groups: were pairs of one picture independent, it would be 1."""
-_BLOCK_ROWS = 512
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +125,9 @@ def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     squares = np.einsum("nd,nd->n", vectors, vectors)
     found = np.empty(n * (n - 1) // 2)
     end = 0
-    for start in range(0, n, _BLOCK_ROWS):
-        rows = vectors[start : start + _BLOCK_ROWS]
-        block = squares[start : start + _BLOCK_ROWS, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
+    for start in range(0, n, _AT_ONCE):
+        rows = vectors[start : start + _AT_ONCE]
+        block = squares[start : start + _AT_ONCE, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
         np.sqrt(np.maximum(block, 0), out=block)
         for i in range(len(rows)):
             n_right = n - start - i - 1

@@ -21,9 +21,10 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from cvsim.errors import UsageError
-from cvsim.groups.evaluation import adjusted_rand_index
+from cvsim.groups.evaluation import RECALL_CUTOFFS, adjusted_rand_index
 from cvsim.products.gallery import fit_gallery
 from cvsim.products.grouping import CHANCE_CURVE
+from cvsim.products.methods import TREES
 from cvsim.products.metric import fit_metric
 from cvsim.products.model import (
     DEFAULT_PAIR_THRESHOLD,
@@ -35,7 +36,7 @@ from cvsim.products.model import (
     even_out,
     fused,
 )
-from cvsim.products.partition import TREES, MergeTree, build_tree, merge_agreement
+from cvsim.products.partition import MergeTree, build_tree, merge_agreement
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ MAX_FOLD_IMAGES = 2000
 MAX_PAIRS = 60_000
 EVENING_POWERS = (0.0, 0.25, 0.5)
 PROBABILITIES = np.linspace(0.02, 0.98, 49)
-RECALL_CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-"""Scores of pairs by which the recall on held-out products is recorded, for prefilter."""
 TRIED = tuple(method for method in TREES if method != "chance")
 """Ways of grouping that compete; that by chance is for collections without answers."""
 DEFAULT_METHOD = "ward"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features.base import Feature
 from cvsim.features.vector import VectorFeature
+from cvsim.files import read_table
+from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.progress import SilentProgress
 from cvsim.reading.files import find_files, read_files, require_paths
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
@@ -218,17 +219,13 @@ def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> lis
         It cannot be read, or names a file that is under none of `roots`.
     """
     try:
-        with open(file, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-            rows = csv.DictReader(stream)
-            if not {"file", "label"} <= set(rows.fieldnames or ()):
-                raise UsageError(
-                    f"{os.fspath(file)} must begin with a header that names the columns file and label"
-                )
-            return [(_absolute(row["file"], roots, file), row["label"]) for row in rows if row["label"]]
+        return [
+            (_absolute(row["file"], roots, file), row["label"])
+            for _, row in read_table(file, LABEL_COLUMNS)
+            if row.get("label")
+        ]
     except OSError as exc:
         raise UsageError(f"{os.fspath(file)}: cannot be read: {exc.strerror or exc}") from exc
-    except csv.Error as exc:
-        raise UsageError(f"{os.fspath(file)}: {exc}") from exc
 
 
 def _absolute(name: str, roots: Sequence[str], file: str | os.PathLike[str]) -> bytes:

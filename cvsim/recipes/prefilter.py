@@ -14,6 +14,7 @@ import numpy as np
 from cvsim.candidates.sharded import joins_over
 from cvsim.errors import UsageError
 from cvsim.executors import open_executor
+from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.groups.rules import GroupRules
 from cvsim.progress import SilentProgress
 from cvsim.reading.collection import Collection
@@ -21,7 +22,6 @@ from cvsim.reading.files import find_files, read_files, require_paths
 from cvsim.reading.nodes import Node, Sides
 from cvsim.recipes.linking import Linker
 from cvsim.recipes.prefilter_pairs import (
-    CUTOFFS,
     LeveledPairs,
     RankedPairs,
     blank_pairs,
@@ -184,14 +184,14 @@ def prefilter(
 def _lowered(cutoff: float, candidates: LeveledPairs, n_all_pairs: int) -> float:
     """The lowest cutoff that costs hardly any more pairs than this one: recall that is almost free."""
     most = candidates.n_from(cutoff) + MAX_ADDED_SHARE * n_all_pairs
-    return min(c for c in CUTOFFS if c <= cutoff and candidates.n_from(c) <= most)
+    return min(c for c in RECALL_CUTOFFS if c <= cutoff and candidates.n_from(c) <= most)
 
 
 def _trained_cutoff(plan: ScoringPlan, wanted: float) -> tuple[float, float | None]:
     """The highest score that keeps the wanted share of the pairs of one product, as training measured it."""
     found = {float(cutoff): share for cutoff, share in plan.pair_recall.items()}
     if not found:
-        return CUTOFFS[-1], None
+        return RECALL_CUTOFFS[-1], None
     goal = min(wanted, max(found.values()))
     cutoff = max(cutoff for cutoff, share in found.items() if share >= goal)
     return cutoff, found[cutoff]

@@ -11,6 +11,7 @@ import numpy as np
 from cvsim.arrays import sigmoid
 from cvsim.candidates.blocking import LOCAL_JOINS, Joins, unique_pairs
 from cvsim.groups.components import Grouping, connected_components
+from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.reading.collection import pack_descriptors
 from cvsim.recipes.linking import MAX_ALL_PAIRS, score_candidates
 from cvsim.scoring.scorer import Scores
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from cvsim.recipes.linking import Linker
     from cvsim.types import Indices
 
-CUTOFFS = (0.95, 0.8, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-"""Scores from which pairs are kept: the first that reaches the recall. Below the last is only chance."""
 N_NEIGHBOURS = 2
 """Of each group: those in whole-picture signals, compared whatever else speaks for them."""
 NEIGHBOUR_SIGNALS = ("phash", "color")
@@ -151,7 +150,7 @@ def _group_pairs(grouping: Grouping, scores: Scores) -> tuple[Indices, Indices]:
     """All pairs inside each group, and those of a picture with a group one of whose pairs may be kept."""
     labels, n_groups = grouping.labels, grouping.n_groups
     sizes = np.bincount(labels, minlength=n_groups)
-    may_be_kept = (sigmoid(scores.log_odds) >= CUTOFFS[-1]) & (labels[scores.a] != labels[scores.b])
+    may_be_kept = (sigmoid(scores.log_odds) >= RECALL_CUTOFFS[-1]) & (labels[scores.a] != labels[scores.b])
     a, b = scores.a[may_be_kept], scores.b[may_be_kept]
     between = np.concatenate([a * n_groups + labels[b], b * n_groups + labels[a]])
     grouped = np.flatnonzero(sizes[labels] > 1)

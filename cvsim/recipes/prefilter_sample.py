@@ -13,6 +13,7 @@ from cvsim.errors import CvsimError
 from cvsim.executors.base import Demand
 from cvsim.features.base import Feature
 from cvsim.groups.components import connected_components
+from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.images.decode import decode
 from cvsim.images.encoded import Content, read_content
 from cvsim.reading.collection import Collection
@@ -28,7 +29,7 @@ from cvsim.recipes.alterations import (
     pasted,
 )
 from cvsim.recipes.linking import Linker
-from cvsim.recipes.prefilter_pairs import CUTOFFS, NEIGHBOUR_SIGNALS, LeveledPairs, blank_pairs, leveled_pairs
+from cvsim.recipes.prefilter_pairs import NEIGHBOUR_SIGNALS, LeveledPairs, blank_pairs, leveled_pairs
 from cvsim.stores import Extraction, ImageInfo, MemoryStore
 from cvsim.types import ImageRecord
 
@@ -101,12 +102,12 @@ class CopySample:
     def cutoff_for(self, wanted: float) -> float:
         """See `best_cutoff`; without copies the lowest."""
         if self.candidates is None:
-            return CUTOFFS[-1]
-        return best_cutoff([self.recall(cutoff) for cutoff in CUTOFFS], wanted)
+            return RECALL_CUTOFFS[-1]
+        return best_cutoff([self.recall(cutoff) for cutoff in RECALL_CUTOFFS], wanted)
 
 
 def best_cutoff(recalls: Sequence[tuple[float, float]], wanted: float) -> float:
-    """The highest of `CUTOFFS` with the wanted recall, or with as much as can be told from the best.
+    """The highest of `RECALL_CUTOFFS` with the wanted recall, or with as much as can be told from the best.
 
     The sample is small, so what is asked for must be reached by more than its standard error. Where no cutoff
     does, a lower one would pay for what may be chance: the one-standard-error rule of L. Breiman et al.,
@@ -120,10 +121,10 @@ def best_cutoff(recalls: Sequence[tuple[float, float]], wanted: float) -> float:
     """
     surely = [recall - error for recall, error in recalls]
     if max(surely) >= wanted:
-        return next(cutoff for cutoff, least in zip(CUTOFFS, surely, strict=True) if least >= wanted)
+        return next(cutoff for cutoff, least in zip(RECALL_CUTOFFS, surely, strict=True) if least >= wanted)
     best, error = max(recalls)
     return next(
-        cutoff for cutoff, (recall, _) in zip(CUTOFFS, recalls, strict=True) if recall >= best - error
+        cutoff for cutoff, (recall, _) in zip(RECALL_CUTOFFS, recalls, strict=True) if recall >= best - error
     )
 
 

@@ -44,7 +44,6 @@ PRODUCT_SIGNALS = ("color-layout", "gradient")
 """What tells products apart without a network; an embedding is added to them where one is given."""
 BUILT_IN = "product"
 """The profile that needs no training."""
-NOT_AN_IMAGE = "not an image"
 NONE_OF_THESE = "none of these"
 _LOCAL = Local()
 
@@ -217,7 +216,7 @@ def read_vectors(
 
 
 def _is_no_image(path: str, skipped: Sequence[Skipped]) -> bool:
-    return any(s.path == path and s.reason == NOT_AN_IMAGE for s in skipped)
+    return any(s.path == path and s.kind == "not-an-image" for s in skipped)
 
 
 def _reasons(skipped: Sequence[Skipped]) -> str:

@@ -145,7 +145,7 @@ class QueryJob:
     def load(self, item: bytes) -> Content:
         format = sniff(item[:HEAD_BYTES])
         if format is None:
-            raise NotAnImageError("not an image")
+            raise NotAnImageError
         content = Content("", hashlib.sha256(item).hexdigest(), format, item)
         size = content.claimed_size
         if size is not None and size[0] * size[1] > self.max_pixels:

@@ -8,25 +8,22 @@ escapes every one of them. The page is made group by group, so that thousands of
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from cvsim.reports import explanation, wording
-from cvsim.reports.pages import page_templates
-from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped
+from cvsim.reports.pages import asset, csp_hash, page_templates
+from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped, SkippedKind
 
 Thumbnail = Callable[[ImageRecord], bytes | None]
 """The JPEG bytes of a small version of a picture, or None where there is none."""
 
-NOT_AN_IMAGE = "not an image"
 _MAX_LINKS = 40
 """Of a group's links among the others, only the weakest are worth a line each."""
 
@@ -95,20 +92,19 @@ def to_html(
         Where the page will lie: pictures then link to their files, relative to it.
     """
     template = page_templates("cvsim.reports").get_template("dedupe.html")
-    style, script = _asset("dedupe.css"), _asset("dedupe.js")
+    style, script = asset("dedupe.css"), asset("dedupe.js")
     threshold = explanation.threshold_of(result)
     stream = template.stream(
         result=result,
         cards=(_card(group, threshold, thumbnail, folder) for group in result.groups),
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
-        not_an_image=NOT_AN_IMAGE,
         threshold=threshold,
         sources=[wording.printable(str(path)) for path in _sources(result)],
         style=Markup(style),
         script=Markup(script),
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
     )
     stream.enable_buffering(64)
     for chunk in stream:
@@ -118,14 +114,6 @@ def to_html(
 def _sources(result: DedupeResult) -> tuple[object, ...]:
     paths = result.settings.get("paths", ())
     return tuple(paths) if isinstance(paths, (list, tuple)) else (paths,)
-
-
-def _asset(name: str) -> str:
-    return files("cvsim.reports").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _relation_counts(result: DedupeResult) -> list[tuple[str, int]]:
@@ -139,12 +127,13 @@ def _relations(group: Group) -> tuple[str, ...]:
     return tuple(dict.fromkeys(edge.relation for edge in explanation.links(group).values()))
 
 
-def _skipped_by_reason(skipped: tuple[Skipped, ...]) -> list[tuple[str, list[str]]]:
-    """Reasons in alphabetical order with their paths; files that are no pictures at all come last."""
-    by_reason: dict[str, list[str]] = {}
+def _skipped_by_reason(skipped: tuple[Skipped, ...]) -> list[tuple[str, SkippedKind, list[str]]]:
+    """Reasons in alphabetical order with kind and paths; files that are no pictures at all come last."""
+    by_reason: dict[str, list[Skipped]] = {}
     for item in skipped:
-        by_reason.setdefault(item.reason, []).append(item.path)
-    return sorted(by_reason.items(), key=lambda item: (item[0] == NOT_AN_IMAGE, item[0]))
+        by_reason.setdefault(item.reason, []).append(item)
+    rows = [(reason, items[0].kind, [item.path for item in items]) for reason, items in by_reason.items()]
+    return sorted(rows, key=lambda row: (row[1] == "not-an-image", row[0]))
 
 
 def _card(

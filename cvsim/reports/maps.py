@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from cvsim.errors import MissingExtraError, UsageError
+from cvsim.reports.pages import asset, csp_hash, page_templates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,17 +126,15 @@ def map_html(
         "images": [_data_url(thumbnail) for thumbnail in thumbnails],
     }
     # "<" cannot end the script element when it is written as an escape.
-    script = "const DATA = " + json.dumps(data).replace("<", "\\u003c") + ";\n" + _SCRIPT
-    style_source, script_source = f"'{_csp_hash(_STYLE)}'", f"'{_csp_hash(script)}'"
-    policy = f"default-src 'none'; img-src data:; style-src {style_source}; script-src {script_source}"
-    page = (
-        "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>cvsim map</title>"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<style>{_STYLE}</style></head><body><div id=bar></div><canvas id=map></canvas>"
-        f"<div id=tip hidden><img id=big alt=''><div id=name></div><div id=label></div></div>"
-        f"<script>{script}</script></body></html>\n"
-    )
-    return page.encode()
+    style = asset("map.css")
+    script = "const DATA = " + json.dumps(data).replace("<", "\\u003c") + ";\n" + asset("map.js")
+    page = page_templates("cvsim.reports").get_template("map.html")
+    return page.render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
+    ).encode()
 
 
 def _text(name: str) -> str:
@@ -144,95 +143,3 @@ def _text(name: str) -> str:
 
 def _data_url(thumbnail: bytes | None) -> str:
     return "" if thumbnail is None else "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-_STYLE = """
-html,body{margin:0;height:100%;overflow:hidden;font:14px system-ui,sans-serif;background:#fff;color:#222}
-canvas{display:block;width:100vw;height:100vh;cursor:grab}
-#bar{position:fixed;top:8px;left:8px}
-#bar button{font:inherit;margin-right:4px}
-#tip{position:fixed;pointer-events:none;background:#fff;border:1px solid #888;padding:6px;max-width:260px;
-overflow-wrap:anywhere;box-shadow:0 2px 8px #0003}
-#tip[hidden]{display:none}
-#tip img{max-width:240px;display:block}
-#label{font-weight:600}
-"""
-
-_SCRIPT = """
-const canvas = document.getElementById("map"), pen = canvas.getContext("2d");
-const tip = document.getElementById("tip"), big = document.getElementById("big");
-const images = DATA.images.map((source) => {
-  if (!source) return null;
-  const image = new Image();
-  image.onload = () => requestAnimationFrame(draw);
-  image.src = source;
-  return image;
-});
-let points = Object.values(DATA.maps)[0], zoom = 1, left = 0, top_ = 0, grabbed = null;
-for (const [how, positions] of Object.entries(DATA.maps)) {
-  const button = document.createElement("button");
-  button.textContent = {tsne: "t-SNE", pca: "PCA"}[how] || how;
-  button.onclick = () => { points = positions; draw(); };
-  document.getElementById("bar").append(button);
-}
-function place(i) {
-  return [left + innerWidth * (0.05 + points[i][0] * 0.9 * zoom),
-          top_ + innerHeight * (0.05 + (1 - points[i][1]) * 0.9 * zoom)];
-}
-function half() {
-  return Math.max(4, Math.min(64, 10 * Math.sqrt(zoom * (400 / points.length + 0.3))));
-}
-function draw() {
-  const ratio = devicePixelRatio || 1;
-  canvas.width = innerWidth * ratio; canvas.height = innerHeight * ratio;
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const r = half();
-  points.forEach((_, i) => {
-    const [x, y] = place(i), image = images[i];
-    if (x < -r || y < -r || x > innerWidth + r || y > innerHeight + r) return;
-    pen.fillStyle = DATA.colors[i];
-    if (image && image.complete && image.naturalWidth) {
-      const scale = 2 * r / Math.max(image.naturalWidth, image.naturalHeight);
-      const w = image.naturalWidth * scale, h = image.naturalHeight * scale;
-      pen.fillRect(x - w / 2 - 2, y - h / 2 - 2, w + 4, h + 4);
-      pen.drawImage(image, x - w / 2, y - h / 2, w, h);
-    } else { pen.beginPath(); pen.arc(x, y, Math.min(r, 6), 0, 7); pen.fill(); }
-  });
-}
-function nearest(x, y) {
-  let best = -1, distance = half() * 1.3;
-  points.forEach((_, i) => {
-    const [px, py] = place(i), d = Math.max(Math.abs(px - x), Math.abs(py - y));
-    if (d <= distance) { best = i; distance = d; }
-  });
-  return best;
-}
-canvas.onmousedown = (e) => { grabbed = [e.clientX - left, e.clientY - top_]; };
-onmouseup = () => { grabbed = null; };
-canvas.onmousemove = (e) => {
-  if (grabbed) { left = e.clientX - grabbed[0]; top_ = e.clientY - grabbed[1]; draw(); }
-  const i = nearest(e.clientX, e.clientY);
-  tip.hidden = i < 0;
-  if (i < 0) return;
-  big.hidden = !DATA.images[i];
-  if (DATA.images[i]) big.src = DATA.images[i];
-  document.getElementById("name").textContent = DATA.names[i];
-  document.getElementById("label").textContent = DATA.labels[i];
-  tip.style.left = Math.min(e.clientX + 14, innerWidth - 280) + "px";
-  tip.style.top = Math.min(e.clientY + 14, innerHeight - 280) + "px";
-};
-canvas.addEventListener("wheel", (e) => {
-  e.preventDefault();
-  const before = zoom;
-  zoom = Math.max(0.5, Math.min(60, zoom * Math.exp(-e.deltaY / 400)));
-  const x = e.clientX - innerWidth * 0.05, y = e.clientY - innerHeight * 0.05;
-  left = x - (x - left) * zoom / before; top_ = y - (y - top_) * zoom / before;
-  draw();
-}, {passive: false});
-onresize = draw;
-draw();
-"""

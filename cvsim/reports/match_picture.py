@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PICTURE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 WIDTH_PX = 1100
-MARGIN_PX = 20
+FRAME_PX = 20
 GAP_PX = 20
 MAX_HEIGHT_PX = 440
 MAX_ENLARGED = 4.0
@@ -107,7 +107,7 @@ def match_picture(
     panels, bottom = _arranged(a.rgb, b.rgb)
     steps = explanation.waterfall(pair)
     first_row = bottom + SENTENCES_PX
-    sheet = np.full((first_row + (len(steps) + 2) * ROW_PX + MARGIN_PX, WIDTH_PX, 3), PAPER, np.uint8)
+    sheet = np.full((first_row + (len(steps) + 2) * ROW_PX + FRAME_PX, WIDTH_PX, 3), PAPER, np.uint8)
     _draw_pictures(sheet, pair, (a.rgb, b.rgb), panels, matches)
     canvas = Image.fromarray(sheet)
     pen = ImageDraw.Draw(canvas)
@@ -142,18 +142,18 @@ class _Panel:
 
 def _arranged(a: RGB, b: RGB) -> tuple[tuple[_Panel, _Panel], int]:
     """The two panels, and how far down they reach."""
-    whole = WIDTH_PX - 2 * MARGIN_PX
+    whole = WIDTH_PX - 2 * FRAME_PX
     half = (whole - GAP_PX) // 2
     beside = [_fitted(rgb, half) for rgb in (a, b)]
     stacked = [_fitted(rgb, whole) for rgb in (a, b)]
     if sum(w * h for w, h in stacked) > STACKED_GAIN * sum(w * h for w, h in beside):
-        first = _panel(stacked[0], MARGIN_PX, MARGIN_PX, whole, stacked[0][1])
+        first = _panel(stacked[0], FRAME_PX, FRAME_PX, whole, stacked[0][1])
         top = first.name_top + CAPTION_PX
-        second = _panel(stacked[1], MARGIN_PX, top, whole, stacked[1][1])
+        second = _panel(stacked[1], FRAME_PX, top, whole, stacked[1][1])
     else:
         height = max(h for _, h in beside)
-        first = _panel(beside[0], MARGIN_PX, MARGIN_PX, half, height)
-        second = _panel(beside[1], MARGIN_PX + half + GAP_PX, MARGIN_PX, half, height)
+        first = _panel(beside[0], FRAME_PX, FRAME_PX, half, height)
+        second = _panel(beside[1], FRAME_PX + half + GAP_PX, FRAME_PX, half, height)
     return (first, second), second.name_top + CAPTION_PX
 
 
@@ -280,9 +280,9 @@ def _draw_sentences(
 ) -> None:
     certainty, meaning = explanation.verdict(pair, threshold)
     bold = font(18, bold=True)
-    pen.text((MARGIN_PX, top), certainty, FOR if pair.score >= threshold else INK, bold)
-    pen.text((MARGIN_PX + bold.getlength(certainty), top), meaning, INK, font(18))
-    pen.text((MARGIN_PX, top + 28), _about_keypoints(pair, matches), PALE, font(15))
+    pen.text((FRAME_PX, top), certainty, FOR if pair.score >= threshold else INK, bold)
+    pen.text((FRAME_PX + bold.getlength(certainty), top), meaning, INK, font(18))
+    pen.text((FRAME_PX, top + 28), _about_keypoints(pair, matches), PALE, font(15))
 
 
 def _about_keypoints(pair: ScoredPair, matches: DrawnMatches | None) -> str:
@@ -308,8 +308,8 @@ def _draw_waterfall(
     line = _log_odds(threshold)
     low, high = explanation.span(steps)
     low, high = (low, high) if line is None else (min(low, line), max(high, line))
-    left = MARGIN_PX + LABEL_PX + ALIKE_PX
-    right = WIDTH_PX - MARGIN_PX - WEIGHT_PX
+    left = FRAME_PX + LABEL_PX + ALIKE_PX
+    right = WIDTH_PX - FRAME_PX - WEIGHT_PX
 
     def place(log_odds: float) -> float:
         return left + (min(max(log_odds, low), high) - low) / ((high - low) or 1.0) * (right - left)
@@ -344,10 +344,10 @@ def _row(
     letters: Font,
 ) -> None:
     """Label, similarity and weight of a row; the last two end where their columns do."""
-    pen.text((MARGIN_PX, top + 2), cells[0], colours[0], letters)
+    pen.text((FRAME_PX, top + 2), cells[0], colours[0], letters)
     for text, colour, right in (
-        (cells[1], colours[1], MARGIN_PX + LABEL_PX + ALIKE_PX - 14),
-        (cells[2], colours[2], WIDTH_PX - MARGIN_PX),
+        (cells[1], colours[1], FRAME_PX + LABEL_PX + ALIKE_PX - 14),
+        (cells[2], colours[2], WIDTH_PX - FRAME_PX),
     ):
         pen.text((right - letters.getlength(text), top + 2), text, colour, letters)
 

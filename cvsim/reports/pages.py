@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -30,3 +33,13 @@ def page_templates(package: str) -> Environment:
     )
     environment.globals.update(quantity=wording.quantity, dimensions=wording.dimensions)
     return environment
+
+
+def asset(name: str) -> str:
+    """Read a style sheet or a script that lies beside the templates of the reports."""
+    return files("cvsim.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def csp_hash(text: str) -> str:
+    """Name a style or a script of a page as a content security policy allows it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -44,7 +44,7 @@ __all__ = [
     "open_store",
 ]
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def _milvus(location: str, create: bool) -> SearchableStore:
@@ -150,7 +150,7 @@ def open_cache(location: str | os.PathLike[str] | None = None) -> CacheGuard:
     except WrongStoreError:
         raise
     except StoreError as error:
-        logger.warning("%s. Going on without it", error)
+        _log.warning("%s. Going on without it", error)
         return open_scratch(str(error))
 
 

@@ -15,7 +15,7 @@ from cvsim.types import ImageRecord, ScoredPair
 from cvsim.web.pairs import Facts
 from cvsim.web.review import GroupView, Review
 
-_STATES = {"open": "", "decided": "decided", "done": "done"}
+_STATE_CLASSES = {"open": "", "decided": "decided", "done": "done"}
 _BADGES = {"keep": "Keep", "remove": "Goes", "skip": "Stays"}
 
 
@@ -85,7 +85,7 @@ def row_view(group: GroupView) -> Row:
         n_files=len(group.entries),
         relation=", ".join(group.relations[:2]) or "not compared",
         sure="" if group.score is None else percent(group.score),
-        state=_STATES[group.state],
+        state=_STATE_CLASSES[group.state],
         bytes=group.n_bytes,
     )
 

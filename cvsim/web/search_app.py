@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,11 +22,11 @@ from starlette.staticfiles import StaticFiles
 from cvsim._version import __version__
 from cvsim.errors import CvsimError, ImageError, RemoteError
 from cvsim.reports.pages import page_templates
+from cvsim.types import is_digest
 from cvsim.web.search_openapi import openapi
 from cvsim.web.search_service import MAX_K, BusyError, SearchLimits, SearchService
 
 UPLOAD_PATH = "/api/search"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def make_search_app(service: SearchService) -> Starlette:
@@ -89,7 +88,7 @@ class _SearchPage:
 
     def thumbnail(self, request: Request) -> Response:
         digest = request.path_params["digest"]
-        data = self._service.thumbnail(digest) if _DIGEST.fullmatch(digest) else None
+        data = self._service.thumbnail(digest) if is_digest(digest) else None
         if data is None:
             raise HTTPException(404, "There is no such picture")
         return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})

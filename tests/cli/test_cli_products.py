@@ -270,10 +270,3 @@ def test_an_onnx_file_that_is_no_image_model_is_explained(shop, tmp_path):
         )
         assert code == 2
         assert "not an ONNX model" in err
-
-
-def test_cluster_offers_every_method():
-    from cvsim.cli.cluster import METHODS as offered
-    from cvsim.products.partition import METHODS
-
-    assert set(offered) == set(METHODS)

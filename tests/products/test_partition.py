@@ -11,9 +11,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from cvsim.errors import UsageError
 from cvsim.products.grouping import group, group_by_cosine, untrained
+from cvsim.products.methods import METHODS
 from cvsim.products.model import MergeCurve, SignalSource
 from cvsim.products.partition import (
-    METHODS,
     build_tree,
     condensed_distances,
     density,

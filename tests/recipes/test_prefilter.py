@@ -16,9 +16,9 @@ from generate import copy_set, save_image, scene
 import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import UsageError
+from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.recipes.alterations import ALTERATIONS, altered, pasted
 from cvsim.recipes.prefilter import MAX_REPEATED, Prefiltered
-from cvsim.recipes.prefilter_pairs import CUTOFFS
 from cvsim.recipes.prefilter_sample import best_cutoff, copies_of
 from cvsim.reports.pairs import write_pairs
 
@@ -60,9 +60,9 @@ def test_the_recall_was_measured_on_copies(found: Prefiltered) -> None:
 def test_what_is_asked_for_is_surely_reached_or_nothing_is_paid_for_chance() -> None:
     rising = [0.95, 0.97, 0.985, 0.993, 0.996, 0.996, 0.996, 0.996, 0.996, 0.998, 0.998]
     recalls = [(recall, 0.002) for recall in rising]
-    assert best_cutoff(recalls, 0.98) == CUTOFFS[2]
-    assert best_cutoff(recalls, 0.99) == CUTOFFS[3]
-    assert best_cutoff(recalls, 0.999) == CUTOFFS[4]  # 0.998 is no more than 0.996 by two in a thousand
+    assert best_cutoff(recalls, 0.98) == RECALL_CUTOFFS[2]
+    assert best_cutoff(recalls, 0.99) == RECALL_CUTOFFS[3]
+    assert best_cutoff(recalls, 0.999) == RECALL_CUTOFFS[4]  # two in a thousand make no difference
 
 
 def test_the_best_come_first_with_the_scores_of_compare(found: Prefiltered) -> None:

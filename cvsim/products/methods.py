@@ -1,0 +1,8 @@
+"""The names of the ways to group; a command offers them without importing what does the work."""
+
+from __future__ import annotations
+
+TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
+"""Methods that cut a tree, and scipy's names for how it is built. Training tries them in this order."""
+METHODS = ("components", "average", "ward", "kmeans", "density", "chance")
+"""Names of all methods, as ``cvsim cluster --method`` offers them."""
