@@ -18,7 +18,8 @@ from training_pairs import labelled_pairs
 from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
 from cvsim.features import FEATURES, make_features
-from cvsim.reading.files import find_files, read_files
+from cvsim.images.scan import scan
+from cvsim.reading.files import read_files
 from cvsim.recipes.scoring_plan import ScoringPlan
 from cvsim.scoring.fit import fit_model
 from cvsim.settings import COPY, Settings
@@ -141,7 +142,7 @@ def _read_all(sets: Iterable[LabelledSet], names: Sequence[str], settings: Setti
     store = open_cache(settings.cache or None)
     try:
         for data in sets:
-            found = find_files([str(data.folder)], (), settings.scan)
+            found = scan([str(data.folder)], **settings.scan.keywords)
             features = make_features(names)
             executor = LocalExecutor(settings.n_workers)
             read_files(found, features, store, executor=executor, progress=SimpleProgress())

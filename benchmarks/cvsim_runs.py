@@ -19,8 +19,9 @@ from cvsim.arrays import sigmoid
 from cvsim.executors import LocalExecutor
 from cvsim.groups.evaluation import Contingency, evaluate, recall_by_kind
 from cvsim.groups.rules import GroupRules
+from cvsim.images.scan import scan
 from cvsim.reading.collection import Collection as Pictures
-from cvsim.reading.files import find_files, read_files
+from cvsim.reading.files import read_files
 from cvsim.reading.nodes import make_nodes
 from cvsim.recipes.dedupe import dedupe
 from cvsim.recipes.linking import Linker, score_candidates
@@ -197,7 +198,7 @@ def scored_collection(data: LabelledSet, plan: ScoringPlan, settings: Settings) 
     progress = SimpleProgress()
     store = open_cache(settings.cache or None)
     try:
-        found = find_files([str(data.folder)], (), settings.scan)
+        found = scan([str(data.folder)], **settings.scan.keywords)
         executor = LocalExecutor(settings.n_workers)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = make_nodes(reading.records)

@@ -15,13 +15,13 @@ from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
 from cvsim.groups.components import connected_components
+from cvsim.images.scan import scan
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import WORKING_PX
-from cvsim.reading.files import find_files, read_files
+from cvsim.reading.files import read_files
 from cvsim.reading.nodes import make_nodes
 from cvsim.scoring.model import FusionModel
 from cvsim.scoring.scorer import Scorer
-from cvsim.settings import ScanSettings
 from cvsim.stores import open_cache, open_scratch
 
 WIDE_RADIUS_BITS = 17
@@ -66,9 +66,8 @@ def labelled_pairs(
         truth = {row["file"]: row["group"] for row in csv.DictReader(stream)}
     features, extra = make_features(names, working_px), make_features(also, working_px)
     progress = SimpleProgress()
-    settings = ScanSettings()
     with open_cache(cache) if cache else open_scratch() as store:
-        found = find_files([str(copies / "images"), *map(str, negatives)], (), settings)
+        found = scan([str(copies / "images"), *map(str, negatives)])
         reading = read_files(found, (*features, *extra), store, executor=LocalExecutor(2), progress=progress)
         nodes = make_nodes(reading.records)
         described = Collection(nodes, (*features, *extra), store)

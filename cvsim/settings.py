@@ -97,6 +97,11 @@ class ScanSettings:
     def __post_init__(self) -> None:
         _check_fields(self)
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The settings as keywords of `cvsim.images.scan.scan`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -60,6 +60,18 @@ class Scan:
     files: tuple[FileEntry, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     aliases: tuple[Alias, ...] = ()
+
+
+def require_paths(paths: Sequence[str], listed: Sequence[str]) -> None:
+    """Refuse a call that names nothing to look at.
+
+    Raises
+    ------
+    UsageError
+        There is no path, and none on the list.
+    """
+    if not paths and not listed:
+        raise UsageError("no path was given: name a folder or a file")
 
 
 def scan(

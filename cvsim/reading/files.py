@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from cvsim.errors import CvsimError, UsageError
+from cvsim.errors import CvsimError
 from cvsim.executors import LocalExecutor
-from cvsim.images.scan import FileEntry, Scan, scan
+from cvsim.images.scan import FileEntry, Scan
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys
 from cvsim.reading.shards import FileShardJob, file_shards
 from cvsim.stores import Extraction, KnownFile
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cvsim.executors.base import Executor
     from cvsim.features.base import Feature
     from cvsim.progress import Progress
-    from cvsim.settings import ScanSettings
     from cvsim.stores import ImageInfo, Store
 
 
@@ -51,18 +50,6 @@ class Reading:
     @property
     def n_files(self) -> int:
         return len(self.records) + len(self.skipped)
-
-
-def find_files(paths: Sequence[str], listed: Iterable[str], settings: ScanSettings) -> Scan:
-    """Scan as the settings say."""
-    return scan(
-        paths,
-        listed=listed,
-        exclude=settings.exclude,
-        hidden=settings.hidden,
-        follow_symlinks=settings.follow_symlinks,
-        min_size_bytes=settings.min_size_bytes,
-    )
 
 
 def read_files(
@@ -210,15 +197,3 @@ def _records(
             )
         )
     return tuple(sorted(records, key=lambda r: r.path)), skipped
-
-
-def require_paths(paths: Sequence[str]) -> None:
-    """Refuse a call without any path."""
-    if not paths:
-        raise UsageError("no path was given: name a folder or a file")
-
-
-def under_any(path: str, folders: Sequence[str]) -> bool:
-    """Whether a path lies under one of the folders, both taken absolutely."""
-    real = os.path.abspath(path)
-    return any(real == f or real.startswith(f.rstrip(os.sep) + os.sep) for f in folders)

@@ -7,11 +7,10 @@ must not be paired with each other, a content has a node on each side.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cvsim.reading.files import under_any
 from cvsim.types import ImageRecord
 
 if TYPE_CHECKING:
@@ -103,3 +102,9 @@ class Sides:
 def make_nodes(records: Iterable[ImageRecord]) -> list[Node]:
     """Nodes of files that may all be paired with each other; see `Sides.nodes`."""
     return Sides().nodes(records, {})
+
+
+def under_any(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path lies under one of the folders, both taken absolutely."""
+    real = os.path.abspath(path)
+    return any(real == f or real.startswith(f.rstrip(os.sep) + os.sep) for f in folders)

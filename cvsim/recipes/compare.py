@@ -15,11 +15,12 @@ from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import WORKING_PX, overlaying
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
+from cvsim.images.scan import scan
 from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
 from cvsim.progress import SilentProgress
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import artefacts, working_px
-from cvsim.reading.files import find_files, read_files
+from cvsim.reading.files import read_files
 from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, make_identity
 from cvsim.reading.nodes import make_nodes
 from cvsim.recipes.linking import Linker
@@ -82,7 +83,7 @@ def _read_files(
     for path in paths:
         if os.path.isdir(path):
             raise UsageError(f"{path} is a folder; compare takes two pictures, dedupe takes folders")
-    found = find_files(paths, (), settings.scan)
+    found = scan(paths, **settings.scan.keywords)
     with LocalExecutor(settings.n_workers) as executor:
         reading = read_files(found, plan.features, store, executor=executor, progress=SilentProgress())
     if reading.skipped:

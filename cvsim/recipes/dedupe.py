@@ -13,9 +13,10 @@ import cv2
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
 from cvsim.groups.rules import GroupRules
+from cvsim.images.scan import require_paths, scan
 from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
-from cvsim.reading.files import find_files, read_files, require_paths
+from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Sides
 from cvsim.recipes.linking import Linker, pairs_with_kept, part_candidates, whole_candidates
 from cvsim.recipes.report_groups import report_groups
@@ -56,14 +57,13 @@ def dedupe(
         Takes over the store, to fetch thumbnails and to close it; closed here if not given.
     """
     progress, listed, clock = progress or SilentProgress(), list(listed), Clock()
-    if not listed:
-        require_paths(paths)
+    require_paths(paths, listed)
     plan = scoring_plan(settings)
     rules = GroupRules.of(settings, plan.threshold)
     with ExitStack() as stack:
         store = stack.enter_context(open_run_store(settings.cache))
         executor = stack.enter_context(open_executor(settings.scheduler, settings.n_workers))
-        found = find_files([*paths, *settings.reference], listed, settings.scan)
+        found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         if not executor.is_remote:

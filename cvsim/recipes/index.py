@@ -16,8 +16,9 @@ from cvsim.features.base import Feature
 from cvsim.features.vector import VectorFeature
 from cvsim.files import read_table
 from cvsim.groups.evaluation import LABEL_COLUMNS
+from cvsim.images.scan import require_paths, scan
 from cvsim.progress import SilentProgress
-from cvsim.reading.files import find_files, read_files, require_paths
+from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
 from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import COPY, PROFILES
@@ -141,10 +142,9 @@ def add(
 ) -> IndexReport:
     """Bring the index up to date with the files under `paths`; see `cvsim.Index.add`."""
     listed = list(listed)
-    if not listed:
-        require_paths(paths)
+    require_paths(paths, listed)
     progress = progress or SilentProgress()
-    found = find_files(paths, listed, settings.scan)
+    found = scan(paths, listed=listed, **settings.scan.keywords)
     unfinished = store.note(_ADDING, "begun") == "begun"
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
     below = _known_below(store, paths)

@@ -16,9 +16,10 @@ from cvsim.errors import UsageError
 from cvsim.executors import open_executor
 from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.groups.rules import GroupRules
+from cvsim.images.scan import require_paths, scan
 from cvsim.progress import SilentProgress
 from cvsim.reading.collection import Collection
-from cvsim.reading.files import find_files, read_files, require_paths
+from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Node, Sides
 from cvsim.recipes.linking import Linker
 from cvsim.recipes.prefilter_pairs import (
@@ -125,8 +126,7 @@ def prefilter(
     if not 0.0 < recall <= 1.0:
         raise UsageError(f"the recall is a share, over 0 and at most 1; {recall} is not")
     listed = list(listed)
-    if not listed:
-        require_paths(paths)
+    require_paths(paths, listed)
     progress = progress or SilentProgress()
     plan = scoring_plan(settings)
     trained = None if settings.profile in PROFILES else _trained_cutoff(plan, recall)
@@ -135,7 +135,7 @@ def prefilter(
     store = open_run_store(settings.cache)
     executor = open_executor(settings.scheduler, settings.n_workers)
     try:
-        found = find_files([*paths, *settings.reference], listed, settings.scan)
+        found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = Sides.of(settings).nodes(reading.records, reading.roots)
         collection = Collection(nodes, plan.features, store)

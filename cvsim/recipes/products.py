@@ -20,6 +20,7 @@ from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
 from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
+from cvsim.images.scan import require_paths, scan
 from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
 from cvsim.products.details import Details
 from cvsim.products.gallery import Assignment, classify
@@ -29,7 +30,7 @@ from cvsim.products.pretrained import resolve
 from cvsim.products.training import train
 from cvsim.progress import SilentProgress
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
-from cvsim.reading.files import find_files, read_files, require_paths
+from cvsim.reading.files import read_files
 from cvsim.settings import PROFILES
 from cvsim.stores import open_run_store
 
@@ -174,11 +175,10 @@ def read_vectors(
         No path, or no picture under it.
     """
     listed = list(listed)
-    if not listed:
-        require_paths(paths)
+    require_paths(paths, listed)
     store = open_run_store(settings.cache)
     try:
-        found = find_files(list(paths), listed, settings.scan)
+        found = scan(list(paths), listed=listed, **settings.scan.keywords)
         with open_executor(settings.scheduler, settings.n_workers) as executor:
             wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
             reading = read_files(

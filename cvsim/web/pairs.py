@@ -14,8 +14,10 @@ from cvsim.executors import LocalExecutor
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
 from cvsim.groups.propose import parse_include, propose
+from cvsim.images.scan import scan
 from cvsim.progress import SilentProgress
-from cvsim.reading.files import find_files, read_files, under_any
+from cvsim.reading.files import read_files
+from cvsim.reading.nodes import under_any
 from cvsim.recipes.compare import compare
 from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import Settings
@@ -89,7 +91,7 @@ class Pairs:
         stamps = {path: _stamp(path) for path in paths}
         store = open_run_store(self.settings.cache)
         try:
-            found = find_files((), paths, self.settings.scan)
+            found = scan((), listed=paths, **self.settings.scan.keywords)
             with LocalExecutor(self.settings.n_workers) as executor:
                 reading = read_files(
                     found, self._features, store, executor=executor, progress=SilentProgress()
