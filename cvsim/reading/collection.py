@@ -70,7 +70,8 @@ class Collection:
 
     def differ(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
         """Which pairs are of two contents."""
-        return self._content[a] != self._content[b]
+        different: NDArray[np.bool_] = self._content[a] != self._content[b]
+        return different
 
     def told(self, ask: Callable[[Feature[Any], Any], T | None]) -> T | None:
         """What the first feature answers that knows: `ask` gets each feature and its packed descriptors."""

@@ -38,7 +38,7 @@ def pasted(rgb: RGB, background: RGB, share: float, seed: int) -> RGB:
     """Laid somewhere into another picture, which is scaled to its size, over this share of its area."""
     rng = np.random.default_rng([seed, int(share * 100)])
     height, width = rgb.shape[:2]
-    whole = cv2.resize(background, (width, height), interpolation=cv2.INTER_AREA)
+    whole: RGB = cv2.resize(background, (width, height), interpolation=cv2.INTER_AREA)
     small = _resized(rgb, share**0.5, share**0.5)[:height, :width]
     top = int(rng.integers(height - small.shape[0] + 1))
     left = int(rng.integers(width - small.shape[1] + 1))
@@ -49,7 +49,8 @@ def pasted(rgb: RGB, background: RGB, share: float, seed: int) -> RGB:
 def _resized(rgb: RGB, across: float, down: float) -> RGB:
     size = max(8, round(rgb.shape[1] * across)), max(8, round(rgb.shape[0] * down))
     method = cv2.INTER_AREA if across * down < 1 else cv2.INTER_CUBIC
-    return cv2.resize(rgb, size, interpolation=method)
+    changed: RGB = cv2.resize(rgb, size, interpolation=method)
+    return changed
 
 
 def _cropped(share: float) -> Alteration:
@@ -67,7 +68,8 @@ def _tilted(degrees: float) -> Alteration:
         height, width = rgb.shape[:2]
         angle = degrees if rng.random() < 0.5 else -degrees
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
-        return cv2.warpAffine(rgb, turn, (width, height), flags=cv2.INTER_LINEAR)
+        changed: RGB = cv2.warpAffine(rgb, turn, (width, height), flags=cv2.INTER_LINEAR)
+        return changed
 
     return tilt
 
@@ -75,18 +77,21 @@ def _tilted(degrees: float) -> Alteration:
 def _toned(gain: float, lift: float = 0.0, gamma: float = 1.0) -> Alteration:
     def tone(rgb: RGB, rng: Generator) -> RGB:
         values = gain * (np.arange(256) / 255.0) ** gamma + lift
-        return cv2.LUT(rgb, np.round(255 * np.clip(values, 0, 1)).astype(np.uint8))
+        changed: RGB = cv2.LUT(rgb, np.round(255 * np.clip(values, 0, 1)).astype(np.uint8))
+        return changed
 
     return tone
 
 
 def _gray(rgb: RGB, rng: Generator) -> RGB:
-    return cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    changed: RGB = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return changed
 
 
 def _sepia(rgb: RGB, rng: Generator) -> RGB:
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None]
-    return np.clip(gray * np.array([1.2, 1.05, 0.85]), 0, 255).astype(np.uint8)
+    changed: RGB = np.clip(gray * np.array([1.2, 1.05, 0.85]), 0, 255).astype(np.uint8)
+    return changed
 
 
 def _noisy(rgb: RGB, rng: Generator) -> RGB:
@@ -94,7 +99,8 @@ def _noisy(rgb: RGB, rng: Generator) -> RGB:
 
 
 def _blurred(rgb: RGB, rng: Generator) -> RGB:
-    return cv2.GaussianBlur(rgb, (0, 0), 0.007 * max(rgb.shape))
+    changed: RGB = cv2.GaussianBlur(rgb, (0, 0), 0.007 * max(rgb.shape))
+    return changed
 
 
 def _captioned(rgb: RGB, rng: Generator) -> RGB:
@@ -113,13 +119,17 @@ def _stickered(rgb: RGB, rng: Generator) -> RGB:
     radius = max(2, round((0.14 * height * width / np.pi) ** 0.5))
     centre = int(rng.integers(width)), int(rng.integers(height))
     colour = tuple(int(level) for level in rng.integers(0, 256, 3))
-    return cv2.circle(rgb.copy(), centre, radius, colour, -1, cv2.LINE_AA)
+    changed: RGB = cv2.circle(rgb.copy(), centre, radius, colour, -1, cv2.LINE_AA)
+    return changed
 
 
 def _framed(rows: float, columns: float, level: int) -> Alteration:
     def frame(rgb: RGB, rng: Generator) -> RGB:
         down, across = round(rgb.shape[0] * rows), round(rgb.shape[1] * columns)
-        return cv2.copyMakeBorder(rgb, down, down, across, across, cv2.BORDER_CONSTANT, value=(level,) * 3)
+        changed: RGB = cv2.copyMakeBorder(
+            rgb, down, down, across, across, cv2.BORDER_CONSTANT, value=(level,) * 3
+        )
+        return changed
 
     return frame
 

@@ -303,7 +303,8 @@ def train_autoencoder(
 
 def _square(thumbnail: bytes) -> RGB:
     rgb = decode(thumbnail, longest_px=THUMBNAIL_PX).rgb
-    return cv2.resize(rgb, (AUTOENCODER_PX, AUTOENCODER_PX), interpolation=cv2.INTER_AREA)
+    square: RGB = cv2.resize(rgb, (AUTOENCODER_PX, AUTOENCODER_PX), interpolation=cv2.INTER_AREA)
+    return square
 
 
 def train_profile(

@@ -94,4 +94,7 @@ def _rises(similarity: NDArray[Any], knots: NDArray[np.float64], pivot: float) -
         return np.clip((s - knots[:-1]) / np.diff(knots), 0, 1)
 
     known = ~np.isnan(similarity)
-    return (ramps(np.nan_to_num(similarity)[:, None]) - ramps(np.array([[pivot]]))) * known[:, None]
+    weights: NDArray[np.float64] = (
+        ramps(np.nan_to_num(similarity)[:, None]) - ramps(np.array([[pivot]]))
+    ) * known[:, None]
+    return weights

@@ -177,7 +177,10 @@ class Scorer:
         curves = self._model.curves
         signals = self.local.signals if self.local is not None else ()
         worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
-        return self._model.log_odds(glance.similarities) + np.full(len(glance.orientation), worst)
+        least: NDArray[np.float64] = self._model.log_odds(glance.similarities) + np.full(
+            len(glance.orientation), worst
+        )
+        return least
 
     def glance(self, a: Indices, b: Indices) -> GlobalSimilarities:
         """What the global signals say of the pairs ``zip(a, b)``."""
@@ -263,7 +266,8 @@ class Scorer:
 
         def verify(k: int) -> bytes:
             i, j = todo[k]
-            return local.evidence_or_none(fetched[i][0], fetched[j][0]).tobytes()
+            row: NDArray[Any] = local.evidence_or_none(fetched[i][0], fetched[j][0])
+            return row.tobytes()
 
         rows = map_in_forks(verify, len(todo), self._n_workers)
         self._verified_looks.update(zip(first_of, rows, strict=True))
