@@ -42,7 +42,7 @@ GROUND = FLOORS[-1]
 ONLY_IN = {
     "rich": ("cli",),
     "click": ("cli",),
-    "httpx": ("fetch.client",),
+    "httpx": ("fetch.client", "fetch.network"),
     "httpcore": ("fetch.network",),
     "requests": (),
     "urllib.request": ("fetch.client",),

@@ -257,16 +257,11 @@ def _make_client(guard: AddressGuard, deadline: Deadline, limits: Limits, n_conn
     try:
         import httpx
 
-        from cvsim.fetch.network import connection_pool
+        from cvsim.fetch.network import GuardedTransport
     except ImportError as exc:
         raise MissingExtraError("Pictures from the network", "remote") from exc
-    transport = httpx.HTTPTransport(trust_env=False)
-    # httpx offers no other way to say how connections are made.
-    transport._pool = connection_pool(
-        guard, deadline, httpx.create_ssl_context(trust_env=False), n_connections
-    )
     return httpx.Client(
-        transport=transport,
+        transport=GuardedTransport(guard, deadline, n_connections),
         timeout=httpx.Timeout(limits.timeout_s, pool=None),
         headers={"user-agent": USER_AGENT, "accept": "image/*", "accept-encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept

@@ -1,27 +1,110 @@
-"""How connections are made for `cvsim.fetch.client`: to checked addresses only, and not for ever."""
+"""How connections are made for `cvsim.fetch.client`: to checked addresses only, and for a limited time."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpcore
+import httpx
 
 if TYPE_CHECKING:
     from cvsim.fetch.addresses import AddressGuard, Deadline
 
 
-def connection_pool(
-    guard: AddressGuard, deadline: Deadline, ssl_context: ssl.SSLContext, n_connections: int
-) -> httpcore.ConnectionPool:
-    """A pool, by host name, whose connections go to what `guard` allows and end by `deadline`."""
-    return httpcore.ConnectionPool(
-        ssl_context=ssl_context,
-        max_connections=n_connections,
-        max_keepalive_connections=n_connections,
-        keepalive_expiry=10.0,
-        network_backend=_GuardedBackend(guard, deadline),
+class GuardedTransport(httpx.BaseTransport):
+    """Sends requests over connections that go to what `guard` allows and end by `deadline`.
+
+    Parameters
+    ----------
+    guard : AddressGuard
+    deadline : Deadline
+    n_connections : int
+        How many connections are open at once; they are pooled by host name.
+    """
+
+    def __init__(self, guard: AddressGuard, deadline: Deadline, n_connections: int) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=n_connections,
+            max_keepalive_connections=n_connections,
+            keepalive_expiry=10.0,
+            network_backend=_GuardedBackend(guard, deadline),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request, as httpx asks of a transport."""
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        url = request.url
+        asked = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _httpx_errors():
+            answer = self._pool.handle_request(asked)
+        assert isinstance(answer.stream, Iterable)
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of an answer, read as it arrives."""
+
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _httpx_errors():
+            yield from self._stream
+
+    def close(self) -> None:
+        """Give the connection back, or close it if the body was not read to its end."""
+        if hasattr(self._stream, "close"):
+            self._stream.close()
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    """Raise httpcore's errors as those of httpx that bear the same names."""
+    try:
+        yield
+    except tuple(_HTTPX_ERRORS) as exc:
+        kind = next(_HTTPX_ERRORS[kind] for kind in type(exc).__mro__ if kind in _HTTPX_ERRORS)
+        raise kind(str(exc)) from exc
+
+
+_HTTPX_ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {
+    getattr(httpcore, name): getattr(httpx, name)
+    for name in (
+        "TimeoutException",
+        "ConnectTimeout",
+        "ReadTimeout",
+        "WriteTimeout",
+        "PoolTimeout",
+        "NetworkError",
+        "ConnectError",
+        "ReadError",
+        "WriteError",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "ProtocolError",
+        "LocalProtocolError",
+        "RemoteProtocolError",
     )
+}
 
 
 class _GuardedBackend(httpcore.SyncBackend):
