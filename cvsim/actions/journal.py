@@ -357,7 +357,8 @@ def newest() -> str:
     there = [path for path in known if os.path.isfile(path)]
     if not there:
         raise UsageError("No journal is known here; name one: cvsim undo JOURNAL")
-    return max(there, key=lambda path: os.stat(path).st_mtime_ns)
+    newest: str = max(there, key=lambda path: os.stat(path).st_mtime_ns)
+    return newest
 
 
 def _index_path() -> str:

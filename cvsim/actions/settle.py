@@ -107,7 +107,7 @@ def _is_replacement(step: JournalStep, folder: int, name: str) -> bool:
     found = _content_through(name, folder)
     if step.state == "undoing":
         return found == step.digest and not _is_link(name, folder)
-    return found == step.fields.get("digest_after", step.digest)
+    return bool(found == step.fields.get("digest_after", step.digest))
 
 
 def _is_ours(step: JournalStep, folder: int, name: str, here: os.stat_result) -> bool:
@@ -138,7 +138,7 @@ def _is_done(step: JournalStep, folder: int, name: str) -> bool:
         return False
     if step.action in ("hardlink", "symlink"):
         return _is_ours(step, folder, name, here)
-    return digest_at(name, folder) == step.fields.get("digest_after", step.digest)
+    return bool(digest_at(name, folder) == step.fields.get("digest_after", step.digest))
 
 
 def _settle_move(step: JournalStep, unmoved: bool) -> bool:
@@ -161,9 +161,9 @@ def _is_undone(step: JournalStep, folder: int, name: str) -> bool:
         return False
     inode = [here.st_dev, here.st_ino]
     if step.action == "hardlink":
-        return inode != step.fields["kept_inode"]
+        return bool(inode != step.fields["kept_inode"])
     if step.action == "reflink":
-        return inode != step.fields.get("inode_after", inode)
+        return bool(inode != step.fields.get("inode_after", inode))
     if step.action in ("move", "trash"):
         _drop_source(step, inode)
     return True

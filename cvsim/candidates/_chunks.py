@@ -190,7 +190,7 @@ def _balance(
     def seconds(width: int, t: int) -> float:
         masks = ball_size(width, t)
         candidates_ns = n_pairs * masks / 2**width * costs.candidate_ns
-        return (candidates_ns + n_queries * masks * costs.probe_ns + 2**width * _TABLE_NS) * 1e-9
+        return float((candidates_ns + n_queries * masks * costs.probe_ns + 2**width * _TABLE_NS) * 1e-9)
 
     widths = list(widths)
     while True:

@@ -39,7 +39,8 @@ def _any_near(query: Any, words: Any, first_shifts: tuple[Any, ...], limit: Any)
         difference = query ^ words[j]
         for s in range(len(first_shifts)):
             least = min(least, _popcount(difference ^ first_shifts[s]))
-    return least <= limit
+    is_near: bool = least <= limit
+    return is_near
 
 
 @_compiled

@@ -126,7 +126,8 @@ def _verify(
 def _least_distance(differences: Words, shifts: Words) -> NDArray[np.int64]:
     """Fewest bits that are set in each row under any of the shifts, (n,)."""
     counts = (np.bitwise_count(differences ^ shift).sum(axis=1, dtype=np.int64) for shift in shifts)
-    return np.minimum.reduce(list(counts))
+    least: NDArray[np.int64] = np.minimum.reduce(list(counts))
+    return least
 
 
 def _is_new(

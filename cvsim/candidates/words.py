@@ -128,7 +128,8 @@ class WordPart:
         for word in range(self.bits.shape[1]):
             column = self.bits[:, word]
             distance += np.bitwise_count(column[i] ^ column[j])
-        return (distance <= max_distance_bits) & (self.owner[i] != self.owner[j])
+        is_match: NDArray[np.bool_] = (distance <= max_distance_bits) & (self.owner[i] != self.owner[j])
+        return is_match
 
 
 class WordMatches(NamedTuple):

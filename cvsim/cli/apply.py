@@ -94,7 +94,8 @@ def apply(
 
 def _ask(plan: Plan, action: Action) -> None:
     """Say what is about to happen, and end here unless a person agrees."""
-    from cvsim.reports.wording import byte_size, printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import byte_size, quantity
 
     removed = [entry for entry in plan.entries if entry.decision == "remove"]
     if not removed:
@@ -135,7 +136,8 @@ def _print_json(applied: Applied) -> None:
 
 def _print(applied: Applied, quiet: bool) -> None:
     from cvsim.cli.console import result_console
-    from cvsim.reports.wording import byte_size, printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import byte_size, quantity
 
     console = result_console()
     for one in applied.outcomes:

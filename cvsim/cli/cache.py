@@ -53,7 +53,8 @@ def info(path: Path, as_json: bool, quiet: bool) -> None:
 
         click.echo(dumps(_document(path, held)), nl=False)
         return
-    from cvsim.reports.wording import byte_size, printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import byte_size, quantity
 
     click.echo(printable(os.fspath(path)))
     if held is None:

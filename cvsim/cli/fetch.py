@@ -135,7 +135,8 @@ def _document(result: FetchResult) -> dict[str, Any]:
 def _print(result: FetchResult, folder: str) -> None:
     from cvsim.cli.console import result_console
     from cvsim.fetch.dataset import MANIFEST_NAME
-    from cvsim.reports.wording import printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import quantity
 
     console = result_console()
     console.print(

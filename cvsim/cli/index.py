@@ -69,7 +69,8 @@ def _document(report: IndexReport) -> dict[str, Any]:
 
 def _print(report: IndexReport) -> None:
     from cvsim.cli.console import notes_console, result_console
-    from cvsim.reports.wording import printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import quantity
 
     result_console().print(
         f"{quantity(report.n_images, 'image')}: {report.n_new:,} new, {report.n_vanished:,} files vanished, "

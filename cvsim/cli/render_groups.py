@@ -11,8 +11,9 @@ from rich.style import Style
 from rich.text import Text
 
 from cvsim.cli.console import file_link
+from cvsim.names import printable
 from cvsim.reports import explanation
-from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, printable, quantity
+from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, quantity
 from cvsim.types import DedupeResult, Group, ScoredPair, Skipped
 
 _NARROW = 84

@@ -115,7 +115,8 @@ def _print(hits: Sequence[Hit]) -> None:
     from rich.table import Table
 
     from cvsim.cli.console import result_console
-    from cvsim.reports.wording import percent, printable, relation_words
+    from cvsim.names import printable
+    from cvsim.reports.wording import percent, relation_words
 
     console = result_console()
     copies = [hit for hit in hits if hit.profile == "copy"]
@@ -134,9 +135,10 @@ def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -
     from cvsim.cli.console import write_bytes
     from cvsim.files import write
     from cvsim.images.decode import decode
+    from cvsim.names import printable
     from cvsim.reading.extraction import THUMBNAIL_KEY
     from cvsim.reports.search_sheet import SheetCell, search_sheet
-    from cvsim.reports.wording import percent, printable, relation_words
+    from cvsim.reports.wording import percent, relation_words
 
     thumbnails = index.store.descriptors(THUMBNAIL_KEY, {hit.record.digest for hit in hits})
     thumbnail = query.kept[THUMBNAIL_KEY]

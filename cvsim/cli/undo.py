@@ -58,7 +58,8 @@ def _print_json(undone: Undone) -> None:
 
 def _print(undone: Undone) -> None:
     from cvsim.cli.console import result_console
-    from cvsim.reports.wording import printable, quantity
+    from cvsim.names import printable
+    from cvsim.reports.wording import quantity
 
     console = result_console()
     for one in undone.outcomes:

@@ -169,8 +169,8 @@ class _WorkerMap:
         self._executor, self._client = executor, client
         self._pickled_job = pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
         self._timeout_s = timeout_s
-        self._running: dict[Future, Any] = {}
-        self._done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._running: dict[Future[Any], Any] = {}
+        self._done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._n_threads = 1
         self._asked_at = self._alone_since = float("-inf")
 
@@ -226,7 +226,7 @@ class _WorkerMap:
         elif self._asked_at - self._alone_since > self._executor._no_workers_timeout_s:
             raise RemoteError(self._executor._without_workers())
 
-    def _result(self, future: Future) -> Any:
+    def _result(self, future: Future[Any]) -> Any:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 

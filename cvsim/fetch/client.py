@@ -146,7 +146,7 @@ class RemoteClient:
 
     def _wait_s(self, error: FetchError, attempt: int) -> float:
         wait_s = self.limits.wait_s * 2 ** (attempt - 1)
-        return min(max(wait_s, error.after_s or 0.0), self.limits.max_wait_s)
+        return float(min(max(wait_s, error.after_s or 0.0), self.limits.max_wait_s))
 
     def _attempt(self, url: str, attempt: int) -> Fetched:
         with self._deadline.within(self.limits.total_s), _mapped_errors():

@@ -298,7 +298,8 @@ def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
             highest[left] = parent[left]
             left = climb(left)
     lower = np.where(np.array(depth)[a[tree]] > np.array(depth)[b[tree]], a[tree], b[tree])
-    return lower[np.array(highest, np.int64)[lower] == lower]
+    bridges: Indices = lower[np.array(highest, np.int64)[lower] == lower]
+    return bridges
 
 
 def _rooted(n_nodes: int, a: Indices, b: Indices) -> tuple[list[int], list[int]]:

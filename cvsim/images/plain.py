@@ -40,7 +40,8 @@ def plain_pixels(data: bytes, picture: ImageFile) -> RGB | None:
         return None
     if getattr(picture, "is_animated", False):
         return None
-    code = {"PNG": _plain_png, "WEBP": _plain_webp}.get(str(picture.format), lambda data: None)(data)
+    plain = {"PNG": _plain_png, "WEBP": _plain_webp}.get(str(picture.format))
+    code = None if plain is None else plain(data)
     if code is None:
         return None
     try:

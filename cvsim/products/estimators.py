@@ -266,7 +266,10 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
         if self.reject:
             return assigned
         total = assigned.sum(axis=1, keepdims=True)
-        return np.where(total > 0, assigned / np.maximum(total, 1e-300), 1 / assigned.shape[1])
+        shares: NDArray[np.float64] = np.where(
+            total > 0, assigned / np.maximum(total, 1e-300), 1 / assigned.shape[1]
+        )
+        return shares
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """(n,) labels; -1 for none of these.
@@ -277,7 +280,7 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
             One row an image; NaN within a block is "no evidence".
         """
         assigned = self._assign(X)
-        labels = self.classes_[assigned.products.argmax(axis=1)]
+        labels: NDArray[Any] = self.classes_[assigned.products.argmax(axis=1)]
         if not self.reject:
             return labels
         if labels.dtype.kind in "US":

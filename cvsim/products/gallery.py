@@ -260,7 +260,8 @@ def _shares(cosines: NDArray[np.float64], temperature: float) -> NDArray[np.floa
     """(n, p) softmax: the probability of each product, were there no others."""
     logits = cosines / temperature
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return share / share.sum(axis=1, keepdims=True)
+    normed: NDArray[np.float64] = share / share.sum(axis=1, keepdims=True)
+    return normed
 
 
 def fit_gallery(

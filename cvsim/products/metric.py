@@ -61,12 +61,14 @@ class LinearMap:
 
 def has_evidence(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     """(n,) whether any of the signals gave a vector for the picture."""
-    return np.any([np.isfinite(block).all(axis=1) for block in blocks], axis=0)
+    is_known: NDArray[np.bool_] = np.any([np.isfinite(block).all(axis=1) for block in blocks], axis=0)
+    return is_known
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of norm 1; rows of zeros stay."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def reduce(vectors: NDArray[np.float32], n_components: int) -> LinearMap:
@@ -125,7 +127,8 @@ def whiten_within(
     level = max(np.trace(scatter) / len(scatter), 1e-12)
     scatter = (1 - shrinkage) * scatter + shrinkage * level * np.eye(len(scatter))
     values, directions = np.linalg.eigh(scatter)
-    return (directions / np.sqrt(np.maximum(values, 1e-9 * level))).astype(np.float32)
+    map_: NDArray[np.float32] = (directions / np.sqrt(np.maximum(values, 1e-9 * level))).astype(np.float32)
+    return map_
 
 
 def fit_metric(

@@ -188,7 +188,8 @@ def _drawn(side: NDArray[np.bool_], sizes: Indices, rng: np.random.Generator) ->
     """Products of a side in random order, until they have `MAX_FOLD_IMAGES`."""
     products = rng.permutation(np.flatnonzero(side))
     before = np.cumsum(sizes[products]) - sizes[products]
-    return products[before < MAX_FOLD_IMAGES]
+    chosen: Indices = products[before < MAX_FOLD_IMAGES]
+    return chosen
 
 
 def _fold(
@@ -272,7 +273,8 @@ def _pair_recall(
     log_odds = np.sort(prior + slope * (vectors @ vectors.T)[same].astype(np.float64))
     cutoffs = np.array(RECALL_CUTOFFS)
     below = np.searchsorted(log_odds, np.log(cutoffs / (1 - cutoffs)))
-    return 1 - below / max(1, len(log_odds))
+    shares: NDArray[np.float64] = 1 - below / max(1, len(log_odds))
+    return shares
 
 
 def _best_threshold(ari: NDArray[np.float64]) -> tuple[float, float]:

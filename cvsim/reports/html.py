@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from cvsim.names import printable
 from cvsim.reports import explanation, wording
 from cvsim.reports.pages import asset, csp_hash, page_templates
 from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped, SkippedKind
@@ -100,7 +101,7 @@ def to_html(
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
         threshold=threshold,
-        sources=[wording.printable(str(path)) for path in _sources(result)],
+        sources=[printable(str(path)) for path in _sources(result)],
         style=Markup(style),
         script=Markup(script),
         style_hash=csp_hash(style),
@@ -172,8 +173,8 @@ def _picture(
     jpeg = thumbnail(record) if thumbnail is not None else None
     return CardPicture(
         record=record,
-        name=wording.printable(name),
-        folder=wording.printable(directory),
+        name=printable(name),
+        folder=printable(directory),
         href=_href(record.path, folder),
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
@@ -189,7 +190,7 @@ def _linked_to(group: Group, path: str, link: ScoredPair | None) -> str:
     if link is None or explanation.is_with_kept(link, group):
         return ""
     other = link.pair.b if link.pair.a == path else link.pair.a
-    return wording.printable(os.path.basename(other))
+    return printable(os.path.basename(other))
 
 
 def _href(path: str, folder: str | os.PathLike[str] | None) -> str:

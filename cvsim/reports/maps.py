@@ -46,7 +46,8 @@ def layout(vectors: NDArray[np.float32], how: str = "tsne", seed: int = 0) -> ND
         flat = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(flat)
     flat = np.pad(flat, ((0, 0), (0, max(0, 2 - flat.shape[1]))))[:, :2]
     low, high = flat.min(axis=0), flat.max(axis=0)
-    return (flat - low) / np.maximum(high - low, 1e-12)
+    positions: NDArray[np.float64] = (flat - low) / np.maximum(high - low, 1e-12)
+    return positions
 
 
 def colors(labels: Sequence[str]) -> list[str]:
@@ -63,7 +64,10 @@ def small(thumbnail: bytes | None) -> NDArray[np.uint8] | None:
         return None
     scale = min(1.0, MAP_THUMBNAIL_PX / max(found.shape[:2]))
     size = (max(1, round(found.shape[1] * scale)), max(1, round(found.shape[0] * scale)))
-    return cv2.cvtColor(cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+    pixels: NDArray[np.uint8] = cv2.cvtColor(
+        cv2.resize(found, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
+    )
+    return pixels
 
 
 def map_png(

@@ -65,4 +65,7 @@ def _cell(cell: SheetCell, is_query: bool) -> NDArray[np.uint8]:
 def _fitted(rgb: RGB) -> NDArray[np.uint8]:
     scale = min(HIT_CELL_PX / rgb.shape[0], HIT_CELL_PX / rgb.shape[1])
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    fitted: NDArray[np.uint8] = cv2.resize(
+        rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return fitted

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 
 from cvsim.names import printable
-from cvsim.types import Relation
 
-RELATIONS: Mapping[Relation, str] = {
+RELATIONS: Mapping[str, str] = {
     "identical-file": "the same file, byte for byte",
     "identical-pixels": "the same pixels in another file",
     "re-encoded": "saved again",
@@ -73,7 +72,8 @@ def quantity(n: int, one: str, many: str | None = None) -> str:
 
 
 def relation_words(relation: str) -> str:
-    return RELATIONS.get(relation, relation)  # type: ignore[call-overload]
+    """Say a relation in words for a person; one that has none stays as it is."""
+    return RELATIONS.get(relation, relation)
 
 
 def keep_words(rule: str) -> str:

@@ -176,7 +176,7 @@ def new_token() -> str:
 
 
 def _is_repeated(scope: Scope, name: bytes) -> bool:
-    return sum(key == name for key, _ in scope["headers"]) > 1
+    return bool(sum(key == name for key, _ in scope["headers"]) > 1)
 
 
 def _refused(status: int, words: str) -> Response:

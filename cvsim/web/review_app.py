@@ -26,6 +26,7 @@ from cvsim.actions.apply import Applied, apply_plan
 from cvsim.actions.undo import Undone, undo_journal
 from cvsim.errors import ActionError, CvsimError, ImageError
 from cvsim.groups.decisions import Answer
+from cvsim.names import printable
 from cvsim.progress import Progress
 from cvsim.reports import wording
 from cvsim.reports.pages import page_templates
@@ -99,7 +100,7 @@ class _ReviewPage:
     def shell(self, request: Request) -> Response:
         review = self._review
         folders = [
-            (folder, wording.printable(review_views.short_folder(folder, review.roots)), n)
+            (folder, printable(review_views.short_folder(folder, review.roots)), n)
             for folder, n in review.folders()
         ]
         return self._html(
@@ -108,8 +109,8 @@ class _ReviewPage:
             version=__version__,
             relations=review.relations(),
             folders=[(number, words, n) for number, (_, words, n) in enumerate(folders)],
-            plan=wording.printable(os.path.abspath(review.path)),
-            decisions=wording.printable(os.path.abspath(review.decisions_path)),
+            plan=printable(os.path.abspath(review.path)),
+            decisions=printable(os.path.abspath(review.decisions_path)),
             totals=review.totals(),
             threshold=self._pairs.threshold,
         )
@@ -297,7 +298,7 @@ def _undone(undone: Undone) -> Ended:
 
 
 def _notes(said: Iterator[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    notes = [(wording.printable(path), wording.printable(reason)) for path, reason in said]
+    notes = [(printable(path), printable(reason)) for path, reason in said]
     more = len(notes) - MAX_NOTES
     return (*notes[:MAX_NOTES], *([(f"and {more:,} more", "")] if more > 0 else []))
 
@@ -339,7 +340,7 @@ def _number(text: str) -> int:
 
 
 def _said(_request: Request, exc: Exception) -> Response:
-    return JSONResponse({"error": wording.printable(str(exc))}, 409)
+    return JSONResponse({"error": printable(str(exc))}, 409)
 
 
 def _not_found(_request: Request, _exc: Exception) -> Response:

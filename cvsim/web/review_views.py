@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from cvsim.actions.plan import Entry
+from cvsim.names import printable
 from cvsim.reports.html import Waterfall, waterfall_bars
-from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, printable, relation_words
+from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, relation_words
 from cvsim.types import ImageRecord, ScoredPair
 from cvsim.web.pairs import Facts
 from cvsim.web.review import GroupView, Review
