@@ -35,6 +35,7 @@ VERBS = {
     "evaluate": "Measure a grouping against the right answers.",
     "cache": "Look at, empty or tidy the cache.",
     "info": "Show versions, optional parts, formats and where the cache is.",
+    "help": "Read the manual, a topic at a time.",
 }
 """Each verb is the command of the same name in the module of the same name."""
 
@@ -89,7 +90,7 @@ class VerbGroup(click.Group):
 @click.group(
     cls=VerbGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: cvsim dedupe photos --html report.html",
+    epilog="Example: cvsim dedupe photos --html report.html. The manual: cvsim help.",
 )
 @click.version_option(__version__, message="cvsim %(version)s")
 def cvsim() -> None:

@@ -6,7 +6,8 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,13 +16,40 @@ from cvsim._version import __version__
 from cvsim.cli import options
 from cvsim.settings import PROFILES, available_cores, user_config_path
 
-_PARTS = ("numpy", "opencv-python-headless", "pillow", "imagehash", "scikit-learn", "scipy", "networkx")
-_EXTRAS: Mapping[str, tuple[str, str]] = {
-    "fast": ("numba", "a compiled kernel for the search of near hashes"),
-    "heif": ("pillow_heif", "HEIC and HEIF files"),
-    "dask": ("distributed", "work on several machines"),
+_CORE = (
+    "click",
+    "imagehash",
+    "jinja2",
+    "markupsafe",
+    "msgspec",
+    "networkx",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "platformdirs",
+    "rich",
+    "scikit-learn",
+    "scipy",
+    "send2trash",
+    "simplejpeg",
+    "threadpoolctl",
+)
+_EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "dask": (("distributed",), "work on several machines"),
+    "embeddings": (("onnx", "onnxruntime", "pooch"), "image networks as one more signal"),
+    "fast": (("numba",), "a compiled kernel for the search of near hashes"),
+    "heif": (("pillow-heif",), "HEIC and HEIF files"),
+    "milvus": (("grpcio", "milvus-lite", "pymilvus"), "indexes in Milvus"),
+    "parquet": (("pyarrow",), "pairs and vectors as Parquet files"),
+    "plot": (("matplotlib",), "maps as pictures"),
+    "remote": (("httpcore", "httpx"), "downloads, and search by a URL"),
+    "torch": (("onnx", "onnxruntime", "torch"), "training of networks"),
+    "web": (("starlette", "uvicorn"), "review and search in the browser"),
 }
-"""Each extra with the module that shows whether it is there, and what it brings."""
+"""What each extra brings. Its distributions, and those of the core, repeat pyproject.toml for a cvsim that
+runs from a source tree, where no metadata of an installation can be asked."""
+
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([\w-]+)['\"])?")
 
 
 @click.command(epilog="Example: cvsim info --json")
@@ -44,15 +72,14 @@ def _facts(config: str | None) -> dict[str, Any]:
     from cvsim.stores import default_cache_path
 
     cache = read_config(config).get("cache") or default_cache_path()
+    core, extras = _requirements()
     return {
         "cvsim": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": available_cores(),
-        "parts": {name: _version(name) for name in _PARTS},
-        "extras": {
-            extra: importlib.util.find_spec(module) is not None for extra, (module, _) in _EXTRAS.items()
-        },
+        "parts": {name: _version(name) for name in core},
+        "extras": {extra: all(_version(name) for name in names) for extra, names in extras.items()},
         "formats": _formats(),
         "profiles": {
             name: {
@@ -64,6 +91,21 @@ def _facts(config: str | None) -> dict[str, Any]:
         "config": os.fspath(config or user_config_path()),
         "cache": os.fspath(cache),
     }
+
+
+def _requirements() -> tuple[Sequence[str], Mapping[str, Sequence[str]]]:
+    """The distributions that the core needs, and those that each extra brings; ``test`` is for developers."""
+    try:
+        metadata = importlib.metadata.metadata("cvsim")
+    except importlib.metadata.PackageNotFoundError:
+        return _CORE, {extra: names for extra, (names, _) in _EXTRAS.items()}
+    extras = sorted(set(metadata.get_all("Provides-Extra") or ()) - {"test"})
+    needed: dict[str, list[str]] = {extra: [] for extra in ["", *extras]}
+    for requirement in metadata.get_all("Requires-Dist") or ():
+        match = _REQUIREMENT.match(requirement)
+        if match is not None and (match[2] or "") in needed:
+            needed[match[2] or ""].append(match[1])
+    return needed.pop(""), needed
 
 
 def _version(distribution: str) -> str | None:
@@ -97,7 +139,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     ]
     for extra, present in facts["extras"].items():
         state = "installed" if present else f"not installed: pip install 'cvsim[{extra}]'"
-        lines.append(f"extra      {extra} ({_EXTRAS[extra][1]}): {state}")
+        brings = f" ({_EXTRAS[extra][1]})" if extra in _EXTRAS else ""
+        lines.append(f"extra      {extra}{brings}: {state}")
     for name, profile in facts["profiles"].items():
         lines.append(f"profile    {name}, threshold {profile['threshold']}")
         lines += [
