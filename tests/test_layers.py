@@ -252,6 +252,53 @@ def test_modules_are_named_for_what_they_hold() -> None:
     assert [name for name in modules(PACKAGE) if VAGUE_NAMES & set(name.split("."))] == []
 
 
+MAY_SHARE_A_NAME = {
+    "C": "a type variable: a callable",
+    "T": "a type variable: anything",
+    "_log": "each module's own logger",
+    "__all__": "what a package offers",
+}
+"""Names that several modules give, and what they mean in each."""
+
+YET_TO_PART = {"Box", "Explainer", "THUMBNAIL_PX", "TILE_PX", "_SOF", "_STANDALONE"}
+"""Names that still mean two things."""
+
+
+def names_given(package: Path) -> dict[str, list[str]]:
+    """Classes, wherever they stand, and constants of modules, with the modules that define them."""
+    given: dict[str, list[str]] = {}
+    for module, tree in modules(package).items():
+        classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        for name in classes | {name for node in tree.body for name in constants_of(node)}:
+            given.setdefault(name, []).append(module)
+    return given
+
+
+def constants_of(node: ast.stmt) -> Iterator[str]:
+    bound = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    for target in bound if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+        parts = target.elts if isinstance(target, ast.Tuple) else [target]
+        yield from (part.id for part in parts if isinstance(part, ast.Name))
+
+
+def test_names_are_unique_among_classes_and_constants() -> None:
+    shared = {name: where for name, where in names_given(PACKAGE).items() if len(where) > 1}
+    assert {
+        name: where for name, where in shared.items() if name not in {*MAY_SHARE_A_NAME, *YET_TO_PART}
+    } == {}
+    assert sorted(YET_TO_PART - shared.keys()) == [], "no longer shared: take these off the list"
+
+
+def test_a_name_that_two_modules_give_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "cvsim"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "a.py").write_text("class Plan: ...\nX, Y = 1, 2\n", encoding="utf-8")
+    (package / "b.py").write_text("def f():\n    class Plan: ...\nX: int = 1\n", encoding="utf-8")
+    shared = {name for name, where in names_given(package).items() if len(where) > 1}
+    assert shared == {"Plan", "X"}
+
+
 def test_the_library_does_not_print_or_exit() -> None:
     wrong = []
     for name, tree in modules(PACKAGE).items():

@@ -29,7 +29,7 @@ from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
 
 ACTIONS = ("trash", "move", *steps.LINKS, "delete")
-Status = Literal["done", "would", "already", "skipped"]
+EntryStatus = Literal["done", "would", "already", "skipped"]
 _FULL_SIZE_PX = 2**31
 
 
@@ -74,7 +74,7 @@ class Outcome:
     """
 
     path: str
-    status: Status
+    status: EntryStatus
     reason: str
     size_bytes: int
     group: int
@@ -100,7 +100,7 @@ class Applied:
     outcomes: tuple[Outcome, ...]
     settled: tuple[str, ...] = ()
 
-    def count(self, status: Status) -> int:
+    def count(self, status: EntryStatus) -> int:
         return sum(outcome.status == status for outcome in self.outcomes)
 
     @property
@@ -283,7 +283,7 @@ class PlanRun:
         yield from self._take_along(entry, belongings)
 
     @property
-    def _ended(self) -> Status:
+    def _ended(self) -> EntryStatus:
         return "would" if self.work is None else "done"
 
     def _check(self, file: CheckedFile, vouchers: Sequence[KeptFile]) -> None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Backend = Literal["auto", "numpy", "numba"]
 """``auto``: numba where it is installed and the work outweighs its start-up. The result is the same."""
 
-Scan = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
+ScanFunction = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 _NUMPY_COSTS = Costs(candidate_ns=7.0, probe_ns=10.0, brute_ns=7.0)
 _NUMBA_COSTS = Costs(candidate_ns=0.3, probe_ns=12.0, brute_ns=0.3)
@@ -446,7 +446,7 @@ def _tasks(
     is_mirrored: bool,
     chunks: tuple[Chunk, ...],
     shifts: Words,
-    scan: Scan,
+    scan: ScanFunction,
 ) -> Iterator[Callable[[], Indices]]:
     """Scans of the last of `chunks`, in parts that are independent of each other.
 
@@ -497,7 +497,7 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
     return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
 
 
-def _choose_scan(backend: Backend, planned: Callable[[Costs], ChunkPlan]) -> tuple[Scan, ChunkPlan]:
+def _choose_scan(backend: Backend, planned: Callable[[Costs], ChunkPlan]) -> tuple[ScanFunction, ChunkPlan]:
     """The scan to use, and the plan for what it pays.
 
     For ``auto``, machine code only where its start-up pays off.

@@ -11,8 +11,8 @@ from cvsim.errors import CvsimError
 Item = TypeVar("Item")
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
-_Item = TypeVar("_Item", contravariant=True)
-_Result = TypeVar("_Result", covariant=True)
+_ItemIn = TypeVar("_ItemIn", contravariant=True)
+_ResultOut = TypeVar("_ResultOut", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Demand:
     memory_bytes: int = 0
 
 
-class Job(Protocol[_Item, Payload, _Result]):
+class Job(Protocol[_ItemIn, Payload, _ResultOut]):
     """Work on one item, in two steps, so that a file is read once wherever its work is done.
 
     For each item the executor calls ``load`` in a thread (of the calling process, unless it is remote), asks
@@ -46,7 +46,7 @@ class Job(Protocol[_Item, Payload, _Result]):
     result. Results of isolated runs travel back pickled: keep them small, never pixels.
     """
 
-    def load(self, item: _Item) -> Payload:
+    def load(self, item: _ItemIn) -> Payload:
         """Fetch what `run` needs, e.g. read the file."""
         ...
 
@@ -54,7 +54,7 @@ class Job(Protocol[_Item, Payload, _Result]):
         """Say what running `payload` takes. Called after `load`, in the same thread."""
         ...
 
-    def run(self, payload: Payload) -> _Result:
+    def run(self, payload: Payload) -> _ResultOut:
         """Do the work."""
         ...
 

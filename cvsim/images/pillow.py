@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The one reader that fits the content, rather than Image.open: that tries others too, and its check
 # against bombs is a global setting of the calling program, which is not ours to change.
-_READERS = {
+_PLUGINS = {
     "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "gif": ("PIL.GifImagePlugin", "GifImageFile"),
@@ -154,7 +154,7 @@ def read_odd_jpeg(data: bytes, reduction: int, longest_px: int) -> RGB:
 
 
 def _reader(format: str) -> Any:
-    module, name = _READERS[format]
+    module, name = _PLUGINS[format]
     try:
         return getattr(importlib.import_module(module), name)
     except ImportError as exc:

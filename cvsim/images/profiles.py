@@ -14,14 +14,14 @@ from dataclasses import dataclass
 _PROBES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
 _SAME_LIGHT = 0.015
 _SAME_PRIMARY = 0.006
-_SRGB_PRIMARIES = ((0.436, 0.222, 0.014), (0.385, 0.717, 0.097), (0.143, 0.061, 0.714))
+_SRGB_XYZ = ((0.436, 0.222, 0.014), (0.385, 0.717, 0.097), (0.143, 0.061, 0.714))
 """XYZ of red, green and blue, adapted to D50, as ICC profiles hold them (IEC 61966-2-1)."""
-_MOST_TAGS = 200
+_MOST_PROFILE_TAGS = 200
 _MOST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ColorProfile:
     """What colours a profile gives to values.
 
     Attributes
@@ -36,7 +36,7 @@ class Profile:
     key: str
 
 
-def read_profile(data: bytes) -> Profile | None:
+def read_profile(data: bytes) -> ColorProfile | None:
     """The profile that these bytes are; None for bytes that are none.
 
     Its values may be nonsense, as in any file: then it is known by its bytes.
@@ -47,14 +47,14 @@ def read_profile(data: bytes) -> Profile | None:
     name = _name(tags.get(b"desc", b"")) or "a colour profile"
     space = data[16:20]
     if any(tag in tags for tag in (b"A2B0", b"cicp")) or space not in (b"RGB ", b"GRAY"):
-        return Profile(name, hashlib.sha256(data).hexdigest())
+        return ColorProfile(name, hashlib.sha256(data).hexdigest())
     curves = (b"rTRC", b"gTRC", b"bTRC") if space == b"RGB " else (b"kTRC",)
     try:
         lights = [_light(tags[curve]) for curve in curves]
         primaries = [_xyz(tags[tag]) for tag in (b"rXYZ", b"gXYZ", b"bXYZ")] if space == b"RGB " else []
         values = [[light(probe) for probe in _PROBES] for light in lights]
     except (KeyError, struct.error, ArithmeticError, ValueError, IndexError):
-        return Profile(name, hashlib.sha256(data).hexdigest())
+        return ColorProfile(name, hashlib.sha256(data).hexdigest())
     is_usual_light = all(
         abs(value - _srgb_light(probe)) < _SAME_LIGHT
         for row in values
@@ -62,12 +62,12 @@ def read_profile(data: bytes) -> Profile | None:
     )
     is_srgb = all(
         abs(a - b) < _SAME_PRIMARY
-        for row, other in zip(primaries, _SRGB_PRIMARIES, strict=False)
+        for row, other in zip(primaries, _SRGB_XYZ, strict=False)
         for a, b in zip(row, other, strict=True)
     )
     if is_usual_light and is_srgb:
-        return Profile(name, "")
-    return Profile(name, repr([[round(v, 2) for v in row] for row in (*primaries, *values)]))
+        return ColorProfile(name, "")
+    return ColorProfile(name, repr([[round(v, 2) for v in row] for row in (*primaries, *values)]))
 
 
 def _srgb_light(value: float) -> float:
@@ -75,7 +75,7 @@ def _srgb_light(value: float) -> float:
 
 
 def _tags(data: bytes) -> Mapping[bytes, bytes]:
-    count = min(int.from_bytes(data[128:132], "big"), _MOST_TAGS, (len(data) - 132) // 12)
+    count = min(int.from_bytes(data[128:132], "big"), _MOST_PROFILE_TAGS, (len(data) - 132) // 12)
     tags = {}
     for at in range(132, 132 + 12 * count, 12):
         start, size = struct.unpack_from(">II", data, at + 4)

@@ -29,7 +29,7 @@ MAX_IMAGES = 30_000
 DENSITY_NEIGHBOURS = 3
 CHANCE_POWER = 0.65
 """Of the mean size of two groups: were pairs of one picture independent, it would be 1."""
-_AT_ONCE = 512
+_BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +125,9 @@ def condensed_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     squares = np.einsum("nd,nd->n", vectors, vectors)
     found = np.empty(n * (n - 1) // 2)
     end = 0
-    for start in range(0, n, _AT_ONCE):
-        rows = vectors[start : start + _AT_ONCE]
-        block = squares[start : start + _AT_ONCE, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
+    for start in range(0, n, _BLOCK):
+        rows = vectors[start : start + _BLOCK]
+        block = squares[start : start + _BLOCK, None] + squares[start:] - 2 * (rows @ vectors[start:].T)
         np.sqrt(np.maximum(block, 0), out=block)
         for i in range(len(rows)):
             n_right = n - start - i - 1

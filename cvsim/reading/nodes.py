@@ -16,7 +16,7 @@ from cvsim.types import ImageRecord
 if TYPE_CHECKING:
     from cvsim.settings import Settings
 
-Side = tuple[bool, str]
+NodeSide = tuple[bool, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Node:
         return self.records[0]
 
     @property
-    def side(self) -> Side:
+    def side(self) -> NodeSide:
         """What tells the sides of a run apart, in their order."""
         return self.is_reference, self.root or ""
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from cvsim.errors import MissingExtraError, StoreError, UsageError, WrongStoreError
 
-Row = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 DEFAULT_PORT = 19530
 DEFAULT_NAME = "cvsim"
@@ -255,7 +255,7 @@ class MilvusConnection:
 
     # Rows
 
-    def insert(self, collection: str, rows: Sequence[Row], *, replacing: bool = False) -> None:
+    def insert(self, collection: str, rows: Sequence[Fields], *, replacing: bool = False) -> None:
         """Write rows, in messages of a bearable size; `replacing` those of the same key."""
         write = self._client.upsert if replacing else self._client.insert
         for part in _portions(rows):
@@ -374,7 +374,7 @@ def other_layout(address: Address, why: str) -> WrongStoreError:
     )
 
 
-def _portions(rows: Sequence[Row]) -> Iterator[list[dict[str, Any]]]:
+def _portions(rows: Sequence[Fields]) -> Iterator[list[dict[str, Any]]]:
     """Rows in lists of a few megabytes."""
     portion: list[dict[str, Any]] = []
     n_bytes = 0

@@ -33,7 +33,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class WorkStatus:
     """Where the work stands.
 
     Attributes
@@ -54,10 +54,10 @@ class BackgroundWork:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._status = Status("idle")
+        self._status = WorkStatus("idle")
 
     @property
-    def status(self) -> Status:
+    def status(self) -> WorkStatus:
         return self._status
 
     def start(self, job: Callable[[Progress], Ended]) -> None:
@@ -65,7 +65,7 @@ class BackgroundWork:
         with self._lock:
             if self._status.state == "running":
                 raise ActionError("Files are being worked on; wait until that is done.")
-            self._status = Status("running")
+            self._status = WorkStatus("running")
         threading.Thread(target=self._run, args=(job,), name="cvsim-work").start()
 
     def _run(self, job: Callable[[Progress], Ended]) -> None:
@@ -76,7 +76,7 @@ class BackgroundWork:
         except Exception as exc:
             _log.exception("a job of the page failed")
             ended = Ended(f"It failed: {exc!r}", ok=False)
-        self._status = Status("ended", ended=ended)
+        self._status = WorkStatus("ended", ended=ended)
 
     def refuse_while_running(self) -> None:
         """Raises `ActionError` while a job is at work."""
@@ -84,7 +84,7 @@ class BackgroundWork:
             raise ActionError("Files are being worked on; wait until that is done.")
 
     def _advanced(self, done: int, total: int) -> None:
-        self._status = Status("running", done, total)
+        self._status = WorkStatus("running", done, total)
 
 
 class _Watched:
