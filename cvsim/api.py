@@ -73,6 +73,7 @@ class Report:
 
     @property
     def counts(self) -> Counts:
+        """Count what the result holds."""
         return self.result.counts
 
     def to_json(self) -> str:

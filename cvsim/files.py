@@ -1,6 +1,4 @@
-"""Files of text and bytes: written so that a killed run leaves the old one or the new one, never half of one;
-and the reader of tables, such as labels.
-"""
+"""Files: written so that a killed run leaves the old one or the new one, and the reader of tables."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ class SilentProgress:
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Begin something whose parts can be counted."""
         yield lambda n: None
 
 

@@ -159,6 +159,7 @@ class Settings:
 
     @property
     def n_workers(self) -> int:
+        """Say how many workers there are, by the number of cores if none is set."""
         return self.workers or available_cores()
 
 

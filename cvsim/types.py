@@ -79,6 +79,7 @@ class ImageRecord:
 
     @property
     def n_pixels(self) -> int:
+        """Count the pixels at full size."""
         return self.width_px * self.height_px
 
 

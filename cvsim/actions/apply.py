@@ -101,10 +101,12 @@ class Applied:
     settled: tuple[str, ...] = ()
 
     def count(self, status: EntryStatus) -> int:
+        """Count the entries that ended so."""
         return sum(outcome.status == status for outcome in self.outcomes)
 
     @property
     def done_bytes(self) -> int:
+        """Add up the sizes of the files that were removed."""
         return sum(outcome.size_bytes for outcome in self.outcomes if outcome.status in ("done", "would"))
 
 
@@ -219,6 +221,7 @@ class PlanRun:
                 self.rewritten.setdefault(step.path, set()).add(step.fields["digest_after"])
 
     def all(self, progress: Progress) -> Iterator[Outcome]:
+        """Carry out all entries, one after the other."""
         leaving = {entry.path for entry in self.plan.entries if entry.decision == "remove"}
         staying = {entry.path for entry in self.plan.entries if entry.decision != "remove"}
         goes_along = self.action.name in ("trash", "move")

@@ -68,6 +68,7 @@ class CheckedFile:
 
     @property
     def inode(self) -> tuple[int, int]:
+        """Name the file itself, whatever it is called."""
         return self.stat.st_dev, self.stat.st_ino
 
     def is_unchanged(self, name: str | None = None) -> bool:
@@ -117,6 +118,7 @@ class FolderTree:
                 raise ActionError(f"The folder {printable(root)} cannot be opened: {exc.strerror}") from exc
 
     def close(self) -> None:
+        """Close all folders that are open."""
         for fd in self._roots.values():
             os.close(fd)
         self._roots = {}
@@ -312,6 +314,7 @@ class Attributes:
 
     @classmethod
     def of(cls, fd: int, status: os.stat_result) -> Attributes:
+        """Read the attributes of an open file."""
         xattrs = {}
         if hasattr(os, "listxattr"):
             with contextlib.suppress(OSError):

@@ -167,6 +167,7 @@ class Journal:
             _log.warning("The journal cannot be locked (%s)", exc.strerror)
 
     def close(self) -> None:
+        """Close the file and give its lock back."""
         os.close(self._fd)
 
     def __enter__(self) -> Journal:

@@ -70,10 +70,12 @@ class Capture:
 
     @property
     def has_date(self) -> bool:
+        """Tell whether a date was recorded."""
         return bool(self.main or self.exif)
 
     @property
     def has_position(self) -> bool:
+        """Tell whether a position was recorded."""
         return bool(self.gps)
 
     def lacking_in(self, other: Capture) -> Capture:
@@ -94,12 +96,14 @@ class Splice:
     inserted: bytes
 
     def apply(self, data: bytes) -> bytes:
+        """Put the new bytes where the old ones are."""
         end = self.offset + len(self.removed)
         if data[self.offset : end] != self.removed:
             raise RefusedError("its metadata is not what the journal says; left alone")
         return data[: self.offset] + self.inserted + data[end:]
 
     def reversed(self) -> Splice:
+        """Give the edit that takes this one back."""
         return Splice(self.offset, self.inserted, self.removed)
 
 
@@ -132,6 +136,7 @@ def add_capture(data: bytes, capture: Capture) -> Splice:
 
 
 def sha256(data: bytes) -> str:
+    """Hash data as files are hashed, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 

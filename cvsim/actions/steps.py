@@ -91,7 +91,6 @@ def move(work: StepWork, file: CheckedFile, targets: FolderTree, target: str, **
 
 def trash(work: StepWork, file: CheckedFile, **fields: Any) -> JournalStep:
     """Put a checked file into the desktop's trash."""
-
     effective = os.access in os.supports_effective_ids
     if not os.access(os.path.dirname(file.path), os.W_OK | os.X_OK, effective_ids=effective):
         # The trash notes where a file came from before it finds that it cannot have it.

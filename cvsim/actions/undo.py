@@ -67,6 +67,7 @@ class Undone:
     outcomes: tuple[Restored, ...]
 
     def count(self, status: UndoStatus) -> int:
+        """Count the steps that ended so."""
         return sum(outcome.status == status for outcome in self.outcomes)
 
 

@@ -83,8 +83,11 @@ def chunk_masks(chunk: Chunk, shifts: Words) -> NDArray[np.uint32]:
 
 
 def mirror_chunk(chunk: Chunk, mirror: Sequence[int], chunks: Sequence[Chunk]) -> int | None:
-    """Position among `chunks` of the one that holds the bits that `mirror` puts in place of the chunk's, and
-    has as many flips; None where there is none."""
+    """Find the position among `chunks` of the mirror image of one.
+
+    That is the chunk of the bits that `mirror` puts in place of this one's, with as many flips; None if there
+    is none.
+    """
     bits = {mirror[bit] for bit in chunk.bits}
     alike = (k for k, other in enumerate(chunks) if other.flips == chunk.flips and bits == set(other.bits))
     return next(alike, None)

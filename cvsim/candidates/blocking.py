@@ -43,9 +43,11 @@ class LocalJoins:
     def by_hashes(
         self, stored: NDArray[np.uint64], variants: NDArray[np.uint64], radius_bits: int
     ) -> HammingJoin:
+        """Pair hashes that are near; see `Joins.by_hashes`."""
         return join_variants_within(stored, variants, radius_bits)
 
     def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
+        """Find the pairs of pictures that share words; see `Joins.by_words`."""
         return pairs_by_words(keypoints, rule)
 
 

@@ -63,6 +63,7 @@ class HashShard:
 
     @property
     def digest(self) -> str:
+        """Hash the input, which names the result."""
         others = b"" if self.others is None else self.others.tobytes()
         return _digest(self.radius_bits, self.rows.shape, self.rows.tobytes(), others)
 
@@ -87,12 +88,14 @@ class WordShard:
 
     @classmethod
     def of(cls, part: WordPart, max_distance_bits: int) -> WordShard:
+        """Number the rows and owners of a part from 0."""
         owner = np.unique(part.owner, return_inverse=True)[1]
         rows = np.arange(len(part.rows))
         return cls(WordPart(rows, part.lengths, owner, part.bits), max_distance_bits)
 
     @property
     def digest(self) -> str:
+        """Hash the input, which names the result."""
         part = self.part
         arrays = (part.lengths.tobytes(), part.owner.tobytes(), part.bits.tobytes())
         return _digest(self.max_distance_bits, part.bits.shape, *arrays)
@@ -119,12 +122,15 @@ class ShardJob:
     """Does a shard, for an executor."""
 
     def load(self, item: Shard) -> Shard:
+        """Give the shard itself, which holds all that it needs."""
         return item
 
     def demand(self, payload: Shard) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand()
 
     def run(self, payload: Shard) -> bytes:
+        """Join one shard; see `Job.run`."""
         return payload.run()
 
 
@@ -155,6 +161,7 @@ class ShardedJoins:
     def by_hashes(
         self, stored: NDArray[np.uint64], variants: NDArray[np.uint64], radius_bits: int
     ) -> HammingJoin:
+        """Pair hashes that are near; see `Joins.by_hashes`."""
         rows, representatives, inverse = distinct_variants(stored, variants)
         if len(rows) <= self._hash_block:
             return LOCAL_JOINS.by_hashes(stored, variants, radius_bits)
@@ -175,6 +182,7 @@ class ShardedJoins:
         )
 
     def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
+        """Find the pairs of pictures that share words; see `Joins.by_words`."""
         n = len(keypoints.owner)
         if n <= self._word_shard:
             return LOCAL_JOINS.by_words(keypoints, rule)

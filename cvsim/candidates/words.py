@@ -94,8 +94,9 @@ def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[I
 
 @dataclass(frozen=True, eq=False)
 class WordPart:
-    """Some keypoints, ordered so that those with equal words follow each other: a part of the whole search
-    that depends on nothing else.
+    """A part of the whole search, which depends on nothing else.
+
+    Its keypoints are ordered so that those with equal words follow each other.
 
     Attributes
     ----------

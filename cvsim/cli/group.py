@@ -50,6 +50,7 @@ class Failure(click.ClickException):
         self.exit_code = 2 if isinstance(error, UsageError) else 1  # type: ignore[misc]
 
     def show(self, file: IO[Any] | None = None) -> None:
+        """Print the error, printable, on stderr."""
         if logging.getLogger("cvsim").isEnabledFor(logging.INFO) and self.__cause__ is not None:
             click.echo("".join(traceback.format_exception(self.__cause__)), file=file or sys.stderr, nl=False)
         from cvsim.names import printable
@@ -62,19 +63,23 @@ class VerbGroup(click.Group):
     """Imports a verb on its first use and maps the errors of all of them in one place."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the verbs in the order of the help."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb that is asked for."""
         if cmd_name not in VERBS:
             return None
         command: click.Command = getattr(importlib.import_module(f"cvsim.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb, and end with the right exit code."""
         try:
             value = super().invoke(ctx)
             # Here and not at exit, where a closed pipe could no longer be answered.

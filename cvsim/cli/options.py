@@ -30,6 +30,7 @@ class ByteSize(click.ParamType):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Turn what was typed into the value; see `click.ParamType.convert`."""
         if isinstance(value, int):
             return value
         try:
@@ -46,6 +47,7 @@ class NameList(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
+        """Turn what was typed into the value; see `click.ParamType.convert`."""
         if isinstance(value, tuple):
             return value
         return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -65,6 +67,7 @@ class OutputFile(click.Path):
         self._suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn what was typed into the value; see `click.ParamType.convert`."""
         path = super().convert(value, param, ctx)
         folder = os.path.dirname(os.path.abspath(path))
         if path != "-" and not os.path.isdir(folder):

@@ -73,7 +73,8 @@ class Executor(Protocol):
     """
 
     @property
-    def is_remote(self) -> bool: ...
+    def is_remote(self) -> bool:
+        """Tell whether jobs run in other processes."""
 
     def map(
         self, job: Job[Item, Payload, Result], items: Iterable[Item], *, timeout_s: float = 10.0

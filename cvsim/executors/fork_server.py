@@ -1,5 +1,6 @@
-"""Where children come from: a process that has imported what they need, which takes longer than most of what
-they do.
+"""Where children come from: a process that has imported what they need.
+
+Importing takes longer than most of what children do.
 
 That process, the fork server, has one thread, so that a fork of it is sound. In a process of cvsim's own it
 is itself a fork, made before there are threads: what has been imported by then, and the tables that have

@@ -295,8 +295,10 @@ class _LocalMap:
 
 
 class _Outbox:
-    """A thread's results on their way: handed over a few at a time, since waking the reader costs more than
-    a small item's bookkeeping."""
+    """The results of a thread, handed over a few at a time.
+
+    Waking the reader for each would cost more than the bookkeeping of a small item.
+    """
 
     def __init__(self, done: queue.SimpleQueue[list[tuple[Any, Any]] | _Ended]) -> None:
         self._done = done

@@ -26,6 +26,7 @@ class Deadline(threading.local):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
+        """Set the deadline so many seconds from now, for the block."""
         self.end = time.monotonic() + seconds
         try:
             yield

@@ -1,5 +1,6 @@
-"""Download a dataset's pictures: the list, whose turn it is, what came of it. The requests are made by
-`cvsim.fetch.client`.
+"""Download a dataset's pictures: the list, whose turn it is, what came of it.
+
+The requests are made by `cvsim.fetch.client`.
 
 A run may be killed at any moment. A picture is written beside its place and renamed, so a file that is there
 is whole; `MANIFEST_NAME` has a line for each URL that was settled. The next run starts from both.

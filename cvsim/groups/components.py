@@ -65,6 +65,7 @@ class Grouping:
 
     @property
     def n_groups(self) -> int:
+        """Count the groups."""
         return len(self.sizes)
 
     def groups(self, min_size: int = 2) -> list[Indices]:

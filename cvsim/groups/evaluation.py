@@ -58,6 +58,7 @@ class Evaluation:
     bcubed_f1: float
 
     def to_dict(self) -> dict[str, float | int]:
+        """Give the figures by their names."""
         return asdict(self)
 
 

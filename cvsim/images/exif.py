@@ -27,7 +27,7 @@ class Exif:
 
 
 def parse_exif(block: bytes) -> Exif:
-    """Read an EXIF block (with or without its ``Exif\\0\\0`` prefix). Garbage gives the defaults."""
+    r"""Read an EXIF block, with its prefix ``Exif\0\0`` or without it. Garbage gives the defaults."""
     tiff = Tiff.of(block[6:] if block[:6] == b"Exif\0\0" else block)
     if tiff is None:
         return Exif()

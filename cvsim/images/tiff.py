@@ -77,6 +77,7 @@ class Tiff:
 
     @property
     def first_offset(self) -> int:
+        """Say where the first directory lies."""
         layout, at = ("Q", 8) if self.is_big else ("I", 4)
         offset: int = struct.unpack_from(self.order + layout, self.data, at)[0]
         return offset

@@ -88,8 +88,13 @@ class Details:
         return np.fromiter(found, np.float64, len(self))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All keypoints one after the other, (n_total, itemsize) uint8, all pictures, (n_bytes,) uint8, and
-        how many of both each photo has, and `longest_px`, (n,) int64.
+        """Put everything into four arrays, for a file.
+
+        Returns
+        -------
+        dict of arrays
+            All keypoints one after the other, (n_total, itemsize) uint8; all pictures, (n_bytes,) uint8; how
+            many of both each photo has; and `longest_px`, (n,) int64.
         """
         keypoints = np.concatenate([np.zeros(0, KEYPOINT), *self.keypoints])
         return {

@@ -115,6 +115,7 @@ class Photos:
 
     @classmethod
     def of(cls, looks: PhotoVectors, codes: Indices, widths: Sequence[int]) -> Photos:
+        """Measure how densely the space around each photo is filled."""
         spaces = _spaces(looks.vectors, widths)
         density = [_neighbours(space, space, n, own=True)[1].mean(axis=1) for space, n in spaces]
         return cls(looks, codes, tuple(widths), np.stack(density, axis=1).astype(np.float64))

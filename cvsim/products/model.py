@@ -80,6 +80,7 @@ class MergeCurve:
     slope: float
 
     def probability(self, height: float) -> float:
+        """Say how likely a merge at this height joins one product."""
         return 1 / (1 + math.exp(-self._log_odds(max(height, 1e-9))))
 
     def height(self, probability: float) -> float:

@@ -40,10 +40,12 @@ class MergeTree:
 
     @property
     def n_images(self) -> int:
+        """Count the images."""
         return len(self.merges) + 1
 
     @property
     def heights(self) -> NDArray[np.float64]:
+        """List the height of each merge."""
         return self.merges[:, 2]
 
     def cut(self, height: float) -> Indices:

@@ -41,8 +41,10 @@ def artefact_keys(features: Collection[Feature[Any]], *, thumbnails: bool = Fals
 def artefacts(
     rgb: RGB, features: Collection[Feature[Any]], *, thumbnails: bool = False
 ) -> dict[str, bytes | None]:
-    """What is stored of pixels of the working size: each feature's descriptor (None: no evidence), and a
-    thumbnail where one is wanted."""
+    """Make what is stored of pixels of the working size.
+
+    That is each feature's descriptor (None is "no evidence"), and a thumbnail where one is wanted.
+    """
     found: dict[str, bytes | None] = {}
     picture = Picture(rgb)
     for feature in features:
@@ -82,16 +84,19 @@ class ExtractJob:
         ColorHistogram().extract(np.zeros((1, 1, 3), np.uint8))
 
     def load(self, item: FileEntry) -> Content:
+        """Read what is worked on; see `Job.load`."""
         content = read_content(item.path)
         self.digests[item.path] = content.digest
         return content
 
     def demand(self, payload: Content) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         if payload.digest in self.known:
             return Demand()
         return Demand(payload.is_risky, payload.memory_bytes)
 
     def run(self, payload: Content) -> Extraction:
+        """Do the work; see `Job.run`."""
         if payload.digest in self.known:
             return Extraction(payload.digest)
         try:

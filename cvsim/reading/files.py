@@ -49,6 +49,7 @@ class Reading:
 
     @property
     def n_files(self) -> int:
+        """Count the files."""
         return len(self.records) + len(self.skipped)
 
 

@@ -41,6 +41,7 @@ class IdentityJob(_KnownFilesJob):
     _jpegs: JpegIdentities = field(default_factory=JpegIdentities)
 
     def run(self, payload: Content) -> bytes:
+        """Do the work; see `Job.run`."""
         if payload.format != "jpeg" or payload.data is None:
             return make_identity(bytes.fromhex(payload.digest))
         tables, code = self._jpegs.of(payload.data)
@@ -84,6 +85,7 @@ class EdgesJob(_KnownFilesJob):
     """Decode an edge of a JPEG: see `cvsim.images.decode.edge_digests`."""
 
     def run(self, payload: Content) -> bytes:
+        """Do the work; see `Job.run`."""
         if payload.format != "jpeg" or payload.data is None:
             return NO_EDGES
         return jpeg_edge_digests(payload.data)
@@ -100,7 +102,9 @@ class PixelDigestJob(_KnownFilesJob):
     """Decode a file at full size, to prove that two pictures have equal pixels."""
 
     def demand(self, payload: Content) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand(payload.is_risky, payload.full_memory_bytes)
 
     def run(self, payload: Content) -> bytes:
+        """Do the work; see `Job.run`."""
         return bytes.fromhex(payload.pixel_digest())

@@ -49,9 +49,11 @@ class PreviewJob:
         raise error
 
     def demand(self, payload: Content) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand(self.always_isolated or payload.is_risky, payload.memory_bytes)
 
     def run(self, payload: Content) -> bytes:
+        """Do the work; see `Job.run`."""
         return thumbnail(payload.decode(longest_px=self.longest_px).rgb, self.longest_px)
 
 

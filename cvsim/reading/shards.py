@@ -40,6 +40,7 @@ class FileShard:
     known: frozenset[str] = frozenset()
 
     def paths(self) -> list[str]:
+        """Name the files of the shard."""
         return [os.path.join(self.folder, entry.path) for entry in self.entries]
 
 
@@ -107,6 +108,7 @@ class FileShardJob:
         return item
 
     def demand(self, payload: FileShard) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand()
 
     def run(self, payload: FileShard) -> list[tuple[str | None, Extraction | CvsimError]]:

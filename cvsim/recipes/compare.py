@@ -153,10 +153,13 @@ class PixelsJob:
     """Decode a file at the size that features are taken at."""
 
     def load(self, item: str) -> Content:
+        """Read what is worked on; see `Job.load`."""
         return read_content(item)
 
     def demand(self, payload: Content) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand(payload.is_risky, payload.memory_bytes)
 
     def run(self, payload: Content) -> Decoded:
+        """Do the work; see `Job.run`."""
         return payload.decode(longest_px=WORKING_PX)

@@ -61,6 +61,7 @@ class Signals:
 
     @classmethod
     def of(cls, settings: Settings) -> Signals:
+        """Choose the signals that settings ask for."""
         product = vector_features(None, settings.embedding)
         if settings.profile in PROFILES:
             # Named, so that they are taken from the same pixels as the product signals.
@@ -82,6 +83,7 @@ class Signals:
 
     @property
     def features(self) -> tuple[Feature[Any], ...]:
+        """Make the features of all signals."""
         by_key = {feature.key: feature for feature in (*self.plan.features, *self.product)}
         return tuple(by_key.values())
 
@@ -274,6 +276,7 @@ def descriptor(feature: Feature[Any], held: Mapping[str, Mapping[str, bytes | No
 
 
 def word_space(feature: Feature[Any]) -> str:
+    """Name the space that the words of a feature are stored in."""
     return f"{feature.key}:words:{N_WORD_TABLES}x{WORD_BITS}"
 
 

@@ -1,5 +1,6 @@
-"""The recipe of prefilter: the few pairs that are worth a heavier system's time, best first, and the share of
-all true pairs that they hold, measured on copies made of the user's own pictures.
+"""The recipe of prefilter: the few pairs that are worth a heavier system's time, best first.
+
+The share of all true pairs that they hold is measured on copies made of the user's own pictures.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class LeveledPairs:
     level: NDArray[np.float64]
 
     def n_from(self, cutoff: float) -> int:
+        """Count the pairs that a cutoff keeps."""
         return int((self.level >= cutoff).sum())
 
 
@@ -118,6 +119,7 @@ class RankedPairs(NamedTuple):
     score: NDArray[np.float64]
 
     def rows(self) -> Iterator[tuple[int, int, float]]:
+        """Yield each pair with its score."""
         for i, j, score in zip(self.a, self.b, self.score, strict=True):
             yield int(i), int(j), round(float(score), 6)
 

@@ -73,6 +73,7 @@ class CopySample:
         progress: Progress,
         n_workers: int = 1,
     ) -> CopySample:
+        """Make copies of some pictures and find candidates among them."""
         collection = linker.collection
         chosen = _representatives(linker, candidates)
         store = MemoryStore()
@@ -191,14 +192,17 @@ class CopiesJob:
         return cls(collection.features, others)
 
     def load(self, item: str) -> tuple[Content, Content | None]:
+        """Read what is worked on; see `Job.load`."""
         other = self.others.get(item)
         return read_content(item), None if other is None else read_content(other)
 
     def demand(self, payload: tuple[Content, Content | None]) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         known = [content for content in payload if content is not None]
         return Demand(any(c.is_risky for c in known), max(c.memory_bytes for c in known))
 
     def run(self, payload: tuple[Content, Content | None]) -> list[Extraction]:
+        """Do the work; see `Job.run`."""
         content, other = payload
         rgb = content.decode(longest_px=MAX_PX).rgb
         background = None if other is None else other.decode(longest_px=MAX_PX).rgb

@@ -143,6 +143,7 @@ class QueryJob:
     max_pixels: int
 
     def load(self, item: bytes) -> Content:
+        """Read what is worked on; see `Job.load`."""
         format = sniff(item[:HEAD_BYTES])
         if format is None:
             raise NotAnImageError
@@ -153,9 +154,11 @@ class QueryJob:
         return content
 
     def demand(self, payload: Content) -> Demand:
+        """Say what the work takes; see `Job.demand`."""
         return Demand(True, payload.memory_bytes)
 
     def run(self, payload: Content) -> Extraction:
+        """Do the work; see `Job.run`."""
         return ExtractJob(self.features, thumbnails=True).run(payload)
 
 

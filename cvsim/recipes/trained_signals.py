@@ -38,17 +38,21 @@ class MappedVector(VectorFeature):
 
     @property
     def key(self) -> str:
+        """Name the key under which descriptors are stored."""
         return self.base.key
 
     @property
     def params(self) -> Mapping[str, Any]:
+        """Name what changes the descriptors; see `Feature.params`."""
         return self.base.params
 
     @property
     def n_dims(self) -> int:
+        """Count the dimensions of a vector."""
         return self.base.n_dims
 
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
+        """Take the vector of the wrapped signal; `pack` maps it."""
         return self.base.vector(rgb)
 
     def pack(self, descriptors: Sequence[NDArray[np.float16] | None]) -> NDArray[np.float32]:
@@ -58,6 +62,7 @@ class MappedVector(VectorFeature):
         return mapped
 
     def compare(self, a: NDArray[np.float16] | None, b: NDArray[np.float16] | None) -> tuple[Comparison, ...]:
+        """Compare two descriptors; see `Feature.compare`."""
         if a is None or b is None:
             return (Comparison(self.name, None),)
         x, y = self.pack([a, b]).astype(np.float64)
@@ -65,6 +70,7 @@ class MappedVector(VectorFeature):
         return (Comparison(self.name, _similarity(cosine), detail={"cosine": cosine}),)
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
+        """Compare many pairs at once; see `Feature.compare_many`."""
         return {self.name: _similarity(self.cosines(packed, a, b))}
 
 

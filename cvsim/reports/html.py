@@ -43,6 +43,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
+    """What makes up a score: its bars, where zero lies, and the total in log-odds."""
+
     bars: tuple[Bar, ...]
     zero: float
     total: float

@@ -1,7 +1,7 @@
-"""The machine's report: one JSON document, ``cvsim.report/1``.
+r"""The machine's report: one JSON document, ``cvsim.report/1``.
 
 Equal results give equal bytes: keys in a fixed order, pure ASCII. A file name that is not UTF-8 keeps its
-bytes as lone surrogates (``\\udcNN``), which Python's ``os.fsencode`` turns back.
+bytes as lone surrogates (``\udcNN``), which Python's ``os.fsencode`` turns back.
 """
 
 from __future__ import annotations

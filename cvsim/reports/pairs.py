@@ -22,11 +22,16 @@ class PairRow(Protocol):
     """What is written: two paths and a score."""
 
     @property
-    def a(self) -> str: ...
+    def a(self) -> str:
+        """Name the first file."""
+
     @property
-    def b(self) -> str: ...
+    def b(self) -> str:
+        """Name the second file."""
+
     @property
-    def score(self) -> float: ...
+    def score(self) -> float:
+        """Say how sure it is that the two are the same."""
 
 
 def pair_format(path: str | os.PathLike[str]) -> str:

@@ -63,6 +63,7 @@ def byte_size(n_bytes: int) -> str:
 
 
 def dimensions(width_px: int, height_px: int) -> str:
+    """Write a size as ``640 × 480``."""
     return f"{width_px} × {height_px}"
 
 

@@ -54,6 +54,7 @@ class Curve:
 
     @property
     def largest(self) -> float:
+        """Say what the signal adds at most."""
         return max(0.0, *self.weights)
 
 

@@ -118,8 +118,10 @@ class Descriptors:
         return None if data is None else self._feature.from_bytes(data)
 
     def fetch(self, rows: Indices) -> dict[int, tuple[Any, bytes]]:
-        """By position, descriptors (None for pictures without) and what tells whether two are of the same
-        pixels: a digest of the descriptor."""
+        """Get descriptors by position, each with a digest, which is equal for two of the same pixels.
+
+        The descriptor is None for a picture without evidence.
+        """
         wanted = {int(row): self._digests[int(row)] for row in rows}
         missing = sorted({digest for digest in wanted.values() if digest not in self._held})
         found = self._store.descriptors(self._feature.key, missing) if missing else {}

@@ -39,7 +39,7 @@ def _int64(value: int) -> int:
 
 
 class KnownFile(NamedTuple):
-    """A file as it was when it was read. (A named tuple, since a warm run makes one for each file.)
+    """A file as it was when it was read; a named tuple, since a warm run makes one for each file.
 
     Attributes
     ----------
@@ -165,6 +165,7 @@ class Batch:
 
     @property
     def due(self) -> bool:
+        """Tell whether what is open should be written now."""
         return (
             self.n_rows >= BATCH_ROWS
             or self.n_bytes >= BATCH_BYTES

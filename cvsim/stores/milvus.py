@@ -187,6 +187,7 @@ class MilvusIndex(SearchableStore):
         return known_of(self._by_id("record", [row_id("file", path.hex()) for path in paths], fields))
 
     def files_under(self, folder: bytes) -> dict[bytes, KnownFile]:
+        """List the known files below a folder; see `SearchableStore.files_under`."""
         self.flush()
         prefix = folder.rstrip(b"/").hex() + b"/".hex()
         inside = self._sweep("record", f'kind == "file" and b like "{prefix}%"', ("a", "b", "data"))
@@ -324,6 +325,7 @@ class MilvusIndex(SearchableStore):
     # Keys
 
     def describe(self, name: str, value: str) -> str:
+        """Read a note of the store, which keeps `value` if it has none; see `SearchableStore.describe`."""
         self.flush()
         found = self._described(name)
         if found is not None:
@@ -332,6 +334,7 @@ class MilvusIndex(SearchableStore):
         return value
 
     def note(self, name: str, value: str) -> str:
+        """Write a note; see `SearchableStore.note`."""
         self.flush()
         found = self._described(name)
         self._upsert("record", [description_row(name, value)])
@@ -342,6 +345,7 @@ class MilvusIndex(SearchableStore):
         return next((str(row["data"]) for row in rows), None)
 
     def put_keys(self, keys: Mapping[str, ImageKeys]) -> None:
+        """Add what contents are found by; see `SearchableStore.put_keys`."""
         self.flush()
         ids = [row_id("keyed", "", digest) for digest in keys]
         known = [row["a"] for row in self._by_id("record", ids, ("a",))]
@@ -388,6 +392,7 @@ class MilvusIndex(SearchableStore):
             self._has_vectors(n_dims)
 
     def keyed(self, digests: Collection[str] | None = None) -> set[str]:
+        """Tell which contents can be found; see `SearchableStore.keyed`."""
         self.flush()
         if digests is None:
             rows = self._sweep("record", 'kind == "keyed"', ("a", "data"))
@@ -396,12 +401,14 @@ class MilvusIndex(SearchableStore):
         return {row["a"] for row in rows if row["data"] == "done"}
 
     def n_keyed(self) -> int:
+        """Count the contents that can be found."""
         self.flush()
         return self._count('kind == "keyed" and data == "done"')
 
     # Search
 
     def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:
+        """Find the hashes within a radius; see `SearchableStore.within_bits`."""
         self.flush()
         vectors = [int(value).to_bytes(8, "big") for value in np.unique(hashes)]
         return self._within(vectors, space, radius_bits, 0, N_NUMBERS) if vectors else set()
@@ -424,6 +431,7 @@ class MilvusIndex(SearchableStore):
     def by_words(
         self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
     ) -> list[tuple[str, int]]:
+        """Find what shares words with the query; see `SearchableStore.by_words`."""
         self.flush()
         numbers: list[int] = []
         for some in _chunks(np.unique(word_codes(space, words)).tolist(), _CODES_IN):
@@ -443,6 +451,7 @@ class MilvusIndex(SearchableStore):
         return found
 
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+        """Find the nearest vectors; see `SearchableStore.nearest`."""
         self.flush()
         if not self._has_vectors(len(vector)):
             return []
@@ -460,6 +469,7 @@ class MilvusIndex(SearchableStore):
     # Files and labels
 
     def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
+        """Name the files of these contents; see `SearchableStore.files_of`."""
         self.flush()
         found: dict[str, list[bytes]] = {}
         for row in self._by_number("record", 'kind == "file"', digests, ("a", "b")):
@@ -467,12 +477,14 @@ class MilvusIndex(SearchableStore):
         return {digest: sorted(paths) for digest, paths in found.items()}
 
     def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
+        """Add labels; see `SearchableStore.put_labels`."""
         rows = list(dict.fromkeys(labels))
         for some in _chunks({path.hex() for path, _ in rows}, _MAX_IN_EXPRESSION):
             self._delete_where("record", f'kind == "label" and b in {json.dumps(some)}')
         self._upsert("record", (label_row(path, label) for path, label in rows))
 
     def labels_of(self, paths: Collection[bytes]) -> dict[bytes, tuple[str, ...]]:
+        """Name the labels of these files; see `SearchableStore.labels_of`."""
         found: dict[bytes, list[str]] = {}
         for some in _chunks([path.hex() for path in paths], _MAX_IN_EXPRESSION):
             filter = f'kind == "label" and b in {json.dumps(some)}'
@@ -481,6 +493,7 @@ class MilvusIndex(SearchableStore):
         return {path: tuple(sorted(labels)) for path, labels in found.items()}
 
     def labelled(self, label: str) -> set[str]:
+        """Tell which contents bear a label; see `SearchableStore.labelled`."""
         condition = f'kind == "label" and a == "{row_id("label", as_text(label))}"'
         paths = [bytes.fromhex(row["b"]) for row in self._sweep("record", condition, ("b",))]
         return {known.digest for known in self.known_files(paths).values()}

@@ -171,6 +171,7 @@ class MilvusConnection:
 
     @property
     def is_embedded(self) -> bool:
+        """Tell whether Milvus runs in this process, on a file."""
         return bool(self.address.file)
 
     def _started(self, address: Address) -> str:
@@ -263,11 +264,13 @@ class MilvusConnection:
                 write(collection, part, timeout=self.address.timeout_s)
 
     def delete(self, collection: str, filter: str) -> None:
+        """Delete the rows that a filter lets through."""
         self._deleted_from.add(collection)
         with self._mapped("write to"):
             self._client.delete(collection, filter=filter, timeout=self.address.timeout_s)
 
     def query(self, collection: str, filter: str, fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Read fields of the rows that a filter lets through."""
         with self._mapped("read"):
             return list(
                 self._client.query(
@@ -276,6 +279,7 @@ class MilvusConnection:
             )
 
     def count(self, collection: str, filter: str) -> int:
+        """Count the rows that a filter lets through."""
         with self._mapped("read"):
             found = self._client.query(
                 collection, filter=filter, output_fields=["count(*)"], **self._reading(collection)
@@ -308,6 +312,7 @@ class MilvusConnection:
             )
 
     def close(self) -> None:
+        """Close the connection."""
         with suppress(Exception):  # what counts was written before
             self._client.close()
         if self.is_embedded:

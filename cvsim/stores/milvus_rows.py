@@ -59,14 +59,17 @@ HASH = found_by(("vector", "BINARY_VECTOR", 64))
 
 
 def row_id(*parts: str) -> str:
+    """Hash what identifies a row into its key."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def number_of(digest: str) -> int:
+    """Turn the head of a digest into the number by which its rows are found."""
     return int(digest[:_NUMBER_DIGITS], 16)
 
 
 def space_number(space: str) -> int:
+    """Turn the name of a space into a number of 28 bits."""
     return int(row_id(space)[:7], 16)
 
 
@@ -76,6 +79,7 @@ def word_codes(space: str, words: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 
 def row_of(kind: str, key: str, a: str, b: str, data: str) -> dict[str, Any]:
+    """Make a row of the collection of records."""
     number = number_of(a or row_id(kind, key, b))
     id = row_id(kind, key, a) if not b or kind == "decoded" else row_id(kind, key, a, b)
     return {"id": id, "kind": kind, "key": key, "a": a, "b": b, "number": number, "data": data} | {
@@ -84,19 +88,23 @@ def row_of(kind: str, key: str, a: str, b: str, data: str) -> dict[str, Any]:
 
 
 def description_row(name: str, value: str) -> dict[str, Any]:
+    """Make the row of a note about the store."""
     return {**row_of("description", name, "", "", value), "id": row_id("description", name)}
 
 
 def file_row(path: bytes, known: KnownFile) -> dict[str, Any]:
+    """Make the row of a known file."""
     row = row_of("file", "", known.digest, path.hex(), json.dumps(known[:4]))
     return {**row, "id": row_id("file", path.hex())}
 
 
 def label_row(path: bytes, label: str) -> dict[str, Any]:
+    """Make the row of a file's label."""
     return row_of("label", "", row_id("label", as_text(label)), path.hex(), as_text(label))
 
 
 def decoded_rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    """Make the rows that say what decoding gave, or why it failed."""
     for x in batch.extractions:
         if x.image is not None:
             yield row_of("decoded", x.decoder, x.digest, "image", json.dumps(x.image))
@@ -105,6 +113,7 @@ def decoded_rows(batch: Batch) -> Iterator[dict[str, Any]]:
 
 
 def artefact_rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    """Make the rows of descriptors and other artefacts."""
     for x in batch.extractions:
         for key, blob in x.artefacts.items():
             yield from _blob_rows(key, x.digest, blob)
@@ -124,6 +133,7 @@ def _blob_rows(key: str, digest: str, blob: bytes | None) -> Iterator[dict[str, 
 
 
 def pair_rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    """Make the rows of verified pairs."""
     for key, results in batch.pairs.items():
         for (a, b), blob in results.items():
             yield row_of("pair", key, a, b, base64.b64encode(blob).decode())
@@ -139,6 +149,7 @@ def known_of(rows: Iterable[Mapping[str, Any]]) -> dict[bytes, KnownFile]:
 
 
 def word_rows(digest: str, keys: ImageKeys) -> Iterator[dict[str, Any]]:
+    """Make a row for each word of a content."""
     number = number_of(digest)
     for space, words in keys.words.items():
         codes = np.unique(word_codes(space, words))
@@ -155,6 +166,7 @@ def _mixed(codes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
 
 
 def hash_rows(digest: str, keys: ImageKeys) -> Iterator[dict[str, Any]]:
+    """Make a row for each hash of a content."""
     for space, hashes in keys.hashes.items():
         for value in np.unique(hashes).tolist():
             row = {"number": number_of(digest), "space": space_number(space), "digest": digest}
@@ -163,6 +175,7 @@ def hash_rows(digest: str, keys: ImageKeys) -> Iterator[dict[str, Any]]:
 
 
 def vector_rows(digest: str, keys: ImageKeys) -> Iterator[dict[str, Any]]:
+    """Make a row for each vector of a content."""
     for space, vector in keys.vectors.items():
         row = {"number": number_of(digest), "space": space_number(space), "digest": digest}
         id = int(row_id("vector", space, digest)[:_NUMBER_DIGITS], 16)

@@ -55,6 +55,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             raise
 
     def describe(self, name: str, value: str) -> str:
+        """Read a note of the store, which keeps `value` if it has none; see `SearchableStore.describe`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
             self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?)", (name, value))
@@ -62,6 +63,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return str(found[0])
 
     def note(self, name: str, value: str) -> str:
+        """Write a note; see `SearchableStore.note`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
             found = self._db.execute("SELECT value FROM description WHERE name = ?", (name,)).fetchone()
@@ -71,6 +73,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     # Keys
 
     def put_keys(self, keys: Mapping[str, ImageKeys]) -> None:
+        """Add what contents are found by; see `SearchableStore.put_keys`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
             spaces = self._intern_spaces(keys.values())
@@ -107,6 +110,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return {space: known[space] for space in wanted}
 
     def keyed(self, digests: Collection[str] | None = None) -> set[str]:
+        """Tell which contents can be found; see `SearchableStore.keyed`."""
         self.flush()
         query = "SELECT i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id"
         one = "SELECT i.digest FROM image i CROSS JOIN entry e ON e.image_id = i.id WHERE i.digest"
@@ -114,6 +118,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             return {digest.hex() for (digest,) in self._select(query, one, _blobs(digests))}
 
     def n_keyed(self) -> int:
+        """Count the contents that can be found."""
         self.flush()
         with self._snapshot():
             return self._value("SELECT count(*) FROM entry")
@@ -134,6 +139,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     # Search
 
     def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:
+        """Find the hashes within a radius; see `SearchableStore.within_bits`."""
         self.flush()
         with self._snapshot():
             near = [np.zeros(0, np.uint32)]
@@ -147,6 +153,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     def by_words(
         self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
     ) -> list[tuple[str, int]]:
+        """Find what shares words with the query; see `SearchableStore.by_words`."""
         self.flush()
         with self._snapshot():
             key = self._keys().get(space)
@@ -158,6 +165,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             return self._best_living(holders[order], counts[order], limit)
 
     def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+        """Find the nearest vectors; see `SearchableStore.nearest`."""
         self.flush()
         with self._snapshot():
             parts = [(entries, stored @ vector) for entries, stored in self._in_memory("vector", space)]
@@ -208,6 +216,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     # Files and labels
 
     def files_under(self, folder: bytes) -> dict[bytes, KnownFile]:
+        """List the known files below a folder; see `SearchableStore.files_under`."""
         self.flush()
         inside = folder.rstrip(b"/") + b"/"
         query = (
@@ -223,6 +232,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             }
 
     def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
+        """Name the files of these contents; see `SearchableStore.files_of`."""
         self.flush()
         found: dict[str, list[bytes]] = {}
         with self._snapshot():
@@ -236,6 +246,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return found
 
     def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
+        """Add labels; see `SearchableStore.put_labels`."""
         rows = list(dict.fromkeys(labels))
         with self._mapped("write to"), self._transaction():
             self._db.executemany("DELETE FROM label WHERE path = ?", {(path,) for path, _ in rows})
@@ -250,6 +261,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             self._db.executemany("DELETE FROM label WHERE path = ?", ((path,) for path in paths))
 
     def labels_of(self, paths: Collection[bytes]) -> dict[bytes, tuple[str, ...]]:
+        """Name the labels of these files; see `SearchableStore.labels_of`."""
         found: dict[bytes, tuple[str, ...]] = {}
         with self._snapshot():
             for chunk in _chunks(paths):
@@ -259,6 +271,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return found
 
     def labelled(self, label: str) -> set[str]:
+        """Tell which contents bear a label; see `SearchableStore.labelled`."""
         self.flush()
         with self._snapshot():
             rows = self._db.execute(

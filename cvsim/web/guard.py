@@ -79,6 +79,7 @@ class Guard:
         self.csrf = secrets.token_urlsafe(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it before the application sees it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return

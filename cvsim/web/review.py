@@ -53,14 +53,17 @@ class GroupView:
 
     @cached_property
     def others(self) -> tuple[Entry, ...]:
+        """List the files that are not kept."""
         return tuple(entry for entry in self.entries if entry is not self.kept)
 
     @cached_property
     def removed(self) -> tuple[Entry, ...]:
+        """List the files that go."""
         return tuple(entry for entry in self.entries if entry.decision == "remove")
 
     @cached_property
     def state(self) -> ReviewState:
+        """Say how far the group has been dealt with."""
         if self.gone:
             return "done"
         return "decided" if all(entry.extra.get(REVIEWED) is True for entry in self.entries) else "open"
@@ -78,6 +81,7 @@ class GroupView:
 
     @cached_property
     def relations(self) -> tuple[str, ...]:
+        """Name the relations that groups have."""
         found = (entry.extra.get("relation") for entry in self.others)
         return tuple(dict.fromkeys(relation for relation in found if isinstance(relation, str)))
 
@@ -93,6 +97,7 @@ class GroupView:
 
     @cached_property
     def folders(self) -> frozenset[str]:
+        """Name the folders that hold files of groups."""
         return frozenset(os.path.dirname(entry.path) for entry in self.entries)
 
 
@@ -120,6 +125,7 @@ class Filters:
     order: str = "plan"
 
     def lets_through(self, group: GroupView) -> bool:
+        """Tell whether a group is to be listed."""
         if self.state and group.state != self.state:
             return False
         if self.relation and self.relation not in group.relations:
@@ -242,6 +248,7 @@ class Review:
         return [group.number for group in sorted(groups, key=ORDERS[filters.order])]
 
     def totals(self) -> Totals:
+        """Add up what has been decided."""
         with self.lock:
             groups = list(self.groups.values())
         states = Counter(group.state for group in groups)

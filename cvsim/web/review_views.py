@@ -78,6 +78,7 @@ class PairView:
 
 
 def row_view(group: GroupView) -> Row:
+    """Describe a group in one line of the list."""
     shown = (group.kept, *group.others)[:2]
     return Row(
         number=group.number,

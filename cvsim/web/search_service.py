@@ -118,6 +118,7 @@ class SearchService:
         )
 
     def n_images(self) -> int:
+        """Count the pictures that can be found."""
         return self._run(lambda: self._store.n_keyed(), is_search=False)
 
     def close(self) -> None:

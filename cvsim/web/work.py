@@ -58,6 +58,7 @@ class BackgroundWork:
 
     @property
     def status(self) -> WorkStatus:
+        """Say what the work is doing."""
         return self._status
 
     def start(self, job: Callable[[Progress], Ended]) -> None:

@@ -62,6 +62,7 @@ class Found:
             self.add(OTHER, data)
 
     def held(self) -> dict[str, Held]:
+        """List what is held besides pictures."""
         return {name: self._held(name, pieces) for name, pieces in sorted(self.parts.items())}
 
     def _held(self, name: str, pieces: Iterable[bytes]) -> Held:
