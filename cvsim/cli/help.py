@@ -21,7 +21,7 @@ CONTENTS = "README"
 """The file of the manual that lists its topics."""
 
 _COMMENT = re.compile(r"^<!-- .*? -->\n", re.MULTILINE)
-_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_PICTURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\n\n?", re.MULTILINE)
 _LINK_TO_TOPIC = re.compile(r"\[([^\]]*)\]\(([\w-]+)\.md[^)]*\)")
 _LINK_TO_FILE = re.compile(r"\[([^\]]*)\]\((?!\w+:)[^)]*\)")
 _VERBS_OF_TOPIC = re.compile(r"^<!-- verbs: (.*?) -->$", re.MULTILINE)
@@ -45,9 +45,9 @@ def verbs_of(topic: str) -> list[str]:
 
 
 def plain(markdown: str) -> str:
-    """Markdown for a person's eyes alone: no comments, and of pictures and links what they say."""
+    """Markdown for a person's eyes alone: no comments, no pictures, and of links what they say."""
     text = _COMMENT.sub("", markdown)
-    text = _PICTURE.sub(r"[picture: \1]", text)
+    text = _PICTURE.sub("", text)
     text = _LINK_TO_TOPIC.sub(lambda link: _named(link[1], link[2]), text)
     return _LINK_TO_FILE.sub(r"\1", text)
 

@@ -54,11 +54,9 @@ def test_a_near_miss_is_suggested() -> None:
     assert "cvsim help" in shown("qqqq").stderr
 
 
-def test_links_and_pictures_say_what_they_are() -> None:
-    text = "<!-- run: x -->\n![a map](../m.png) of [keep-rules](keep-rules.md), [rules](keep-rules.md#a), [w](https://w.org)\n"
-    assert plain(text) == (
-        "[picture: a map] of `cvsim help keep-rules`, rules (`cvsim help keep-rules`), [w](https://w.org)\n"
-    )
+def test_links_say_where_they_lead_and_pictures_are_left_out() -> None:
+    text = "<!-- run: x -->\n![a map](../m.png)\n\n[keep-rules](keep-rules.md), [rules](keep-rules.md#a), [w](https://w.org)\n"
+    assert plain(text) == ("`cvsim help keep-rules`, rules (`cvsim help keep-rules`), [w](https://w.org)\n")
 
 
 def test_a_terminal_gets_it_rendered() -> None:
