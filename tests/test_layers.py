@@ -248,6 +248,16 @@ def test_features_know_no_path_no_store_and_no_score() -> None:
     assert wrong == []
 
 
+def test_tests_mirror_the_package() -> None:
+    """Each folder of tests is that of a room, of the ground floor, or of something beside the package."""
+    rooms = {name for floor in FLOORS for name in floor if (PACKAGE / name).is_dir()}
+    beside = {"api", "benchmarks", "ground", "manual", "samples", "support"}
+    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders - rooms - beside == set()
+    loose = {path.name for path in Path(__file__).parent.glob("*.py")}
+    assert loose == {"conftest.py", "test_layers.py", "test_public_api.py", "test_readme.py"}
+
+
 def test_modules_are_named_for_what_they_hold() -> None:
     assert [name for name in modules(PACKAGE) if VAGUE_NAMES & set(name.split("."))] == []
 
