@@ -17,7 +17,8 @@ from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, 
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
 from cvsim.stores.searchable import ImageKeys, SearchableStore
-from cvsim.stores.sqlite import Purpose, SqliteStore, remove_sqlite
+from cvsim.stores.sqlite import SqliteStore
+from cvsim.stores.sqlite_file import Purpose, remove_sqlite
 from cvsim.stores.sqlite_index import SqliteIndex
 
 __all__ = [

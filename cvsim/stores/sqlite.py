@@ -23,20 +23,15 @@ from typing import Any, Literal
 from cvsim.errors import WrongStoreError
 from cvsim.stores.base import Batch, Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, today
 from cvsim.stores.sqlite_errors import explain
+from cvsim.stores.sqlite_file import APPLICATION_IDS, BUSY_S, Purpose, connect, file_parts
 
 _log = logging.getLogger(__name__)
 
-Purpose = Literal["cache", "index"]
-
 SCHEMA_VERSION = 1
-_APPLICATION_IDS: dict[str, int] = {"cache": 0x63765343, "index": 0x63765349}  # "cvSC", "cvSI"
-_HEADER = b"SQLite format 3\0"
-_APPLICATION_ID_AT = 68
 _KEY_SHIFT = 40
 _IMAGE_MASK = (1 << _KEY_SHIFT) - 1
 _PAGE_BYTES = 8192
 """Faster than 4 kB on descriptors of 500 bytes; 16 kB would waste half a page on each blob of 10 kB."""
-_BUSY_S = 30.0
 _CHUNK_KEYS = 1000
 """Values in one ``IN (...)``: SQLite allows 32,766, and more than this gains nothing."""
 
@@ -86,7 +81,7 @@ class SqliteStore(Store):
         with self._mapped("open"):
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _connect("" if self._path is None else os.fspath(self._path))
+            self._db = connect("" if self._path is None else os.fspath(self._path))
         try:
             with self._mapped("open"):
                 self._prepare()
@@ -115,7 +110,7 @@ class SqliteStore(Store):
                 self._drop_tables()
             for statement in _CACHE_TABLES.split(";"):
                 self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {_APPLICATION_IDS[self._purpose]}")
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_IDS[self._purpose]}")
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _use_write_ahead_log(self) -> None:
@@ -123,7 +118,7 @@ class SqliteStore(Store):
 
         Without shared memory (a network drive) SQLite stays with its rollback journal, which is as safe.
         """
-        deadline = time.monotonic() + _BUSY_S
+        deadline = time.monotonic() + BUSY_S
         while True:
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -142,7 +137,7 @@ class SqliteStore(Store):
         )
 
     def _refuse_others(self, application_id: int, version: int) -> None:
-        purposes = {number: purpose for purpose, number in _APPLICATION_IDS.items()}
+        purposes = {number: purpose for purpose, number in APPLICATION_IDS.items()}
         purpose = purposes.get(application_id)
         if purpose is None:
             raise WrongStoreError(
@@ -346,7 +341,7 @@ class SqliteStore(Store):
     def _size_bytes(self) -> int:
         if self._path is None:
             return self._value("PRAGMA page_count") * self._value("PRAGMA page_size")
-        return sum(part.stat().st_size for part in _parts(self._path) if part.exists())
+        return sum(part.stat().st_size for part in file_parts(self._path) if part.exists())
 
     # Housekeeping
 
@@ -456,49 +451,6 @@ class SqliteStore(Store):
             yield
         except (sqlite3.Error, OSError) as error:
             raise explain(error, self.location, doing, self._purpose) from error
-
-
-def remove_sqlite(path: str | os.PathLike[str], purpose: Purpose = "cache") -> bool:
-    """Delete the file of a store, also a damaged one that cannot be opened any more.
-
-    Returns
-    -------
-    bool
-        False when there was no such file.
-
-    Raises
-    ------
-    WrongStoreError
-        The file is something else than a store for this purpose. It was not changed.
-    """
-    file = Path(path).absolute()
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(_APPLICATION_ID_AT + 4)
-        is_ours = head.startswith(_HEADER) and head.endswith(_APPLICATION_IDS[purpose].to_bytes(4, "big"))
-        if head and not is_ours:
-            raise WrongStoreError(f"{file} is not a cvsim {purpose} and was left as it is")
-        for part in _parts(file):
-            part.unlink(missing_ok=True)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise explain(error, os.fspath(file), "remove", purpose) from error
-    return True
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-    db.execute("PRAGMA temp_store = MEMORY")
-    db.execute("PRAGMA cache_size = -16000")  # KiB
-    db.execute("PRAGMA journal_size_limit = 67108864")
-    db.execute("PRAGMA secure_delete = OFF")  # on in some builds; it writes what is deleted over with zeros
-    return db
-
-
-def _parts(path: Path) -> tuple[Path, ...]:
-    """The file and those that SQLite puts beside it, the ones that depend on it first."""
-    return tuple(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", ""))
 
 
 def _decoded_row(extraction: Extraction) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvsim.candidates import _chunks, exhaustive, hamming
+from cvsim.candidates import _chunks, _scanning, exhaustive, hamming
 from cvsim.candidates._chunks import Chunk, ChunkPlan
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.features.perceptual_hash import _MASKS_64, turned_words
@@ -23,8 +23,8 @@ BACKENDS = ["numpy", pytest.param("numba", marks=needs_numba)]
 def _never_brute_force(monkeypatch):
     """Small collections are compared pair by pair; here even they must go through the chunks."""
     costs = _chunks.Costs(candidate_ns=100.0, probe_ns=1.0, brute_ns=1e6)
-    monkeypatch.setattr(hamming, "_NUMPY_COSTS", costs)
-    monkeypatch.setattr(hamming, "_NUMBA_COSTS", costs)
+    monkeypatch.setattr(_scanning, "_NUMPY_COSTS", costs)
+    monkeypatch.setattr(_scanning, "_NUMBA_COSTS", costs)
 
 
 def make_hashes(seed: int, n: int, n_words: int, style: str) -> np.ndarray:
@@ -128,7 +128,7 @@ def test_pairs_that_are_found_from_one_side_equal_brute_force(monkeypatch, backe
     """Chunks that a transposition keeps, exchanges, or (with other flips) neither."""
     chunks = parity_chunks(flips)
     plan = ChunkPlan(tuple(chunks[k] for k in order), 0.0)
-    monkeypatch.setattr(hamming, "plan_chunks", lambda *args: plan)
+    monkeypatch.setattr(_scanning, "plan_chunks", lambda *args: plan)
     stored = make_hashes(7, 400, 1, style)
     rng = np.random.default_rng(1)
     near = np.uint64(1) << rng.integers(0, 64, (6, 200), dtype=np.uint64)
@@ -219,7 +219,7 @@ def test_hashes_of_two_sizes_are_not_compared():
 
 def test_without_numba_only_asking_for_it_by_name_fails(monkeypatch):
     monkeypatch.setitem(sys.modules, "cvsim.candidates._hamming_numba", None)
-    monkeypatch.setattr(hamming, "_NUMBA_START_S", 0.0)
+    monkeypatch.setattr(_scanning, "_NUMBA_START_S", 0.0)
     hashes = make_hashes(0, 100, 1, "clustered")
     with pytest.raises(MissingExtraError, match=r"cvsim\[fast\]"):
         hamming.pairs_within(hashes, 3, backend="numba")

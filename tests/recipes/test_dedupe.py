@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from generate import Copy, altered, copy_set, near_miss, save_image, scene
 from PIL import Image
 
-from cvsim.candidates import hamming
+from cvsim.candidates import _scanning
 from cvsim.cli.group import cvsim as program
 from cvsim.reading.identity import PIXELS_KEY
 from cvsim.recipes import dedupe as pipeline
@@ -263,16 +263,16 @@ def test_with_and_without_machine_code(
     library: Path, monkeypatch: pytest.MonkeyPatch, found: DedupeResult
 ) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr(hamming, "_NUMBA_START_S", 0.0)
+    monkeypatch.setattr(_scanning, "_NUMBA_START_S", 0.0)
     used = []
-    choose = hamming._choose_scan
+    choose = _scanning.choose_scan
 
     def watched(*args: Any) -> Any:
         scan = choose(*args)
         used.append(scan[0].__module__)
         return scan
 
-    monkeypatch.setattr(hamming, "_choose_scan", watched)
+    monkeypatch.setattr(_scanning, "choose_scan", watched)
     assert answer(run(library / "images")) == answer(found)
     assert any("numba" in module for module in used)
 

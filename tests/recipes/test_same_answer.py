@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from generate import copy_set
 
-from cvsim.candidates import hamming
+from cvsim.candidates import _scanning
 from cvsim.cli.group import cvsim as program
 
 KINDS = ("jpeg", "half", "crop80", "mirrored")
@@ -85,7 +85,7 @@ def test_with_and_without_machine_code(
     photos: Path, expected: tuple[str, str], kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     effort, found = expected
-    monkeypatch.setattr(hamming, "_NUMBA_START_S", 0.0)  # machine code for any amount of work
+    monkeypatch.setattr(_scanning, "_NUMBA_START_S", 0.0)  # machine code for any amount of work
     if kernel == "numpy":
         monkeypatch.setitem(sys.modules, "cvsim.candidates._hamming_numba", None)
     elif importlib.util.find_spec("numba") is None:
