@@ -15,7 +15,7 @@ Words = NDArray[np.uint64]
 
 _MAX_WIDTH_BITS = 22
 _TABLE_NS = 2.0
-"""For each entry of a chunk's table of buckets."""
+"""Nanoseconds that each entry of a chunk's table of buckets takes."""
 _N_SAMPLED_PAIRS = 1 << 14
 _N_PLANS_MEASURED = 3
 _WORTH_PLANNING_S = 0.03

@@ -40,9 +40,9 @@ _NUMBA_COSTS = Costs(candidate_ns=0.3, probe_ns=12.0, brute_ns=0.3)
 _NUMBA_START_S = 1.0
 """Importing numba and reading its compiled kernel: numpy does smaller jobs in that time."""
 _MAX_RUN = 4096
-"""Hashes of one bucket that are looked at in one task, so that threads share even a single bucket."""
+"""How many hashes of one bucket a task looks at, so that threads share even a single bucket."""
 _TASK_HASHES = 1 << 15
-"""Hashes looked at in one task: few enough to stay in a core's cache under all masks."""
+"""How many hashes a task looks at: few enough to stay in a core's cache under all masks."""
 
 _log = logging.getLogger(__name__)
 

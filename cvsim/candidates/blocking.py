@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 MAX_EXPANDED = 12
-"""Pictures with one hash that are all paired with each other; of more, each is paired with the first."""
+"""Up to how many pictures with one hash are all paired with each other; of more, each is paired with the
+first."""
 N_REPRESENTATIVES = 2
-"""Members of a group of whole copies that are looked up by their words, for all of them."""
+"""How many members of a group of whole copies are looked up by their words, for all of them."""
 
 
 class Joins(Protocol):

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 HASH_BLOCK = 1 << 16
-"""Hashes of a block, on average. Fewer than that are joined faster than they are sent."""
+"""How many hashes a block has on average; fewer are joined faster than they are sent to a worker."""
 WORD_SHARD = 1 << 18
-"""Keypoints of a shard, at most (about)."""
+"""About how many keypoints a shard has at most."""
 HASH_KEY, WORD_KEY = "hash-join:1", "word-join:1"
-"""Raised whenever a shard would give another result."""
+"""Their numbers are raised whenever a shard would give another result."""
 
 _log = logging.getLogger(__name__)
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 N_ANGLES = 12
-"""Bins of 30 degrees for the turn between two keypoints."""
+"""Bins of 30 degrees for the turn between two keypoints, as in Lowe, "Distinctive image features from
+scale-invariant keypoints" (2004), section 7.3."""
 LEVELS_A_BIN = 2
 N_SCALES = 16
-"""More than the levels of any pyramid."""
+"""There are more of these than levels in any pyramid."""
 LANDING_PX = 100.0
-"""Bins for where one picture's centre lands in the other: a keypoint's angle and level are rough."""
-
-
+"""The width of the bins for where one picture's centre lands in the other; a keypoint's angle and level are
+rough."""
 PART_ROWS = 1 << 19
 """Keypoints that are searched at once."""
 BALLOT_ROWS = 1 << 15

@@ -19,7 +19,7 @@ from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
 
 CARRIED_BYTES = 64 << 20
-"""Larger files are not held in memory but read a second time by the decoder."""
+"""A larger file is not held in memory; the decoder reads it a second time."""
 MAX_JPEG_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
 

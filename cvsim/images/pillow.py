@@ -45,7 +45,7 @@ _LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
 _BAND_PIXELS = 6 << 20
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
 ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
-"""Of Pillow, with a channel of transparency."""
+"""Pillow's modes that have a channel of transparency."""
 
 
 def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:

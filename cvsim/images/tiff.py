@@ -17,9 +17,9 @@ DATE_TIME, EXIF_IFD, GPS_IFD = 0x0132, 0x8769, 0x8825
 UNIT_BYTES: Mapping[int, int] = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8
 }  # fmt: skip
-"""Of each type, the size of what a change of byte order turns around."""
+"""For each type, the size of the unit that a change of byte order turns around."""
 PER_VALUE: Mapping[int, int] = {5: 2, 10: 2}
-"""Of the types that are made of several such units, how many."""
+"""How many such units a value has, for the types that have several."""
 _WHOLE_NUMBERS: Mapping[int, str] = {1: "B", SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAGIC = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 _MOST_TAGS = 512  # a directory that claims more is garbage

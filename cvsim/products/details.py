@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 PICTURE_PX = 256
 """Longer side of a picture when it is looked at; a larger one is shrunk."""
 MAX_DETAIL_PIXELS = 1_000_000
-"""Of a picture: those of a file from a stranger are no heavier than these."""
+"""The most pixels of a stored picture: a profile from a stranger cannot make a heavier one."""
 N_REMEMBERED = 2048
-"""Decoded pictures: some 25 kB each."""
+"""How many decoded pictures stay in memory, some 25 kB each."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,21 +32,27 @@ if TYPE_CHECKING:
 
 N_NEAREST = 5
 N_COMPARED = 15
-"""Nearest photos that are looked at in detail."""
+"""How many of the nearest photos are compared in detail.
+
+This, the facts that are looked at and the rounds below were chosen on the catalogue and on draws of the
+cartons with seeds 200 to 259 (``benchmarks/products.md``).
+"""
 KNOWN_REJECTED = 0.05
-"""Share of photos of known products that "none of these" may cost."""
+"""The share of photos of known products that the answer "none of these" may cost; a choice, not a fit."""
 N_GALLERY_ROUNDS = 12
 LEARNED_SHARE = 0.9
-"""Of a round's photos: the calibration should see nearly the gallery that will be used."""
+"""The share of a round's photos that are learned; the calibration should see nearly the gallery to be
+used."""
 MAX_CALIBRATION_IMAGES = 2000
 MAX_HELD_OUT = 120
-"""Known photos, and strangers, of a round that are looked at."""
+"""How many known photos, and how many strangers, a round looks at."""
 REGULARISATION = 1.0
-"""Inverse strength, on facts of unit variance: strangers to learn from are few."""
+"""The inverse strength on facts of unit variance, as in scikit-learn; there are few strangers to learn
+from."""
 TEMPERATURES = np.geomspace(0.01, 0.3, 25)
 DEFAULT_TEMPERATURE = 0.05
 DEFAULT_WEIGHT = 20.0
-"""Of the density of the fused vectors, where there is nothing to learn the weights from."""
+"""The weight of the density of the fused vectors when there is nothing to learn the weights from."""
 _CHUNK_ROWS = 2048
 
 

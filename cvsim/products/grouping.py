@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 UNTRAINED_POWERS = {"embedding": 0.5, "gradient": 0.5}
 UNTRAINED_POWER = 0.3
 """How far variances are evened out (see `spread_evenly`), by signal and of all others. Directions of small
-variance, raised to the others, bring strangers nearer and part photos of one product: the finer a signal's
-bins, the less is good for it."""
+variance, raised to the others, bring strangers nearer and part photos of one product: the finer a
+signal's bins, the less is good for it. Chosen on partings of the cartons and the catalogue of
+``benchmarks/products.md`` with seeds below 60 and 200 to 229."""
 UNTRAINED_WEIGHTS = {"embedding": 0.5}
 """What a signal counts, of 1 for the others. A network sees the shelf and the hand, too: by it alone, photos
-of a product part into those of one place and one view."""
+of a product part into those of one place and one view. Chosen with `UNTRAINED_SURENESS`."""
 UNTRAINED_HEIGHT = 1.36
 """Mean distance, of 2 at most, at which average link stops without training: hardly nearer than strangers."""
 UNTRAINED_STEEPNESS = -30.0
 UNTRAINED_SURENESS = 4.4
-"""How many deviations nearer than chance a merge is at even odds (see `against_chance`)."""
+"""How many deviations nearer than chance a merge is at even odds (see `against_chance`).
+
+Chosen on the partings with seeds 400 to 419 of ``benchmarks/products.md``; 500 to 519 were looked at
+afterwards.
+"""
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
 """For the tree of chance, trained or not: its heights mean the same everywhere."""

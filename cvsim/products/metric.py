@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 N_COMPONENTS = 200
 SHRINKAGE = 0.03
 WHITENING_POWER = 0.25
-"""Of the variances, without labels: 0 leaves the vectors as they are, 0.5 evens them out altogether."""
+"""The exponent that evens variances out without labels: 0 changes nothing, 0.5 makes all of them equal."""
 WHITENING_COMPONENTS = 128
 WHITENING_FLOOR = 0.02
-"""Share of the largest variance added to each, so that noise is not blown up."""
+"""The share of the largest variance that is added to each, so that noise is not amplified."""
 
 
 @dataclass(frozen=True, eq=False)

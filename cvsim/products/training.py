@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 N_REPEATS = 4
-"""Partings into halves; each gives two folds."""
+"""How often the products are parted into halves; each time gives two folds."""
 MAX_FOLD_IMAGES = 2000
 """Products are drawn until a fold has this many, so that training grows with the images, not their pairs."""
 MAX_PAIRS = 60_000
