@@ -404,7 +404,7 @@ def prefilter(
         Share of the true pairs to keep, over 0 and at most 1. What is reached is measured on copies made of
         a few of the pictures, and stated in the result.
     n_sampled : int, optional
-        Of how many pictures copies are made; 32 if not given.
+        Of how many pictures copies are made to measure recall; 32 if not given.
     settings : Settings, optional
         The defaults if not given.
     listed : iterable of str

@@ -330,7 +330,7 @@ class PlanRun:
         return name
 
     def _free_target(self, path: str) -> str:
-        """Where ``move`` puts a file: its place below its root, numbered if that is taken."""
+        """Tell where ``move`` puts a file: at its place below its root, numbered if that is taken."""
         assert self.action.folder is not None
         root, rest = self.tree.relative(path)
         names = [os.path.basename(one) for one in self.plan.roots]

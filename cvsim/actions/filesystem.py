@@ -54,7 +54,7 @@ class CheckedFile:
     fd : int
         Descriptor of the file, for reading.
     stat : os.stat_result
-        From before its content was read.
+        Its status from before its content was read.
     digest : str
         SHA-256 of the content, hexadecimal.
     """

@@ -85,9 +85,9 @@ class JournalStep:
         ``"trash"``, ``"move"``, ``"hardlink"``, ``"symlink"``, ``"reflink"``, ``"delete"`` or
         ``"metadata"``.
     path : str
-        Of the file that is changed.
+        The file that is changed.
     digest : str
-        Of its content before.
+        Digest of its content before the step.
     state : str
     fields : mapping
         Everything else that its events said, later ones winning.
@@ -103,12 +103,12 @@ class JournalStep:
 
     @property
     def new_name(self) -> str:
-        """For a file that is being made in the folder of `path` or of its target."""
+        """Name a file that is being made in the folder of `path` or of its target."""
         return f".cvsim-{self.run}-{self.number}.new"
 
     @property
     def old_name(self) -> str:
-        """For the file that was at `path`, until the step is through."""
+        """Name the file that was at `path`, until the step is through."""
         return f".cvsim-{self.run}-{self.number}.old"
 
 
@@ -348,7 +348,7 @@ def newest() -> str:
     Raises
     ------
     UsageError
-        None is known.
+        There is no journal that could be undone.
     """
     try:
         with open(_index_path(), encoding="utf-8") as stream:

@@ -61,7 +61,7 @@ class Capture:
     Attributes
     ----------
     main, exif, gps : tuple of Value
-        For the main, the Exif and the GPS directory.
+        Fields of the main, the Exif and the GPS directory.
     """
 
     main: tuple[Value, ...] = ()

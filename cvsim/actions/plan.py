@@ -49,12 +49,12 @@ class Entry:
         SHA-256 of the content that was looked at.
     size_bytes, mtime_ns : int
     group : int
-        From 1.
+        Number of the group, from 1.
     decision : {"keep", "remove", "skip"}
     rule : str
         The keep rule that decided, or ``"you"``.
     reason : str
-        In words.
+        Why, in words for a person.
     extra : mapping
         Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation`` and
         ``contained`` (of the file's own pair with the kept one) where there is such a pair.
@@ -215,14 +215,14 @@ def entry_text(entry: Entry) -> str:
 
 
 def plan_text(roots: Iterable[str], extra: Mapping[str, Any], rows: Iterable[str]) -> str:
-    """The document from its parts, for whoever changes a few rows of many; nothing is checked.
+    """Put the document together from its parts, after a change of a few rows; nothing is checked.
 
     Parameters
     ----------
     roots, extra
         As of `Plan`.
     rows : iterable of str
-        From `entry_text`, in order.
+        What `entry_text` gave, in order.
     """
     head = _dump({"schema": PLAN_SCHEMA, "roots": list(roots), **extra})
     entries = ",\n".join(f"  {row}" for row in rows)

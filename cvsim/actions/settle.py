@@ -53,7 +53,7 @@ def settle(
     tree : FolderTree
     journal : Journal
     step : JournalStep
-        In state ``started`` or ``undoing``.
+        Its state is ``started`` or ``undoing``.
     reason : str
         Goes into the journal if the step is taken back.
     opened : (int, str), optional
@@ -193,7 +193,7 @@ def remove_empty(folders: list[str]) -> None:
 
 
 def trashed_file(step: JournalStep) -> TrashedFile | None:
-    """Where the file of a trash step lies now."""
+    """Find where the file of a trash step lies now."""
     known = step.fields.get("trashed")
 
     def is_it(path: str) -> bool:

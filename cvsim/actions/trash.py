@@ -27,7 +27,7 @@ class TrashedFile:
     Attributes
     ----------
     path : str
-        Where it lies now.
+        Where the file lies now.
     info : str
         The ``.trashinfo`` file that goes with it.
     """
@@ -48,7 +48,7 @@ def put_into_trash(path: str) -> None:
 
 
 def where_to_look() -> str:
-    """For systems whose trash cannot be asked."""
+    """Stand in on systems whose trash cannot be asked."""
     if sys.platform == "darwin":
         return "look in the Trash (~/.Trash) and choose Put Back"
     return "look in the desktop's trash and restore it there"

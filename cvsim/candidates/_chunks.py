@@ -73,7 +73,7 @@ def flip_masks(width_bits: int, flips: int) -> NDArray[np.uint32]:
 
 
 def chunk_masks(chunk: Chunk, shifts: Words) -> NDArray[np.uint32]:
-    """By what the keys of two hashes that meet in the chunk may differ, under any of the shifts.
+    """List by what the keys of two hashes that meet in the chunk may differ, under any of the shifts.
 
     A shift that changes none or all bits of the chunk in the same way as another one costs nothing more.
     """

@@ -45,7 +45,7 @@ def scan(
         ``words[starts[key]:starts[key + 1]]`` have this key.
     masks : (n_masks,) uint32
     radius : int
-        In bits, inclusive.
+        Radius in bits, inclusive.
     earlier, earlier_flips : (c, k) uint64, (c,) uint64
         Bits and flips of the chunks that were searched before: a pair that one of them lets through
         has been found already. This makes each pair come once without sorting the finds.

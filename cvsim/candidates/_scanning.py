@@ -137,7 +137,7 @@ def _tasks(
 
 
 def _run_starts(keys: NDArray[np.uint32]) -> Indices:
-    """Where runs of equal keys start, long runs cut, and the end: (n_runs + 1,)."""
+    """Tell where runs of equal keys start, long runs cut, and where the last ends: (n_runs + 1,)."""
     changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
     return np.unique(np.concatenate([[0], changes, np.arange(0, len(keys), _MAX_RUN), [len(keys)]]))
 
@@ -145,7 +145,7 @@ def _run_starts(keys: NDArray[np.uint32]) -> Indices:
 def choose_scan(backend: Backend, planned: Callable[[Costs], ChunkPlan]) -> tuple[ScanFunction, ChunkPlan]:
     """The scan to use, and the plan for what it pays.
 
-    For ``auto``, machine code only where its start-up pays off.
+    With ``auto``, machine code is used only where its start-up pays off.
     """
     scan, plan = _hamming_numpy.scan, planned(_NUMPY_COSTS)
     if backend == "numpy" or (backend == "auto" and plan.expected_s <= _NUMBA_START_S):

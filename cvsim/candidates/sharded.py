@@ -197,7 +197,7 @@ class ShardedJoins:
         return pairs_of_matches(keypoints, codes, rule)
 
     def _results(self, shards: Iterable[tuple[Shard, Where]], key: str) -> Iterator[tuple[Where, Indices]]:
-        """Where each shard is from, and its result, from the store where it is known."""
+        """Give the origin of each shard and its result, which comes from the store if it is known there."""
         known: list[tuple[Where, bytes]] = []
         # Not by digest: two shards may be made of the same.
         at_work: dict[int, Where] = {}

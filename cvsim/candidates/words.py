@@ -53,7 +53,7 @@ class WordRule:
     max_occurrences : int
         A word that more keypoints share is dropped.
     max_distance_bits : int
-        Of two whole descriptors that share a word.
+        Distance up to which two descriptors that share a word are a match.
     min_votes : int
         Agreeing keypoints that make a candidate.
     """
@@ -255,7 +255,7 @@ def _vote(keypoints: Keypoints, i: Indices, j: Indices, min_votes: int) -> tuple
 def _landing(
     keypoints: Keypoints, i: Indices, j: Indices, turn: Indices, step: Indices
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where each match puts the centre of the first picture in the second, in units of `LANDING_PX`."""
+    """Tell where each match puts the centre of the first picture in the second, in units of `LANDING_PX`."""
     factor = SCALE_FACTOR**step * np.exp(2j * np.pi / 256 * turn)
     centre = keypoints.position[j] - factor * keypoints.position[i]
     # The centre of a picture that is shown enlarged lands less exactly.

@@ -21,7 +21,7 @@ _PIPED_WIDTH = 1_000_000
 
 
 def result_console(stream: TextIO | None = None) -> Console:
-    """For the result. What the stream cannot encode is escaped, never an error."""
+    """Make the console for the result. What the stream cannot encode is escaped, never an error."""
     stream = stream or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
@@ -29,7 +29,7 @@ def result_console(stream: TextIO | None = None) -> Console:
 
 
 def notes_console() -> Console:
-    """For progress, hints and what was written where."""
+    """Make the console for progress, hints and what was written where."""
     return _console(sys.stderr, None)
 
 

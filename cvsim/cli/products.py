@@ -126,5 +126,5 @@ def suffix_of(path: str, known: Sequence[str]) -> str:
     """The file's ending, which says how it is written."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in known:
-        raise UsageError(f"{path}: how to write it is told by its ending, one of {', '.join(known)}")
+        raise UsageError(f"{path}: its ending must be one of {', '.join(known)}")
     return suffix

@@ -140,7 +140,7 @@ def _print_left_alone(console: Console, result: DedupeResult) -> None:
 
 
 def _print_skipped(console: Console, skipped: tuple[Skipped, ...]) -> None:
-    """Each with its reason, save those that nobody took for pictures."""
+    """Print each skipped file with its reason, but not files that are no images."""
     listed = [item for item in skipped if item.kind != "not-an-image"]
     if not listed:
         return

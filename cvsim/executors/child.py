@@ -69,7 +69,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Of a child that was not asked anything: there is nothing to hear of it but its end."""
+        """Give the connection of a child that was not asked anything; all there is to hear is its end."""
         return not _poll(self._connection.fileno(), 0.0)
 
     def kill(self) -> None:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_TIMEOUT_S = 15.0
-"""For a scheduler to answer."""
+"""How long a scheduler may take to answer."""
 ANSWER_TIMEOUT_S = 30.0
-"""For a scheduler to answer once it is known."""
+"""How long a scheduler that is known may take to answer."""
 NO_WORKERS_TIMEOUT_S = 60.0
-"""For a first worker to come, and for another after the last one has gone."""
+"""How long a first worker may take to come, and another one after the last has gone."""
 _POLL_S = 2.0
 _ITEMS_A_THREAD = 2
 """At work or waiting for it: a worker that is done finds its next item there."""
@@ -252,7 +252,7 @@ class _WorkerMap:
 
 
 def _knock(address: str, timeout_s: float) -> None:
-    """Raise OSError unless a scheduler answers: a client waits for ever at a port where nobody speaks."""
+    """Raise OSError unless a scheduler answers: a client waits forever at a port where nobody answers."""
     from distributed.core import rpc
     from distributed.security import Security
 

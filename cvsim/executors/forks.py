@@ -22,7 +22,7 @@ MIN_ITEMS = 128
 def can_fork() -> bool:
     """Whether a forked child can go on where this process is: on Linux, while no other thread runs here.
 
-    A child has one thread, and a lock that another one held at that moment is held there for ever: of the
+    A child has one thread, and a lock that another one held at that moment is held there forever: of the
     allocator, of OpenBLAS, of whatever native code was at work. So a server does not fork, nor does a
     notebook, nor the driver of a cluster.
     """

@@ -88,7 +88,7 @@ class LocalExecutor:
     def _fork_server(self, job_class: type) -> None:
         """Have the fork server be a fork of this process while it can be: before threads are started.
 
-        For jobs that are prepared: the others hardly ever need a child.
+        This serves jobs that are prepared; the others hardly ever need a child.
         """
         with self._lock:
             if self._server is None and hasattr(job_class, "prepare") and can_inherit():

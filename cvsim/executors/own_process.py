@@ -26,7 +26,7 @@ def is_own_process() -> bool:
 def tune_own_process() -> None:
     """Spend less time on memory, a tenth of what a run over small pictures takes, and on waiting.
 
-    To be called before numpy is imported.
+    Call it before numpy is imported.
     """
     global _is_own
     _is_own = True

@@ -49,7 +49,7 @@ class AddressGuard:
     allow_private: bool
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """Of the host, all of them allowed.
+        """Find the addresses of a host, all of which must be allowed.
 
         Raises
         ------

@@ -46,14 +46,14 @@ class Limits:
     Attributes
     ----------
     max_bytes : int
-        Of one answer.
+        The most bytes of one answer.
     timeout_s : float
         Without a byte.
     total_s : float
         For one attempt, redirects included: a server that sends a byte a second is no better than one that
         sends none.
     n_attempts : int
-        Of one URL; only errors that may pass are tried again.
+        How often one URL is tried; only errors that may pass are tried again.
     wait_s : float
         Before the second attempt, doubled for each further one.
     max_wait_s : float

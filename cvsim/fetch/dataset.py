@@ -94,7 +94,7 @@ class FetchResult:
     n_wanted, n_fetched, n_known : int
         Pictures asked for; downloaded by this run; there from an earlier one.
     failed : tuple of FetchOutcome
-        By id.
+        The pictures that could not be fetched, ordered by id.
     """
 
     n_wanted: int

@@ -89,7 +89,7 @@ def decode(
         Digest the pixels, too, if all of them are decoded and held anyway: never of a JPEG, of which a
         reduction is decoded.
     jpeg_header : JpegHeader, optional
-        Of a JPEG, where it has been read already.
+        Header of a JPEG, if it has been read already.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def jpeg_edge_digests(data: bytes) -> bytes:
 
 
 _EDGE_OF_TOP = {1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 3, 7: 3, 8: 2}
-"""By EXIF orientation, which edge of the picture the first stored rows are."""
+"""Which edge of the picture the first stored rows are, by EXIF orientation."""
 
 
 def _edge_digest(rgb: RGB) -> bytes:

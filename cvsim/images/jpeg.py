@@ -46,7 +46,7 @@ class JpegHeader:
     """Adobe writes CMYK as ink left out."""
     exif: Exif
     height_at: int
-    """Where in the file the height stands, in two bytes."""
+    """Tell where in the file the height is stored, in two bytes."""
 
 
 class Segment(NamedTuple):

@@ -6,7 +6,7 @@ import os
 import struct
 
 HEAD_BYTES = 64
-"""As much of a file's beginning as `sniff` looks at."""
+"""How much of a file's beginning `sniff` looks at."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),

@@ -56,7 +56,7 @@ class Tiff:
     data : bytes
         Or anything like it, such as a mapped file.
     order : {"<", ">"}
-        For `struct`.
+        Byte order, as `struct` takes it.
     is_big : bool
         BigTIFF: counts and offsets have 64 bits.
     """

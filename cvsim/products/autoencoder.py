@@ -57,7 +57,7 @@ def fit_autoencoder(
     pictures : (n, SIDE_PX, AUTOENCODER_PX, 3) uint8
         RGB.
     n_dims : int
-        Of the code.
+        Dimensions of the code.
     n_epochs : int
         How often each picture is shown.
     seed : int

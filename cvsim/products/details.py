@@ -137,7 +137,7 @@ class Details:
 
 
 def _ends(counts: NDArray[Any], n: int, n_total: int, what: str) -> NDArray[np.int64]:
-    """Where each photo's part of an array ends."""
+    """Tell where each photo's part of an array ends."""
     if counts.dtype != np.int64 or counts.shape != (n,) or (counts < 0).any() or counts.sum() != n_total:
         raise ValueError(f"the gallery's {what} are not as many as they should be")
     return np.cumsum(counts)
@@ -161,7 +161,7 @@ def likeness(a: Details, i: int, b: Details, j: int) -> float:
         return 0.0
     scales = max(source.shape) / int(a.longest_px[i]), max(target.shape) / int(b.longest_px[j])
     matrix = rescaled(proposal.matrix, *scales)
-    # The sizes are those that a file claims: what it asks for may take for ever.
+    # The sizes are those that a file claims: what it asks for may take forever.
     overlap = lay_over(source, target, matrix) if is_plausible(matrix) else None
     if overlap is None:
         return 0.0

@@ -213,7 +213,7 @@ class ProductClassifier(_AllowsNaN, ClassifierMixin, BaseEstimator):
     reject : bool
         Whether `predict` may answer "none of these": -1, or ``"-1"`` where labels are strings.
     random_state : int
-        Of the partings that calibrate it.
+        Seed of the partings that calibrate it.
 
     Attributes
     ----------

@@ -58,14 +58,14 @@ _CHUNK_ROWS = 2048
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Where photos belong.
+    """The products that photos were assigned to.
 
     Attributes
     ----------
     codes : (n,) int64
         Position in the gallery's labels; -1 is none of these.
     probability : (n,) float64
-        Of the label given; for -1, that it is none of these.
+        Probability of the label given; for -1, that it is none of these.
     products : (n, n_labels) float64
         Probability of each known product. A row sums to the probability that the photo shows any.
     """
@@ -138,7 +138,7 @@ def classify(
     blocks : sequence of (n, n_dims) float32 arrays
         One a signal.
     details : Details, optional
-        Of the photos; needed where the model was trained with details.
+        Details of the photos; needed if the model was trained with details.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _neighbours(
 
 
 def _spaces(vectors: NDArray[np.float32], widths: Sequence[int]) -> list[tuple[NDArray[np.float32], int]]:
-    """Where neighbours are sought, and how many: by all signals, and by each signal its nearest one, too."""
+    """List the spaces in which neighbours are sought, and how many: all signals, then each by itself."""
     ends = np.cumsum(widths)
     parts = [normalised(vectors[:, end - width : end]) for end, width in zip(ends, widths, strict=True)]
     return [(vectors, N_NEAREST), *((part, n) for part in parts for n in (1, N_NEAREST))]
@@ -410,7 +410,7 @@ def _calibrated(trial: _GalleryTrial, n: int) -> tuple[NDArray[np.float64], floa
 
 
 def _temperature(trial: _GalleryTrial) -> float:
-    """Of the softmax over products, that which makes the right products of held-out photos most likely."""
+    """Find the temperature of the softmax that makes the right products of held-out photos most likely."""
     if not trial.mean:
         return DEFAULT_TEMPERATURE
 

@@ -38,10 +38,10 @@ afterwards.
 """
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
-"""For the tree of chance, trained or not: its heights mean the same everywhere."""
+"""The curve of the tree of chance, trained or not: its heights mean the same everywhere."""
 
 _NO_CURVES = GroupingRule("components", 0.0, {}, {})
-"""For a given number of groups, which needs no threshold."""
+"""The rule for a given number of groups, which needs no threshold."""
 
 
 def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSource]) -> ProductModel:

@@ -137,11 +137,11 @@ class Gallery:
         Log-odds that a photo shows a known product: ``facts @ weights + intercept``, with the facts of
         `cvsim.products.gallery.evidence`.
     temperature : float
-        Of the softmax between the known products.
+        Temperature of the softmax between the known products.
     rejection : float
         Probability below which a photo is "none of these".
     details : Details or None
-        Of the photos.
+        Keypoints and small pictures of the photos.
     """
 
     labels: tuple[str, ...]

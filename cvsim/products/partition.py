@@ -106,9 +106,9 @@ def against_chance(tree: MergeTree, mean: float, deviation: float) -> MergeTree:
     Parameters
     ----------
     tree : MergeTree
-        Of average link.
+        The tree of average link.
     mean, deviation : float
-        Of the distances of all pairs.
+        Mean and deviation of the distances of all pairs.
     """
     n = tree.n_images
     merges = tree.merges.copy()
@@ -157,7 +157,7 @@ def density(vectors: NDArray[np.float32], distance: float) -> Indices:
 
 
 def merge_agreement(tree: MergeTree, labels: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each merge: the pairs that it joins whose labels are equal, and all pairs that it joins."""
+    """Count, for each merge, the pairs it joins whose labels are equal, and all pairs it joins."""
     n = tree.n_images
     n_labels = int(labels.max(initial=-1)) + 1
     counts = {i: np.bincount([label], minlength=n_labels) for i, label in enumerate(labels)}

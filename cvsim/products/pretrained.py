@@ -112,7 +112,7 @@ def resolve(spec: str, networks: Mapping[str, Network] = NETWORKS) -> str:
 
 
 def models_folder() -> Path:
-    """Where downloaded networks are kept."""
+    """Name the folder in which downloaded networks are kept."""
     from platformdirs import user_cache_dir
 
     given = os.environ.get(CACHE_VARIABLE)
@@ -198,7 +198,7 @@ def write_onnx(
     example : tensor
         An input.
     metadata : mapping, optional
-        To keep in the file.
+        Texts to keep in the file.
     """
     torch = import_torch("Exports to ONNX")
     import onnx

@@ -94,9 +94,9 @@ def train(
     sources : sequence of SignalSource
         One a block.
     details : Details, optional
-        Of the images; for classifying, where they tell products of one brand apart.
+        Details of the images; in classifying, they tell products of one brand apart.
     seed : int
-        Of the partings; the same input gives the same model.
+        Seed of the partings; the same input gives the same model.
     with_gallery : bool
         Keep the photos' vectors, so that `cvsim.products.gallery.classify` can assign new ones.
     with_grouping : bool
@@ -278,7 +278,7 @@ def _pair_recall(
 
 
 def _best_threshold(ari: NDArray[np.float64]) -> tuple[float, float]:
-    """Of the ARI at each of `PROBABILITIES`, the threshold to take, and the ARI there.
+    """Choose a threshold by the ARI at each of `PROBABILITIES`, and give the ARI there.
 
     A mean over neighbours, for the top of a narrow spike is luck. Of those about as good the highest: two
     products taken for one cost more than one in two, and new ones may be harder to tell apart.

@@ -68,7 +68,7 @@ def verdict(pair: ScoredPair, threshold: float) -> tuple[str, str]:
 
 
 def links(group: Group) -> Mapping[str, ScoredPair]:
-    """For each member but the kept one, the edge that ties it to the group, by the member's path.
+    """Find the edge that ties each member but the kept one to its group, by the member's path.
 
     Its own edge with the kept file where there is one; otherwise that of a byte-for-byte twin, which says
     the same of both; otherwise its strongest.

@@ -26,7 +26,7 @@ Thumbnail = Callable[[ImageRecord], bytes | None]
 """The JPEG bytes of a small version of a picture, or None where there is none."""
 
 _MAX_LINKS = 40
-"""Of a group's links among the others, only the weakest are worth a line each."""
+"""How many of a group's other links are shown; only the weakest are worth a line each."""
 
 
 @dataclass(frozen=True, slots=True)

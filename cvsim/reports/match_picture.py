@@ -125,7 +125,7 @@ def match_picture(
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """Where a picture is drawn, and where its name is; in pixels."""
+    """Where a picture and its name are drawn, in pixels."""
 
     left: int
     top: int

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """(2, 3): maps (x, y, 1) in shares of `a` to (x, y) in shares of `b`."""
 
 TOLERANCE = 0.03
-"""Of the diagonal: keypoints farther from where the overlap puts them agree on something else."""
+"""Share of the diagonal; keypoints farther from where the overlap puts them agree on something else."""
 
 
 @dataclass(frozen=True, eq=False)

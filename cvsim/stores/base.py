@@ -1,7 +1,7 @@
 """The interface that every store implements, and the values that go in and come out.
 
 A store keeps bytes under keys. It never sees a feature, a score or a picture: what a blob means is
-known only to whoever made its key. There are four things in it:
+known only to the code that made its key. There are four things in it:
 
 - **files**: absolute path -> size, modification time, inode and content digest, so that an unchanged
   file need not be read;
@@ -46,7 +46,7 @@ class KnownFile(NamedTuple):
     size_bytes, mtime_ns, inode, device : int
         From `os.stat`, as signed 64-bit integers; make it with `of`.
     digest : str
-        Of the content that was read.
+        Digest of the content that was read.
     """
 
     size_bytes: int

@@ -22,7 +22,7 @@ class CacheGuard(Store):
     written before is still read from the inner store as long as that works. So everything that was
     put can be read back until the end, with or without a disk.
 
-    Deleting and `clear` are not guarded: whoever asks for them wants to know.
+    Deleting and `clear` are not guarded: somebody who asks for them wants to know.
 
     Parameters
     ----------

@@ -48,15 +48,15 @@ class Address:
     location : str
         As it was given, without the password.
     uri : str
-        For pymilvus; empty for a file.
+        Address of the server; empty for a file.
     file : str
-        Of an embedded Milvus; empty for a server.
+        File of an embedded Milvus; empty for a server.
     name : str
         What the index's collections begin with.
     token : str
         ``user:password``, or empty.
     timeout_s : float
-        For one call.
+        How long one call may take.
     """
 
     location: str
@@ -217,7 +217,7 @@ class MilvusConnection:
         fields : sequence of (name, type, size)
             Types of pymilvus; the first field is the key. The size is that of a text or vector.
         metric : str
-            By which the vector is compared.
+            The metric by which the vector is compared.
         """
         types, client = self._pymilvus.DataType, self._client
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)

@@ -24,7 +24,7 @@ _NUMBER_DIGITS = 15
 N_NUMBERS = 1 << 4 * _NUMBER_DIGITS
 _WORD_BITS = 32
 _PART_BYTES = 48_000
-"""Of a blob in one row: a text of Milvus has at most 65,535 characters."""
+"""Bytes of a blob that fit into one row: a text of Milvus has at most 65,535 characters."""
 _NO_VECTOR = b"\0"
 RECORD = (
     ("id", "VARCHAR", 64),

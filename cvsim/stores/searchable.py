@@ -1,7 +1,7 @@
 """What a store of an index can besides: find pictures by their keys.
 
-A store knows spaces, numbers and vectors; what they mean is known to whoever named the space. It returns
-candidates and nothing else: whoever asks scores them, so that every engine gives the same answers.
+A store knows spaces, numbers and vectors; the code that named a space knows what they mean. It returns
+candidates and nothing else: the caller scores them, so that every engine gives the same answers.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageKeys:
-    """By what one content is found, each by space.
+    """What one content is found by, each by space.
 
     Attributes
     ----------
     hashes : mapping of str to (n,) uint64
     words : mapping of str to (n,) uint32
     vectors : mapping of str to (n_dims,) float32
-        Of norm 1; all of a space have the same length.
+        Vectors of norm 1; all vectors of a space have the same length.
     """
 
     hashes: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class SearchableStore(Store):
 
     @abstractmethod
     def n_keyed(self) -> int:
-        """For how many contents keys are kept."""
+        """Count the contents for which keys are kept."""
 
     @abstractmethod
     def within_bits(self, space: str, hashes: NDArray[np.uint64], radius_bits: int) -> set[str]:

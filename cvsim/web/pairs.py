@@ -44,7 +44,7 @@ class Facts:
     Attributes
     ----------
     records : mapping of str to ImageRecord
-        By path, of those that hold what the plan says.
+        What is known of each file that holds what the plan says, by path.
     missing : mapping of str to str
         Path -> why there is no record.
     """

@@ -194,7 +194,7 @@ def _differences(review: Review, kept: Entry, other: Entry, facts: Facts) -> Ite
 
 
 def _properties(review: Review, entry: Entry, facts: Facts) -> Iterator[tuple[str, str]]:
-    """Names and values, the same names for every file."""
+    """List names and values, the same names for every file."""
     record = facts.records.get(entry.path)
     folder, name = os.path.split(entry.path)
     yield "Folder", printable(short_folder(folder, review.roots))

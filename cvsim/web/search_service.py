@@ -35,7 +35,7 @@ class SearchLimits:
     Attributes
     ----------
     max_upload_bytes, max_pixels : int
-        Of a query.
+        The most that a query may have.
     per_minute : int
         Searches.
     max_waiting : int

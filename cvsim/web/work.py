@@ -34,7 +34,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class WorkStatus:
-    """Where the work stands.
+    """How far the work has come.
 
     Attributes
     ----------
