@@ -25,7 +25,7 @@ EFFORTS: tuple[str, ...] = get_args(Effort)
 SCHEDULER = r"^(local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+)\Z"
 """Pattern of a scheduler of Dask: processes of this machine, or an address."""
 
-DEFAULT_KEEP = "resolution,size,metadata,oldest,path"
+DEFAULT_KEEP = "original,resolution,size,metadata,oldest,path"
 """Rules that choose the file to keep: see `cvsim.groups.keep`."""
 
 

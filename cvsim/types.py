@@ -136,6 +136,8 @@ class Holdings:
         Equal for two profiles that mean the same; empty where `profile` is None.
     parts : mapping of str to Held
         Everything else, by its name in words: ``"film"``, ``"depth map"``, ``"gain map"``, ``"other data"``.
+    camera : str
+        Make and model that the metadata name; empty if they name none.
     """
 
     pictures: int = 1
@@ -146,6 +148,46 @@ class Holdings:
     profile: str | None = None
     profile_key: str = ""
     parts: Mapping[str, Held] = field(default_factory=dict, hash=False)
+    camera: str = ""
+
+
+ProofState = Literal[
+    "same-bytes", "same-pixels", "explained", "differs", "holds-more", "poorer-kept", "not-tried"
+]
+PROVED: frozenset[ProofState] = frozenset(("same-bytes", "same-pixels", "explained"))
+"""States that say: nobody can miss the file while the kept one is there."""
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels of a picture as it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the removal of a file rests on, or why there is nothing that it could rest on.
+
+    Attributes
+    ----------
+    state : str
+        ``"same-bytes"``, ``"same-pixels"`` (all of them, at full depth) and ``"explained"`` (everything
+        visible in it is in the kept file) are proofs. ``"differs"``: it shows something else.
+        ``"holds-more"``: than the kept file. ``"poorer-kept"``: the kept file is the poorer one.
+        ``"not-tried"``: nothing could be proved.
+    boxes : tuple of Box
+        Where it differs, in pixels of the copy as it is shown; largest difference first.
+    words : str
+        What it holds, or why nothing could be proved, for a person.
+    is_mirrored : bool
+        The kept file shows it mirrored.
+    """
+
+    state: ProofState
+    boxes: tuple[Box, ...] = ()
+    words: str = ""
+    is_mirrored: bool = False
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether a removal can rest on it."""
+        return self.state in PROVED
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -196,6 +238,12 @@ class ScoredPair:
     contained : "a", "b" or None
         The side that shows only a part of the other.
     comparisons : tuple of Comparison
+    changes : tuple of str
+        All that happened between the two, the one that loses most first; `relation` is that one.
+    proof : Proof or None
+        Of an edge with the kept file of a group: whether the other side can go.
+    copy : "a", "b" or None
+        That other side, which the proof is about.
     """
 
     pair: Pair
@@ -204,6 +252,9 @@ class ScoredPair:
     relation: Relation
     contained: Side | None
     comparisons: tuple[Comparison, ...]
+    changes: tuple[Relation, ...] = ()
+    proof: Proof | None = None
+    copy: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +270,18 @@ class Member:
         Proposed for removal.
     reason : str
         Why it is kept, proposed or left alone, in words.
+    holds : Holdings
+        What the file holds besides how its first picture looks.
+    proof : Proof or None
+        What its removal rests on, or why it cannot; None for the kept file and where nothing was asked.
     """
 
     record: ImageRecord
     score: float | None
     proposed: bool = False
     reason: str = ""
+    holds: Holdings = Holdings()
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from cvsim.actions.companions import Companion, Companions
 from cvsim.actions.filesystem import CheckedFile, FolderTree, RefusedError, locked
 from cvsim.actions.journal import Journal, JournalStep, read_steps, remember
 from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
-from cvsim.actions.plan import Entry, Plan
+from cvsim.actions.plan import BY_HAND, Entry, Plan, rests_on_proof
 from cvsim.actions.settle import settle_all
 from cvsim.errors import ActionError, CvsimError, SettingsError
 from cvsim.images.decode import decode
@@ -31,6 +31,10 @@ from cvsim.progress import Progress, SilentProgress
 ACTIONS = ("trash", "move", *steps.LINKS, "delete")
 EntryStatus = Literal["done", "would", "already", "skipped"]
 _FULL_SIZE_PX = 2**31
+_UNPROVED = (
+    "nothing proves that the kept file holds all of it; look at it with cvsim review, or, if you are sure, "
+    f'write "proof": "{BY_HAND}" into its line of the plan'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,8 @@ class PlanRun:
         try:
             with self.tree.open_checked(entry.path, {entry.digest}) as file:
                 self._check(file, vouchers)
+                if not rests_on_proof(entry, {voucher.entry.digest for voucher in vouchers}):
+                    raise RefusedError(_UNPROVED)
                 belongings = self._companions(entry, [voucher.entry for voucher in vouchers])
                 if self.carry:
                     self._carry_metadata(file, vouchers[0])

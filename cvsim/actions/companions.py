@@ -1,11 +1,15 @@
 """Files that belong to a picture: sidecars, the other half of a RAW+JPEG pair, the film of a Live Photo.
 
 ======================  =====================================================  ==================
-companion of IMG_1.jpg  names                                                  kind
+companion of IMG_1.jpg  names, their endings in any case                       kind
 ======================  =====================================================  ==================
-sidecar                 IMG_1.jpg.xmp .aae .json, IMG_1.xmp .aae .json,        ``"sidecar"``
-                        IMG_1.jpg.supplemental-metadata.json
-Live Photo              IMG_1.mov, IMG_1.mp4                                   ``"film"``
+sidecar                 IMG_1.jpg.xmp .aae .json .pp3 .dop .wav, and each of   ``"sidecar"``
+                        these with IMG_1 alone before it
+Google Takeout's        IMG_1.jpg.supplemental-metadata.json, cut off          ``"sidecar"``
+                        anywhere (IMG_1.jpg.suppl.json) as it is once names
+                        grow too long; of IMG_1(1).jpg: IMG_1.jpg(1).json,
+                        IMG_1.jpg.supplemental-metadata(1).json
+Live Photo              IMG_1.mov, .mp4, .mp; of IMG_1.MP.jpg: IMG_1.MP        ``"film"``
 RAW+JPEG                IMG_1.cr2, .nef, .arw, .dng, ... (and of a RAW, its    ``"raw"``
                         IMG_1.jpg, .heic, ...)
 ======================  =====================================================  ==================
@@ -27,6 +31,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,8 +42,8 @@ from cvsim.names import printable
 
 CompanionKind = Literal["sidecar", "film", "raw"]
 
-SIDECARS = (".xmp", ".aae", ".json")
-FILMS = (".mov", ".mp4")
+SIDECARS = (".xmp", ".aae", ".json", ".pp3", ".dop", ".wav")
+FILMS = (".mov", ".mp4", ".mp")
 # fmt: off
 RAWS = frozenset(
     (
@@ -54,7 +59,10 @@ PICTURES = frozenset(
     )
 )
 # fmt: on
-_TAKEOUT = ".supplemental-metadata.json"
+_TAKEOUT, _JSON = ".supplemental-metadata", ".json"
+_TAKEOUT_LENGTH = 46
+"""Takeout cuts the names of its files, without ``.json``, to so many characters."""
+_NUMBERED = re.compile(r"(.+)(\(\d+\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,9 @@ class CompanionFinder:
 
     def __init__(self) -> None:
         self._folders: dict[str, dict[str, list[str]]] = {}
+        self._takeouts: dict[str, dict[str, str]] = {}
+        self._numbered: dict[str, list[tuple[str, str, str]]] = {}
+        self._listed: dict[str, dict[str, None]] = {}
 
     def of(self, path: str, leaving: Collection[str] = ()) -> list[Companion]:
         """The companions of a picture, by path; the picture itself need not exist any more.
@@ -108,7 +119,57 @@ class CompanionFinder:
             if kind is not None:
                 shared = bool(rivals if kind == "raw" else staying) and not role.startswith("*")
                 found.append(Companion(os.path.join(folder, other), kind, shared))
-        return sorted(found, key=lambda one: one.path)
+        if _is_film_of(stem) and stem in self._names(folder):
+            found.append(Companion(os.path.join(folder, stem), "film"))
+        known = {one.path for one in found}
+        return sorted(
+            found + [one for one in self._takeout_of(folder, name) if one.path not in known], key=_path
+        )
+
+    def _takeout_of(self, folder: str, name: str) -> Iterator[Companion]:
+        """Google Takeout's sidecars of a picture: its name and a word behind it, cut off anywhere."""
+        sidecars = self._takeout_sidecars(folder)
+        stem, extension = os.path.splitext(name)
+        numbered = _NUMBERED.fullmatch(stem)
+        owners = [(name, "")] + ([(numbered[1] + extension, numbered[2])] if numbered else [])
+        for owner, number in owners:
+            full = owner + _TAKEOUT
+            # What is cut off within the name itself is as long as names may be.
+            for length in range(min(len(owner), _TAKEOUT_LENGTH), len(full) + 1):
+                other = sidecars.get(full[:length] + number)
+                if other is None:
+                    continue
+                is_shared = length < len(owner) and any(
+                    one != name and one.startswith(full[:length]) and _ending(one) in PICTURES
+                    for one in self._names(folder)
+                )
+                yield Companion(os.path.join(folder, other), "sidecar", shared=is_shared)
+        if numbered is None:
+            yield from self._orphaned_numbers(folder, name)
+
+    def _orphaned_numbers(self, folder: str, name: str) -> Iterator[Companion]:
+        """``NAME.jpg.supplemental-metadata(1).json`` where there is no ``NAME(1).jpg`` that it belongs to."""
+        stem, extension = os.path.splitext(name)
+        for base, number, other in self._numbered[folder]:
+            is_ours = base.startswith(name) and (name + _TAKEOUT).startswith(base)
+            if is_ours and stem + number + extension not in self._names(folder):
+                yield Companion(os.path.join(folder, other), "sidecar")
+
+    def _takeout_sidecars(self, folder: str) -> dict[str, str]:
+        """Names that end in .json, by what is before that."""
+        if folder not in self._takeouts:
+            names = self._names(folder)
+            self._takeouts[folder] = {
+                name[: -len(_JSON)]: name for name in sorted(names) if name.lower().endswith(_JSON)
+            }
+            parts = ((_NUMBERED.fullmatch(base), name) for base, name in self._takeouts[folder].items())
+            self._numbered[folder] = [(found[1], found[2], name) for found, name in parts if found]
+        return self._takeouts[folder]
+
+    def _names(self, folder: str) -> dict[str, None]:
+        """What lies in a folder."""
+        self._beginning_with(folder, "")
+        return self._listed[folder]
 
     def _beginning_with(self, folder: str, stem: str) -> Iterable[str]:
         if folder not in self._folders:
@@ -123,6 +184,7 @@ class CompanionFinder:
                     if char == "." and position:
                         by_start[name[:position]].append(name)
             self._folders[folder] = by_start
+            self._listed[folder] = dict.fromkeys(names)
         return self._folders[folder].get(stem, ())
 
 
@@ -207,6 +269,15 @@ class Companions:
             return file.digest
 
 
+def _path(one: Companion) -> str:
+    return one.path
+
+
+def _is_film_of(stem: str) -> bool:
+    """Whether ``IMG_1.MP`` is the name of a film, of which ``IMG_1.MP.jpg`` is the picture."""
+    return os.path.splitext(stem)[1].lower() in FILMS
+
+
 def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
@@ -223,7 +294,7 @@ def _role(other: str, stem: str, extension: str, name: str) -> str:
 
 
 def _kind(role: str, extension: str) -> CompanionKind | None:
-    if role in SIDECARS or role.removeprefix("*") in (*SIDECARS, _TAKEOUT):
+    if role in SIDECARS or role.removeprefix("*") in SIDECARS:
         return "sidecar"
     if role in FILMS and extension in PICTURES:
         return "film"

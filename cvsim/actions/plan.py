@@ -6,6 +6,8 @@ A plan is JSON (``cvsim.plan/1``) with one entry a line. To change it, change an
 - ``remove``: goes, in the way that ``cvsim apply --action`` names.
 - ``skip``: stays, and vouches for nothing.
 
+What goes rests on the entry's ``proof``; who changes a decision to ``remove`` writes ``"proof": "by-hand"``.
+
 How the pipeline writes one, from finished groups::
 
     make_plan(roots_of(paths), groups).save(path)
@@ -20,7 +22,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -28,10 +30,13 @@ from typing import Any, Literal, cast, get_args
 from cvsim.actions.filesystem import parents
 from cvsim.errors import ActionError, UsageError
 from cvsim.files import write
+from cvsim.images.holdings import in_words
 from cvsim.names import printable
-from cvsim.types import Group, is_digest
+from cvsim.types import PROVED, Group, Proof, ScoredPair, is_digest
 
 PLAN_SCHEMA = "cvsim.plan/1"
+BY_HAND = "by-hand"
+"""The ``proof`` of what a person decided."""
 Decision = Literal["keep", "remove", "skip"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_PROBLEMS = 10
@@ -56,8 +61,9 @@ class Entry:
     reason : str
         Why, in words for a person.
     extra : mapping
-        Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation`` and
-        ``contained`` (of the file's own pair with the kept one) where there is such a pair.
+        Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation``, ``changes``,
+        ``contained`` and ``proof`` (of the file's own pair with the kept one) where there is such a pair,
+        and ``holds``, in words, where a file holds more than a picture.
     """
 
     path: str
@@ -173,11 +179,19 @@ class Plan:
         """
         if not any(entry.path == path for entry in self.entries):
             raise ActionError(f"{printable(path)} is not in the plan")
-        changed = [
-            replace(entry, decision=decision, rule="you", reason=reason) if entry.path == path else entry
-            for entry in self.entries
-        ]
-        return replace(self, entries=tuple(changed))
+
+        def decide(entry: Entry) -> Entry:
+            if entry.path != path:
+                return entry
+            changed = replace(entry, decision=decision, rule="you", reason=reason)
+            if decision != "remove" or rests_on_proof(changed, {kept.digest for kept in self._kept(entry)}):
+                return changed
+            return replace(changed, extra={**entry.extra, "proof": BY_HAND})
+
+        return replace(self, entries=tuple(decide(entry) for entry in self.entries))
+
+    def _kept(self, entry: Entry) -> list[Entry]:
+        return [one for one in self.entries if one.group == entry.group and one.decision == "keep"]
 
     def with_kept(self, path: str, removals: Mapping[str, str]) -> Plan:
         """A plan in which a person keeps `path`; of its group, only `removals` go.
@@ -257,14 +271,16 @@ def _entries(group: Group) -> Iterable[Entry]:
     for edge in group.edges:
         if group.keep in (edge.pair.a, edge.pair.b):
             own[edge.pair.b if edge.pair.a == group.keep else edge.pair.a] = edge
+    kept_digest = next(member.record.digest for member in group.members if member.record.path == group.keep)
     for member in group.members:
         record = member.record
         extra: dict[str, Any] = {} if member.score is None else {"score": member.score}
         if record.path in own:
-            edge = own[record.path]
-            side = edge.contained and getattr(edge.pair, edge.contained)
-            contained = side and ("keep" if side == group.keep else "this")
-            extra = {"score": edge.score, "relation": edge.relation, "contained": contained}
+            extra = pair_extra(own[record.path], group.keep, kept_digest, proposed=member.proposed)
+        elif member.proof is not None:
+            extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
+        if words := in_words(member.holds, record.format):
+            extra["holds"] = words
         kept = record.path == group.keep
         yield Entry(
             os.path.abspath(record.path),
@@ -339,6 +355,46 @@ def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
 
 def _is_plain_absolute(path: str) -> bool:
     return path.startswith("/") and "\0" not in path and os.path.normpath(path) == path
+
+
+def pair_extra(edge: ScoredPair, keep: str, kept_digest: str, *, proposed: bool) -> dict[str, Any]:
+    """What an entry says of its pair with the kept file.
+
+    Parameters
+    ----------
+    edge : ScoredPair
+    keep, kept_digest : str
+        Path and digest of the kept file.
+    proposed : bool
+        The file is proposed for removal.
+    """
+    side = edge.contained and getattr(edge.pair, edge.contained)
+    contained = side and ("keep" if side == keep else "this")
+    extra: dict[str, Any] = {"score": edge.score, "relation": edge.relation}
+    extra |= {"changes": list(edge.changes), "contained": contained}
+    if edge.proof is not None:
+        extra["proof"] = _proof_document(edge.proof, kept_digest, proposed=proposed)
+    return extra
+
+
+def _proof_document(proof: Proof, kept_digest: str, *, proposed: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {"state": proof.state, "boxes": [list(box) for box in proof.boxes]}
+    document |= {"words": proof.words, "kept": kept_digest}
+    if proposed and not proof.is_enough:
+        document["asked"] = True  # by --include
+    return document
+
+
+def rests_on_proof(entry: Entry, kept_digests: Collection[str]) -> bool:
+    """Whether the entry's proof, or a person, says that it can go while files of these digests are kept."""
+    proof = entry.extra.get("proof")
+    if proof == BY_HAND:
+        return True
+    if entry.digest in kept_digests:
+        return True
+    if not isinstance(proof, Mapping) or proof.get("kept") not in kept_digests:
+        return False
+    return proof.get("state") in PROVED or proof.get("asked") is True
 
 
 def parse_decision(text: str) -> Decision:

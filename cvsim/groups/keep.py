@@ -9,13 +9,14 @@ the order of the files.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cvsim.errors import SettingsError
 from cvsim.settings import DEFAULT_KEEP
-from cvsim.types import ImageRecord
+from cvsim.types import Holdings, ImageRecord
 
 FORMAT_ORDER = ("dng", "tiff", "png", "jxl", "heif", "heic", "avif", "jpeg", "webp", "bmp", "gif")
 """Best first, for a plain ``format``: what stores the picture without loss leads."""
@@ -23,7 +24,23 @@ FORMAT_ORDER = ("dng", "tiff", "png", "jxl", "heif", "heic", "avif", "jpeg", "we
 Protected = Callable[[ImageRecord], bool] | Collection[str]
 """Tells what must stay: a function of the record, or the folders that are protected."""
 
+ORIGINAL = "original"
+"""The rule that asks which file the others were made from."""
+_SAYS_COPY = re.compile(
+    r"""
+    \(\d{1,3}\)$ | ~\d$
+    | (?<![^\W_])(?:copy|copie|copia|c[oó]pia|kopie|kopia|kopi|kopija|kopya|копия|копія|másolat)
+      (?:[\W_]*(?:of|de|von|van|di)(?![^\W_]))?(?:[\W_]*\(?\d{1,3}\)?)?(?![^\W_])
+    | (?<![^\W_])(?:edited|edit|bearbeitet|modifi[eé]|modificado|editado)(?![^\W_])
+    | (?<![^\W_])(?:resized|compressed|upscaled|thumb|thumbnail)(?![^\W_])
+    | のコピー | コピー | 副本 | 拷贝 | 複本 | 복사본 | - 編集済み | -已修改 | -수정됨
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What programs and people add to the name of a file that they made from another one."""
+
 _SIMPLE: dict[str, Callable[[ImageRecord], Any]] = {
+    ORIGINAL: lambda record: says_copy(record.path),  # without a standing, its name is all there is
     "resolution": lambda record: -record.n_pixels,
     "size": lambda record: -record.size_bytes,
     "metadata": lambda record: -((record.taken_at is not None) + record.has_gps),
@@ -33,6 +50,45 @@ _SIMPLE: dict[str, Callable[[ImageRecord], Any]] = {
     "shortest-name": lambda record: len(os.path.basename(record.path)),
     "path": lambda record: record.path,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a file beside its record: what the rule ``original`` goes by.
+
+    Attributes
+    ----------
+    holdings : Holdings
+    n_found_better : int
+        How often a file that would have been kept was found to be poorer than this one.
+    is_made_from_lossy : bool
+        Another file of the same pixels is stored with loss, and this one without: it was made from that.
+    """
+
+    holdings: Holdings = field(default_factory=Holdings)
+    n_found_better: int = 0
+    is_made_from_lossy: bool = False
+
+
+def _n_held(holdings: Holdings) -> int:
+    """More for a file that holds all that another one holds, and something more."""
+    more = (holdings.bits > 8, holdings.alpha, bool(holdings.profile_key))
+    return holdings.pictures + holdings.frames + len(holdings.parts) + sum(more)
+
+
+def says_copy(path: str) -> bool:
+    """Whether a file's name says what it was made from: ``"exact copy 15.jpg"``, ``"IMG_0179 (1).jpg"``."""
+    return _SAYS_COPY.search(os.path.splitext(os.path.basename(path))[0]) is not None
+
+
+_ORIGINAL: Mapping[str, Callable[[ImageRecord, Standing], Any]] = {
+    "holds more": lambda record, standing: -_n_held(standing.holdings),
+    "is not the poorer one": lambda record, standing: -standing.n_found_better,
+    "has a date and a camera": lambda record, standing: not (record.taken_at and standing.holdings.camera),
+    "is the older format of the same pixels": lambda record, standing: standing.is_made_from_lossy,
+    "is not called a copy": lambda record, standing: says_copy(record.path),
+}
+"""What makes a file the original, in order of importance; the smallest value wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +134,11 @@ class KeepRules:
         Parameters
         ----------
         text : str or sequence of str
-            In order of importance: ``resolution`` (most pixels), ``size`` (most bytes), ``format`` or
-            ``format:tiff/png/jpeg`` (best first), ``oldest`` and ``newest`` (modification time),
-            ``metadata`` (EXIF date, GPS), ``path`` (first by code point), ``longest-name``,
-            ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for an order of folders),
-            ``protected:DIR`` (files under DIR before all others, and never removed).
+            In order of importance: ``original`` (what the others were made from), ``resolution`` (most
+            pixels), ``size`` (most bytes), ``format`` or ``format:tiff/png/jpeg`` (best first), ``oldest``
+            and ``newest`` (modification time), ``metadata`` (EXIF date, GPS), ``path`` (first by code
+            point), ``longest-name``, ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for
+            an order of folders), ``protected:DIR`` (files under DIR before all others, and never removed).
 
         Raises
         ------
@@ -99,6 +155,18 @@ class KeepRules:
             if not os.path.isdir(os.path.expanduser(folder)):
                 raise SettingsError(f"The protected folder {folder!r} does not exist")
         return cls(rules, tuple(folders))
+
+    @property
+    def asks_for_original(self) -> bool:
+        """Whether a `Standing` of each file makes a difference."""
+        return any(rule.name == ORIGINAL for rule in self.rules)
+
+    def knowing(self, standings: Mapping[str, Standing]) -> KeepRules:
+        """These rules with what ``original`` goes by, by digest."""
+        rules: list[KeepRule] = []
+        for rule in self.rules:
+            rules += _original(standings) if rule.name == ORIGINAL else [rule]
+        return replace(self, rules=tuple(rules))
 
     def choose(self, records: Sequence[ImageRecord], protected: Protected = ()) -> tuple[int, str]:
         """The position of the record to keep and the name of the rule that left it alone on the field.
@@ -185,6 +253,13 @@ def _rule(text: str) -> KeepRule:
         rank = {format_: position for position, format_ in enumerate(order or FORMAT_ORDER)}
         return KeepRule(text, lambda record: rank.get(record.format.lower(), len(rank)))
     raise SettingsError(f"Unknown keep rule {text!r}; choose from: {_known()}")
+
+
+def _original(standings: Mapping[str, Standing]) -> list[KeepRule]:
+    def bound(key: Callable[[ImageRecord, Standing], Any]) -> Callable[[ImageRecord], Any]:
+        return lambda record: key(record, standings.get(record.digest, Standing()))
+
+    return [KeepRule(f"{ORIGINAL} ({name})", bound(key)) for name, key in _ORIGINAL.items()]
 
 
 def _under(folder: str) -> Callable[[str], bool]:

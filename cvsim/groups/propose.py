@@ -1,50 +1,50 @@
 """Which members of a group are proposed for removal, and why, in words.
 
-A file is proposed only when everything that can be seen in it can be seen in the kept file:
+A file is proposed only when nobody could miss it while the kept file is there:
 
 - it has a scored edge of its own with the kept file, at or above the threshold: being in one group
   through a third picture is not enough;
-- the edge's relation says it is a full copy (`FULL_COPY`), or one that was asked for by ``--include``;
+- this edge has a proof (`cvsim.types.PROVED`): the same bytes, the same pixels, or everything visible in
+  it explained by the kept file, which holds all else that it holds. Without one, ``--include`` may still
+  ask for its relation, unless it holds something more or the kept file is the poorer one;
 - the kept file is not the side that shows only a part of the other; and under ``cropped`` and
   ``pasted`` it is this file that does: two overlapping crops each show something of their own;
 - it is not protected (``--reference`` folders and protected folders);
 - a kept file that is damaged replaces identical files only, since nobody knows which part of the
   others it holds;
 - nobody answered about it that it is to stay (see `cvsim.groups.decisions`);
+- of two that are each other's mirror image, something says which one is the original: a person, or
+  the rule ``original``;
 - no pixel is given away that nobody decided about: where the kept file won for being intact or
   protected, not by a keep rule that a person can order, a member with more pixels stays.
 
-What a full copy is: ``rotated`` and ``mirrored`` hold the same picture turned; ``re-encoded`` and
-``resized`` hold it at another quality, which the keep rules weigh. ``recolored`` is not one: a colour
-picture is gone for good when its grey version is the one kept, and a grey version may be work that
-somebody wants; it takes ``--include recolored``.
-
 How the pipeline calls it::
 
-    rules = KeepRules.parse(settings.keep)
+    rules = KeepRules.parse(settings.keep).knowing(standings)
     index, rule = rules.choose(records, protected=is_reference)
-    proposals = propose(records, index, edges, rules=rules, rule=rule, threshold=settings.threshold,
-                        include=parse_include(settings.include), protected=is_reference,
-                        decisions=Decisions.load(settings.decisions))
-    members = [Member(record, score, proposal.remove, proposal.reason)
-               for record, proposal in zip(records, proposals)]
+    choice = Choice(records, index, rules, rule, threshold, include, is_reference, decisions)
+    proofs = prove(choice.worth_proving(edges))
+    proposals = choice.propose(with_proofs(edges, proofs))
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cvsim.errors import SettingsError
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules, Protected
-from cvsim.types import ImageRecord, ScoredPair
+from cvsim.types import ImageRecord, Proof, ScoredPair
 
-FULL_COPY = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
-"""Relations whose files are proposed for removal by default."""
+_COPIES = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
 INCLUDABLE = ("pasted", "cropped", "edited", "similar", "recolored")
 """Relations that ``--include`` adds."""
+CHOSEN_BY_HAND = "you"
+"""The rule by which a person chose."""
+_TELLING = ("intact", "protected", "original", "folder:")
+"""Beginnings of rules that say which of two mirror images is the original."""
 _NEEDS_CONTAINED = frozenset({"cropped", "pasted"})
 
 _IN_WORDS: Mapping[str, str] = {
@@ -88,76 +88,170 @@ def parse_include(text: str | Iterable[str] | None) -> frozenset[str]:
     """
     parts = text.split(",") if isinstance(text, str) else list(text or ())
     include = {part.strip() for part in parts if part.strip()}
-    if unknown := include - set(INCLUDABLE) - FULL_COPY:
+    if unknown := include - set(INCLUDABLE) - _COPIES:
         raise SettingsError(
             f"--include does not know {', '.join(sorted(unknown))}; choose from: {', '.join(INCLUDABLE)}"
         )
     return frozenset(include)
 
 
-def propose(
-    records: Sequence[ImageRecord],
-    kept: int,
-    edges: Iterable[ScoredPair],
-    *,
-    threshold: float,
-    rules: KeepRules | None = None,
-    rule: str = "",
-    include: Collection[str] = (),
-    protected: Protected = (),
-    decisions: Decisions | None = None,
-) -> tuple[Proposal, ...]:
-    """Decide for each member of one group.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The members of one group, the one that is kept, and what is asked about the others.
 
-    Parameters
+    Attributes
     ----------
     records : sequence of ImageRecord
         The group.
     kept : int
         Position of the file to keep, from `KeepRules.choose`.
-    edges : iterable of ScoredPair
-        Every scored pair of the group; those without the kept file are ignored.
     threshold : float
         Inclusive.
-    rules : KeepRules, optional
+    rules : KeepRules
         Those that chose; the default rules if not given.
     rule : str
-        The rule that chose the kept file, for its reason.
+        The rule that chose the kept file, for its reason; `CHOSEN_BY_HAND` for a person's choice.
     include : collection of str
-        Relations beyond `FULL_COPY` that may be proposed, from `parse_include`.
+        Relations that may be proposed without a proof, from `parse_include`.
     protected : callable or collection of str
         What is never proposed: ``record -> bool``, or folders.
     decisions : Decisions, optional
         Remembered answers: a file that is to be kept beside another one of the group, or that is no
         duplicate of it, is not proposed, unless the kept file has the same bytes.
-
-    Returns
-    -------
-    tuple of Proposal
-        In the order of `records`; the kept file's has ``remove=False``.
     """
-    rules = rules or KeepRules.parse()
-    allowed = FULL_COPY | set(include)
-    is_protected = rules.protection(protected)
-    keeper = records[kept]
-    own_edge = _edges_with(keeper.path, edges)
 
-    def decide(record: ImageRecord) -> Proposal:
-        if record is keeper:
-            return Proposal(False, f"kept: {rule}" if rule else "kept")
-        edge = own_edge.get(record.path)
-        if edge is None or edge.score < threshold:
-            return Proposal(False, "left alone: not compared well enough with the kept file itself")
-        if is_protected(record):
-            return Proposal(False, "left alone: protected")
-        if decisions is not None and (answered := _answered(record, keeper, records, decisions)):
-            return Proposal(False, f"left alone: {answered}")
-        decided = rules.why(keeper, record, protected)
-        if objection := _objection(record, keeper, edge, allowed, decided):
-            return Proposal(False, f"left alone: {objection}")
-        return Proposal(True, _in_favour(record, keeper, edge, decided))
+    records: Sequence[ImageRecord]
+    kept: int
+    threshold: float
+    rules: KeepRules = field(default_factory=KeepRules.parse)
+    rule: str = ""
+    include: Collection[str] = ()
+    protected: Protected = ()
+    decisions: Decisions | None = None
 
-    return tuple(decide(record) for record in records)
+    @property
+    def keeper(self) -> ImageRecord:
+        """The file that is kept."""
+        return self.records[self.kept]
+
+    def worth_proving(self, edges: Iterable[ScoredPair]) -> list[ImageRecord]:
+        """The members of whom a proof decides whether they are proposed.
+
+        Parameters
+        ----------
+        edges : iterable of ScoredPair
+            Every scored pair of the group; those without the kept file are ignored.
+        """
+        own_edge = _edges_with(self.keeper.path, edges)
+        return [
+            record
+            for record in self.records
+            if record is not self.keeper
+            and (edge := own_edge.get(record.path)) is not None
+            and edge.relation != "identical-file"
+            and self._stays_anyway(record, edge) is None
+        ]
+
+    def propose(self, edges: Iterable[ScoredPair]) -> tuple[Proposal, ...]:
+        """Decide for each member, in the order of `records`; the kept file's has ``remove=False``.
+
+        Parameters
+        ----------
+        edges : iterable of ScoredPair
+            As for `worth_proving`, those with the kept file with their proofs.
+        """
+        own_edge = _edges_with(self.keeper.path, edges)
+        return tuple(self._decide(record, own_edge.get(record.path)) for record in self.records)
+
+    def _decide(self, record: ImageRecord, edge: ScoredPair | None) -> Proposal:
+        if record is self.keeper:
+            return Proposal(False, f"kept: {self.rule}" if self.rule else "kept")
+        objection = self._stays_anyway(record, edge)
+        if objection is None and edge is not None:
+            objection = self._objection(record, edge)
+            if objection is None:
+                return Proposal(True, self._in_favour(record, edge))
+        return Proposal(False, f"left alone: {objection}")
+
+    def _stays_anyway(self, record: ImageRecord, edge: ScoredPair | None) -> str | None:
+        """Why this file stays whatever a proof says, or None."""
+        if edge is None or edge.score < self.threshold:
+            return "not compared well enough with the kept file itself"
+        if self.rules.protection(self.protected)(record):
+            return "protected"
+        if self.decisions is not None:
+            answered = _answered(record, self.keeper, self.records, self.decisions)
+            if answered is not None:
+                return answered
+        if edge.relation == "identical-file":
+            return None
+        if self.keeper.damaged:
+            return "the kept file is damaged itself"
+        if _contained(edge) == self.keeper.path:
+            return "it shows more of the picture than the kept file"
+        decided = self.rules.why(self.keeper, record, self.protected)
+        is_larger = record.n_pixels > self.keeper.n_pixels and not record.damaged
+        if decided in ("intact", "protected") and is_larger:
+            return f"it has more pixels than the kept file, which was chosen for being {decided}"
+        return None
+
+    def _objection(self, record: ImageRecord, edge: ScoredPair) -> str | None:
+        """Why this file must not be proposed though a proof could be tried, or None."""
+        if edge.relation == "identical-file":
+            return None
+        proof = edge.proof or Proof("not-tried")
+        if proof.is_enough:
+            return self._about_mirrored(record, edge, proof)
+        if proof.state not in ("holds-more", "poorer-kept") and edge.relation in self.include:
+            if edge.relation in _NEEDS_CONTAINED and _contained(edge) != record.path:
+                return "it shows something that the kept file does not"
+            return None
+        return _unproved(proof, edge)
+
+    def _about_mirrored(self, record: ImageRecord, edge: ScoredPair, proof: Proof) -> str | None:
+        decided = self.rules.why(self.keeper, record, self.protected)
+        knows = self.rule == CHOSEN_BY_HAND or decided.startswith(_TELLING) or "mirrored" in self.include
+        if (proof.is_mirrored or "mirrored" in edge.changes) and not knows:
+            return "one is the other's mirror image, and nothing tells which one is the original"
+        return None
+
+    def _in_favour(self, record: ImageRecord, edge: ScoredPair) -> str:
+        words = _IN_WORDS[edge.relation]
+        reason = f"{words} of the kept file" if edge.relation == "cropped" else words
+        if edge.proof is not None and edge.proof.words and edge.proof.is_enough:
+            reason = edge.proof.words
+        decided = self.rules.why(self.keeper, record, self.protected)
+        reason += f" (score {edge.score:.3f}); the kept file wins by {decided}"
+        lost = [
+            name
+            for name, has, kept_has in (
+                ("date", record.taken_at is not None, self.keeper.taken_at is not None),
+                ("position", record.has_gps, self.keeper.has_gps),
+            )
+            if has and not kept_has
+        ]
+        return f"{reason}; the kept file lacks its {' and '.join(lost)}" if lost else reason
+
+
+def _contained(edge: ScoredPair) -> str | None:
+    """Path of the side that is only a part of the other."""
+    if edge.contained is None:
+        return None
+    return edge.pair.a if edge.contained == "a" else edge.pair.b
+
+
+def _unproved(proof: Proof, edge: ScoredPair) -> str:
+    """Why there is no proof, in words."""
+    if proof.state == "holds-more":
+        return f"it holds something that the kept file does not: {proof.words}"
+    if proof.state == "poorer-kept":
+        return "the kept file is the poorer one"
+    hint = f"; --include {edge.relation} proposes those" if edge.relation in INCLUDABLE else ""
+    if proof.state == "not-tried":
+        return f"it could not be proved that nothing is lost{proof.words and f': {proof.words}'}{hint}"
+    if edge.relation in _COPIES:
+        return f"it shows something that the kept file does not{hint}"
+    return f"{_IN_WORDS[edge.relation]}, no full copy{hint}"
 
 
 def _edges_with(path: str, edges: Iterable[ScoredPair]) -> dict[str, ScoredPair]:
@@ -183,39 +277,3 @@ def _answered(
         if answer == "not-a-duplicate":
             return f"you said that it is no duplicate of {os.path.basename(other.path)}"
     return None
-
-
-def _objection(
-    record: ImageRecord, keeper: ImageRecord, edge: ScoredPair, allowed: Collection[str], decided: str
-) -> str | None:
-    """Why this file must not be proposed, or None."""
-    if edge.relation == "identical-file":
-        return None
-    if keeper.damaged:
-        return "the kept file is damaged itself"
-    contained = None if edge.contained is None else getattr(edge.pair, edge.contained)
-    if contained == keeper.path:
-        return "it shows more of the picture than the kept file"
-    if edge.relation not in allowed:
-        hint = f"; --include {edge.relation} proposes those" if edge.relation in INCLUDABLE else ""
-        return f"{_IN_WORDS[edge.relation]}, no full copy{hint}"
-    if edge.relation in _NEEDS_CONTAINED and contained != record.path:
-        return "it shows something that the kept file does not"
-    if decided in ("intact", "protected") and record.n_pixels > keeper.n_pixels:
-        return f"it has more pixels than the kept file, which was chosen for being {decided}"
-    return None
-
-
-def _in_favour(record: ImageRecord, keeper: ImageRecord, edge: ScoredPair, decided: str) -> str:
-    words = _IN_WORDS[edge.relation]
-    reason = f"{words} of the kept file" if edge.relation == "cropped" else words
-    reason += f" (score {edge.score:.3f}); the kept file wins by {decided}"
-    lost = [
-        name
-        for name, has, kept_has in (
-            ("date", record.taken_at is not None, keeper.taken_at is not None),
-            ("position", record.has_gps, keeper.has_gps),
-        )
-        if has and not kept_has
-    ]
-    return f"{reason}; the kept file lacks its {' and '.join(lost)}" if lost else reason

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -101,6 +103,29 @@ class Content:
             return self.data
         with self.open() as stream:
             return stream.read(_CHUNK_BYTES)
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """The bytes, wherever they are, for a decoder that reads them piece by piece."""
+        if self.data is not None:
+            yield io.BytesIO(self.data)
+            return
+        with self.open() as stream:
+            yield stream
+
+    @contextmanager
+    def whole(self) -> Iterator[bytes]:
+        """The bytes, or what can be read like them: a large file is mapped."""
+        if self.data is not None:
+            yield self.data
+            return
+        with self.open() as stream:
+            try:
+                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as exc:
+                raise ImageError("it cannot be read") from exc
+            with mapped:
+                yield mapped  # type: ignore[misc]
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:

@@ -13,21 +13,26 @@ from cvsim.errors import CvsimError, ImageError, UsageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import WORKING_PX, overlaying
+from cvsim.groups.rules import GroupRules
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
+from cvsim.images.holdings import to_json
 from cvsim.images.scan import scan
 from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
 from cvsim.progress import SilentProgress
+from cvsim.proof.holds import HOLDINGS_KEY
+from cvsim.proof.prove import SAME_BYTES
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import artefacts, working_px
 from cvsim.reading.files import read_files
 from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, make_identity
 from cvsim.reading.nodes import make_nodes
 from cvsim.recipes.linking import Linker
+from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.scoring.explainer import Explainer
 from cvsim.stores import Extraction, MemoryStore, open_run_store
-from cvsim.types import ImageRecord, ScoredPair
+from cvsim.types import Holdings, ImageRecord, ScoredPair, Side
 
 if TYPE_CHECKING:
     from cvsim.features.base import OverlayFeature
@@ -42,8 +47,11 @@ def is_path(source: ImageSource) -> TypeGuard[Path]:
     return isinstance(source, (str, os.PathLike))
 
 
-def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
+def compare(a: ImageSource, b: ImageSource, settings: Settings, *, kept: Side | None = None) -> ScoredPair:
     """Score one pair as `dedupe` would; what is no file is called ``"a"`` or ``"b"``.
+
+    Of two files at or above the threshold it is proved that one can go, or not: the one that is not `kept`,
+    or, if that is not given, the one that the keep rules let go.
 
     Raises
     ------
@@ -66,12 +74,18 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings) -> ScoredPair:
         nodes = make_nodes(dict.fromkeys((first, second)))
         if len(nodes) == 1:
             same = Explainer.identical(first, second, plan.model.prior, paths=(names[0], names[1]))
-            return same if are_files else replace(same, relation="identical-pixels")
+            if not are_files:
+                same = replace(same, relation="identical-pixels", changes=("identical-pixels",))
+            return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
         linker = Linker(Collection(nodes, plan.features, store), plan, n_workers=settings.n_workers)
         linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
         explainer = linker.explainer()
         explainer.confirm_pixels(np.array([0]))
-        return explainer.pair(0, first, second)
+        pair = explainer.pair(0, first, second)
+        if pair.score < plan.threshold or not are_files:
+            return pair
+        prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
+        return prover.proved_pair(pair, first, second, kept)
 
 
 def _read_files(
@@ -103,6 +117,7 @@ def _put_pixels(source: ImageSource, name: str, plan: ScoringPlan, store: Store)
         IDENTITY_KEY: make_identity(bytes.fromhex(digest)),
         EDGES_KEY: NO_EDGES,
         PIXELS_KEY: bytes.fromhex(digest),
+        HOLDINGS_KEY: to_json(Holdings()),
     }
     store.put(Extraction(digest, artefacts={**artefacts(decoded.rgb, plan.features), **own}))
     return ImageRecord(name, digest, decoded.width_px, decoded.height_px, 0, 0, decoded.format)

@@ -19,7 +19,7 @@ from cvsim.reading.collection import Collection
 from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Sides
 from cvsim.recipes.linking import Linker, pairs_with_kept, part_candidates, whole_candidates
-from cvsim.recipes.report_groups import report_groups
+from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.stores import open_run_store
 from cvsim.types import Counts, DedupeResult
@@ -79,11 +79,13 @@ def dedupe(
         linker.score(part_candidates(linker, linker.groups(), joins), "Comparing parts")
         clock.mark("word candidates")
         grouping = linker.groups()
-        linker.score_all(pairs_with_kept(collection, grouping, rules), "Checking groups")
+        prover = Prover(linker, rules, progress, n_workers=settings.n_workers)
+        prover.look_for_originals(grouping)
+        linker.score_all(pairs_with_kept(collection, grouping, prover.rules), "Checking groups")
         linker.score_weakest(grouping, "Checking groups")
         clock.mark("check groups")
-        groups = report_groups(linker, rules)
-        clock.mark("explain")
+        groups = prover.proved_groups()
+        clock.mark("prove")
         if on_store is not None:
             executor.close()
             stack.pop_all()

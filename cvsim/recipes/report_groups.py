@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.groups.propose import propose
-from cvsim.scoring.explainer import Explainer
-from cvsim.types import Group, ImageRecord, Member, ScoredPair
+from cvsim.groups.propose import Choice
+from cvsim.proof.prove import SAME_BYTES, FileRef, file_ref
+from cvsim.scoring.explainer import Explainer, with_proof
+from cvsim.types import Group, Holdings, ImageRecord, Member, Proof, ScoredPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,23 +24,116 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 
-def report_groups(linker: Linker, rules: GroupRules) -> tuple[Group, ...]:
-    """The groups of all that is scored, numbered in the order of their smallest paths."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A group as it is before anything is proved about it.
+
+    Attributes
+    ----------
+    choice : Choice
+        Its members and the one that is kept.
+    known : tuple of ScoredPair
+        Every scored pair.
+    links : tuple of ScoredPair
+        Those at or above the threshold.
+    weakest_link : float
+        NaN for files of one content.
+    weakest_pair : float or None
+    bridges : int
+    """
+
+    choice: Choice
+    known: tuple[ScoredPair, ...]
+    links: tuple[ScoredPair, ...]
+    weakest_link: float
+    weakest_pair: float | None
+    bridges: int
+
+    def to_prove(self) -> list[tuple[FileRef, FileRef]]:
+        """Copies and kept file, where a proof decides."""
+        kept = file_ref(self.choice.keeper)
+        return [(file_ref(record), kept) for record in self.choice.worth_proving(self.known)]
+
+
+def draft_groups(linker: Linker, rules: GroupRules) -> list[Draft]:
+    """The groups that are worth showing, in the order of their smallest paths."""
     grouping, scores, nodes = linker.groups(), linker.scores, linker.collection.nodes
     explainer = linker.explainer()
     linked = grouping.linked[: len(scores)]
     explainer.confirm_pixels(np.flatnonzero(linked))
     rows_of = _ByGroup(scores, grouping)
     builder = _Builder(nodes, scores, linked, explainer, rules)
-    groups = []
+    drafts = []
     has_more = np.array([len(node.records) > 1 for node in nodes], bool)
     may_show = np.bincount(grouping.labels, has_more, grouping.n_groups) + grouping.sizes > 1
     for label in np.flatnonzero(may_show).tolist():
         members = rows_of.nodes(label)
-        if group := builder.build(members, rows_of.rows(label), grouping, label):
-            groups.append(group)
-    groups.sort(key=lambda g: min(m.record.path for m in g.members))
-    return tuple(replace(group, id=k) for k, group in enumerate(groups, 1))
+        if draft := builder.build(members, rows_of.rows(label), grouping, label):
+            drafts.append(draft)
+    return sorted(drafts, key=lambda draft: min(record.path for record in draft.choice.records))
+
+
+def finished_groups(
+    drafts: Sequence[Draft],
+    proofs: Mapping[tuple[str, str], Proof],
+    holdings: Mapping[str, Holdings],
+) -> tuple[Group, ...]:
+    """The groups with what was proved, numbered in order.
+
+    Parameters
+    ----------
+    drafts : sequence of Draft
+    proofs : mapping of (str, str) to Proof
+        By the digests of copy and kept file.
+    holdings : mapping of str to Holdings
+        Of every member, by digest.
+    """
+    return tuple(_finished(draft, number, proofs, holdings) for number, draft in enumerate(drafts, 1))
+
+
+def _finished(
+    draft: Draft,
+    number: int,
+    proofs: Mapping[tuple[str, str], Proof],
+    holdings: Mapping[str, Holdings],
+) -> Group:
+    choice, keeper = draft.choice, draft.choice.keeper
+    by_path = {record.path: record for record in choice.records}
+
+    def proved(edge: ScoredPair) -> ScoredPair:
+        if keeper.path not in _sides(edge):
+            return edge
+        copy = by_path[_other(edge, keeper.path)]
+        proof = SAME_BYTES if copy.digest == keeper.digest else proofs.get((copy.digest, keeper.digest))
+        return edge if proof is None else with_proof(edge, copy, keeper, proof)
+
+    own = {_other(edge, keeper.path): edge for edge in map(proved, draft.known) if edge.copy is not None}
+    score_with = {
+        _other(edge, keeper.path): edge.score for edge in draft.known if keeper.path in _sides(edge)
+    }
+    proposals = choice.propose([proved(edge) for edge in draft.known])
+    listed = [
+        Member(
+            record,
+            1.0 if record is keeper else score_with.get(record.path),
+            proposal.remove,
+            proposal.reason,
+            holdings.get(record.digest, Holdings()),
+            own[record.path].proof if record.path in own else None,
+        )
+        for record, proposal in zip(choice.records, proposals, strict=True)
+    ]
+    listed.sort(key=lambda member: (member.record is not keeper, member.record.path))
+    return Group(
+        id=number,
+        members=tuple(listed),
+        keep=keeper.path,
+        rule=choice.rule,
+        edges=tuple(sorted(map(proved, draft.links), key=_sides)),
+        weakest_link=1.0 if np.isnan(draft.weakest_link) else draft.weakest_link,
+        weakest_pair=draft.weakest_pair,
+        bridges=draft.bridges,
+    )
 
 
 def _sides(edge: ScoredPair) -> tuple[str, str]:
@@ -86,7 +180,7 @@ class _Builder:
         self._nodes, self._scores, self._linked = nodes, scores, linked
         self._explainer, self._rules = explainer, rules
 
-    def build(self, members: Indices, rows: Indices, grouping: Grouping, label: int) -> Group | None:
+    def build(self, members: Indices, rows: Indices, grouping: Grouping, label: int) -> Draft | None:
         nodes = {n: self._nodes[n] for n in members.tolist()}
         records = [record for node in nodes.values() for record in node.records]
         if len(records) < 2 or not _is_worth_showing(nodes.values()):
@@ -102,33 +196,23 @@ class _Builder:
         stars = list(self._stars(nodes, lead))
         links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
         known = scored + stars + self._more_edges(records, keeper, kept_node, rows)
-        proposals = propose(
+        choice = Choice(
             records,
             kept,
-            known,
-            threshold=self._rules.threshold,
-            rules=self._rules.keep,
-            rule=rule,
-            include=self._rules.include,
-            protected=lambda r: r.path in reference,
-            decisions=self._rules.decisions,
+            self._rules.threshold,
+            self._rules.keep,
+            rule,
+            self._rules.include,
+            lambda r: r.path in reference,
+            self._rules.decisions,
         )
-        score_with = {_other(edge, keeper.path): edge.score for edge in known if keeper.path in _sides(edge)}
-        listed = [
-            Member(r, 1.0 if r is keeper else score_with.get(r.path), p.remove, p.reason)
-            for r, p in zip(records, proposals, strict=True)
-        ]
-        listed.sort(key=lambda m: (m.record is not keeper, m.record.path))
-        weakest_link = grouping.weakest_link[label]
-        return Group(
-            id=0,
-            members=tuple(listed),
-            keep=keeper.path,
-            rule=rule,
-            edges=tuple(sorted(links, key=_sides)),
-            weakest_link=1.0 if np.isnan(weakest_link) else float(weakest_link),
-            weakest_pair=min((pair.score for pair in scored + stars), default=None),
-            bridges=int(grouping.n_bridges[label]) + _n_star_bridges(nodes.values()),
+        return Draft(
+            choice,
+            tuple(known),
+            tuple(links),
+            float(grouping.weakest_link[label]),
+            min((pair.score for pair in scored + stars), default=None),
+            int(grouping.n_bridges[label]) + _n_star_bridges(nodes.values()),
         )
 
     def _leads(self, row: int, lead: Mapping[int, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from cvsim.images import holdings
 from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
 
 REPORT_SCHEMA = "cvsim.report/1"
@@ -65,9 +66,19 @@ def comparison_document(pair: ScoredPair) -> dict[str, Any]:
         "score": _number(pair.score),
         "prior": _number(pair.prior),
         "relation": pair.relation,
+        "changes": list(pair.changes or (pair.relation,)),
         "contained": pair.contained,
+        "proof": proof_document(pair),
         "signals": [_signal(comparison) for comparison in pair.comparisons],
     }
+
+
+def proof_document(pair: ScoredPair) -> dict[str, Any] | None:
+    """What is proved about one side of a pair; None where nothing was asked."""
+    if pair.proof is None:
+        return None
+    boxes = [list(box) for box in pair.proof.boxes]
+    return {"state": pair.proof.state, "boxes": boxes, "copy": pair.copy, "words": pair.proof.words}
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -94,6 +105,7 @@ def _member(member: Member) -> dict[str, Any]:
         "score": _number(member.score),
         "proposed": member.proposed,
         "reason": member.reason,
+        "holds": holdings.as_json(member.holds),
     }
 
 

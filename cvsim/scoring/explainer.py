@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvsim.arrays import sigmoid
-from cvsim.errors import CvsimError
-from cvsim.executors.local import LocalExecutor
+from cvsim.executors.artefacts import stored_or_made
 from cvsim.features.local import reversed_evidence
+from cvsim.proof.holds import have_equal_pixel_rules, holdings_of
 from cvsim.reading.extraction import working_px
 from cvsim.reading.identity import (
     EDGES_KEY,
@@ -26,8 +27,7 @@ from cvsim.reading.identity import (
     may_be_equal,
 )
 from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
-from cvsim.stores import Extraction
-from cvsim.types import Comparison, ImageRecord, Pair, ScoredPair
+from cvsim.types import Comparison, ImageRecord, Pair, Proof, ScoredPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,10 +141,23 @@ class Explainer:
         edges = self._edges({d: records[d] for pair in open_ for d in pair})
         undecided = {d for a, b in open_ if have_equal_edges(edges.get(a), edges.get(b)) for d in (a, b)}
         pixels = self._pixel_digests({d: records[d] for d in undecided})
-        for row, (a, b) in zip(alike, pairs, strict=True):
-            same_code = is_same_code(identities.get(a), identities.get(b))
-            if same_code or (a in pixels and pixels[a] == pixels.get(b)):
-                self._verdicts[self._nodes_of(row)] = Verdict("identical-pixels")
+        equal = {
+            row: (a, b)
+            for row, (a, b) in zip(alike, pairs, strict=True)
+            if is_same_code(identities.get(a), identities.get(b))
+            or (a in pixels and pixels[a] == pixels.get(b))
+        }
+        # What was decoded is the first picture at 8 bits, and values mean what a profile says.
+        concerned = [records[digest] for pair in equal.values() for digest in pair]
+        holdings = holdings_of(concerned, self._store, self._n_workers)
+        for row, (a, b) in equal.items():
+            if a in holdings and b in holdings and have_equal_pixel_rules(holdings[a], holdings[b]):
+                self._verdicts[self._nodes_of(row)] = Verdict.of("identical-pixels")
+
+    def rows_of_equal_pixels(self, rows: Indices) -> list[int]:
+        """Those of the rows that `confirm_pixels` found to be equal."""
+        found = (row for row in rows.tolist() if self._nodes_of(row) in self._verdicts)
+        return [row for row in found if self.verdict(row).relation == "identical-pixels"]
 
     def _as_alike_as_can_be(self, rows: Indices) -> Indices:
         similarity = self._scores.similarities
@@ -189,19 +202,9 @@ class Explainer:
     def _stored_or_made(
         self, key: str, records: Mapping[str, ImageRecord], make_job: Callable[[Mapping[str, str]], Any]
     ) -> dict[str, bytes]:
-        """An artefact of each picture, by digest, made from the file where the store has none yet."""
-        if not records:
-            return {}
-        known = self._store.descriptors(key, list(records))
-        found = {digest: data for digest, data in known.items() if data}
-        todo = {record.path: digest for digest, record in records.items() if digest not in known}
-        with LocalExecutor(self._n_workers) as executor:
-            for path, outcome in executor.map(make_job(todo), sorted(todo)):
-                if isinstance(outcome, CvsimError):
-                    continue  # it was readable a moment ago; without it the relation stays "re-encoded"
-                found[todo[path]] = outcome
-                self._store.put(Extraction(todo[path], artefacts={key: outcome}))
-        return found
+        """An artefact of each picture, by digest; where it cannot be made the relation stays what it is."""
+        paths = {digest: record.path for digest, record in records.items()}
+        return stored_or_made(self._store, key, paths, make_job, self._n_workers)
 
     def pair(self, row: int, first: ImageRecord, second: ImageRecord) -> ScoredPair:
         """The explained pair of two files, one of each node of the row, in the order that is given."""
@@ -233,7 +236,15 @@ class Explainer:
             )
             pair = Pair(first.path, second.path)
             found.append(
-                ScoredPair(pair, self._model.prior, scores[k], verdict.relation, contained, comparisons)
+                ScoredPair(
+                    pair,
+                    self._model.prior,
+                    scores[k],
+                    verdict.relation,
+                    contained,
+                    comparisons,
+                    verdict.changes,
+                )
             )
         return found
 
@@ -265,4 +276,20 @@ class Explainer:
         same = Comparison("bytes", 1.0, SAME_BYTES_WEIGHT)
         score = float(sigmoid(np.float64(prior + SAME_BYTES_WEIGHT)))
         a, b = paths or (first.path, second.path)
-        return ScoredPair(Pair(a, b), prior, score, "identical-file", None, (same,))
+        return ScoredPair(Pair(a, b), prior, score, "identical-file", None, (same,), ("identical-file",))
+
+
+def with_proof(edge: ScoredPair, copy: ImageRecord, kept: ImageRecord, proof: Proof) -> ScoredPair:
+    """The edge once it is known whether one of its sides can go: what happened may look otherwise then."""
+    verdict = Verdict(edge.changes or (edge.relation,), edge.contained, "pasted" in edge.changes)
+    is_resized = sorted((copy.width_px, copy.height_px)) != sorted((kept.width_px, kept.height_px))
+    if edge.relation != "identical-file":
+        verdict = verdict.proved(proof, is_resized=is_resized)
+    return replace(
+        edge,
+        relation=verdict.relation,
+        changes=verdict.changes,
+        contained=verdict.contained,
+        proof=proof,
+        copy="a" if edge.pair.a == copy.path else "b",
+    )

@@ -1,8 +1,7 @@
-"""What happened between two pictures that are the same: one word for an edge, and which side is a part.
+"""What happened between two pictures that are the same, in words, and which side is a part.
 
-The word is the first of these that holds, so that what loses or adds content comes before what does not:
-a part of the other (cropped, or pasted if the other shows something foreign around it), mirrored, turned,
-painted over, recoloured, resized, encoded again.
+An edge is called by the change that loses or adds most: a part of the other (cropped, or pasted if the other
+shows something foreign around it), painted over, recoloured, turned, mirrored, resized, encoded again.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from cvsim.types import Relation, Side
+    from cvsim.types import Proof, Relation, Side
 
 MIN_CONTAINED = 0.94
 """Share of a part that lies inside its container."""
@@ -56,6 +55,11 @@ class PairFacts:
     is_b_larger: bool = False
     """In bytes."""
 
+    @property
+    def is_resized(self) -> bool:
+        """Whether the two differ in size, however they are turned."""
+        return sorted(self.size_a) != sorted(self.size_b)
+
     def aspect_change(self, orientation: int = 0) -> float:
         """Ratio of the sides' ratios, at least 1; with `a` in an orientation."""
         width, height = self.size_a[::-1] if orientation & 4 else self.size_a
@@ -63,32 +67,86 @@ class PairFacts:
         return max(ratio, 1 / ratio)
 
 
+LOSSES: tuple[Relation, ...] = (
+    "pasted", "cropped", "edited", "recolored", "similar", "rotated", "mirrored", "resized", "re-encoded",
+    "identical-pixels", "identical-file",
+)  # fmt: skip
+"""What can happen to a picture, what loses or adds most first."""
+_DOUBTS: frozenset[Relation] = frozenset(("pasted", "cropped", "edited", "recolored", "similar"))
+_TURNS: frozenset[Relation] = frozenset(("rotated", "mirrored"))
+_EQUAL: frozenset[Relation] = frozenset(("re-encoded", "identical-pixels"))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A relation, the side that is a part, and whether something foreign surrounds it."""
+    """What happened between two pictures.
 
-    relation: Relation
+    Attributes
+    ----------
+    changes : tuple of str
+        All of it, the one that loses most first.
+    contained : "a", "b" or None
+        The side that is a part.
+    pasted : bool
+        Something foreign surrounds it.
+    """
+
+    changes: tuple[Relation, ...]
     contained: Side | None = None
     pasted: bool = False
+
+    @classmethod
+    def of(cls, *changes: Relation, contained: Side | None = None) -> Verdict:
+        """From changes in any order; none at all is another encoding."""
+        found = set(changes) or {"re-encoded"}
+        return cls(tuple(c for c in LOSSES if c in found), contained, "pasted" in found)
+
+    @property
+    def relation(self) -> Relation:
+        """The change that loses most."""
+        return self.changes[0]
+
+    def proved(self, proof: Proof, *, is_resized: bool) -> Verdict:
+        """The verdict once it is proved that nothing is lost, or that something else is to be seen."""
+        if proof.state == "same-pixels":
+            return Verdict.of("identical-pixels")
+        if proof.state == "explained":
+            turns = set(self.changes) & _TURNS or ({"mirrored"} if proof.is_mirrored else set())
+            return Verdict.of(*turns, *(("resized",) if is_resized else ()))
+        if proof.state == "differs" and not _DOUBTS & set(self.changes):
+            return Verdict.of(*(set(self.changes) - _EQUAL), "edited", contained=self.contained)
+        return self
 
 
 def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
     """From the evidence of aligned pixels, a row of `cvsim.features.local.EVIDENCE`."""
-    if (part := _part(row)) is not None:
-        return part
+    changes: list[Relation] = []
     turn = _turn_deg(row)
     if np.linalg.det(row["matrix"][:, :2]) < 0:
-        return Verdict("mirrored")
-    if abs(turn) > MIN_TURN_DEG:
-        return Verdict("rotated")
+        changes.append("mirrored")
+    elif abs(turn) > MIN_TURN_DEG:
+        changes.append("rotated")
+    if (part := _part(row)) is not None:
+        relation, contained = part
+        return Verdict.of(*changes, relation, contained=contained)
     shows_all = min(row["coverage_a"], row["coverage_b"]) >= MIN_CONTAINED
-    if not shows_all or row["outliers"] > MAX_OUTLIERS:
-        return Verdict("edited")
+    if changes:
+        if not shows_all and _is_tilted(turn) and changes == ["rotated"]:
+            changes.append("cropped")  # turned in its frame, a picture loses its corners
+    elif not shows_all or row["outliers"] > MAX_OUTLIERS:
+        changes.append("edited")
     if _is_recolored(row, look):
-        return Verdict("recolored")
-    if look.size_a != look.size_b:
-        return Verdict("resized")
-    return Verdict("edited" if abs(row["detail"]) > MAX_DETAIL or _is_noisy(row, look) else "re-encoded")
+        changes.append("recolored")
+    if look.is_resized:
+        changes.append("resized")
+    elif not changes and (abs(row["detail"]) > MAX_DETAIL or _is_noisy(row, look)):
+        changes.append("edited")
+    return Verdict.of(*changes)
+
+
+def _is_tilted(turn_deg: float) -> bool:
+    """Whether a turn is none of whole quarters."""
+    return abs(turn_deg - 90 * round(turn_deg / 90)) > MIN_TURN_DEG
 
 
 def _is_recolored(row: Any, look: PairFacts) -> bool:
@@ -105,7 +163,7 @@ def _is_noisy(row: Any, look: PairFacts) -> bool:
     return larger > MIN_NOISE and larger > MIN_NOISE_RATIO * smaller
 
 
-def _part(row: Any) -> Verdict | None:
+def _part(row: Any) -> tuple[Relation, Side | None] | None:
     """The verdict on a pair of which one side shows more, or both show something of their own."""
     if min(row["coverage_a"], row["coverage_b"]) >= MAX_SHOWN:
         return None
@@ -122,8 +180,8 @@ def _part(row: Any) -> Verdict | None:
     pasted = bool(row["seam"] >= MIN_SEAM)
     if high >= MIN_CONTAINED:
         contained: Side = "a" if shown_a > shown_b else "b"
-        return Verdict("pasted" if pasted else "cropped", contained, pasted)
-    return Verdict("cropped")
+        return "pasted" if pasted else "cropped", contained
+    return "cropped", None
 
 
 def _turn_deg(row: Any) -> float:
@@ -137,11 +195,12 @@ def _turn_deg(row: Any) -> float:
 def relation_by_tiles(tiles: float, orientation: int, look: PairFacts) -> Verdict:
     """From whole-picture signals alone: what cannot be told apart is called similar, and is not removed."""
     if not tiles >= MIN_TILE_SIMILARITY or look.aspect_change(orientation) > MAX_ASPECT_RATIO:
-        return Verdict("similar")
-    if orientation in MIRRORING:
-        return Verdict("mirrored")
+        return Verdict.of("similar")
+    changes: list[Relation] = []
     if orientation:
-        return Verdict("rotated")
+        changes.append("mirrored" if orientation in MIRRORING else "rotated")
     if look.one_is_gray or look.color < MIN_COLOR:
-        return Verdict("recolored")
-    return Verdict("resized" if look.size_a != look.size_b else "re-encoded")
+        changes.append("recolored")
+    if look.is_resized:
+        changes.append("resized")
+    return Verdict.of(*changes)

@@ -6,14 +6,14 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cvsim.actions.plan import Entry
 from cvsim.errors import ImageError
 from cvsim.executors import LocalExecutor
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import KeepRules
-from cvsim.groups.propose import parse_include, propose
+from cvsim.groups.propose import CHOSEN_BY_HAND, Choice, parse_include
 from cvsim.images.scan import scan
 from cvsim.progress import SilentProgress
 from cvsim.reading.files import read_files
@@ -127,14 +127,12 @@ class Pairs:
         with self._lock:
             pair = self._known.get(key)
             if pair is None:
-                pair = compare(a.path, b.path, self.settings)
+                pair = compare(a.path, b.path, self.settings, kept="a")
                 self._known[key] = pair
                 if len(self._known) > _MOST_REMEMBERED:
                     self._known.popitem(last=False)
             self._known.move_to_end(key)
-        return ScoredPair(
-            Pair(a.path, b.path), pair.prior, pair.score, pair.relation, pair.contained, pair.comparisons
-        )
+        return replace(pair, pair=Pair(a.path, b.path))
 
     def proposals(
         self, entries: Sequence[Entry], keep: Entry, decisions: Decisions
@@ -160,17 +158,17 @@ class Pairs:
         pairs = {entry.path: self._compare(keep, entry) for entry in there if entry is not keep}
         records = [facts.records[entry.path] for entry in there]
         references = self.settings.reference
-        proposals = propose(
+        choice = Choice(
             records,
             there.index(keep),
-            pairs.values(),
-            threshold=self.threshold,
-            rules=self.rules,
-            rule="you",
-            include=parse_include(self.settings.include),
-            protected=lambda record: under_any(record.path, references),
-            decisions=decisions,
+            self.threshold,
+            self.rules,
+            CHOSEN_BY_HAND,
+            parse_include(self.settings.include),
+            lambda record: under_any(record.path, references),
+            decisions,
         )
+        proposals = choice.propose(pairs.values())
         proposed = {
             record.path: proposal.reason
             for record, proposal in zip(records, proposals, strict=True)

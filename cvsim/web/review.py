@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from cvsim.actions.journal import default_path, read_steps
-from cvsim.actions.plan import Decision, Entry, Plan, entry_text, plan_text
+from cvsim.actions.plan import Decision, Entry, Plan, entry_text, pair_extra, plan_text
 from cvsim.errors import ActionError, CvsimError, UsageError
 from cvsim.files import write
 from cvsim.groups.decisions import Answer, Decisions
@@ -310,7 +310,7 @@ class Review:
             if self._changeable(number).entries != group.entries:
                 raise ActionError("The group was changed just now; look again.")
             changed = Plan(self.roots, group.entries).with_kept(chosen.path, removals).entries
-            entries = [_reviewed(_with_pair(entry, chosen.path, pairs)) for entry in changed]
+            entries = [_reviewed(_with_pair(entry, chosen, pairs)) for entry in changed]
             return self._change(group, entries, f"kept {_name(chosen)}")
 
     def decide(self, number: int, file: int, decision: Decision) -> GroupView:
@@ -443,16 +443,17 @@ def _on_hold(entry: Entry) -> Entry:
     return replace(entry, decision="skip", reason="not decided yet")
 
 
-def _with_pair(entry: Entry, keep: str, pairs: Mapping[str, ScoredPair]) -> Entry:
+_OF_PAIR = ("score", "relation", "changes", "contained", "proof")
+
+
+def _with_pair(entry: Entry, keep: Entry, pairs: Mapping[str, ScoredPair]) -> Entry:
     """The entry with what is known of its pair with the newly kept file, instead of the old one."""
-    extra = {k: v for k, v in entry.extra.items() if k not in ("score", "relation", "contained")}
+    extra = {k: v for k, v in entry.extra.items() if k not in _OF_PAIR}
     pair = pairs.get(entry.path)
-    if entry.path == keep:
+    if entry.path == keep.path:
         extra["score"] = 1.0
     elif pair is not None:
-        side = pair.contained and getattr(pair.pair, pair.contained)
-        contained = side and ("keep" if side == keep else "this")
-        extra |= {"score": pair.score, "relation": pair.relation, "contained": contained}
+        extra |= pair_extra(pair, keep.path, keep.digest, proposed=entry.decision == "remove")
     return replace(entry, extra=extra)
 
 

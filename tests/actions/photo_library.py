@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from cvsim.actions.plan import Decision, Entry, Plan
+from cvsim.actions.plan import BY_HAND, Decision, Entry, Plan
 
 ACTIONS = ("trash", "move", "hardlink", "symlink", "reflink", "delete")
 LINKS = ("hardlink", "symlink", "reflink")
@@ -45,7 +45,15 @@ def entry(path: Path | str, group: int, decision: Decision, data: bytes | None =
     status = os.lstat(path)
     digest = hashlib.sha256(Path(path).read_bytes() if data is None else data).hexdigest()
     return Entry(
-        str(path), digest, status.st_size, status.st_mtime_ns, group, decision, "size", "made by a test"
+        str(path),
+        digest,
+        status.st_size,
+        status.st_mtime_ns,
+        group,
+        decision,
+        "size",
+        "made by a test",
+        {"proof": BY_HAND} if decision == "remove" else {},
     )
 
 

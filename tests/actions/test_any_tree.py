@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -23,9 +24,9 @@ from cvsim.actions.undo import undo_journal
 from cvsim.errors import CvsimError
 from cvsim.groups.decisions import Answer, Decisions
 from cvsim.groups.keep import KeepRules
-from cvsim.groups.propose import FULL_COPY, INCLUDABLE, propose
+from cvsim.groups.propose import INCLUDABLE, Choice
 from cvsim.images.decode import decode, pixel_digest
-from cvsim.types import Group, ImageRecord, Member, Pair, Relation, ScoredPair
+from cvsim.types import Group, ImageRecord, Member, Pair, Proof, ProofState, Relation, ScoredPair
 
 NAMES = ("a", "b c", "ü", "\udcff", "x.y", "IMG_1", "-n", "new\nline")
 FOLDERS = ("", "x", "x/y", "z\udcfe", "protected")
@@ -99,14 +100,19 @@ def cases(draw: st.DrawFn, action: str) -> Case:
 
 
 def _edge(draw: st.DrawFn, a: str, b: str, files: dict[str, bytes]) -> ScoredPair:
-    relation = (
-        "identical-file"
-        if files[a] == files[b]
-        else draw(st.sampled_from(sorted(FULL_COPY) * 2 + [*get_args(Relation)]))
-    )
+    relation = "identical-file" if files[a] == files[b] else draw(st.sampled_from(get_args(Relation)))
+    states = ["explained"] * 4 + [state for state in get_args(ProofState) if state != "same-bytes"]
+    state = "same-bytes" if relation == "identical-file" else draw(st.sampled_from(states))
     contained = None if relation == "identical-file" else draw(st.sampled_from([None, None, "a", "b"]))
     return ScoredPair(
-        Pair(a, b), -6.0, draw(st.sampled_from([1.0, 0.95, 0.95, 0.9])), relation, contained, ()
+        Pair(a, b),
+        -6.0,
+        draw(st.sampled_from([1.0, 0.95, 0.95, 0.9])),
+        relation,
+        contained,
+        (),
+        (relation,),
+        Proof(state),
     )
 
 
@@ -134,10 +140,7 @@ def plan_of(case: Case, root: Path) -> tuple[Plan, list[list[Path]]]:
     keys = {tuple(sorted((digests[a], digests[b]))): answer for (a, b), answer in case.answers.items()}
     decisions = Decisions(keys)  # type: ignore[arg-type]
     edges = [
-        ScoredPair(
-            Pair(str(root / e.pair.a), str(root / e.pair.b)), e.prior, e.score, e.relation, e.contained, ()
-        )
-        for e in case.edges
+        dataclasses.replace(e, pair=Pair(str(root / e.pair.a), str(root / e.pair.b))) for e in case.edges
     ]
     digest_of = {one.path: one.digest for one in records.values()}
     edges = decisions.separate(edges, digest_of)
@@ -146,10 +149,8 @@ def plan_of(case: Case, root: Path) -> tuple[Plan, list[list[Path]]]:
     for number, names in enumerate(case.groups, 1):
         members = [records[name] for name in names]
         kept, rule = case.rules.choose(members, protected)
-        proposals = propose(
-            members, kept, edges, threshold=0.95, rules=case.rules, rule=rule,
-            include=case.include, protected=protected, decisions=decisions,
-        )  # fmt: skip
+        choice = Choice(members, kept, 0.95, case.rules, rule, case.include, protected, decisions)
+        proposals = choice.propose(edges)
         group = tuple(
             Member(one, None, what.remove, what.reason) for one, what in zip(members, proposals, strict=True)
         )

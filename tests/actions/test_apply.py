@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -285,3 +286,42 @@ def test_journal_is_json_lines_that_name_everything(root: Path) -> None:
         stream.write('{"event": "start", "st')  # a crash tore the last line
     assert len(read_steps(applied.journal)) == 1
     assert undo(root).count("restored") == 1
+
+
+@pytest.mark.parametrize(
+    ("proof", "goes"),
+    [
+        (None, False),
+        ("by-hand", True),
+        ("by hand", False),
+        ({"state": "explained", "kept": "KEPT"}, True),
+        ({"state": "same-pixels", "kept": "KEPT"}, True),
+        ({"state": "explained", "kept": "0" * 64}, False),
+        ({"state": "explained"}, False),
+        ({"state": "differs", "kept": "KEPT"}, False),
+        ({"state": "differs", "kept": "KEPT", "asked": True}, True),
+        ({"state": "holds-more", "kept": "KEPT"}, False),
+        ({"state": "not-tried", "kept": "KEPT"}, False),
+    ],
+)
+def test_nothing_goes_without_a_proof_about_the_file_that_is_kept(
+    tmp_path: Path, proof: object, goes: bool
+) -> None:
+    root = tmp_path / "photos"
+    kept = entry(write(root / "kept.jpg", jpeg(1)), 1, "keep")
+    gone = entry(write(root / "gone.jpg", jpeg(1, 60)), 1, "remove")
+    if isinstance(proof, dict):
+        proof = {k: kept.digest if v == "KEPT" else v for k, v in proof.items()}
+    gone = dataclasses.replace(gone, extra={} if proof is None else {"proof": proof})
+    applied = apply_plan(Plan((str(root),), (kept, gone)), "delete", str(tmp_path / "journal"))
+    assert (root / "gone.jpg").exists() != goes
+    assert goes or "by-hand" in applied.outcomes[0].reason
+
+
+def test_equal_bytes_are_their_own_proof(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    kept = entry(write(root / "kept.jpg", jpeg(1)), 1, "keep")
+    gone = dataclasses.replace(entry(write(root / "gone.jpg", jpeg(1)), 1, "remove"), extra={})
+    assert (
+        apply_plan(Plan((str(root),), (kept, gone)), "delete", str(tmp_path / "journal")).count("done") == 1
+    )

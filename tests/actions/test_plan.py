@@ -10,7 +10,7 @@ import pytest
 
 from cvsim.actions.plan import Plan, make_plan, roots_of
 from cvsim.errors import ActionError
-from cvsim.types import Group, ImageRecord, Member, Pair, ScoredPair
+from cvsim.types import Group, ImageRecord, Member, Pair, Proof, ScoredPair
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -108,13 +108,18 @@ def test_the_plan_of_a_run() -> None:
     def member(path: str, proposed: bool) -> Member:
         return Member(ImageRecord(path, DIGEST, 4, 3, 10, 20), 0.99, proposed, "because")
 
-    edges = (ScoredPair(Pair("a.jpg", "b.jpg"), -6.0, 0.99, "cropped", "b", ()),)
+    proof = Proof("differs", ((1, 2, 3, 4),))
+    edges = (ScoredPair(Pair("a.jpg", "b.jpg"), -6.0, 0.99, "cropped", "b", (), ("cropped",), proof, "b"),)
     members = (member("a.jpg", False), member("b.jpg", True), member("c.jpg", False))
     group = Group(7, members, "a.jpg", "size", edges, 0.99, 0.99, 1)
     plan = make_plan(roots_of(["."]), [group])
     assert [entry.decision for entry in plan.entries] == ["keep", "remove", "skip"]
     assert plan.entries[1].path == f"{Path.cwd()}/b.jpg"
-    assert plan.entries[1].extra == {"score": 0.99, "relation": "cropped", "contained": "this"}
+    extra = dict(plan.entries[1].extra)
+    assert extra.pop("proof") == {
+        "state": "differs", "boxes": [[1, 2, 3, 4]], "words": "", "kept": DIGEST, "asked": True
+    }  # fmt: skip
+    assert extra == {"score": 0.99, "relation": "cropped", "changes": ["cropped"], "contained": "this"}
 
 
 def test_roots_of_files_and_folders(tmp_path: Path) -> None:

@@ -8,14 +8,20 @@ from hypothesis import strategies as st
 
 from cvsim.errors import ActionError
 from cvsim.groups.decisions import Decisions
-from cvsim.groups.propose import propose
-from cvsim.types import ImageRecord, Pair, ScoredPair
+from cvsim.groups.propose import Choice, Proposal
+from cvsim.types import ImageRecord, Pair, Proof, ScoredPair
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
 
+def propose(
+    records: list[ImageRecord], kept: int, edges: list[ScoredPair], *, threshold: float, decisions: Decisions
+) -> tuple[Proposal, ...]:
+    return Choice(records, kept, threshold, decisions=decisions).propose(edges)
+
+
 def edge(a: str, b: str) -> ScoredPair:
-    return ScoredPair(Pair(a, b), -6.0, 0.99, "resized", None, ())
+    return ScoredPair(Pair(a, b), -6.0, 0.99, "resized", None, (), proof=Proof("explained"))
 
 
 def record(path: str, digest: str) -> ImageRecord:

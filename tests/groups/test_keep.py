@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvsim.errors import SettingsError
-from cvsim.groups.keep import KeepRules
+from cvsim.groups.keep import KeepRules, Standing, says_copy
 from cvsim.settings import DEFAULT_KEEP
-from cvsim.types import ImageRecord
+from cvsim.types import Held, Holdings, ImageRecord
 
 
 def record(path: str, **values: object) -> ImageRecord:
@@ -109,3 +109,63 @@ def test_order_of_files_never_matters_and_intact_wins(records: list[ImageRecord]
     again, same_rule = rules.choose(shuffled)
     assert (records[index], rule) == (shuffled[again], same_rule)
     assert not records[index].damaged or all(one.damaged for one in records)
+
+
+def standing(**values: object) -> Standing:
+    names = {"n_found_better", "is_made_from_lossy"}
+    own = {name: values.pop(name) for name in names & set(values)}
+    return Standing(Holdings(**values), **own)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "why"),
+    [
+        ({"frames": 4}, {}, "holds more"),
+        ({"pictures": 3}, {}, "holds more"),
+        ({"bits": 16}, {}, "holds more"),
+        ({"alpha": True}, {}, "holds more"),
+        ({"parts": {"film": Held(10, "f" * 64)}}, {}, "holds more"),
+        ({"n_found_better": 1}, {}, "is not the poorer one"),
+        ({"camera": "Maker 1"}, {}, "has a date and a camera"),
+        ({}, {"is_made_from_lossy": True}, "is the older format of the same pixels"),
+    ],
+)
+def test_the_original_is_known_by_what_is_known_of_the_files(
+    better: dict[str, object], worse: dict[str, object], why: str
+) -> None:
+    original = record("z.jpg", digest="1" * 64, taken_at="2020-01-01T00:00:00", width_px=90)
+    copy = record("a.jpg", digest="2" * 64, taken_at="2020-01-01T00:00:00")
+    known = {original.digest: standing(**better), copy.digest: standing(**worse)}
+    rules = KeepRules.parse("original,resolution").knowing(known)
+    assert rules.choose([copy, original]) == (1, f"original ({why})")
+    assert KeepRules.parse("resolution").knowing(known).choose([copy, original]) == (0, "resolution")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exact copy 15.jpg", "IMG_0179 (1).jpg", "IMG_0179 - Copy.jpg", "Copy of a.jpg", "a (copy).png",
+        "IMG_0179 Kopie 2.jpg", "Kopie von Bild.jpg", "photo copie.jpg", "foto - copia (3).jpg", "a_copy.jpg",
+        "IMG_0179-edited.jpg", "IMG_0179_bearbeitet.jpg", "IMG~2.jpg", "照片 - 副本.jpg", "COPY.JPG",
+    ],
+)  # fmt: skip
+def test_names_that_say_copy(name: str) -> None:
+    assert says_copy(f"/folder/{name}")
+    files = [record(f"/a/{name}", mtime_ns=1), record("/z/IMG_0179.jpg")]
+    assert KeepRules.parse(DEFAULT_KEEP).choose(files)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IMG_0179.jpg",
+        "photocopy.jpg",
+        "copyright.png",
+        "Copyshop.jpg",
+        "IMG 2.jpg",
+        "edition.jpg",
+        "scopia.jpg",
+    ],
+)
+def test_names_that_do_not(name: str) -> None:
+    assert not says_copy(f"/my copy/{name}")

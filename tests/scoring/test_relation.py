@@ -51,7 +51,7 @@ EXPECTED: dict[str, set[Relation]] = {
     "rotated90": {"rotated"},
     "rotated180": {"rotated"},
     "rotated270": {"rotated"},
-    "tilted": {"rotated"},
+    "tilted": {"rotated", "cropped", "edited"},
     "mirrored": {"mirrored"},
     "upside-down": {"mirrored"},
     "pasted": {"pasted"},

@@ -10,10 +10,22 @@ from cvsim.images.holdings.reading import (
     as_json,
     from_json,
     in_words,
+    part_in_words,
     read_holdings,
+    read_icc,
     to_json,
     uses_alpha,
     with_alpha,
 )
 
-__all__ = ["as_json", "from_json", "in_words", "read_holdings", "to_json", "uses_alpha", "with_alpha"]
+__all__ = [
+    "as_json",
+    "from_json",
+    "in_words",
+    "part_in_words",
+    "read_holdings",
+    "read_icc",
+    "to_json",
+    "uses_alpha",
+    "with_alpha",
+]

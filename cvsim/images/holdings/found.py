@@ -11,6 +11,7 @@ from cvsim.types import Held
 
 FILM, SOUND, DEPTH_MAP, GAIN_MAP, MATTE = "film", "sound", "depth map", "gain map", "matte"
 LAYERS, TEXT, OTHER = "layers", "embedded text", "other data"
+FURTHER = "further pictures"
 """Names of parts, as people read them."""
 MOST_ITEMS = 10_000
 """Of anything that a file may list, from which on it is garbage or hostile."""
@@ -33,6 +34,8 @@ class Found:
         There is a channel of transparency; whether it is used, only decoding tells.
     profile : bytes
         An ICC profile, or empty.
+    exif : bytes
+        An EXIF block, or empty.
     color : str
         How colours are to be read where that is not said by an ICC profile; empty if it is not said at all.
     parts : dict of str to list of bytes
@@ -47,6 +50,7 @@ class Found:
     bits: int = 8
     may_have_alpha: bool = False
     profile: bytes = b""
+    exif: bytes = b""
     color: str = ""
     parts: dict[str, list[bytes]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

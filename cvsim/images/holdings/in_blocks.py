@@ -6,7 +6,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from cvsim.images.holdings.found import LEAST_PRIVATE_BYTES, LEAST_TEXT_BYTES, MOST_ITEMS, OTHER, TEXT, Found
+from cvsim.images.holdings.found import (
+    FURTHER,
+    LEAST_PRIVATE_BYTES,
+    LEAST_TEXT_BYTES,
+    MOST_ITEMS,
+    OTHER,
+    TEXT,
+    Found,
+)
 from cvsim.images.iso_media import boxes, find_box
 
 _MOST_PROFILE_BYTES = 4 << 20
@@ -54,6 +62,8 @@ class _Png:
             found.may_have_alpha = True
         elif kind == b"IDAT":
             self._has_data = True
+        elif kind == b"eXIf":
+            found.exif = body
         elif kind == b"acTL":
             self._is_animated = True
         elif kind == b"fcTL" and len(body) >= 26:
@@ -181,9 +191,11 @@ def read_webp(data: bytes) -> Found:
             found.may_have_alpha |= bool(data[body] & 0x10)
         elif kind == b"VP8L" and body + 5 <= len(data):
             found.may_have_alpha |= bool(data[body + 4] & 0x10)
+        elif kind == b"EXIF":
+            found.exif = data[body : body + length]
         elif kind == b"ICCP":
             found.profile = data[body : body + length]
-        elif kind not in (b"VP8 ", b"ALPH", b"ANIM", b"EXIF", b"XMP "):
+        elif kind not in (b"VP8 ", b"ALPH", b"ANIM", b"XMP "):
             private.append(data[body : body + length])
         position = body + length + length % 2
     if n_frames > 1:
@@ -220,6 +232,8 @@ def read_ico(data: bytes) -> Found:
     count = min(int.from_bytes(data[4:6], "little"), MOST_ITEMS, (len(data) - 6) // 16)
     places = [struct.unpack_from("<II", data, 6 + 16 * k + 8) for k in range(count)]
     found.pictures = max(1, len(set(places)))
+    for size, offset in sorted(set(places))[:-1]:  # all but the one that is shown
+        found.add(FURTHER, data[offset : offset + size])
     found.add_rest(data[max((offset + size for size, offset in places), default=len(data)) :])
     return found
 

@@ -133,6 +133,9 @@ class _Items:
             for number, item in self.items.items()
         ))  # fmt: skip
         for number, item in self.items.items():
+            if item.kind == b"Exif":
+                block = self._content(number, 0)
+                found.exif = found.exif or block[4 + int.from_bytes(block[:4], "big") :]
             if item.kind == _TONE_MAP:
                 for part in self.references[b"dimg"][number][1:]:
                     found.add(GAIN_MAP, self._content(part))

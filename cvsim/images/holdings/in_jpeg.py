@@ -14,6 +14,7 @@ from collections import deque
 from cvsim.images.holdings.found import (
     DEPTH_MAP,
     FILM,
+    FURTHER,
     GAIN_MAP,
     LEAST_PRIVATE_BYTES,
     MATTE,
@@ -24,7 +25,7 @@ from cvsim.images.holdings.found import (
     padding_end,
 )
 from cvsim.images.iso_media import begins_film, film_seconds
-from cvsim.images.jpeg import APP1, APP2, EOI, SOS, Segment, frame_precision, segments
+from cvsim.images.jpeg import APP1, APP2, EOI, EXIF_PREFIX, SOS, Segment, frame_precision, segments
 from cvsim.images.tiff import Tiff
 
 _APP11 = 0xEB
@@ -56,6 +57,7 @@ def read_jpeg(data: bytes) -> Found:
     for segment in segments(data):
         head.take(data, segment)
     found.bits = head.bits
+    found.exif = head.exif
     found.profile = b"".join(head.profile[number] for number in sorted(head.profile))
     xmp = head.xmp + head.more_xmp
     if b"GDepth:" in xmp:
@@ -64,6 +66,7 @@ def read_jpeg(data: bytes) -> Found:
         found.add(SOUND, head.more_xmp or head.xmp)
     if b"GImage:" in xmp:  # the photograph as it was before its background was blurred
         found.pictures += 1
+        found.add(FURTHER, head.more_xmp or head.xmp)
     if len(head.private) >= LEAST_PRIVATE_BYTES:
         found.add(OTHER, head.private)
     _Rest(data, head, found).read(jpeg_end(data))
@@ -90,7 +93,7 @@ class _Head:
 
     def __init__(self) -> None:
         self.bits = 8
-        self.xmp = self.more_xmp = self.private = b""
+        self.exif = self.xmp = self.more_xmp = self.private = b""
         self.profile: dict[int, bytes] = {}
         self.pictures: list[tuple[int, int, int]] = []
         """Of the further pictures in the multi-picture index: type, start, end."""
@@ -99,6 +102,8 @@ class _Head:
         marker, _, body, end = segment
         if (precision := frame_precision(data, segment)) is not None:
             self.bits = precision
+        elif marker == APP1 and data.startswith(EXIF_PREFIX, body):
+            self.exif = self.exif or data[body:end]
         elif marker == APP1 and data.startswith(_XMP, body):
             self.xmp += data[body + len(_XMP) : end]
         elif marker == APP1 and data.startswith(_XMP_MORE, body):
@@ -176,10 +181,8 @@ class _Rest:
         if kind in _MP_PREVIEWS:
             return stop
         part = _auxiliary(self._data[start:stop]) or _BY_SEMANTIC.get(next(self._semantics, b""))
-        if part is None:
-            self._found.pictures += 1
-        else:
-            self._found.add(part, self._data[start:stop])
+        self._found.pictures += part is None
+        self._found.add(part or FURTHER, self._data[start:stop])
         return stop
 
     def _add_film(self, film: bytes) -> None:

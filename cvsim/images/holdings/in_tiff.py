@@ -35,6 +35,7 @@ def read_tiff(data: bytes) -> Found:
         found.may_have_alpha = True
     first = full[0] if full else Directory({})
     found.profile = _bytes(tiff, first, _PROFILE)
+    found.exif = data
     rest = data[_extent(tiff, pages) :]
     if len(rest) >= _LEAST_REST_BYTES:
         found.add_rest(rest)

@@ -12,7 +12,8 @@ import numpy as np
 
 from cvsim.errors import ImageError
 from cvsim.images import pillow
-from cvsim.images.holdings.found import DEPTH_MAP, FILM, GAIN_MAP, OTHER, Found
+from cvsim.images.exif import camera_of
+from cvsim.images.holdings.found import DEPTH_MAP, FILM, FURTHER, GAIN_MAP, OTHER, Found
 from cvsim.images.holdings.in_blocks import (
     read_bmp,
     read_gif,
@@ -62,12 +63,7 @@ def read_holdings(data: bytes, format: str) -> tuple[Holdings, bool]:
         Of a file whose structure is damaged, what could be read of it. `alpha` is False.
     may_have_alpha : bool
     """
-    reader = _READERS.get(format)
-    try:
-        found = reader(data) if reader is not None else Found(may_have_alpha=format == "tga")
-    except Exception:  # garbage meets every reader sooner or later; what cannot be read holds nothing more
-        _log.debug("the structure of a %s makes no sense", format, exc_info=True)
-        found = Found(may_have_alpha=format != "jpeg")
+    found = _found(data, format)
     profile = read_profile(found.profile) if found.profile else None
     name, key = (profile.name, profile.key) if profile is not None else (found.color, found.color)
     holdings = Holdings(
@@ -78,8 +74,23 @@ def read_holdings(data: bytes, format: str) -> tuple[Holdings, bool]:
         profile=name if key else None,
         profile_key=key,
         parts=found.held(),
+        camera=camera_of(found.exif) if found.exif else "",
     )
     return holdings, found.may_have_alpha
+
+
+def read_icc(data: bytes, format: str) -> bytes:
+    """The ICC profile in a file; empty if there is none."""
+    return _found(data, format).profile
+
+
+def _found(data: bytes, format: str) -> Found:
+    reader = _READERS.get(format)
+    try:
+        return reader(data) if reader is not None else Found(may_have_alpha=format == "tga")
+    except Exception:  # garbage meets every reader sooner or later; what cannot be read holds nothing more
+        _log.debug("the structure of a %s makes no sense", format, exc_info=True)
+        return Found(may_have_alpha=format != "jpeg")
 
 
 def uses_alpha(data: bytes | BinaryIO, format: str) -> bool:
@@ -112,7 +123,7 @@ def with_alpha(holdings: Holdings, data: bytes | BinaryIO, format: str) -> Holdi
 def as_json(holdings: Holdings) -> dict[str, Any]:
     """As reports show them."""
     film, rest = holdings.parts.get(FILM), holdings.parts.get(OTHER)
-    named = {FILM, OTHER, DEPTH_MAP, GAIN_MAP}
+    named = {FILM, OTHER, DEPTH_MAP, GAIN_MAP, FURTHER}
     return {
         "pictures": holdings.pictures,
         "frames": holdings.frames,
@@ -136,7 +147,7 @@ def in_words(holdings: Holdings, format: str = "") -> list[str]:
         words.append(f"{holdings.pictures} {'pages' if format == 'tiff' else 'pictures'}")
     if holdings.frames > 1:
         words.append(f"{holdings.frames} frames")
-    words += [_part_in_words(name, held) for name, held in holdings.parts.items()]
+    words += [part_in_words(name, held) for name, held in holdings.parts.items() if name != FURTHER]
     if holdings.bits > 8:
         words.append(f"{holdings.bits} bit")
     if holdings.alpha:
@@ -146,7 +157,8 @@ def in_words(holdings: Holdings, format: str = "") -> list[str]:
     return words
 
 
-def _part_in_words(name: str, held: Held) -> str:
+def part_in_words(name: str, held: Held) -> str:
+    """``"film 2.1 s"``, ``"other data 3 kB"``, ``"depth map"``."""
     if held.seconds is not None:
         return f"{name} {held.seconds:.1f} s"
     if name in (FILM, OTHER):

@@ -1,0 +1,143 @@
+"""The proofs of a run: what rests on them is proposed, and which file of a group was there first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cvsim.groups.keep import Standing
+from cvsim.progress import SilentProgress
+from cvsim.proof.holds import holdings_of
+from cvsim.proof.prove import FileRef, file_ref, prove
+from cvsim.recipes.linking import pairs_with_kept
+from cvsim.recipes.report_groups import Draft, draft_groups, finished_groups
+from cvsim.scoring.explainer import with_proof
+from cvsim.types import Group, Holdings, ImageRecord, Proof, ScoredPair, Side
+
+if TYPE_CHECKING:
+    from cvsim.groups.components import Grouping
+    from cvsim.groups.rules import GroupRules
+    from cvsim.progress import Progress
+    from cvsim.recipes.linking import Linker
+
+MAX_CHANGES_OF_MIND = 2
+"""How often another file of a group is kept because the one before was found to be poorer."""
+LOSSY = frozenset(("jpeg", "heic"))
+"""Formats that store nothing without loss: of equal pixels, what is stored so was there first."""
+
+
+class Prover:
+    """Makes the proofs that the groups of a linker need.
+
+    Parameters
+    ----------
+    linker : Linker
+        Scores what turns out to be needed, too.
+    rules : GroupRules
+    progress : Progress, optional
+    n_workers : int
+
+    Attributes
+    ----------
+    rules : GroupRules
+        Those that were given, with what the keep rule ``original`` goes by as far as that is known.
+    """
+
+    def __init__(
+        self, linker: Linker, rules: GroupRules, progress: Progress | None = None, *, n_workers: int = 1
+    ) -> None:
+        self.rules, self._asked = rules, rules.keep
+        self._linker, self._collection = linker, linker.collection
+        self._progress, self._n_workers = progress or SilentProgress(), n_workers
+        self._holdings: dict[str, Holdings] = {}
+        self._standings: dict[str, Standing] = {}
+
+    def look_for_originals(self, grouping: Grouping) -> None:
+        """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""
+        if not self._asked.asks_for_original:
+            return
+        nodes, scores = self._collection.nodes, self._linker.scores
+        in_groups = {int(node) for members in grouping.groups() for node in members}
+        holdings = self._held_by([nodes[node].first for node in sorted(in_groups)])
+        explainer = self._linker.explainer()
+        linked = np.flatnonzero(grouping.linked[: len(scores)])
+        explainer.confirm_pixels(linked)
+        made: set[str] = set()
+        for row in explainer.rows_of_equal_pixels(linked):
+            pair = [nodes[int(node)].first for node in (scores.a[row], scores.b[row])]
+            if any(record.format in LOSSY for record in pair):
+                made |= {record.digest for record in pair if record.format not in LOSSY}
+        for digest in {nodes[node].digest for node in in_groups}:
+            self._standings[digest] = Standing(holdings.get(digest, Holdings()), 0, digest in made)
+        self._use_standings()
+
+    def _use_standings(self) -> None:
+        self.rules = replace(self.rules, keep=self._asked.knowing(self._standings))
+
+    def proved_groups(self) -> tuple[Group, ...]:
+        """The groups of the report, with proofs for what they propose.
+
+        Where the file to keep is found to be the poorer one of two, and the other one explains it, the other
+        one is kept, if the keep rules ask for the original.
+        """
+        proofs: dict[tuple[str, str], Proof] = {}
+        for n_found in range(1, MAX_CHANGES_OF_MIND + 2):
+            drafts = draft_groups(self._linker, self.rules)
+            proofs |= self._prove([pair for draft in drafts for pair in draft.to_prove()])
+            better = self._found_better(drafts, proofs) if n_found <= MAX_CHANGES_OF_MIND else set()
+            if not better:
+                break
+            for digest in better:
+                standing = self._standings.get(digest, Standing())
+                self._standings[digest] = replace(standing, n_found_better=n_found)
+            self._use_standings()
+            kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
+            self._linker.score_all(kept, "Checking groups")
+        members = [record for draft in drafts for record in draft.choice.records]
+        return finished_groups(drafts, proofs, self._held_by(members))
+
+    def proved_pair(self, pair: ScoredPair, a: ImageRecord, b: ImageRecord, kept: Side | None) -> ScoredPair:
+        """The pair with the proof that the side which is not kept can go; None: the rules choose."""
+        standings = {digest: Standing(held) for digest, held in self._held_by([a, b]).items()}
+        keeps_b = kept == "b" or (kept is None and self._asked.knowing(standings).choose([a, b])[0] == 1)
+        copy, keeper = (a, b) if keeps_b else (b, a)
+        proof = self._proof(copy, keeper)
+        if kept is None and proof.state == "poorer-kept":
+            back = self._proof(keeper, copy)
+            if back.is_enough:
+                copy, keeper, proof = keeper, copy, back
+        return with_proof(pair, copy, keeper, proof)
+
+    def _proof(self, copy: ImageRecord, kept: ImageRecord) -> Proof:
+        return self._prove([(file_ref(copy), file_ref(kept))])[copy.digest, kept.digest]
+
+    def _prove(self, pairs: Sequence[tuple[FileRef, FileRef]]) -> dict[tuple[str, str], Proof]:
+        by_path = {record.path: record for node in self._collection.nodes for record in node.records}
+        files = {ref.path for pair in pairs for ref in pair}
+        holdings = self._held_by([by_path[path] for path in sorted(files)])
+        store, n_workers = self._collection.store, self._n_workers
+        return prove(pairs, holdings, store, n_workers=n_workers, progress=self._progress)
+
+    def _found_better(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
+        """Of groups whose kept file is the poorer one, the file that is better and explains it."""
+        if not self._asked.asks_for_original:
+            return set()
+        back = []
+        for draft in drafts:
+            choice, kept = draft.choice, draft.choice.keeper
+            poorer = [p for p in draft.to_prove() if proofs[p[0].digest, kept.digest].state == "poorer-kept"]
+            if poorer and not choice.rules.protection(choice.protected)(kept):
+                records = {record.path: record for record in choice.records}
+                candidates = [records[copy.path] for copy, _ in poorer]
+                best = candidates[choice.rules.choose(candidates)[0]]
+                back.append((file_ref(kept), file_ref(best)))
+        found = self._prove(back)
+        return {better.digest for kept, better in back if found[kept.digest, better.digest].is_enough}
+
+    def _held_by(self, records: Sequence[ImageRecord]) -> dict[str, Holdings]:
+        missing = [record for record in records if record.digest not in self._holdings]
+        self._holdings |= holdings_of(missing, self._collection.store, self._n_workers)
+        return self._holdings
