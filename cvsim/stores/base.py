@@ -19,9 +19,9 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from cvsim.errors import StoreError
 
@@ -416,3 +416,9 @@ class Store(ABC):
 def today() -> int:
     """Days since 1970, UTC."""
     return int(time.time()) // 86_400
+
+
+def chunks_of(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Cut values into lists of at most `size`."""
+    rows = list(values)
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cvsim.errors import UsageError
-from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, StoreInfo, today
+from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, StoreInfo, chunks_of, today
 from cvsim.stores.milvus_connection import (
     MAX_EMBEDDED_ROWS,
     MAX_HITS,
     Address,
     MilvusConnection,
+    no_index,
     other_layout,
 )
 from cvsim.stores.milvus_rows import (
@@ -92,7 +92,7 @@ class MilvusIndex(SearchableStore):
         address = Address.of(location)
         super().__init__(address.location)
         if not create and not address.is_there:
-            raise _missing(address)
+            raise no_index(address)
         self._milvus = MilvusConnection(address)
         self._address = address
         self._vectors: set[int] = set()
@@ -111,7 +111,7 @@ class MilvusIndex(SearchableStore):
                     self._address, f"shares its name with another collection, {self._name(name)}"
                 )
         if not create and there["record"] is None:
-            raise _missing(self._address)
+            raise no_index(self._address)
         for name, fields in wanted.items():
             if there[name] is None:
                 self._milvus.create(self._name(name), fields, "HAMMING")
@@ -137,7 +137,7 @@ class MilvusIndex(SearchableStore):
         self, collection: str, ids: Collection[str], fields: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         per_query = _PAGE_BLOBS if "data" in fields and collection == "artefact" else _MAX_IN_EXPRESSION
-        for some in _chunks(ids, per_query):
+        for some in chunks_of(ids, per_query):
             yield from self._rows(collection, f"id in {json.dumps(some)}", fields)
 
     def _by_number(
@@ -145,7 +145,7 @@ class MilvusIndex(SearchableStore):
     ) -> Iterator[dict[str, Any]]:
         """Rows that belong to contents; `fields` includes ``a``."""
         wanted = frozenset(digests)
-        for some in _chunks(wanted, _MAX_IN_EXPRESSION):
+        for some in chunks_of(wanted, _MAX_IN_EXPRESSION):
             filter = f"number in {[number_of(digest) for digest in some]} and {condition}"
             found = self._rows(collection, filter, fields)
             yield from (row for row in found if row["a"] in wanted)
@@ -285,12 +285,12 @@ class MilvusIndex(SearchableStore):
         self._upsert("record", (row_of("image", "", digest, "", str(day)) for digest in stale))
 
     def _forget_files(self, paths: Collection[bytes]) -> None:
-        for some in _chunks(paths, _MAX_IN_EXPRESSION):
+        for some in chunks_of(paths, _MAX_IN_EXPRESSION):
             self._delete_where("record", f"id in {json.dumps([row_id('file', path.hex()) for path in some])}")
             self._delete_where("record", f'kind == "label" and b in {json.dumps([p.hex() for p in some])}')
 
     def _delete(self, digests: Collection[str]) -> None:
-        for some in _chunks(digests, _MAX_IN_EXPRESSION):
+        for some in chunks_of(digests, _MAX_IN_EXPRESSION):
             numbers, names = f"number in {[number_of(d) for d in some]}", json.dumps(some)
             # What makes a content known or found goes first.
             self._delete_where("record", f"{numbers} and kind in {json.dumps(_BY_DIGEST)} and a in {names}")
@@ -350,7 +350,7 @@ class MilvusIndex(SearchableStore):
         ids = [row_id("keyed", "", digest) for digest in keys]
         known = [row["a"] for row in self._by_id("record", ids, ("a",))]
         self._upsert("record", (row_of("keyed", "", digest, "", "begun") for digest in keys))
-        for some in _chunks(known, _MAX_IN_EXPRESSION):
+        for some in chunks_of(known, _MAX_IN_EXPRESSION):
             self._delete_keys_of(f"number in {[number_of(d) for d in some]}")
         self._insert("word", [row for d, k in keys.items() for row in word_rows(d, k)])
         self._insert("hash", [row for d, k in keys.items() for row in hash_rows(d, k)])
@@ -434,7 +434,7 @@ class MilvusIndex(SearchableStore):
         """Find what shares words with the query; see `SearchableStore.by_words`."""
         self.flush()
         numbers: list[int] = []
-        for some in _chunks(np.unique(word_codes(space, words)).tolist(), _CODES_IN):
+        for some in chunks_of(np.unique(word_codes(space, words)).tolist(), _CODES_IN):
             rows = self._rows("word", f"code in {some}", ("number",))
             numbers += [row["number"] for row in rows]
         owners, counts = np.unique(np.array(numbers, np.int64), return_counts=True)
@@ -445,7 +445,7 @@ class MilvusIndex(SearchableStore):
 
     def _names(self, numbers: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
-        for some in _chunks(numbers, _MAX_IN_EXPRESSION):
+        for some in chunks_of(numbers, _MAX_IN_EXPRESSION):
             rows = self._rows("record", f'number in {some} and kind == "keyed"', ("number", "a"))
             found.update({row["number"]: row["a"] for row in rows})
         return found
@@ -479,14 +479,14 @@ class MilvusIndex(SearchableStore):
     def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
         """Add labels; see `SearchableStore.put_labels`."""
         rows = list(dict.fromkeys(labels))
-        for some in _chunks({path.hex() for path, _ in rows}, _MAX_IN_EXPRESSION):
+        for some in chunks_of({path.hex() for path, _ in rows}, _MAX_IN_EXPRESSION):
             self._delete_where("record", f'kind == "label" and b in {json.dumps(some)}')
         self._upsert("record", (label_row(path, label) for path, label in rows))
 
     def labels_of(self, paths: Collection[bytes]) -> dict[bytes, tuple[str, ...]]:
         """Name the labels of these files; see `SearchableStore.labels_of`."""
         found: dict[bytes, list[str]] = {}
-        for some in _chunks([path.hex() for path in paths], _MAX_IN_EXPRESSION):
+        for some in chunks_of([path.hex() for path in paths], _MAX_IN_EXPRESSION):
             filter = f'kind == "label" and b in {json.dumps(some)}'
             for row in self._rows("record", filter, ("b", "data")):
                 found.setdefault(bytes.fromhex(row["b"]), []).append(row["data"])
@@ -497,13 +497,3 @@ class MilvusIndex(SearchableStore):
         condition = f'kind == "label" and a == "{row_id("label", as_text(label))}"'
         paths = [bytes.fromhex(row["b"]) for row in self._sweep("record", condition, ("b",))]
         return {known.digest for known in self.known_files(paths).values()}
-
-
-def _missing(address: Address) -> UsageError:
-    place = address.location
-    return UsageError(f"{place}: there is no index there; make it with cvsim index PATH --store {place}")
-
-
-def _chunks(values: Collection[Any], size: int) -> Iterator[list[Any]]:
-    rows = list(values)
-    return (rows[start : start + size] for start in range(0, len(rows), size))

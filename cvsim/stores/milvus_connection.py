@@ -391,3 +391,9 @@ def _portions(rows: Sequence[Fields]) -> Iterator[list[dict[str, Any]]]:
             portion, n_bytes = [], 0
     if portion:
         yield portion
+
+
+def no_index(address: Address) -> UsageError:
+    """Say that no index is where one was to be opened, and how to make it."""
+    place = address.location
+    return UsageError(f"{place}: there is no index there; make it with cvsim index PATH --store {place}")

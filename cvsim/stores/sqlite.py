@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cvsim.errors import WrongStoreError
-from cvsim.stores.base import Batch, Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, today
+from cvsim.stores.base import (
+    Batch,
+    Extraction,
+    ImageInfo,
+    KeyInfo,
+    KnownFile,
+    Store,
+    StoreInfo,
+    chunks_of,
+    today,
+)
 from cvsim.stores.sqlite_errors import explain
 from cvsim.stores.sqlite_file import APPLICATION_IDS, BUSY_S, Purpose, connect, file_parts
 
@@ -32,7 +42,7 @@ _KEY_SHIFT = 40
 _IMAGE_MASK = (1 << _KEY_SHIFT) - 1
 _PAGE_BYTES = 8192
 """Faster than 4 kB on descriptors of 500 bytes; 16 kB would waste half a page on each blob of 10 kB."""
-_CHUNK_KEYS = 1000
+CHUNK_KEYS = 1000
 """Values in one ``IN (...)``: SQLite allows 32,766, and more than this gains nothing."""
 
 _CACHE_TABLES = """
@@ -307,7 +317,7 @@ class SqliteStore(Store):
             wanted = frozenset(wanted)
             yield from (row for row in self._db.execute(sweep) if row[0] in wanted)
         else:
-            for chunk in _chunks(wanted):
+            for chunk in chunks_of(wanted, CHUNK_KEYS):
                 yield from self._db.execute(f"{look_up} IN ({_marks(chunk)})", chunk)
 
     def _keys(self) -> dict[str, int]:
@@ -469,11 +479,6 @@ def _base(key_id: int) -> int:
 
 def _blobs(digests: Collection[str] | None) -> Any:
     return None if digests is None else [bytes.fromhex(digest) for digest in digests]
-
-
-def _chunks(values: Collection[Any]) -> Iterator[Sequence[Any]]:
-    rows = list(values)
-    return (rows[start : start + _CHUNK_KEYS] for start in range(0, len(rows), _CHUNK_KEYS))
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import WrongStoreError
-from cvsim.stores.base import KnownFile
+from cvsim.stores.base import KnownFile, chunks_of
 from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
-from cvsim.stores.sqlite import SqliteStore, _blobs, _chunks, _marks
+from cvsim.stores.sqlite import CHUNK_KEYS, SqliteStore, _blobs, _marks
 from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, SegmentKind, Segments
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self._db.executemany("DELETE FROM entry WHERE image_id = ?", ((image,) for image in images))
         self._db.executemany("INSERT INTO entry (image_id) VALUES (?)", ((image,) for image in images))
         found: dict[int, int] = {}
-        for chunk in _chunks(images):
+        for chunk in chunks_of(images, CHUNK_KEYS):
             query = f"SELECT image_id, id FROM entry WHERE image_id IN ({_marks(chunk)})"
             found.update(self._db.execute(query, chunk))
         return found
@@ -205,7 +205,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     def _digests_of(self, entries: Collection[int]) -> dict[int, str]:
         """The digests of the entries that are there still."""
         found: dict[int, str] = {}
-        for chunk in _chunks(entries):
+        for chunk in chunks_of(entries, CHUNK_KEYS):
             query = (
                 "SELECT e.id, i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id "
                 f"WHERE e.id IN ({_marks(chunk)})"
@@ -236,7 +236,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         found: dict[str, list[bytes]] = {}
         with self._snapshot():
-            for chunk in _chunks(_blobs(digests)):
+            for chunk in chunks_of(_blobs(digests), CHUNK_KEYS):
                 query = (
                     "SELECT i.digest, f.path FROM image i JOIN file f ON f.image_id = i.id "
                     f"WHERE i.digest IN ({_marks(chunk)}) ORDER BY f.path"
@@ -264,7 +264,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         """Name the labels of these files; see `SearchableStore.labels_of`."""
         found: dict[bytes, tuple[str, ...]] = {}
         with self._snapshot():
-            for chunk in _chunks(paths):
+            for chunk in chunks_of(paths, CHUNK_KEYS):
                 query = f"SELECT path, label FROM label WHERE path IN ({_marks(chunk)}) ORDER BY path, label"
                 for path, label in self._db.execute(query, chunk):
                     found[path] = (*found.get(path, ()), label)

@@ -34,6 +34,7 @@ from cvsim.stores import (
     open_scratch,
     open_store,
     sqlite,
+    sqlite_file,
 )
 
 KEYS = ("phash:1", "color:1", "thumbnail:1")
@@ -220,7 +221,7 @@ def test_a_batch_is_seen_by_others_when_it_is_flushed(tmp_path: Path) -> None:
 
 
 def test_a_locked_cache_says_so_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_S", 0.05)
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
     path = tmp_path / "cache.sqlite"
     with SqliteStore(path) as store:
         other = sqlite3.connect(path, isolation_level=None)
