@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.embedding import Embedding
+from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
 from cvsim.products.autoencoder import AUTOENCODER_PX, N_EPOCHS
 from cvsim.recipes.products import labels_for, read_vectors, train_autoencoder, vector_features
@@ -46,7 +47,7 @@ def main() -> None:
 def measured(folder: Path, n_epochs: int) -> dict[str, float]:
     settings = replace(Settings(), cache=None)
     vectors = read_vectors([str(folder / "images")], vector_features(["gradient"], None), settings)
-    labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
+    labels = np.array(labels_for(vectors.files, read_labels(folder / "labels.csv")))
     start = time.process_time()
     network = train_autoencoder(vectors, n_epochs=n_epochs)
     seconds = time.process_time() - start

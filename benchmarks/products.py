@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from cvsim.groups.evaluation import read_labels
 from cvsim.products.gallery import classify
 from cvsim.products.grouping import group, untrained
 from cvsim.products.partition import METHODS, build_tree
@@ -61,7 +62,7 @@ def measure_set(
     settings = replace(Settings(), cache=cache)
     features = vector_features(None, model)
     vectors = read_vectors([str(folder / "images")], features, settings, with_details=True)
-    labels = np.array(labels_for(vectors.files, folder / "labels.csv"))
+    labels = np.array(labels_for(vectors.files, read_labels(folder / "labels.csv")))
     codes = np.unique(labels, return_inverse=True)[1]
     values: dict[str, dict[str, list[float]]] = {}
     for seed in range(FIRST_SEED, FIRST_SEED + n_splits):

@@ -1,63 +1,44 @@
 """Find pictures that are the same, on a CPU, and say why.
 
 >>> import cvsim
->>> report = cvsim.dedupe(["photos"], threshold=0.95)  # doctest: +SKIP
+>>> report = cvsim.dedupe("photos", threshold=0.95)    # doctest: +SKIP
 >>> report.to_html("report.html")                      # doctest: +SKIP
+
+The public names are listed once, in ``__init__.pyi``: type checkers read it, and so does this module, when a
+name is first used. Importing cvsim costs nothing and changes nothing in the process.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from cvsim._version import __version__ as __version__
 
-from cvsim._version import __version__
-
-if TYPE_CHECKING:
-    from cvsim.api import Compared, Report, compare, dedupe, prefilter
-    from cvsim.errors import CvsimError
-    from cvsim.index import Index
-    from cvsim.products.estimators import ProductClassifier, ProductClusterer, ProductMetric
-    from cvsim.settings import Settings
-
-_HOMES = {
-    "Compared": "cvsim.api",
-    "CvsimError": "cvsim.errors",
-    "Index": "cvsim.index",
-    "ProductClassifier": "cvsim.products.estimators",
-    "ProductClusterer": "cvsim.products.estimators",
-    "ProductMetric": "cvsim.products.estimators",
-    "Report": "cvsim.api",
-    "Settings": "cvsim.settings",
-    "compare": "cvsim.api",
-    "dedupe": "cvsim.api",
-    "prefilter": "cvsim.api",
-}
-"""Public names and the module that each is loaded from on first use: importing cvsim costs nothing."""
-
-__all__ = [
-    "Compared",
-    "CvsimError",
-    "Index",
-    "ProductClassifier",
-    "ProductClusterer",
-    "ProductMetric",
-    "Report",
-    "Settings",
-    "__version__",
-    "compare",
-    "dedupe",
-    "prefilter",
-]
+_homes: dict[str, str] = {}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cvsim' has no attribute {name!r}; it has {', '.join(__all__)}")
+def _home_of() -> dict[str, str]:
+    """Each public name and the module that it is imported from."""
+    if not _homes:
+        import ast
+        from pathlib import Path
+
+        stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+        for statement in ast.parse(stub).body:
+            if isinstance(statement, ast.ImportFrom) and statement.module:
+                _homes.update((alias.name, statement.module) for alias in statement.names)
+    return _homes
+
+
+def __getattr__(name: str) -> object:
+    if name == "__all__":
+        return __dir__()
+    if name.startswith("__") or name not in _home_of():
+        raise AttributeError(f"module 'cvsim' has no attribute {name!r}; it has {', '.join(__dir__())}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_home_of()[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*_home_of(), "__version__"])

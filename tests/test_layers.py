@@ -31,11 +31,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 """The rooms, from the top. A room imports rooms of lower floors only, never one beside it."""
 
-STILL_LOOSE: dict[str, str] = {
-    "index": "api",
-}
-"""Modules that have yet to move, and the room that they belong to."""
-
 GROUND = FLOORS[-1]
 """These may know each other."""
 
@@ -132,8 +127,7 @@ def targets(node: ast.AST, name: str, is_package: bool, trees: dict[str, ast.Mod
 
 def room_of(module: str) -> str:
     """``cvsim.images.decode`` is of the room ``images``; the package itself of none."""
-    room = module.split(".")[1] if "." in module else ""
-    return STILL_LOOSE.get(room, room)
+    return module.split(".")[1] if "." in module else ""
 
 
 def floor_of(room: str) -> int:

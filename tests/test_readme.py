@@ -7,8 +7,18 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from documents import INSIDE, README, ROOT, blocks, broken_links, check_commands, check_names, lines_of, run
-from documents import make_workplace as make
+from documents import (
+    INSIDE,
+    README,
+    ROOT,
+    blocks,
+    broken_links,
+    check_commands,
+    check_names,
+    lines_of,
+    make_workplace as make,
+    run,
+)
 
 CHANGELOG = ROOT / ".github" / "CHANGELOG.md"
 DOCUMENTS = [README, INSIDE, *sorted((ROOT / ".github").glob("*.md"))]

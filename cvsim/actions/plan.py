@@ -253,7 +253,7 @@ def roots_of(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(root for root in roots if not any(parent in roots for parent in parents(root)))
 
 
-def make_plan(roots: Iterable[str], groups: Iterable[Group]) -> Plan:
+def make_plan(roots: Iterable[str], groups: Iterable[Group], *, folder: str = "") -> Plan:
     """The plan of a finished run: the kept file of each group stays, the proposed ones go.
 
     Parameters
@@ -262,11 +262,13 @@ def make_plan(roots: Iterable[str], groups: Iterable[Group]) -> Plan:
         Absolute folders, from `roots_of`.
     groups : iterable of Group
         Their members carry `proposed` and `reason` (see `cvsim.groups.propose`).
+    folder : str
+        Where relative paths lie; the working folder if empty.
     """
-    return Plan(tuple(roots), tuple(entry for group in groups for entry in _entries(group)))
+    return Plan(tuple(roots), tuple(entry for group in groups for entry in _entries(group, folder)))
 
 
-def _entries(group: Group) -> Iterable[Entry]:
+def _entries(group: Group, folder: str) -> Iterable[Entry]:
     own = {}
     for edge in group.edges:
         if group.keep in (edge.pair.a, edge.pair.b):
@@ -283,7 +285,7 @@ def _entries(group: Group) -> Iterable[Entry]:
             extra["holds"] = words
         kept = record.path == group.keep
         yield Entry(
-            os.path.abspath(record.path),
+            os.path.abspath(os.path.join(folder, record.path)),
             record.digest,
             record.size_bytes,
             record.mtime_ns,

@@ -69,22 +69,21 @@ def apply(
     """
     read_config(config)
 
-    from cvsim.actions.apply import Action, apply_plan
-    from cvsim.actions.journal import default_path
+    from cvsim.actions.apply import Action
     from cvsim.actions.plan import Plan
+    from cvsim.api.plans import apply as carry_out
     from cvsim.cli.console import progress_bars
 
-    chosen, loaded = Action.parse(action), Plan.load(plan)
+    chosen = Action.parse(action)
     if not (dry_run or yes):
-        _ask(loaded, chosen)
+        _ask(Plan.load(plan), chosen)
     with progress_bars(quiet) as progress:
-        applied = apply_plan(
-            loaded,
+        applied = carry_out(
+            plan,
             action,
-            journal or default_path(plan),
+            journal=journal,
             dry_run=dry_run,
             carry_metadata=carry_metadata,
-            own_files=[plan],
             progress=progress,
         )
     _print_json(applied) if as_json else _print(applied, quiet)

@@ -18,8 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cvsim.progress import Progress as ProgressProtocol
-from cvsim.progress import SilentProgress
+from cvsim.progress import Progress as ProgressProtocol, SilentProgress
 
 _REDRAW_S = 0.1
 

@@ -41,32 +41,12 @@ def classify(
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
+    from cvsim.api.products import classify as assign
     from cvsim.cli.console import progress_bars
-    from cvsim.recipes import products as recipes
 
-    model = products.load_profile(profile)
-    assert model is not None
     with progress_bars(quiet) as progress:
-        vectors = products.read(
-            paths,
-            listed,
-            settings,
-            None,
-            embedding,
-            model,
-            progress,
-            with_details=model.gallery is not None and model.gallery.details is not None,
+        found = assign(
+            paths, profile, embedding=embedding, settings=settings, listed=listed, progress=progress
         )
-        products.note_skipped(vectors, quiet)
-        found = recipes.assign(vectors, model)
-    if as_array:
-        products.write(output, products.npy_bytes(found.codes), quiet)
-        return
-    names = model.gallery.labels if model.gallery is not None else ()
-    rows = [
-        (file, names[code] if code >= 0 else "-1", f"{probability:.4f}")
-        for file, code, probability in zip(
-            vectors.files, found.codes.tolist(), found.probability.tolist(), strict=True
-        )
-    ]
-    products.write(output, products.csv_bytes(("file", "label", "probability"), rows), quiet)
+    products.note_skipped(found.skipped, quiet)
+    products.write(output, found.to_npy if as_array else found.to_csv, quiet)

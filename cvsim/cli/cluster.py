@@ -56,30 +56,25 @@ def cluster(
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
+    from cvsim.api.products import cluster as group_products
     from cvsim.cli.console import progress_bars
-    from cvsim.recipes import products as recipes
 
-    model = products.load_profile(profile)
-    how: dict[str, Any] = {"method": method, "threshold": threshold, "n_clusters": n_clusters}
-    features = products.features_file(paths)
     with progress_bars(quiet) as progress:
-        if features is not None:
-            labels = recipes.cluster_features(recipes.load_features(features), model, **how)
-            files = [str(row) for row in range(len(labels))]
-        else:
-            vectors = products.read(paths, listed, settings, signals, embedding, model, progress)
-            products.note_skipped(vectors, quiet)
-            with progress.task("Grouping", None):
-                labels = recipes.cluster(vectors, model, **how)
-            files = list(vectors.files)
-    rows = list(zip(files, labels.tolist(), strict=True))
-    content = products.npy_bytes(labels) if as_array else products.csv_bytes(("file", "label"), rows)
-    products.write(output, content, quiet)
-    n_groups = len(set(labels[labels >= 0].tolist()))
+        found = group_products(
+            paths,
+            profile=profile,
+            threshold=threshold,
+            method=method,
+            n_clusters=n_clusters,
+            signals=signals,
+            embedding=embedding,
+            settings=settings,
+            listed=listed,
+            progress=progress,
+        )
+    products.note_skipped(found.skipped, quiet)
+    products.write(output, found.to_npy if as_array else found.to_csv, quiet)
     if as_json:
-        from cvsim.reports.json import dumps
-
-        document = {"n_images": len(labels), "n_groups": n_groups, "n_unreadable": int((labels < 0).sum())}
-        click.echo(dumps(document), nl=False)
+        click.echo(found.to_json(), nl=False)
     elif output != "-" and not quiet:
-        click.echo(f"{len(labels):,} pictures, {n_groups:,} products")
+        click.echo(f"{len(found.labels):,} pictures, {found.n_groups:,} products")

@@ -9,7 +9,7 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.api import Compared
+    from cvsim.api.compared import Compared
 
 
 @click.command(epilog="Example: cvsim compare a.jpg b.jpg --picture why.png")
@@ -35,9 +35,9 @@ def compare(
         raise click.UsageError("--json and --picture cannot both go to stdout; give --picture a file.")
     settings = options.settings_from(config, given)
 
-    from cvsim import api
+    from cvsim.api.pictures import compare as compare_pictures
 
-    pair = api.compare(a, b, settings=settings)
+    pair = compare_pictures(a, b, settings=settings)
     if picture is not None:
         _write_picture(pair, picture, quiet)
     if as_json:
@@ -56,7 +56,7 @@ def _write_picture(pair: Compared, file: str, quiet: bool) -> None:
     from cvsim.cli.console import write_bytes
 
     if file == "-":
-        write_bytes(pair.picture_bytes())
+        write_bytes(pair.to_picture())
         return
     pair.to_picture(file)
     if not quiet:

@@ -59,6 +59,11 @@ def write_bytes(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def write_text(text: str) -> None:
+    """Write to stdout; file names get the bytes that they have on disk."""
+    write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
 def file_link(path: str) -> str:
     """A URI for a terminal that can open files, byte for byte."""
     from urllib.parse import quote

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,8 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.api import Report
+    from cvsim.api.report import Report
+    from cvsim.progress import Progress
 
 EXIT_FOUND = 3
 
@@ -41,6 +43,13 @@ EXIT_FOUND = 3
     metavar="FILE",
     help="Write what to keep and what to remove, for cvsim review and cvsim apply.",
 )
+@click.option(
+    "--graph",
+    "graph_file",
+    type=options.OutputFile((".graphml",)),
+    metavar="FILE.graphml",
+    help="Write the pictures of all groups and their links as a graph.",
+)
 @click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
 @options.running
 @options.scheduler
@@ -52,13 +61,14 @@ def dedupe(
     csv_file: str | None,
     html_file: str | None,
     plan_file: str | None,
+    graph_file: str | None,
     check: bool,
     config: str | None,
     quiet: bool,
     **given: Any,
 ) -> None:
     """Find groups of copies under PATH... and say which to keep. Touches nothing."""
-    files = {"--csv": csv_file, "--html": html_file, "--plan": plan_file}
+    files = {"--csv": csv_file, "--html": html_file, "--plan": plan_file, "--graph": graph_file}
     on_stdout = [name for name, file in {"--json": "-" if as_json else None, **files}.items() if file == "-"]
     if len(on_stdout) > 1:
         raise click.UsageError(
@@ -66,16 +76,14 @@ def dedupe(
         )
     settings = options.settings_from(config, given)
 
-    from cvsim import api
+    from cvsim.api.pictures import dedupe as find_copies
     from cvsim.cli.console import progress_bars
 
-    with (
-        progress_bars(quiet) as progress,
-        api.dedupe(paths, listed=listed, settings=settings, progress=progress) as report,
-    ):
+    with progress_bars(quiet) as progress:
+        report = find_copies(paths, listed=listed, settings=settings, progress=progress)
         if as_json:
             click.echo(report.to_json(), nl=False)
-        written = _write(report, files)
+        written = _write(report, files, progress)
     if not quiet:
         for file in written:
             click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
@@ -85,20 +93,21 @@ def dedupe(
         click.get_current_context().exit(EXIT_FOUND)
 
 
-def _write(report: Report, files: Mapping[str, str | None]) -> list[str]:
+def _write(report: Report, files: Mapping[str, str | None], progress: Progress) -> list[str]:
     """Write what is asked for; the files that were written."""
-    from cvsim.cli.console import write_bytes
+    from cvsim.cli.console import write_text
 
-    ways = {
-        "--csv": (report.csv_bytes, report.to_csv),
-        "--html": (report.html_bytes, report.to_html),
-        "--plan": (report.plan_bytes, report.to_plan),
+    ways: dict[str, Callable[[str | None], str | None]] = {
+        "--csv": report.to_csv,
+        "--html": functools.partial(report.to_html, progress=progress),
+        "--plan": report.to_plan,
+        "--graph": report.to_graphml,
     }
     written = []
-    for option, (to_bytes, to_file) in ways.items():
+    for option, to_file in ways.items():
         file = files[option]
         if file == "-":
-            write_bytes(to_bytes())
+            write_text(to_file(None) or "")
         elif file is not None:
             to_file(file)
             written.append(file)

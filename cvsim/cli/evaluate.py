@@ -18,10 +18,9 @@ def evaluate(predicted: str, answers: str, as_json: bool, config: str | None, qu
     Each is a CSV file with the columns file and label, or a .npy file of integers in the order of the
     paths. Every figure is 1 for a perfect grouping.
     """
-    from cvsim.groups.evaluation import align_labels, read_labels
-    from cvsim.groups.evaluation import evaluate as measure
+    from cvsim.api.vectors import evaluate as measure
 
-    found = measure(*align_labels(read_labels(predicted), read_labels(answers)))
+    found = measure(predicted, answers)
     if as_json:
         from cvsim.reports.json import dumps
 

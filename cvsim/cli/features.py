@@ -33,20 +33,20 @@ def features(
     suffix = products.suffix_of(output, (".npy", ".parquet"))
     settings = products.product_settings(config, given)
 
+    from cvsim.api.product_results import list_beside
+    from cvsim.api.vectors import extract_features
     from cvsim.cli.console import progress_bars
 
     with progress_bars(quiet) as progress:
-        vectors = products.read(paths, listed, settings, signals, embedding, None, progress)
-    products.note_skipped(vectors, quiet)
-
-    import numpy as np
-
-    table = np.hstack(vectors.blocks).astype(np.float32)
-    if suffix == ".parquet":
-        from cvsim.reports.tables import features_parquet
-
-        products.write(output, features_parquet(vectors.files, table), quiet)
-        return
-    products.write(output, products.npy_bytes(table), quiet)
-    names = "".join(file + "\n" for file in vectors.files).encode("utf-8", "surrogateescape")
-    products.write(output[: -len(suffix)] + ".txt", names, quiet)
+        table = extract_features(
+            paths,
+            signals=signals,
+            embedding=embedding,
+            settings=settings,
+            listed=listed,
+            progress=progress,
+        )
+    products.note_skipped(table.skipped, quiet)
+    products.write(output, table.to_parquet if suffix == ".parquet" else table.to_npy, quiet)
+    if suffix == ".npy":
+        products.note_written(list_beside(output), quiet)

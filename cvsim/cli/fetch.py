@@ -90,27 +90,25 @@ def fetch(
 
     Run it again to go on: what is there is not fetched twice.
     """
+    from cvsim.api.fetching import fetch_dataset
     from cvsim.cli.console import progress_bars
-    from cvsim.fetch.client import Limits, RemoteClient
-    from cvsim.fetch.dataset import fetch as fetch_all
-    from cvsim.fetch.dataset import read_dataset
     from cvsim.settings import read_config
 
     read_config(config)
-    wanted = read_dataset(manifest, labels)[:limit]
-    limits = Limits(given["max_size"], given["timeout"], 6 * given["timeout"], given["attempts"])
-    with (
-        RemoteClient(limits, allow_private=given["allow_private"], n_connections=given["workers"]) as client,
-        progress_bars(quiet) as progress,
-    ):
-        result = fetch_all(
-            wanted,
+    with progress_bars(quiet) as progress:
+        result = fetch_dataset(
+            manifest,
             folder,
-            client,
-            n_workers=given["workers"],
+            labels=labels,
+            limit=limit,
+            max_size_bytes=given["max_size"],
+            timeout_s=given["timeout"],
+            n_attempts=given["attempts"],
+            workers=given["workers"],
             per_host=given["per_host"],
             pause_s=given["pause"],
             retry_failed=given["retry_failed"],
+            allow_private=given["allow_private"],
             progress=progress,
         )
     if as_json:

@@ -43,8 +43,8 @@ def index(
     """
     settings = options.settings_from(config, given)
 
+    from cvsim.api.index import Index
     from cvsim.cli.console import progress_bars
-    from cvsim.index import Index
 
     with Index.open(store, settings=settings) as opened, progress_bars(quiet) as progress:
         report = opened.add(paths, labels=labels, listed=listed, progress=progress)

@@ -53,7 +53,7 @@ def prefilter(
 
     How much of the true pairs they hold is measured on copies made of a few of your own pictures.
     """
-    from cvsim import api
+    from cvsim.api.pictures import prefilter as find_candidates
     from cvsim.cli.console import progress_bars, write_bytes
     from cvsim.reports.pairs import csv_chunks, pair_format, write_pairs
 
@@ -63,7 +63,7 @@ def prefilter(
         pair_format(output)
     settings = options.settings_from(config, given)
     with progress_bars(quiet) as progress:
-        found = api.prefilter(
+        found = find_candidates(
             paths, recall=recall, n_sampled=n_sampled, listed=listed, settings=settings, progress=progress
         )
     if output == "-":

@@ -100,7 +100,7 @@ def _as_planned(plan_file: str, settings: Settings, given: Mapping[str, Any]) ->
 def _new_plan(
     plan_file: str, paths: Sequence[str], listed: Sequence[str], settings: Settings, quiet: bool
 ) -> str:
-    from cvsim import api
+    from cvsim.api.pictures import dedupe
     from cvsim.cli.console import progress_bars
     from cvsim.errors import CvsimError, UsageError
     from cvsim.names import printable
@@ -108,13 +108,11 @@ def _new_plan(
     if os.path.exists(plan_file):
         shown = printable(plan_file)
         raise UsageError(f"{shown} is there already; go on with cvsim review {shown}, or name another")
-    with (
-        progress_bars(quiet) as progress,
-        api.dedupe(paths, listed=listed, settings=settings, progress=progress) as report,
-    ):
-        if not report.groups:
-            raise CvsimError("There is nothing to review: no two of these pictures are the same.")
-        report.to_plan(plan_file)
+    with progress_bars(quiet) as progress:
+        report = dedupe(paths, listed=listed, settings=settings, progress=progress)
+    if not report.groups:
+        raise CvsimError("There is nothing to review: no two of these pictures are the same.")
+    report.to_plan(plan_file)
     return plan_file
 
 

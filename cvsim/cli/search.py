@@ -12,7 +12,7 @@ import click
 from cvsim.cli import options
 
 if TYPE_CHECKING:
-    from cvsim.index import Index
+    from cvsim.api.index import Index
     from cvsim.recipes.search import Query
     from cvsim.types import Hit
 
@@ -57,7 +57,7 @@ def search(
     """
     settings = options.settings_from(config, given)
 
-    from cvsim.index import Index
+    from cvsim.api.index import Index
 
     with Index.open(store, create=False, settings=settings) as index:
         asked = _query(query, index, allow_private)

@@ -74,34 +74,35 @@ def train(
         raise click.UsageError("--embedding and --autoencoder exclude each other.")
     settings = products.product_settings(config, given)
 
+    from cvsim.api.products import train as learn, train_network
     from cvsim.cli.console import progress_bars
-    from cvsim.recipes import products as recipes
 
     with progress_bars(quiet) as progress:
-        vectors = products.read(
-            paths, listed, settings, signals, embedding, None, progress, with_details=output is not None
-        )
-        products.note_skipped(vectors, quiet)
         if autoencoder is not None:
-            network = recipes.train_autoencoder(vectors, n_epochs=n_epochs, seed=seed, progress=progress)
-            products.write(autoencoder, network, quiet)
-            if output is None:
-                return
-            vectors = products.read(
-                paths, listed, settings, signals, autoencoder, None, progress, with_details=True
+            network = train_network(
+                paths, n_epochs=n_epochs, seed=seed, settings=settings, listed=listed, progress=progress
             )
-        model = recipes.train_profile(
-            vectors, recipes.labels_for(vectors.files, labels), seed=seed, progress=progress
+            products.note_skipped(network.skipped, quiet)
+            products.write(autoencoder, network.to_onnx, quiet)
+        if output is None:
+            return
+        trained = learn(
+            paths,
+            labels=labels,
+            seed=seed,
+            signals=signals,
+            embedding=autoencoder or embedding,
+            settings=settings,
+            listed=listed,
+            progress=progress,
         )
-    assert output is not None
-    products.write(output, model.to_bytes(), quiet)
+    if autoencoder is None:
+        products.note_skipped(trained.skipped, quiet)
+    products.write(output, trained.to_npz, quiet)
     if as_json:
-        from cvsim.reports.json import dumps
-
-        weights = {signal.name: round(signal.weight, 4) for signal in model.signals}
-        document = {**model.provenance, "weights": weights, "method": model.grouping.method}
-        click.echo(dumps({**document, "quality": dict(model.quality)}), nl=False)
+        click.echo(trained.to_json(), nl=False)
         return
+    model = trained.model
     click.echo(f"{model.provenance['n_images']:,} pictures of {model.provenance['n_products']:,} products")
     for signal in model.signals:
         click.echo(f"{signal.name:<16}{signal.weight:>8.0%}")

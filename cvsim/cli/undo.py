@@ -28,14 +28,14 @@ def undo(journal: str | None, as_json: bool, config: str | None, quiet: bool) ->
     read_config(config)
 
     from cvsim.actions.journal import newest
-    from cvsim.actions.undo import undo_journal
+    from cvsim.api.plans import undo as take_back
     from cvsim.cli.console import progress_bars
     from cvsim.names import printable
 
     path = journal or newest()
     click.echo(f"cvsim: undoing {printable(path)}", err=True)
     with progress_bars(quiet) as progress:
-        undone = undo_journal(path, progress=progress)
+        undone = take_back(path, progress=progress)
     _print_json(undone) if as_json else _print(undone)
     if undone.count("skipped"):
         click.get_current_context().exit(EXIT_NOT_ALL)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
+from cvsim.executors.opencv_threads import leave_one_opencv_thread
 from cvsim.files import write_all
 
 START_TIMEOUT_S = 120.0
@@ -120,6 +121,7 @@ def serve(descriptor: int) -> None:
 def _load(pickled_job: bytes, memory_bytes: int) -> tuple[Any, tuple[bool, object]]:
     try:
         job = pickle.loads(pickled_job)
+        leave_one_opencv_thread()
         _limit_memory(memory_bytes)
     except Exception as exc:
         return None, (False, f"{type(exc).__name__}: {exc}")

@@ -23,6 +23,7 @@ from cvsim._version import __version__
 from cvsim.errors import CvsimError, MissingExtraError, RemoteError
 from cvsim.executors.base import NO_MORE, Item, Job, Payload, Result
 from cvsim.executors.local import LocalExecutor, process_executor
+from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.executors.worker_processes import WorkerProcesses
 
 if TYPE_CHECKING:
@@ -275,6 +276,7 @@ def versions() -> Mapping[str, str | None]:
     return found
 
 
+@one_opencv_thread()
 def run_item(
     pickled_job: bytes, item: Any, timeout_s: float, wanted: Mapping[str, str | None]
 ) -> Any | CvsimError:

@@ -163,6 +163,20 @@ def read_content(path: str, digest: str | None = None) -> Content:
     return Content(path, digest or hashlib.sha256(data).hexdigest(), format, data)
 
 
+def encoded_content(data: bytes) -> Content:
+    """An image file's content that came from elsewhere than a file.
+
+    Raises
+    ------
+    NotAnImageError
+        It is none.
+    """
+    format = sniff(data[:HEAD_BYTES])
+    if format is None:
+        raise NotAnImageError("not an image" if data else "empty file")
+    return Content("", hashlib.sha256(data).hexdigest(), format, data)
+
+
 def _digest_of_rest(head: bytes, stream: BinaryIO) -> str:
     digest = hashlib.sha256(head)
     while chunk := stream.read(_CHUNK_BYTES):

@@ -11,10 +11,6 @@ import simplejpeg
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-# Pictures are worked on in as many threads as there are cores already, and the rasters are small:
-# OpenCV's own threads would only wait for each other.
-cv2.setNumThreads(1)
-
 _THUMBNAIL_QUALITY = 75
 
 

@@ -1,9 +1,10 @@
-"""What the Python interface takes as a picture: a path, an array, or a Pillow image."""
+"""What the Python interface takes as a picture: a path, an encoded image, an array, or a Pillow image."""
 
 from __future__ import annotations
 
+import io
 import os
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -11,13 +12,44 @@ from PIL import Image
 from cvsim.errors import UsageError
 from cvsim.images import pillow
 from cvsim.images.decode import MAX_PIXELS, Decoded, digest_of
-from cvsim.images.encoded import read_content
+from cvsim.images.encoded import encoded_content, read_content
 from cvsim.images.raster import fit, orient, resize, swaps_sides
 
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-ImageSource = str | os.PathLike[str] | np.ndarray | Image.Image
+ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | np.ndarray | Image.Image
+"""Bytes are the content of an image file, never its name; so is what can be read from a binary file."""
+
+
+def is_encoded(source: ImageSource) -> TypeGuard[bytes | IO[bytes]]:
+    """Whether a picture is given as the content of an image file."""
+    return isinstance(source, (bytes, io.IOBase)) or (
+        hasattr(source, "read") and not isinstance(source, (np.ndarray, Image.Image))
+    )
+
+
+def content_bytes(source: bytes | IO[bytes]) -> bytes:
+    """The content, from the beginning of a file that can be rewound.
+
+    Raises
+    ------
+    UsageError
+        A file that gives text.
+    """
+    if isinstance(source, bytes):
+        return source
+    if source.seekable():
+        source.seek(0)
+    data = source.read()
+    if not isinstance(data, bytes):
+        raise UsageError("an image file must be opened in binary mode: open(path, 'rb')")
+    return data
+
+
+def in_memory(source: ImageSource) -> ImageSource:
+    """The source as one that can be read more than once: a binary file becomes its bytes."""
+    return content_bytes(source) if is_encoded(source) else source
 
 
 def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX_PIXELS) -> Decoded:
@@ -25,8 +57,8 @@ def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX
 
     Parameters
     ----------
-    source : path, (h, w, 3) uint8 array, or Pillow image
-        A path is decoded in this process, whatever its format; for files that are not trusted there are
+    source : path, bytes, binary file, (h, w, 3) uint8 array, or Pillow image
+        A file is decoded in this process, whatever its format; for files that are not trusted there are
         the executors. The format of an array is ``"array"``.
     longest_px : int
         Larger pictures are shrunk so that the longer side is this.
@@ -44,7 +76,14 @@ def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX
         return _decode_array(source, longest_px)
     if isinstance(source, Image.Image):
         return _decode_picture(source, longest_px)
-    return read_content(os.fsdecode(source)).decode(longest_px=longest_px, max_pixels=max_pixels)
+    if is_encoded(source):
+        content = encoded_content(content_bytes(source))
+        return content.decode(longest_px=longest_px, max_pixels=max_pixels)
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError(
+            f"{type(source).__name__} is no picture: give a path, bytes, an array or a Pillow image"
+        )
+    return read_content(os.fspath(source)).decode(longest_px=longest_px, max_pixels=max_pixels)
 
 
 def source_pixel_digest(source: ImageSource) -> str:

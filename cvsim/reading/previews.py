@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +14,7 @@ from cvsim.executors.local import LocalExecutor
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.raster import thumbnail
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
-from cvsim.stores import Extraction
+from cvsim.stores import Extraction, open_run_store
 
 if TYPE_CHECKING:
     from cvsim.progress import Progress
@@ -67,10 +70,14 @@ class Thumbnails:
         Where they are kept: a second page costs nothing.
     n_workers : int
     progress : Progress
+    folder : str
+        Where relative paths of the report lie.
     """
 
-    def __init__(self, result: DedupeResult, store: Store, n_workers: int, progress: Progress) -> None:
-        self._result, self._store = result, store
+    def __init__(
+        self, result: DedupeResult, store: Store, n_workers: int, progress: Progress, folder: str = ""
+    ) -> None:
+        self._result, self._store, self._folder = result, store, folder
         self._n_workers, self._progress = n_workers, progress
         self._are_made = False
 
@@ -84,7 +91,7 @@ class Thumbnails:
     def _make(self) -> None:
         paths: dict[str, list[str]] = {}
         for record in (member.record for group in self._result.groups for member in group.members):
-            paths.setdefault(record.digest, []).append(record.path)
+            paths.setdefault(record.digest, []).append(os.path.join(self._folder, record.path))
         there = self._store.complete([THUMBNAIL_KEY], paths)
         todo = [(digest, tuple(files)) for digest, files in paths.items() if digest not in there]
         with (
@@ -95,3 +102,24 @@ class Thumbnails:
                 advance(1)
                 if isinstance(outcome, bytes):
                     self._store.put(Extraction(digest, artefacts={THUMBNAIL_KEY: outcome}))
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailSource:
+    """Where the thumbnails of a report come from: a value, which can be pickled.
+
+    Attributes
+    ----------
+    cache : str or None
+        The cache of the run, absolute; ``""``: the user's own; None: each page makes its own thumbnails.
+    n_workers : int
+    """
+
+    cache: str | None
+    n_workers: int
+
+    @contextmanager
+    def of(self, result: DedupeResult, folder: str, progress: Progress) -> Iterator[Thumbnails]:
+        """The thumbnails of a report whose relative paths lie in `folder`, until the block ends."""
+        with open_run_store(self.cache) as store:
+            yield Thumbnails(result, store, self.n_workers, progress, folder)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-import cv2
 
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
@@ -28,12 +25,9 @@ if TYPE_CHECKING:
     from cvsim.progress import Progress
     from cvsim.reading.files import Reading
     from cvsim.settings import Settings
-    from cvsim.stores import Store
     from cvsim.types import Group
 
 _log = logging.getLogger(__name__)
-
-cv2.setNumThreads(1)  # cvsim's own threads each work on one picture: more would only contend
 
 
 def dedupe(
@@ -42,7 +36,6 @@ def dedupe(
     *,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
-    on_store: Callable[[Store], None] | None = None,
 ) -> DedupeResult:
     """Find groups of pictures that show the same.
 
@@ -53,16 +46,15 @@ def dedupe(
     listed : iterable of str
         More paths, of which those that are gone are skipped.
     progress : Progress, optional
-    on_store : callable, optional
-        Takes over the store, to fetch thumbnails and to close it; closed here if not given.
     """
     progress, listed, clock = progress or SilentProgress(), list(listed), Clock()
     require_paths(paths, listed)
     plan = scoring_plan(settings)
     rules = GroupRules.of(settings, plan.threshold)
-    with ExitStack() as stack:
-        store = stack.enter_context(open_run_store(settings.cache))
-        executor = stack.enter_context(open_executor(settings.scheduler, settings.n_workers))
+    with (
+        open_run_store(settings.cache) as store,
+        open_executor(settings.scheduler, settings.n_workers) as executor,
+    ):
         found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
@@ -86,10 +78,6 @@ def dedupe(
         clock.mark("check groups")
         groups = prover.proved_groups()
         clock.mark("prove")
-        if on_store is not None:
-            executor.close()
-            stack.pop_all()
-            on_store(store)
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
     stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
     stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,7 +18,6 @@ from cvsim.features.base import Feature
 from cvsim.features.embedding import Embedding
 from cvsim.features.local import KEYPOINT, Local
 from cvsim.features.vector import VectorFeature
-from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
 from cvsim.images.scan import require_paths, scan
 from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
@@ -250,17 +249,27 @@ def _details(digests: Sequence[str | None], thumbnails: Sequence[bytes | None], 
     )
 
 
-def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> list[str]:
-    """One label a file, from a CSV or ``.npy`` file, or (None) from the folder that each file is in.
+def labels_for(
+    files: Sequence[str], given: Mapping[str, str] | NDArray[Any] | None, name: str = "labels"
+) -> list[str]:
+    """One label a file, or (None) the folder that each file is in.
 
-    Files that a CSV does not name have the label "": they are not used.
+    Files that a mapping does not name have the label "": they are not used.
+
+    Parameters
+    ----------
+    files : sequence of str
+    given : mapping of file to label, (n,) array in the order of the files, or None
+        Of an array of integers, a negative one is no label.
+    name : str
+        What to call the labels in a message.
 
     Raises
     ------
     UsageError
-        The labels cannot be read, name a file that is not there, or do not fit the files in number.
+        The labels name a file that is not there, or do not fit the files in number.
     """
-    if labels is None:
+    if given is None:
         found = [PurePosixPath(file).parent.as_posix() for file in files]
         if "." in found:
             raise UsageError(
@@ -268,25 +277,23 @@ def labels_for(files: Sequence[str], labels: str | os.PathLike[str] | None) -> l
                 "folder a product"
             )
         return found
-    given = read_labels(Path(labels))
     if not isinstance(given, Mapping):
         if len(given) != len(files):
             raise UsageError(
-                f"{labels} has {len(given)} labels and there are {len(files)} pictures, in path order"
+                f"{name} has {len(given)} labels and there are {len(files)} pictures, in path order"
             )
-        return ["" if label < 0 else str(label) for label in given.tolist()]
+        return ["" if isinstance(label, int) and label < 0 else str(label) for label in given.tolist()]
     missing = sorted(given.keys() - set(files))
     if missing:
         names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise UsageError(f"{labels} labels {len(missing)} files that are not there: {names}")
+        raise UsageError(f"{name} labels {len(missing)} files that are not there: {names}")
     return [given.get(file, "") for file in files]
 
 
-def labels_in_order(labels: str | os.PathLike[str], n: int) -> list[str]:
-    """Labels of the rows of an array; those of a CSV are taken in the order of their files' paths."""
-    given = read_labels(Path(labels))
+def labels_in_order(given: Mapping[str, str] | NDArray[Any], n: int, name: str = "labels") -> list[str]:
+    """Labels of the rows of an array; those of a mapping are taken in the order of their files' paths."""
     if len(given) != n:
-        raise UsageError(f"{labels} has {len(given)} labels and the features have {n} rows")
+        raise UsageError(f"{name} has {len(given)} labels and the features have {n} rows")
     if isinstance(given, Mapping):
         return [given[file] for file in sorted(given)]
     return [str(label) for label in given.tolist()]
@@ -399,11 +406,22 @@ def load_features(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as exc:
         raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
+    return as_features(found, str(path))
+
+
+def as_features(found: Any, name: str = "the array") -> NDArray[np.float32]:
+    """The same features as (n_images, n_dims) float32.
+
+    Raises
+    ------
+    UsageError
+        They are no such array.
+    """
     if (
         not isinstance(found, np.ndarray)
         or found.ndim != 2
         or found.dtype.kind not in "fiu"
         or not found.size
     ):
-        raise UsageError(f"{path} must hold one row of numbers an image: (n_images, n_dims)")
+        raise UsageError(f"{name} must hold one row of numbers an image: (n_images, n_dims)")
     return found.astype(np.float32)

@@ -8,6 +8,7 @@ escapes every one of them. The page is made group by group, so that thousands of
 from __future__ import annotations
 
 import base64
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -82,7 +83,11 @@ class Card:
 
 
 def to_html(
-    result: DedupeResult, thumbnail: Thumbnail | None = None, *, folder: str | os.PathLike[str] | None = None
+    result: DedupeResult,
+    thumbnail: Thumbnail | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    base: str = "",
 ) -> Iterator[bytes]:
     """The page, in UTF-8 chunks.
 
@@ -93,13 +98,16 @@ def to_html(
         `ImageRecord` -> JPEG bytes, or None; pictures are shown without a preview where there is none.
     folder : path, optional
         Where the page will lie: pictures then link to their files, relative to it.
+    base : str
+        Where relative paths of the result lie; the working folder if empty.
     """
     template = page_templates("cvsim.reports").get_template("dedupe.html")
     style, script = asset("dedupe.css"), asset("dedupe.js")
     threshold = explanation.threshold_of(result)
+    href = functools.partial(_href, folder=folder, base=base)
     stream = template.stream(
         result=result,
-        cards=(_card(group, threshold, thumbnail, folder) for group in result.groups),
+        cards=(_card(group, threshold, thumbnail, href) for group in result.groups),
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
         threshold=threshold,
@@ -143,11 +151,11 @@ def _card(
     group: Group,
     threshold: float | None,
     thumbnail: Thumbnail | None,
-    folder: str | os.PathLike[str] | None,
+    href: Callable[[str], str],
 ) -> Card:
     links = explanation.links(group)
     pictures = [
-        _picture(group, member, links.get(member.record.path), thumbnail, folder) for member in group.members
+        _picture(group, member, links.get(member.record.path), thumbnail, href) for member in group.members
     ]
     shown = set(map(id, links.values()))
     rest = sorted((edge for edge in group.edges if id(edge) not in shown), key=lambda edge: edge.score)
@@ -168,7 +176,7 @@ def _picture(
     member: Member,
     link: ScoredPair | None,
     thumbnail: Thumbnail | None,
-    folder: str | os.PathLike[str] | None,
+    href: Callable[[str], str],
 ) -> CardPicture:
     record = member.record
     directory, name = os.path.split(record.path)
@@ -177,7 +185,7 @@ def _picture(
         record=record,
         name=printable(name),
         folder=printable(directory),
-        href=_href(record.path, folder),
+        href=href(record.path),
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
         reason=member.reason,
@@ -195,12 +203,12 @@ def _linked_to(group: Group, path: str, link: ScoredPair | None) -> str:
     return printable(os.path.basename(other))
 
 
-def _href(path: str, folder: str | os.PathLike[str] | None) -> str:
+def _href(path: str, *, folder: str | os.PathLike[str] | None, base: str) -> str:
     """A relative link to the file, byte for byte, whatever its name is."""
     if folder is None:
         return ""
     # Links in the report's own folder would be followed by the browser: resolve them before it does.
-    relative = os.path.relpath(os.path.abspath(path), os.path.realpath(folder))
+    relative = os.path.relpath(os.path.abspath(os.path.join(base, path)), os.path.realpath(folder))
     return quote(os.fsencode(Path(relative).as_posix()), safe="/")
 
 

@@ -12,11 +12,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from cvsim.errors import CvsimError
+from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.web.guard import Guard, new_token
 
 HOST = "127.0.0.1"
 
 
+@one_opencv_thread()
 def serve(
     make_app: Callable[[], Starlette],
     *,

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, event, given, settings, strategies as st
 from photo_library import jpeg, snapshot, write
 from PIL import Image
 from test_metadata import exif_block

@@ -110,8 +110,7 @@ def test_scale_finds_what_was_planted(world: dict[str, Path]) -> None:
 
 def test_ablation_fits_again_without_each_signal(world: dict[str, Path]) -> None:
     from ablation import run_ablation
-    from labelled_sets import copy_set as labelled
-    from labelled_sets import different_photographs
+    from labelled_sets import copy_set as labelled, different_photographs
 
     sets = world["work"] / "sets"
     shelf = different_photographs(world["data"] / "distractors")

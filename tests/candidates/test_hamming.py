@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cvsim.candidates import _chunks, _scanning, exhaustive, hamming
 from cvsim.candidates._chunks import Chunk, ChunkPlan

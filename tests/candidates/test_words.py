@@ -9,8 +9,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cvsim.candidates.words import LANDING_PX, N_ANGLES, WordRule, pairs_by_words, word_keys
 from cvsim.features.base import Keypoints

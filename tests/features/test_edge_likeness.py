@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from generate import scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from cvsim.features.overlay.correlation import edge_likeness

@@ -7,8 +7,7 @@ import imagehash
 import numpy as np
 import pytest
 from generate import RGB, altered, encoded, near_miss, scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from cvsim.features import make_features

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from generate import altered, scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from cvsim.candidates.blocking import hash_candidates

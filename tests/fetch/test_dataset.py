@@ -18,8 +18,7 @@ import pytest
 from click.testing import CliRunner
 from faulty_server import FaultyServer, faulty_server
 from generate import RGB
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 pytest.importorskip("httpx", reason="the extra 'remote' is not installed")

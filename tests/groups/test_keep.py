@@ -5,8 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cvsim.errors import SettingsError
 from cvsim.groups.keep import KeepRules, Standing, says_copy

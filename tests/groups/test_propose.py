@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cvsim.errors import SettingsError
 from cvsim.groups.decisions import Decisions

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 import simplejpeg
 from generate import scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageOps
 
 from cvsim.errors import CvsimError, DecodeError, ImageError, NotAnImageError, TooLargeError, UsageError
-from cvsim.images import encoded as content
-from cvsim.images import pillow
+from cvsim.images import encoded as content, pillow
 from cvsim.images.decode import (
     Decoded,
     decode,

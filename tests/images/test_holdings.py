@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from generate import scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageCms
 
 from cvsim.images.holdings import as_json, from_json, in_words, read_holdings, to_json, with_alpha

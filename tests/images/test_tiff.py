@@ -7,8 +7,7 @@ import struct
 
 import pytest
 from generate import scene
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 from cvsim.images.jpeg import APP1, EOI, SOS, segments

@@ -3,8 +3,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from product_vectors import make_products
 from scipy.spatial.distance import pdist
 from sklearn.metrics import adjusted_rand_score

@@ -32,10 +32,10 @@ def kept(cache: Path) -> dict[str, bytes | None]:
 
 def test_thumbnails_are_made_for_a_page_alone(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with cvsim.dedupe([folder], cache=str(cache)) as report:
-        assert kept(cache) == {}
-        page = report.html_bytes()
-    assert page.count(b"data:image/jpeg") == 2
+    report = cvsim.dedupe([folder], cache=str(cache))
+    assert kept(cache) == {}
+    page = report.to_html()
+    assert page.count("data:image/jpeg") == 2
     thumbnails = kept(cache)
     assert len(thumbnails) == 2  # none of what is in no group
     for data in thumbnails.values():
@@ -43,25 +43,25 @@ def test_thumbnails_are_made_for_a_page_alone(folder: Path, tmp_path: Path) -> N
 
 
 def test_thumbnails_are_made_once(folder: Path, tmp_path: Path) -> None:
-    with cvsim.dedupe([folder], cache=str(tmp_path / "cache")) as report:
-        page = report.html_bytes()
-        for file in folder.iterdir():
-            file.unlink()
-        assert report.html_bytes() == page
+    report = cvsim.dedupe([folder], cache=str(tmp_path / "cache"))
+    page = report.to_html()
+    for file in folder.iterdir():
+        file.unlink()
+    assert report.to_html() == page
 
 
 def test_a_file_that_has_changed_is_shown_without(folder: Path) -> None:
-    with cvsim.dedupe([folder], cache=None) as report:
-        save_image(folder / "a.jpg", scene(3, 480, 360))
-        (folder / "b.png").unlink()
-        page = report.html_bytes()
-    assert b"data:image/jpeg" not in page
-    assert b"a.jpg" in page
-    assert b"b.png" in page
+    report = cvsim.dedupe([folder], cache=None)
+    save_image(folder / "a.jpg", scene(3, 480, 360))
+    (folder / "b.png").unlink()
+    page = report.to_html()
+    assert "data:image/jpeg" not in page
+    assert "a.jpg" in page
+    assert "b.png" in page
 
 
 def test_a_picture_is_shown_through_any_of_its_names(folder: Path) -> None:
     (folder / "c.jpg").write_bytes((folder / "a.jpg").read_bytes())
-    with cvsim.dedupe([folder], cache=None) as report:
-        (folder / "c.jpg").unlink()
-        assert report.html_bytes().count(b"data:image/jpeg") == 3
+    report = cvsim.dedupe([folder], cache=None)
+    (folder / "c.jpg").unlink()
+    assert report.to_html().count("data:image/jpeg") == 3

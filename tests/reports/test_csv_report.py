@@ -5,8 +5,7 @@ import io
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from made_result import made_result, renamed
 
 from cvsim.reports.csv import COLUMNS, safe_path, to_csv

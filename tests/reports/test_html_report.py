@@ -10,8 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 from generate import scene
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from made_result import chain, made_result, renamed, star
 
 from cvsim.images.raster import thumbnail

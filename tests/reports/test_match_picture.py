@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generate import RGB, scene
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageFont
 
-from cvsim.api import compare
+from cvsim.api.pictures import compare
 from cvsim.errors import CvsimError, UsageError
 from cvsim.features.local import Local
 from cvsim.reports.lettering import drawable, font, shortened

@@ -13,8 +13,7 @@ from types import SimpleNamespace
 
 import milvus_places
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cvsim.errors import StoreError
@@ -27,9 +26,9 @@ from cvsim.stores import (
     MemoryStore,
     SqliteStore,
     Store,
+    base as stores_base,
     open_index,
 )
-from cvsim.stores import base as stores_base
 
 
 def digest(number: int) -> str:

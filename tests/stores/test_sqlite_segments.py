@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cvsim.errors import WrongStoreError
-from cvsim.stores import Extraction, ImageKeys, SqliteIndex
-from cvsim.stores import sqlite_segments as segments
+from cvsim.stores import Extraction, ImageKeys, SqliteIndex, sqlite_segments as segments
 
 N_PUTS = segments.N_TO_MERGE**2 + 5
 

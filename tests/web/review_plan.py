@@ -61,6 +61,5 @@ def make_workplace(folder: Path) -> Workplace:
     save_image(place.photos / MARKUP, named)
     save_image(place.photos / "zzz.jpg", altered(named, "half", 5))
     save_image(place.photos / "alone.jpg", scene(9, 320, 240))
-    with cvsim.dedupe([place.photos], cache=str(folder / "cache.db")) as report:
-        report.to_plan(place.plan)
+    cvsim.dedupe([place.photos], cache=str(folder / "cache.db")).to_plan(place.plan)
     return place

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from cvsim.api.calls import Names, Paths, asked_settings, public
+from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.names import PathLike, path_texts
-from cvsim.settings import Settings, with_values
+from cvsim.settings import Effort, Settings
 
 if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
@@ -34,13 +36,23 @@ class Index:
         self.store, self.signals, self.settings = store, signals, settings
 
     @classmethod
+    @public
     def open(
         cls,
         location: str | os.PathLike[str],
         *,
         create: bool = True,
         settings: Settings | None = None,
-        **options: Any,
+        profile: PathLike | None = None,
+        effort: Effort | None = None,
+        signals: Names | None = None,
+        embedding: PathLike | None = None,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        exclude: Names | None = None,
+        hidden: bool | None = None,
+        follow_symlinks: bool | None = None,
+        min_size_bytes: int | str | None = None,
     ) -> Index:
         """Open the index at a location, or make one.
 
@@ -52,9 +64,28 @@ class Index:
         create : bool
             Whether an index is made where there is none.
         settings : Settings, optional
-            The defaults if not given. An index is searched with the `effort` and `signals` it was made with.
-        **options
-            Single settings by name, over those of `settings`: ``workers=2``.
+            What the options that are not given are; the defaults if not given. An index is searched with the
+            `effort` and `signals` it was made with.
+        profile : str or path, optional
+            Score look-alikes by a file that `train` made.
+        effort : "fast", "default" or "thorough", optional
+            Which signals are worth their cost.
+        signals : str or sequence of str, optional
+            These signals instead of the profile's.
+        embedding : str or path, optional
+            An image network as one more signal: ``FILE.onnx``, ``KIND=FILE.onnx``, or a preset's name.
+        workers : int, optional
+            Threads; one a core if not given.
+        scheduler : str, optional
+            Let the workers of this Dask scheduler do the work: ``"local:4"``, ``"tcp://HOST:PORT"``.
+        exclude : str or sequence of str, optional
+            Patterns of files and folders to leave out: ``"*.tmp.jpg"``.
+        hidden : bool, optional
+            Take hidden files and folders, too.
+        follow_symlinks : bool, optional
+            Go where symbolic links lead.
+        min_size_bytes : int or str, optional
+            Leave out smaller files: 2000, ``"10k"``.
 
         Raises
         ------
@@ -66,19 +97,32 @@ class Index:
         from cvsim.recipes import index as indexing
         from cvsim.stores import open_index
 
-        asked = with_values(settings or Settings(), options)
-        signals = indexing.Signals.of(asked)
+        asked = asked_settings(
+            settings,
+            profile=profile,
+            effort=effort,
+            signals=signals,
+            embedding=embedding,
+            workers=workers,
+            scheduler=scheduler,
+            exclude=exclude,
+            hidden=hidden,
+            follow_symlinks=follow_symlinks,
+            min_size_bytes=min_size_bytes,
+        )
+        taken = indexing.Signals.of(asked)
         store = open_index(location, create=create)
         try:
-            indexing.check_signals(store, signals)
+            indexing.check_signals(store, taken)
         except BaseException:
             store.close()
             raise
-        return cls(store, signals, asked)
+        return cls(store, taken, asked)
 
+    @one_opencv_thread()
     def add(
         self,
-        paths: Iterable[PathLike] = (),
+        paths: Paths = (),
         *,
         labels: str | os.PathLike[str] | None = None,
         listed: Iterable[str] = (),
@@ -91,7 +135,7 @@ class Index:
 
         Parameters
         ----------
-        paths : iterable of path
+        paths : path or iterable of path
             Files and folders.
         labels : path, optional
             A CSV ``file,label``, files relative to one of `paths`; a file may have several rows.
@@ -111,12 +155,15 @@ class Index:
             self.store, self.signals, roots, self.settings, labels=found, listed=listed, progress=progress
         )
 
+    @one_opencv_thread()
     def search(self, query: ImageSource | Query, k: int = 10, *, label: str | None = None) -> list[Hit]:
         """The pictures of the index that are copies of the query, then those that look alike.
 
         Parameters
         ----------
-        query : path, (H, W, 3) uint8 RGB array, Pillow image or Query
+        query : path, bytes, binary file, (H, W, 3) uint8 RGB array, Pillow image or Query
+            A path is a str or path-like object; bytes, and what a file such as `io.BytesIO` holds, are the
+            content of an image file, which is decoded where it can do no harm.
         k : int
             At most so many.
         label : str, optional
@@ -132,19 +179,24 @@ class Index:
         ImageError
             The query cannot be used.
         """
+        from cvsim.images.source import content_bytes, is_encoded
         from cvsim.recipes import search as searching
 
-        asked = (
-            query if isinstance(query, searching.Query) else searching.Query.of(query, self.signals.features)
-        )
+        if isinstance(query, searching.Query):
+            asked = query
+        elif is_encoded(query):
+            with searching.QueryReader(self.signals.features) as reader:
+                asked = reader.read(content_bytes(query), "picture")
+        else:
+            asked = searching.Query.of(query, self.signals.features)
         return searching.search(self.store, self.signals, asked, self.settings, k=k, label=label)
 
-    def remove(self, paths: Iterable[PathLike]) -> int:
+    def remove(self, paths: Paths) -> int:
         """Forget the files at or under `paths`, whether they are still there or not.
 
         Parameters
         ----------
-        paths : iterable of path
+        paths : path or iterable of path
 
         Returns
         -------

@@ -1,0 +1,110 @@
+"""The verbs that act and those on product photos, called from Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generate import save_image, scene
+
+import cvsim
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    folder = tmp_path / "copies"
+    for name in ("a.png", "b.png"):
+        save_image(folder / name, scene(1, 320, 240))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["file", "plan", "report"])
+def test_a_plan_is_applied_and_taken_back(copies: Path, tmp_path: Path, form: str) -> None:
+    report = cvsim.dedupe(copies, cache=None)
+    report.to_plan(tmp_path / "plan.json")
+    plan = {"file": tmp_path / "plan.json", "plan": report.plan(), "report": report}[form]
+    assert cvsim.apply(plan, "delete", dry_run=True).count("would") == 1
+    assert len(list(copies.iterdir())) == 2
+    journal = None if form == "file" else tmp_path / "journal.jsonl"
+    applied = cvsim.apply(plan, f"move:{tmp_path / 'gone'}", journal=journal)
+    assert applied.count("done") == 1
+    assert [file.name for file in copies.iterdir()] == [Path(report.groups[0].keep).name]
+    assert applied.journal is not None
+    assert cvsim.undo(applied.journal).count("restored") == 1
+    assert len(list(copies.iterdir())) == 2
+
+
+def test_a_plan_without_a_file_needs_a_journal(copies: Path) -> None:
+    with pytest.raises(cvsim.UsageError, match="needs a journal"):
+        cvsim.apply(cvsim.dedupe(copies, cache=None), "trash")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    for product in range(6):
+        for view in range(3):
+            rgb = scene(10 * product, 160, 120).astype(np.int16) + 4 * view
+            save_image(folder / f"p{product}" / f"{view}.jpg", rgb.clip(0, 255).astype(np.uint8))
+    return folder
+
+
+def test_products_are_grouped_and_measured(shop: Path, tmp_path: Path) -> None:
+    found = cvsim.cluster(shop, n_clusters=6, cache=None, workers=2)
+    assert len(found.files) == len(found.labels) == 18
+    found.to_csv(tmp_path / "labels.csv")
+    found.to_npy(tmp_path / "labels.npy")
+    assert found.to_csv().splitlines()[0] == "file,label"
+    assert json.loads(found.to_json())["n_groups"] == found.n_groups
+    answers = {file: file.split("/")[0] for file in found.files}
+    by_file = cvsim.evaluate(tmp_path / "labels.csv", answers)
+    assert by_file == cvsim.evaluate(tmp_path / "labels.npy", answers)
+    assert by_file == cvsim.evaluate(found.labels, list(answers.values()))
+    assert by_file.ari > 0.9
+
+
+def test_features_are_what_products_are_grouped_by(shop: Path, tmp_path: Path) -> None:
+    table = cvsim.extract_features(shop, cache=None)
+    assert table.vectors.shape[0] == len(table.files) == 18
+    table.to_npy(tmp_path / "f.npy")
+    assert (tmp_path / "f.txt").read_text().split() == list(table.files)
+    of_array = cvsim.cluster(table.vectors, n_clusters=6)
+    of_file = cvsim.cluster(tmp_path / "f.npy", n_clusters=6)
+    assert (of_array.labels == of_file.labels).all()
+    assert of_array.n_groups == 6
+    with pytest.raises(cvsim.UsageError, match="one row of numbers an image"):
+        cvsim.cluster(np.zeros(3))
+
+
+def test_a_profile_is_learned_and_used(shop: Path, tmp_path: Path) -> None:
+    trained = cvsim.train(shop, cache=None)
+    assert sum(trained.weights.values()) == pytest.approx(1)
+    assert json.loads(trained.to_json())["n_products"] == 6
+    trained.to_npz(tmp_path / "shop.npz")
+    assert (tmp_path / "shop.npz").read_bytes() == trained.to_npz()
+    found = cvsim.classify(shop, tmp_path / "shop.npz", cache=None)
+    right = [label == file.split("/")[0] for file, label in zip(found.files, found.labels, strict=True)]
+    assert np.mean(right) > 0.8
+    assert found.to_csv().splitlines()[0] == "file,label,probability"
+    answers = {file: file.split("/")[0] for file in found.files}
+    by_mapping = cvsim.train(shop, labels=answers, cache=None)
+    by_list = cvsim.train(shop, labels=list(answers.values()), cache=None)
+    assert by_mapping.weights == by_list.weights == trained.weights
+
+
+def test_pictures_are_drawn(shop: Path, tmp_path: Path) -> None:
+    drawing = cvsim.plot(shop, layout="pca", cache=None)
+    assert drawing.to_png()[:4] == b"\x89PNG"
+    drawing.to_html(tmp_path / "map.html")
+    assert (tmp_path / "map.html").read_bytes() == drawing.to_html().encode()
+    written = drawing.to_folder(tmp_path / "maps")
+    assert {Path(file).name for file in written} >= {"vectors.tsv", "metadata.tsv", "sprite.png"}
+    assert all(Path(file).exists() for file in written)
+
+
+def test_an_unknown_list_of_pictures_is_said(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("{}")
+    with pytest.raises(cvsim.UsageError, match="no list of images"):
+        cvsim.fetch_dataset(tmp_path / "list.json", tmp_path / "out")
