@@ -6,6 +6,10 @@ Run before and after a change that is to change nothing that a person sees::
     python benchmarks/same_reports.py keep --tree NEW --cases CASES.json --out after
     python benchmarks/same_reports.py compare before after --renamed old_name=new_name
 
+    python benchmarks/same_reports.py time OLD NEW --cases CASES.json --rounds 5
+
+``time`` runs both trees by turns and prints the CPU seconds of each, medians with their range, and their ratio.
+
 ``CASES.json`` is a list of ``{"name", "arguments", "writes"}``: arguments of cvsim, in which ``{out}`` is the
 folder of the case, and the files that it writes there. ``make-cases`` writes one for the usual data.
 
@@ -16,12 +20,17 @@ or say where the run wrote.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 
@@ -42,6 +51,8 @@ def usual_cases(samples: Path, copies: Path, data: Path) -> list[dict[str, Any]]
         dedupe("copies-fast", copies, "--effort", "fast"),
         dedupe("copies-default", copies),
         dedupe("photos-camera", data / "photos", "--reference", data / "camera"),
+        dedupe("camera-fast", data / "camera", "--effort", "fast"),
+        dedupe("camera-default", data / "camera"),
         cluster("cartons", data / "products-cartons"),
         cluster("catalogue", data / "products-catalogue"),
     ]
@@ -60,6 +71,29 @@ def keep(tree: Path, cases: Sequence[Mapping[str, Any]], out: Path, python: str)
             sys.exit(f"{case['name']}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}")
         (folder / "stdout").write_bytes(done.stdout)
         print(f"{case['name']}: {len(done.stdout):,} bytes")
+
+
+def cpu_seconds(tree: Path, case: Mapping[str, Any], python: str) -> float:
+    """CPU seconds of one run of a case, children included."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()):
+        keep(tree, [case], Path(out), python)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def compare_times(
+    trees: tuple[Path, Path], cases: Sequence[Mapping[str, Any]], rounds: int, python: str
+) -> None:
+    """Run each case with both trees by turns; print the seconds of each and the ratio of the medians."""
+    for case in cases:
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for k in range(rounds):
+            for side in (0, 1) if k % 2 == 0 else (1, 0):
+                seconds[side].append(cpu_seconds(trees[side], case, python))
+        words = [f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})" for found in seconds]
+        ratio = median(seconds[1]) / median(seconds[0])
+        print(f"{case['name']}: {words[0]} s, then {words[1]} s: {ratio:.3f} times", flush=True)
 
 
 def normal(content: bytes, folder: Path, renamed: Mapping[str, str], added: Sequence[str]) -> bytes:
@@ -115,6 +149,12 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for name in ("tree", "cases", "out"):
         keeping.add_argument(f"--{name}", type=Path, required=True)
     keeping.add_argument("--python", default=sys.executable)
+    timing = verbs.add_parser("time")
+    timing.add_argument("trees", type=Path, nargs=2)
+    timing.add_argument("--cases", type=Path, required=True)
+    timing.add_argument("--only", nargs="+", help="names of cases")
+    timing.add_argument("--rounds", type=int, default=5)
+    timing.add_argument("--python", default=sys.executable)
     comparing = verbs.add_parser("compare")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
@@ -129,6 +169,10 @@ def main() -> None:
         args.cases.write_text(json.dumps(usual_cases(args.samples, args.copies, args.data), indent=1) + "\n")
     elif args.verb == "keep":
         keep(args.tree, json.loads(args.cases.read_text()), args.out, args.python)
+    elif args.verb == "time":
+        cases = json.loads(args.cases.read_text())
+        chosen = [case for case in cases if not args.only or case["name"] in args.only]
+        compare_times((args.trees[0], args.trees[1]), chosen, args.rounds, args.python)
     else:
         renamed = dict(text.split("=", 1) for text in args.renamed)
         found = differences(args.before, args.after, renamed, args.added)
