@@ -72,9 +72,11 @@ class Compared:
         str or None
             The text if no path is given.
         """
+        from cvsim.recipes.scoring_plan import scoring_plan
         from cvsim.reports.json import comparison_document, dumps
 
-        return delivered([dumps(comparison_document(self.result)).encode()], path)
+        threshold = scoring_plan(self._settings).threshold
+        return delivered([dumps(comparison_document(self.result, threshold)).encode()], path)
 
     @overload
     def to_picture(self, path: None = None) -> bytes: ...

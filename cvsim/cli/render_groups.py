@@ -11,6 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from cvsim.cli.console import file_link
+from cvsim.images.holdings import in_words
 from cvsim.names import printable
 from cvsim.reports import explanation
 from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, quantity
@@ -31,6 +32,7 @@ class _Row:
     size: str
     path: str
     damaged: bool
+    holds: str
     linked_with: str
 
 
@@ -84,6 +86,7 @@ def _rows(group: Group) -> Iterator[_Row]:
             size=byte_size(record.size_bytes),
             path=record.path,
             damaged=record.damaged,
+            holds=", ".join(in_words(member.holds, record.format)),
             linked_with=_third(link, record.path, group),
         )
 
@@ -118,6 +121,8 @@ def _path(row: _Row) -> Text:
     text = Text(printable(row.path), style=Style(link=file_link(row.path)))
     if row.damaged:
         text.append(" (damaged)", style="yellow")
+    if row.holds:
+        text.append(f" ({printable(row.holds)})", style="cyan")
     if row.linked_with:
         text.append(f" (with {printable(row.linked_with)}, not the first)", style="dim")
     return text
@@ -133,7 +138,7 @@ def _print_left_alone(console: Console, result: DedupeResult) -> None:
     )
     if not reasons:
         return
-    console.print(Text(f"Left alone {quantity(reasons.total(), 'picture')}", style="bold"))
+    console.print(Text(explanation.left_in_words(result), style="bold"), overflow="fold")
     for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         console.print(Text(f"  {n:,}  {printable(reason)}"), overflow="fold")
     console.print()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 1
+PROOF_VERSION = 2
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -42,6 +42,8 @@ _MIRRORED = frozenset((1, 2, 4, 7))
 _LEAST_BEGINNING_BYTES = 64
 _PROOF_BYTES_PER_PIXEL = 12
 """Of a proof, beside decoding: both pictures, one of them on the other's grid, and a few planes of a tile."""
+_MORE_PIXELS = 1.05
+"""Times the other one's; less is a border or a rounding."""
 SAME_BYTES = Proof("same-bytes")
 
 _log = logging.getLogger(__name__)
@@ -252,7 +254,10 @@ class ProofJob:
 
 def prove_pair(copy: File, kept: File) -> Proof:
     """Whether `copy` can go while `kept` stays; what costs least is asked first."""
-    if missing := lacking(kept.holdings, copy.holdings):
+    missing = lacking(kept.holdings, copy.holdings)
+    if lacking(copy.holdings, kept.holdings) and copy.n_pixels > _MORE_PIXELS * kept.n_pixels:
+        missing.append("more pixels")  # each of the two has something of its own
+    if missing:
         return Proof("holds-more", words=counted(missing))
     try:
         if _is_beginning(copy, kept):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -64,7 +65,51 @@ def verdict(pair: ScoredPair, threshold: float) -> tuple[str, str]:
         text += f" {words[:1].upper()}{words[1:]}."
         if pair.contained:
             text += f" {pair.contained} shows a part of {'b' if pair.contained == 'a' else 'a'}."
+        text += f" {proof_words(pair)}" if pair.proof is not None else ""
     return f"{percent(pair.score)} sure", text
+
+
+_PROVED = {
+    "same-bytes": "{copy} can go: it is the same file, byte for byte.",
+    "same-pixels": "{copy} can go: every pixel of it is in {kept}.",
+    "explained": "{copy} can go: everything visible in it is in {kept}.",
+    "differs": "{copy} shows something that {kept} does not.",
+    "holds-more": "{copy} holds something that {kept} does not: {words}.",
+    "poorer-kept": "{kept} is the poorer one of the two.",
+    "not-tried": "Nothing could be proved about {copy}: {words}.",
+}
+
+
+def proof_words(pair: ScoredPair) -> str:
+    """What is proved about the side of a pair that would go, in a sentence; empty where nothing was asked."""
+    if pair.proof is None:
+        return ""
+    kept = "b" if pair.copy == "a" else "a"
+    return _PROVED[pair.proof.state].format(copy=pair.copy, kept=kept, words=pair.proof.words)
+
+
+_LEFT = {
+    "differs": "they show something else",
+    "holds-more": "hold more",
+    "poorer-kept": "are better than the kept file",
+    "not-tried": "could not be proved",
+    "": "stay for other reasons",
+}
+
+
+def left_in_words(result: DedupeResult) -> str:
+    """``"12 left: they show something else (8), hold more (3), could not be proved (1)"``, or empty."""
+    counts = Counter(
+        "" if member.proof is None or member.proof.is_enough else member.proof.state
+        for group in result.groups
+        for member in group.members
+        if decision(group, member) == "-"
+    )
+    if not counts:
+        return ""
+    why = ", ".join(f"{words} ({counts[state]:,})" for state, words in _LEFT.items() if counts[state])
+    why = why if counts["differs"] else f"they {why}"
+    return f"{counts.total():,} left: {why}"
 
 
 def links(group: Group) -> Mapping[str, ScoredPair]:

@@ -18,10 +18,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from cvsim.images.holdings import in_words
 from cvsim.names import printable
 from cvsim.reports import explanation, wording
 from cvsim.reports.pages import asset, csp_hash, page_templates
-from cvsim.types import DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped, SkippedKind
+from cvsim.types import Box, DedupeResult, Group, ImageRecord, Member, ScoredPair, Skipped, SkippedKind
 
 Thumbnail = Callable[[ImageRecord], bytes | None]
 """The JPEG bytes of a small version of a picture, or None where there is none."""
@@ -63,6 +64,8 @@ class CardPicture:
     image: str
     decision: str
     reason: str
+    holds: str
+    boxes: tuple[Box, ...]
     link: ScoredPair | None
     linked_to: str
     waterfall: Waterfall | None
@@ -110,6 +113,7 @@ def to_html(
         cards=(_card(group, threshold, thumbnail, href) for group in result.groups),
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
+        left=explanation.left_in_words(result),
         threshold=threshold,
         sources=[printable(str(path)) for path in _sources(result)],
         style=Markup(style),
@@ -189,6 +193,8 @@ def _picture(
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
         reason=member.reason,
+        holds=", ".join(in_words(member.holds, record.format)),
+        boxes=() if member.proof is None else member.proof.boxes,
         link=link,
         linked_to=_linked_to(group, record.path, link),
         waterfall=None if link is None else waterfall_bars(link),

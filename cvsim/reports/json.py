@@ -58,15 +58,19 @@ def document(result: DedupeResult) -> dict[str, Any]:
     }
 
 
-def comparison_document(pair: ScoredPair) -> dict[str, Any]:
-    """A scored pair: what ``cvsim compare --json`` prints, and an edge of a group."""
+def comparison_document(pair: ScoredPair, threshold: float | None = None) -> dict[str, Any]:
+    """A scored pair: what ``cvsim compare --json`` prints, and an edge of a group.
+
+    Of a pair below the threshold nobody says what happened: it has no relation.
+    """
+    is_same = threshold is None or pair.score >= threshold
     return {
         "a": pair.pair.a,
         "b": pair.pair.b,
         "score": _number(pair.score),
         "prior": _number(pair.prior),
-        "relation": pair.relation,
-        "changes": list(pair.changes or (pair.relation,)),
+        "relation": pair.relation if is_same else None,
+        "changes": list(pair.changes or (pair.relation,)) if is_same else [],
         "contained": pair.contained,
         "proof": proof_document(pair),
         "signals": [_signal(comparison) for comparison in pair.comparisons],

@@ -6,6 +6,7 @@ import colorsys
 import io
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from cvsim.reports.explanation import WaterfallStep
 from cvsim.reports.lettering import Font, drawable, font, shortened
 from cvsim.reports.matches import is_mirroring, mapped, overlap_matrix
 from cvsim.reports.wording import dimensions, percent, quantity
-from cvsim.types import ScoredPair
+from cvsim.types import Box, ScoredPair
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +110,9 @@ def match_picture(
     first_row = bottom + SENTENCES_PX
     sheet = np.full((first_row + (len(steps) + 2) * ROW_PX + FRAME_PX, WIDTH_PX, 3), PAPER, np.uint8)
     _draw_pictures(sheet, pair, (a.rgb, b.rgb), panels, matches)
+    if pair.proof is not None and pair.copy is not None:
+        side = "ab".index(pair.copy)
+        _draw_boxes(sheet, pair.proof.boxes, (a, b)[side], panels[side])
     canvas = Image.fromarray(sheet)
     pen = ImageDraw.Draw(canvas)
     for letter, shown, panel in zip("ab", (a, b), panels, strict=True):
@@ -236,6 +240,13 @@ def _fixed(points: Points) -> NDArray[np.int32]:
 def _outline(sheet: RGB, polygon: Points, colour: tuple[int, int, int]) -> None:
     for paint, thickness in ((PAPER, 5), (colour, 2)):
         cv2.polylines(sheet, [_fixed(polygon)], True, paint, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_boxes(sheet: RGB, boxes: Sequence[Box], shown: Shown, panel: _Panel) -> None:
+    """Where one of the two shows something that the other does not."""
+    for x, y, width, height in boxes:
+        corners = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], np.float64)
+        _outline(sheet, panel.places(corners / (shown.width_px, shown.height_px)), AGAINST)
 
 
 def _draw_lines(sheet: RGB, a: Points, b: Points) -> None:

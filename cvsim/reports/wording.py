@@ -26,6 +26,7 @@ KEEP_RULES: Mapping[str, str] = {
     "only": "it is the only one",
     "intact": "the others are damaged",
     "protected": "it lies in a protected folder",
+    "original": "its name does not say copy",
     "resolution": "it has the most pixels",
     "size": "it is the largest file",
     "metadata": "it has the most metadata",
@@ -79,6 +80,8 @@ def relation_words(relation: str) -> str:
 
 def keep_words(rule: str) -> str:
     """``"it has the most pixels"`` for ``"resolution"``; a rule with an argument names it."""
+    if rule.startswith("original (") and rule.endswith(")"):
+        return f"it is the original: it {rule[len('original (') : -1]}"
     name, _, argument = rule.partition(":")
     if name == "folder":
         return f"it lies in {printable(argument)}"

@@ -17,6 +17,7 @@ from cvsim.web.pairs import Facts
 from cvsim.web.review import GroupView, Review
 
 _STATE_CLASSES = {"open": "", "decided": "decided", "done": "done"}
+_MOST_BOXES_SHOWN = 16
 _BADGES = {"keep": "Keep", "remove": "Goes", "skip": "Stays"}
 
 
@@ -52,6 +53,7 @@ class PictureView:
     is_gone: bool
     width_px: int
     height_px: int
+    boxes: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,25 @@ def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> Pi
         badge="Gone" if is_gone else _BADGES[entry.decision],
         reason=printable(_reason(entry)),
         problem="" if is_gone else printable(facts.missing.get(entry.path, "")),
-        facts="" if record is None else _facts(record),
+        facts="" if record is None else _facts(record, entry),
         sure="" if entry is group.kept else sure,
         relation=relation,
         is_gone=is_gone,
         width_px=0 if record is None else record.width_px,
         height_px=0 if record is None else record.height_px,
+        boxes=[] if entry is group.kept else _boxes(entry),
     )
+
+
+def _boxes(entry: Entry) -> list[list[int]]:
+    """Where the file differs from the kept one, by its proof; a plan may hold anything there."""
+    proof = entry.extra.get("proof")
+    found = proof.get("boxes") if isinstance(proof, dict) else None
+    return [
+        box
+        for box in (found if isinstance(found, list) else [])[:_MOST_BOXES_SHOWN]
+        if isinstance(box, list) and len(box) == 4 and all(type(value) is int for value in box)
+    ]
 
 
 def _reason(entry: Entry) -> str:
@@ -137,12 +151,16 @@ def _reason(entry: Entry) -> str:
     return entry.reason.removeprefix("left alone: ").partition("; --include")[0]
 
 
-def _facts(record: ImageRecord) -> str:
+def _facts(record: ImageRecord, entry: Entry) -> str:
     parts = [
         dimensions(record.width_px, record.height_px),
         byte_size(record.size_bytes),
         record.format.upper(),
     ]
+    holds = entry.extra.get("holds")
+    parts += (
+        [printable(words) for words in holds if isinstance(words, str)] if isinstance(holds, list) else []
+    )
     return " · ".join([part for part in parts if part] + (["damaged"] if record.damaged else []))
 
 

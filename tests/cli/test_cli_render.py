@@ -49,7 +49,7 @@ def test_weak_links_are_flagged() -> None:
 
 def test_why_pictures_are_left_alone_is_said_once_a_reason() -> None:
     text = printed(made_result(chain(1, "a", "b", "c"), chain(2, "d", "e", "f")))
-    assert "Left alone 2 pictures" in text
+    assert "2 left: they stay for other reasons (2)" in text
     assert text.count("not compared well enough") == 1
 
 

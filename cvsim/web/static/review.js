@@ -372,10 +372,11 @@
     n: () => decide("not-a-duplicate"), x: () => decide("toggle"), u: undo,
     1: () => setMode("side"), 2: () => setMode("blink"), 3: () => setMode("slide"), 4: () => setMode("difference"),
     "+": () => stage.zoom(1.5), "=": () => stage.zoom(1.5), "-": () => stage.zoom(1 / 1.5), 0: () => stage.fit(),
+    d: () => stage.toggleBoxes(),
     "?": () => $("help").showModal(), Escape: closeList,
     "/": () => { openList(); $("more-filters").open = true; $("filters").elements.text.focus(); },
   };
-  const NEEDS_STAGE = new Set(["ArrowRight", "ArrowLeft", "Enter", "+", "=", "-", "0"]);
+  const NEEDS_STAGE = new Set(["ArrowRight", "ArrowLeft", "Enter", "d", "+", "=", "-", "0"]);
 
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

@@ -56,6 +56,11 @@ class Stage {
     image.src = `/picture/${pane.dataset.digest}/small`;
   }
 
+  // Show or hide where the other picture differs.
+  toggleBoxes() {
+    this.root.classList.toggle("no-boxes");
+  }
+
   setMatrix(matrix) {
     this.matrix = matrix;
     this.draw();
@@ -113,7 +118,10 @@ class Stage {
     const image = pane.querySelector("img");
     const [w, h] = shares(image);
     const [x, y] = [(0.5 - center[0]) * 100 * this.scale * w, (0.5 - center[1]) * 100 * this.scale * h];
-    image.style.transform = `translate(${x}%, ${y}%) scale(${this.scale})`;
+    const transform = `translate(${x}%, ${y}%) scale(${this.scale})`;
+    image.style.transform = transform;
+    const boxes = pane.querySelector(".boxes");
+    if (boxes) boxes.style.transform = transform;
   }
 
   // Which picture is the frame: the one that shows more; the other is drawn where it lies in it.

@@ -1,0 +1,156 @@
+"""Whether one file can go while another one stays: both ways, for files of every kind."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kinds_of_files import MORE, SIZE, cut_out, encoded, jpeg, picture, profile
+from PIL import Image
+
+from cvsim.images.encoded import read_content
+from cvsim.images.holdings import with_alpha
+from cvsim.proof.holds import holdings_of_content
+from cvsim.proof.prove import File, FileRef, prove, prove_pair
+from cvsim.stores import MemoryStore
+from cvsim.types import Proof
+
+pytest.importorskip("pillow_heif", reason="needs the extra 'heif'").register_heif_opener()
+
+
+def file(path: Path, data: bytes) -> File:
+    path.write_bytes(data)
+    content = read_content(str(path))
+    holdings, may_have_alpha = holdings_of_content(content)
+    if may_have_alpha and content.data is not None:
+        holdings = with_alpha(holdings, content.data, content.format)
+    return File(content, holdings)
+
+
+@pytest.fixture
+def proof(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def ask(copy: tuple[str, bytes], kept: tuple[str, bytes]) -> Proof:
+        return prove_pair(
+            file(tmp_path / f"copy{copy[0]}", copy[1]), file(tmp_path / f"kept{kept[0]}", kept[1])
+        )
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_what_holds_more_stays_and_what_holds_less_may_go(kind: str, proof) -> None:  # type: ignore[no-untyped-def]
+    ending, make, other_ending, less = MORE[kind]
+    more = ending, make(0)
+    assert proof(more, (other_ending, less())).state == "holds-more"
+    back = proof((other_ending, less()), more)
+    assert back.is_enough or kind in ("gif", "avif", "heic", "heic film"), (
+        back
+    )  # lossy: the still may be finer
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_what_holds_something_else_stays_both_ways(kind: str, proof) -> None:  # type: ignore[no-untyped-def]
+    ending, make, _, _ = MORE[kind]
+    one, other = (ending, make(0)), (ending, make(1))
+    if kind == "gain map":
+        other = ending, one[1].replace(b"Version='1.0'", b"Version='1.1'")
+    for pair in ((one, other), (other, one)):
+        assert not proof(*pair).is_enough, kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("gif", {}), ("apng", {}), ("webp", {}), ("pages", {"compression": "tiff_deflate"})],
+)
+def test_the_same_frames_in_another_file_are_the_same_pixels(kind: str, options: dict, proof) -> None:  # type: ignore[no-untyped-def,type-arg]
+    ending, make, _, _ = MORE[kind]
+    data = make(0)
+    if kind == "pages":
+        with Image.open(io.BytesIO(data)) as image:
+            frames = []
+            for k in range(3):
+                image.seek(k)
+                frames.append(image.copy())
+        again = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:], **options)
+    else:
+        again = data + b"\0" * 7
+    assert again != data
+    assert proof((ending, again), (ending, data)).state in ("same-pixels", "explained")
+
+
+def test_pixels_of_equal_values_under_another_profile_are_others(proof) -> None:  # type: ignore[no-untyped-def]
+    plain, swapped = jpeg(), jpeg(icc_profile=profile())
+    assert proof((".jpg", swapped), (".jpg", plain)).state == "holds-more"
+    assert proof((".jpg", plain), (".jpg", swapped)).state == "differs"
+
+
+def test_a_png_made_from_a_jpeg_is_the_same_pixels(proof) -> None:  # type: ignore[no-untyped-def]
+    from cvsim.images.decode import decode_full
+
+    data = jpeg()
+    png = encoded(Image.fromarray(decode_full(data)), "PNG")
+    assert proof((".png", png), (".jpg", data)).state == "same-pixels"
+    assert proof((".jpg", data), (".png", png)).state == "same-pixels"
+
+
+def test_metadata_alone_make_no_other_pixels(proof) -> None:  # type: ignore[no-untyped-def]
+    data = jpeg()
+    commented = data[:2] + b"\xff\xfe\0\x06note" + data[2:]
+    assert proof((".jpg", commented), (".jpg", data)).state == "same-pixels"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+@pytest.mark.parametrize("padding", [0, 500])
+def test_a_cut_off_copy_of_an_intact_file_may_go(share: float, padding: int, proof) -> None:  # type: ignore[no-untyped-def]
+    data = jpeg()
+    cut = data[: int(share * len(data))] + bytes(padding)
+    assert proof((".jpg", cut), (".jpg", data)).is_enough
+
+
+def test_transparency_that_differs_is_seen(proof) -> None:  # type: ignore[no-untyped-def]
+    one, other = (encoded(cut_out(seed), "PNG") for seed in (0, 1))
+    assert proof((".png", one), (".png", other)).state == "differs"
+    again = encoded(cut_out(0), "PNG", optimize=True, compress_level=1)
+    assert proof((".png", again), (".png", one)).state == "same-pixels"
+    assert proof((".webp", encoded(cut_out(0), "WEBP", lossless=True, exact=True)), (".png", one)).is_enough
+
+
+def test_a_larger_flat_copy_stays_beside_the_cut_out(proof) -> None:  # type: ignore[no-untyped-def]
+    flat = Image.new("RGB", SIZE, "white")
+    flat.paste(cut_out(), mask=cut_out())
+    larger = encoded(flat.resize((SIZE[0] * 2, SIZE[1] * 2)), "PNG")
+    found = proof((".png", larger), (".png", encoded(cut_out(), "PNG")))
+    assert (found.state, found.words) == ("holds-more", "more pixels")
+
+
+def test_proofs_are_remembered_by_both_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / name for name in ("a.jpg", "b.jpg")]
+    for path, quality in zip(paths, (90, 60), strict=True):
+        path.write_bytes(jpeg(quality))
+    contents = [read_content(str(path)) for path in paths]
+    refs = [FileRef(one.path, one.digest) for one in contents]
+    holdings = {one.digest: holdings_of_content(one)[0] for one in contents}
+    with MemoryStore() as store:
+        first = prove([(refs[1], refs[0])], holdings, store, n_workers=1)
+        for path in paths:
+            path.unlink()
+        assert prove([(refs[1], refs[0])], holdings, store, n_workers=1) == first
+        (found,) = first.values()
+        assert found.state == "explained"
+        unknown = prove([(refs[0], refs[1])], holdings, store, n_workers=1)
+        assert {one.state for one in unknown.values()} == {"not-tried"}
+        assert prove([(refs[0], FileRef("x", "0" * 64))], holdings, store) == {
+            (refs[0].digest, "0" * 64): Proof("not-tried", words="it cannot be read any more")
+        }
+
+
+def test_boxes_say_where(proof) -> None:  # type: ignore[no-untyped-def]
+    pixels = np.asarray(picture()).copy()
+    pixels[60:90, 100:140] = (250, 10, 10)
+    found = proof((".png", encoded(Image.fromarray(pixels), "PNG")), (".png", encoded(picture(), "PNG")))
+    assert found.state == "differs"
+    x, y, width, height = found.boxes[0]
+    assert x <= 110 <= x + width
+    assert y <= 70 <= y + height
