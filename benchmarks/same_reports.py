@@ -8,7 +8,7 @@ Run before and after a change that is to change nothing that a person sees::
 
     python benchmarks/same_reports.py time OLD NEW --cases CASES.json --rounds 5
 
-``time`` runs both trees by turns and prints the CPU seconds of each, as medians with their range, and a ratio.
+``time`` runs both trees by turns and prints the CPU seconds of each as medians with their range, and a ratio.
 
 ``CASES.json`` is a list of ``{"name", "arguments", "writes"}``: arguments of cvsim, in which ``{out}`` is the
 folder of the case, and the files that it writes there. ``make-cases`` writes one for the usual data.
