@@ -73,6 +73,15 @@ def test_every_keep_rule_is_explained() -> None:
     assert [rule for rule in rules if not re.search(rf"`{rule}[`:]", TEXTS["keep-rules"])] == []
 
 
+def test_every_public_name_that_is_shown_exists() -> None:
+    import cvsim
+
+    shown = set(re.findall(r"\bcvsim\.([A-Za-z]\w*)", TEXTS["python-api"]))
+    assert [name for name in sorted(shown) if not hasattr(cvsim, name)] == []
+    functions = {name for name in dir(cvsim) if name.islower() and callable(getattr(cvsim, name))}
+    assert functions - shown == set()
+
+
 def test_every_setting_is_explained() -> None:
     from cvsim.settings import WANTED
 
