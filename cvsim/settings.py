@@ -22,8 +22,8 @@ from cvsim.errors import SettingsError
 Effort = Literal["fast", "default", "thorough"]
 EFFORTS: tuple[str, ...] = get_args(Effort)
 
-SCHEDULER = r"^(local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+)\Z"
-"""Pattern of a scheduler of Dask: processes of this machine, or an address."""
+SCHEDULER = r"^(local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+|(?!(local|tcp|tls):)[a-z][a-z0-9+.-]*://\S+)\Z"
+"""Pattern of a scheduler: Dask's, as processes of this machine or an address, or another package's."""
 
 DEFAULT_KEEP = "original,resolution,size,metadata,oldest,path"
 """Rules that choose the file to keep: see `cvsim.groups.keep`."""

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "cvsim"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("web", "api"),
+    ("web", "api", "testing"),
     ("recipes",),
     ("scoring",),
     ("reading", "candidates", "proof", "products"),

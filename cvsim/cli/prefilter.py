@@ -55,7 +55,7 @@ def prefilter(
     """
     from cvsim.api.pictures import prefilter as find_candidates
     from cvsim.cli.console import progress_bars, write_bytes
-    from cvsim.reports.pairs import csv_chunks, pair_format, write_pairs
+    from cvsim.reports.pairs import csv_chunks, pair_format
 
     if output == "-" and as_json:
         raise click.UsageError("-o - and --json cannot both go to stdout; give one of them a file.")
@@ -70,15 +70,13 @@ def prefilter(
         for chunk in csv_chunks(found):
             write_bytes(chunk)
     else:
-        write_pairs(output, found)
+        found.write(output)
     _print(found, as_json, output == "-")
 
 
 def _print(found: Prefiltered, as_json: bool, to_stderr: bool) -> None:
     if as_json:
-        from cvsim.reports.json import dumps
-
-        click.echo(dumps(_document(found)), nl=False)
+        click.echo(found.to_json(), nl=False)
         return
     from cvsim.cli.console import notes_console, result_console
     from cvsim.reports.wording import percent, quantity
@@ -98,17 +96,3 @@ def _print(found: Prefiltered, as_json: bool, to_stderr: bool) -> None:
             f"That is less than the {percent(found.wanted_recall)} asked for, and the most there is: "
             "for more, try --effort thorough"
         )
-
-
-def _document(found: Prefiltered) -> dict[str, Any]:
-    return {
-        "images": found.n_images,
-        "pairs": found.n_pairs,
-        "all_pairs": found.n_all_pairs,
-        "share_spared": found.share_spared,
-        "wanted_recall": found.wanted_recall,
-        "recall": found.recall,
-        "copies": found.n_copies,
-        "cutoff": found.cutoff,
-        "skipped": [{"path": item.path, "reason": item.reason} for item in found.skipped],
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -15,10 +16,16 @@ from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import WORKING_PX, overlaying
 from cvsim.groups.rules import GroupRules
 from cvsim.images.decode import Decoded
-from cvsim.images.encoded import Content, read_content
+from cvsim.images.encoded import Content, encoded_content, read_content
 from cvsim.images.holdings import to_json
 from cvsim.images.scan import scan
-from cvsim.images.source import ImageSource, decode_source, source_pixel_digest
+from cvsim.images.source import (
+    ImageSource,
+    content_bytes,
+    decode_source,
+    is_encoded,
+    source_pixel_digest,
+)
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import HOLDINGS_KEY
 from cvsim.proof.prove import SAME_BYTES
@@ -31,8 +38,9 @@ from cvsim.recipes.linking import Linker
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.scoring.explainer import Explainer
+from cvsim.settings import ScanSettings
 from cvsim.stores import Extraction, MemoryStore, open_run_store
-from cvsim.types import Holdings, ImageRecord, ScoredPair, Side
+from cvsim.types import Holdings, ImageRecord, Pair, ScoredPair, Side
 
 if TYPE_CHECKING:
     from cvsim.features.base import OverlayFeature
@@ -60,8 +68,10 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings, *, kept: Side | 
     ImageError
         One of the two cannot be used.
     """
+    if is_encoded(a) or is_encoded(b):
+        return _compare_as_files(a, b, settings, kept)
     plan = scoring_plan(settings)
-    names = [os.fsdecode(s) if is_path(s) else name for s, name in ((a, "a"), (b, "b"))]
+    names = _names(a, b)
     are_files = is_path(a) and is_path(b)
     with open_run_store(settings.cache) if are_files else MemoryStore() as store:
         files = _read_files(
@@ -86,6 +96,31 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings, *, kept: Side | 
             return pair
         prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
         return prover.proved_pair(pair, first, second, kept)
+
+
+def _names(a: ImageSource, b: ImageSource) -> list[str]:
+    return [os.fsdecode(s) if is_path(s) else name for s, name in ((a, "a"), (b, "b"))]
+
+
+def _compare_as_files(a: ImageSource, b: ImageSource, settings: Settings, kept: Side | None) -> ScoredPair:
+    """`compare`, in which the content of an image file is a file for as long as it takes.
+
+    So it is decoded where it can do no harm, and what it holds besides its pixels counts, too.
+    """
+    with tempfile.TemporaryDirectory(prefix="cvsim-") as folder:
+        sources = [a, b]
+        for k, name in enumerate("ab"):
+            source = sources[k]
+            if is_encoded(source):
+                sources[k] = os.path.join(folder, name)
+                with open(os.path.join(folder, name), "xb") as file:
+                    file.write(content_bytes(source))
+        try:
+            alone = replace(settings, cache=None, scan=ScanSettings())
+            pair = compare(sources[0], sources[1], alone, kept=kept)
+        except ImageError as exc:
+            raise type(exc)(str(exc).replace(folder + os.sep, "")) from exc
+    return replace(pair, pair=Pair(*_names(a, b)))
 
 
 def _read_files(
@@ -154,22 +189,26 @@ def look_again(a: ImageSource, b: ImageSource, settings: Settings) -> ComparedPi
 
 
 def _pixels(source: ImageSource) -> Decoded:
-    if not is_path(source):
+    item: str | bytes
+    if is_encoded(source):
+        item = content_bytes(source)
+    elif is_path(source):
+        item = os.fsdecode(source)
+    else:
         return decode_source(source, longest_px=WORKING_PX)
-    path = os.fsdecode(source)
     with LocalExecutor(1) as executor:
-        (outcome,) = (outcome for _, outcome in executor.map(PixelsJob(), [path]))
+        (outcome,) = (outcome for _, outcome in executor.map(PixelsJob(), [item]))
     if isinstance(outcome, CvsimError):
-        raise ImageError(f"{path}: {outcome}") from outcome
+        raise ImageError(f"{item}: {outcome}" if isinstance(item, str) else str(outcome)) from outcome
     return outcome
 
 
 class PixelsJob:
-    """Decode a file at the size that features are taken at."""
+    """Decode a file, or the content of one, at the size that features are taken at."""
 
-    def load(self, item: str) -> Content:
+    def load(self, item: str | bytes) -> Content:
         """Read what is worked on; see `Job.load`."""
-        return read_content(item)
+        return read_content(item) if isinstance(item, str) else encoded_content(item)
 
     def demand(self, payload: Content) -> Demand:
         """Say what the work takes; see `Job.demand`."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
 from cvsim.candidates.sharded import joins_over
 from cvsim.errors import UsageError
 from cvsim.executors import open_executor
+from cvsim.files import FilePath, write
 from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.groups.rules import GroupRules
 from cvsim.images.scan import require_paths, scan
@@ -33,6 +34,8 @@ from cvsim.recipes.prefilter_pairs import (
 )
 from cvsim.recipes.prefilter_sample import CopySample
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
+from cvsim.reports.json import dumps
+from cvsim.reports.pairs import csv_chunks, write_pairs
 from cvsim.settings import PROFILES
 from cvsim.stores import open_run_store
 from cvsim.types import ImageRecord, Skipped
@@ -95,6 +98,55 @@ class Prefiltered:
     def share_spared(self) -> float:
         """Of all pairs, those that need no second look."""
         return 1.0 - self.n_pairs / self.n_all_pairs if self.n_all_pairs else 0.0
+
+    @overload
+    def to_csv(self, path: None = None) -> str: ...
+    @overload
+    def to_csv(self, path: FilePath) -> None: ...
+    def to_csv(self, path: FilePath | None = None) -> str | None:
+        """Give the columns ``a``, ``b`` and ``score`` as text, or write them to a file.
+
+        Parameters
+        ----------
+        path : path, optional
+        """
+        if path is None:
+            return b"".join(csv_chunks(self)).decode("utf-8", "surrogateescape")
+        write(path, csv_chunks(self))
+        return None
+
+    def write(self, path: FilePath) -> None:
+        """Write the pairs in the format that the file's ending asks for.
+
+        Parameters
+        ----------
+        path : path
+            ``.csv``, ``.jsonl`` or ``.parquet``, which needs the extra ``parquet``.
+
+        Raises
+        ------
+        UsageError
+            Another ending.
+        CvsimError
+            The file cannot be written.
+        """
+        write_pairs(path, self)
+
+    def to_json(self) -> str:
+        """Give the totals, as ``cvsim prefilter --json`` prints them."""
+        return dumps(
+            {
+                "images": self.n_images,
+                "pairs": self.n_pairs,
+                "all_pairs": self.n_all_pairs,
+                "share_spared": self.share_spared,
+                "wanted_recall": self.wanted_recall,
+                "recall": self.recall,
+                "copies": self.n_copies,
+                "cutoff": self.cutoff,
+                "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
+            }
+        )
 
     def __len__(self) -> int:
         return self.n_pairs

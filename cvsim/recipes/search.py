@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.arrays import sigmoid
-from cvsim.errors import CvsimError, DecodeError, NotAnImageError, TooLargeError
+from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import Feature
 from cvsim.images.decode import MAX_PIXELS
-from cvsim.images.encoded import Content, read_content
-from cvsim.images.sniff import HEAD_BYTES, sniff
+from cvsim.images.encoded import Content, encoded_content, read_content
 from cvsim.images.source import ImageSource, decode_source
 from cvsim.reading.collection import Collection as PictureCollection
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys, artefacts, working_px
@@ -144,10 +143,7 @@ class QueryJob:
 
     def load(self, item: bytes) -> Content:
         """Read what is worked on; see `Job.load`."""
-        format = sniff(item[:HEAD_BYTES])
-        if format is None:
-            raise NotAnImageError
-        content = Content("", hashlib.sha256(item).hexdigest(), format, item)
+        content = encoded_content(item)
         size = content.claimed_size
         if size is not None and size[0] * size[1] > self.max_pixels:
             raise TooLargeError(f"{size[0]} x {size[1]} pixels are over the limit of {self.max_pixels:,}")

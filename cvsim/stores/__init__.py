@@ -2,7 +2,7 @@
 
 `open_store` opens any of them by location; `open_cache` the one that a run goes on without, and
 `open_scratch` what serves a run that wants none. A new engine is one module and one line in `ENGINES`,
-and the contract test proves it.
+and the contract test proves it. Other packages add theirs under the entry point group `cvsim.stores`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cvsim.errors import StoreError, UsageError, WrongStoreError
 from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
@@ -38,12 +39,16 @@ __all__ = [
     "WrongStoreError",
     "clear_cache",
     "default_cache_path",
+    "known_engines",
     "open_cache",
     "open_index",
     "open_run_store",
     "open_scratch",
     "open_store",
 ]
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +58,9 @@ def _milvus(location: str, create: bool) -> SearchableStore:
 
     return MilvusIndex(location, create=create)
 
+
+STORE_ENTRY_POINTS = "cvsim.stores"
+"""Packages add engines under this group, by scheme: a callable like those of `ENGINES`."""
 
 ENGINES: dict[str, Callable[[str, bool], Store]] = {
     "memory": lambda location, create: MemoryStore(),
@@ -95,10 +103,27 @@ def open_store(location: str | os.PathLike[str], purpose: Purpose = "index") -> 
 
 def _of_engine(location: str, create: bool) -> Store:
     scheme = location.partition("://")[0]
-    if scheme not in ENGINES:
-        known = ", ".join(f"{name}://" for name in sorted(ENGINES))
-        raise UsageError(f"no engine is known for {location}; give a file path or one of {known}")
-    return ENGINES[scheme](location, create)
+    known = ENGINES if scheme in ENGINES else known_engines()
+    if scheme not in known:
+        schemes = ", ".join(f"{name}://" for name in sorted(known))
+        raise UsageError(f"no engine is known for {location}; give a file path or one of {schemes}")
+    return known[scheme](location, create)
+
+
+def known_engines() -> dict[str, Callable[[str, bool], Store]]:
+    """Every engine by scheme, those of other installed packages included."""
+    from importlib.metadata import entry_points  # it takes a while, and so does looking through the packages
+
+    added = {point.name: point for point in entry_points(group=STORE_ENTRY_POINTS)}
+    return {**{name: _added(point) for name, point in added.items()}, **ENGINES}
+
+
+def _added(point: EntryPoint) -> Callable[[str, bool], Store]:
+    def opened(location: str, create: bool) -> Store:
+        store: Store = point.load()(location, create)
+        return store
+
+    return opened
 
 
 def open_index(location: str | os.PathLike[str], *, create: bool = True) -> SearchableStore:

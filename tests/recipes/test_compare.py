@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +42,7 @@ def test_arrays_files_and_pillow_images_give_one_answer(files: dict[str, Path]) 
         (Image.fromarray(PHOTO), CROP),
         (files["photo"], CROP),
         (str(files["photo"]), Image.open(files["crop"])),
-        (PHOTO, os.fsencode(files["crop"])),
+        (PHOTO, files["crop"].read_bytes()),
     ):
         found = cvsim.compare(a, b, cache=None)
         assert found.score == pytest.approx(expected.score, abs=1e-9)
