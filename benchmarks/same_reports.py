@@ -46,15 +46,20 @@ def usual_cases(samples: Path, copies: Path, data: Path) -> list[dict[str, Any]]
         arguments = ["cluster", str(folder), "--no-cache", "-o", "{out}/labels.csv"]
         return {"name": name, "arguments": arguments, "writes": ["labels.csv"]}
 
+    def timed(name: str, *paths: str | Path) -> dict[str, Any]:
+        return {"name": name, "arguments": ["dedupe", *map(str, paths), "--no-cache", "--json"], "writes": []}
+
     return [
         dedupe("samples", samples),
         dedupe("copies-fast", copies, "--effort", "fast"),
         dedupe("copies-default", copies),
         dedupe("photos-camera", data / "photos", "--reference", data / "camera"),
-        dedupe("camera-fast", data / "camera", "--effort", "fast"),
-        dedupe("camera-default", data / "camera"),
         cluster("cartons", data / "products-cartons"),
         cluster("catalogue", data / "products-catalogue"),
+        timed("time-copies-fast", copies, "--effort", "fast"),
+        timed("time-copies-default", copies),
+        timed("time-camera-fast", data / "camera", "--effort", "fast"),
+        timed("time-camera-default", data / "camera"),
     ]
 
 
