@@ -22,6 +22,7 @@ from cvsim.images.jpeg import JpegIdentities
 from cvsim.proof.explained import explain
 from cvsim.proof.frames import BLACK_GROUND, WHITE_GROUND, ShownPicture, all_shown, as_srgb, everything_digest
 from cvsim.proof.grids import find_orientation
+from cvsim.proof.history import was_once_coarse
 from cvsim.proof.holds import counted, is_plain, lacking
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.types import Holdings, ImageRecord, Proof
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 2
+PROOF_VERSION = 3
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -195,6 +196,11 @@ class File:
         return self.content.decode(longest_px=2**31, max_pixels=MOST_PIXELS)
 
     @cached_property
+    def was_once_coarse(self) -> bool:
+        """See `cvsim.proof.history.was_once_coarse`."""
+        return was_once_coarse(self.picture)
+
+    @cached_property
     def everything(self) -> bytes:
         """See `cvsim.proof.frames.everything_digest`."""
         return everything_digest(self.data, self.content.format, self.holdings)
@@ -303,7 +309,10 @@ def _prove_plain(copy: File, kept: File) -> Proof:
     if not _mean_the_same(copy, kept):
         source = ProofPicture(_in_srgb(source.rgb, kept), source.format)
     is_same = _mean_the_same(copy, kept) and is_plain(kept.holdings) and not copy.decoded.damaged
-    return _explained(shown, source, is_same=is_same)
+    proof = _explained(shown, source, is_same=is_same)
+    if proof.state == "explained" and kept.was_once_coarse and not copy.was_once_coarse:
+        return Proof("poorer-kept", words="the kept file was once compressed far more than it is now")
+    return proof
 
 
 def _explained(copy: ProofPicture, kept: ProofPicture, *, is_same: bool = True) -> Proof:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generate import scene
 from kinds_of_files import MORE, SIZE, cut_out, encoded, jpeg, picture, profile
 from PIL import Image
 
 from cvsim.images.encoded import read_content
 from cvsim.images.holdings import with_alpha
+from cvsim.proof.history import was_once_coarse
 from cvsim.proof.holds import holdings_of_content
+from cvsim.proof.picture import proof_picture
 from cvsim.proof.prove import File, FileRef, prove, prove_pair
 from cvsim.stores import MemoryStore
 from cvsim.types import Proof
@@ -154,3 +157,22 @@ def test_boxes_say_where(proof) -> None:  # type: ignore[no-untyped-def]
     x, y, width, height = found.boxes[0]
     assert x <= 110 <= x + width
     assert y <= 70 <= y + height
+
+
+def test_a_png_of_a_bad_jpeg_replaces_nothing_that_was_stored_well(proof) -> None:  # type: ignore[no-untyped-def]
+    image = Image.fromarray(scene(3, 640, 480))
+    good, coarse = encoded(image, "JPEG", quality=95), encoded(image, "JPEG", quality=8)
+    disguised = encoded(Image.open(io.BytesIO(coarse)).convert("RGB"), "PNG")
+    assert not proof((".jpg", good), (".png", disguised)).is_enough
+    again = encoded(Image.open(io.BytesIO(coarse)).convert("RGB"), "JPEG", quality=97)
+    assert proof((".png", disguised), (".jpg", coarse)).is_enough
+    assert not proof((".jpg", good), (".jpg", again)).is_enough
+
+
+@pytest.mark.parametrize("quality", [8, 20])
+def test_a_hidden_quantisation_is_read_back(quality: int) -> None:
+    image = Image.fromarray(scene(3, 640, 480))
+    shown = np.asarray(Image.open(io.BytesIO(encoded(image, "JPEG", quality=quality))).convert("RGB"))
+    assert was_once_coarse(proof_picture(encoded(Image.fromarray(shown), "PNG")))
+    assert not was_once_coarse(proof_picture(encoded(image, "JPEG", quality=quality)))
+    assert not was_once_coarse(proof_picture(encoded(image, "PNG")))

@@ -1,0 +1,75 @@
+"""Whether a picture was once compressed much harder than its file is now: a PNG made of a bad JPEG.
+
+Decoding a JPEG leaves its coefficients at multiples of its quantisation steps, however finely the pixels are
+stored afterwards (Fan and de Queiroz, 2003). That is read back from the blocks that lie where they lay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from cvsim.proof.encoding import BLOCK_PX, coefficients
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.proof.picture import ProofPicture
+    from cvsim.types import RGB
+
+_FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1))
+"""Vertical and horizontal: those of which most pictures have enough."""
+_STEPS = range(8, 160)
+_SAMPLE_PX = 1024
+_OFF, _LEAST_OFF = 1.5, 3.0
+"""Grey levels that rounding moves a coefficient by, at most times; and from which one is not 0."""
+_LEAST_BLOCKS, _LEAST_SHARE = 40, 0.8
+LEAST_COARSE_STEP = 14.0
+"""About quality 40: nobody keeps such a picture for its quality."""
+_TIMES_ITS_OWN = 2.0
+
+
+def was_once_coarse(picture: ProofPicture) -> bool:
+    """Whether the picture was quantised far more coarsely than its file is."""
+    own = 1.0 if picture.jpeg is None else float(np.mean([picture.jpeg.tables[0][f] for f in _FREQUENCIES]))
+    if picture.stored_as or own * _TIMES_ITS_OWN > max(_STEPS):
+        return False
+    step = hidden_step(picture.rgb)
+    return step >= LEAST_COARSE_STEP and step > _TIMES_ITS_OWN * own
+
+
+def hidden_step(rgb: RGB) -> float:
+    """The mean quantisation step that the luma of a picture shows; 0 where it shows none.
+
+    Parameters
+    ----------
+    rgb : (h, w, 3) uint8
+        Its corner is that of the picture that was quantised.
+    """
+    height, width = (min(side, _SAMPLE_PX) // BLOCK_PX * BLOCK_PX for side in rgb.shape[:2])
+    if not height or not width:
+        return 0.0
+    part = np.ascontiguousarray(rgb[:height, :width])
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2YCrCb)[..., 0]
+    blocks = coefficients(luma.astype(np.float32) - 128)
+    # What overshoots is cut off when it is decoded, and its block tells nothing any more.
+    is_free = ((part > 0) & (part < 255)).all(2)
+    is_free = is_free.reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX).all((1, 3))
+    found = [_step(np.abs(blocks[:, v, :, u])[is_free]) for v, u in _FREQUENCIES]
+    known = [step for step in found if step]
+    return float(np.mean(known)) if 2 * len(known) >= len(_FREQUENCIES) else 0.0
+
+
+def _step(sizes: NDArray[np.float32]) -> float:
+    """The largest step of whose multiples nearly all of the coefficients are that are not 0."""
+    present = sizes[sizes > _LEAST_OFF]
+    if len(present) < _LEAST_BLOCKS:
+        return 0.0
+    for step in reversed(_STEPS):
+        off = np.abs(present - step * np.maximum(np.round(present / step), 1))
+        # Chance alone puts this share near a multiple: small steps prove little.
+        if float(np.mean(off <= _OFF)) >= max(_LEAST_SHARE, 3 * _OFF / step):
+            return float(step)
+    return 0.0
