@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1))
 """Vertical and horizontal: those of which most pictures have enough."""
 _STEPS = range(8, 160)
-_SAMPLE_PX = 1024
+_READ_PX = 1024
 _OFF, _LEAST_OFF = 1.5, 3.0
 """Grey levels that rounding moves a coefficient by, at most times; and from which one is not 0."""
 _LEAST_BLOCKS, _LEAST_SHARE = 40, 0.8
@@ -48,7 +48,7 @@ def hidden_step(rgb: RGB) -> float:
     rgb : (h, w, 3) uint8
         Its corner is that of the picture that was quantised.
     """
-    height, width = (min(side, _SAMPLE_PX) // BLOCK_PX * BLOCK_PX for side in rgb.shape[:2])
+    height, width = (min(side, _READ_PX) // BLOCK_PX * BLOCK_PX for side in rgb.shape[:2])
     if not height or not width:
         return 0.0
     part = np.ascontiguousarray(rgb[:height, :width])
