@@ -62,6 +62,11 @@ class Detail:
         return float(np.quantile(np.concatenate(self.shares), 0.9)) if self.shares else 0.0
 
     @property
+    def fine_unexplained(self) -> float:
+        """Share of the copy's fine detail that stays unexplained."""
+        return self.fine_left / (self.fine_copy + 1e-3)
+
+    @property
     def fineness(self) -> float:
         """Fine detail of the kept picture over that of the copy; below 1, the kept one is softer."""
         return (self.fine_kept + 1e-3) / (self.fine_copy + 1e-3)

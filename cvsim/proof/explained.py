@@ -11,10 +11,10 @@ import numpy as np
 
 from cvsim.proof.detail import Detail
 from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, turned
-from cvsim.proof.noise import Bounds, NoiseCurve, noise_curve
+from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, Explainer, Residual, Tile, tiles, with_margin
-from cvsim.proof.scan import MOST_BOXES, Scales, Spot, excess, measured_scales, merged, spots
+from cvsim.proof.scan import MOST_BOXES, Noise, Spot, excess, measured_noise, merged, spots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +26,17 @@ Box = tuple[int, int, int, int]
 
 MOST_UNEXPLAINED, MOST_UNEXPLAINED_WIDELY = 0.6, 0.8
 LEAST_FINENESS = 0.8
+LEAST_FINE_LEFT = 0.1
+FLOOR = float(__import__("os").environ.get("FLOOR", 0.6))
 _LOOK_PX = 64
 _LOOK_DIFFERENCE = 40.0
 _WHOLE_PIXELS = 1_400_000
 _SAMPLE_PX = 256
-_LOSSY = Bounds(4.0, 0.6, 16.0)
+_JPEG_BOUNDS = Bounds(2.0, 0.25, 7.0)
+"""What quantisation moves is taken out by its tables; what remains is of an encoding before, or of resampling."""
+_LOSSLESS_BOUNDS = Bounds(3.0, 0.3, 9.0)
+_LOSSY_BOUNDS = Bounds(4.0, 0.4, 13.0)
+_LOSSY_FORMATS = frozenset(("webp", "avif", "heic", "jpeg2000", "gif"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def explain(
     upright = turned(kept.rgb, orientation)
     if upright.shape == copy.rgb.shape and np.array_equal(upright, copy.rgb):
         return Explanation("explained")
-    refused = _first_look(copy.rgb, upright)
+    refused = _first_look(copy.rgb, upright) if copy.n_colors is None else None
     if refused is not None:
         return refused
     shown = turned(copy.rgb, copy.stored_as)
@@ -89,7 +95,7 @@ def explain(
     fitted = on_grid_of(shown, source)
     lies_alike = fitted is source and orientation == 0 and kept.stored_as == copy.stored_as
     explainer = Explainer(shown, fitted, copy.jpeg, kept.jpeg if lies_alike else None, copy.n_colors)
-    found = _Proof(explainer)
+    found = _Proof(explainer, _bounds(copy))
     return found.explanation(copy.stored_as, copy.rgb.shape[1], copy.rgb.shape[0])
 
 
@@ -117,11 +123,12 @@ def _first_look(copy: NDArray[np.uint8], kept: NDArray[np.uint8]) -> Explanation
 class _Proof:
     """The tiles of one pair, looked at twice: for the noise they have, and for what exceeds it."""
 
-    def __init__(self, explainer: Explainer) -> None:
-        self._explainer = explainer
+    def __init__(self, explainer: Explainer, bounds: Bounds) -> None:
+        self._bounds = bounds
         self._detail = Detail()
         self._spots: list[Spot] = []
         self._most = 0.0
+        self._by: dict[str, float] = {}
         h, w = explainer.size
         if h * w <= _WHOLE_PIXELS:
             tile = with_margin(0, 0, h, w, h, w)
@@ -134,27 +141,27 @@ class _Proof:
             self._look(tile, explainer.residual(tile))
 
     def _learn(self, sample: list[Residual]) -> None:
-        planes = (
-            [(r.luma, r.active) for r in sample],
-            *([(r.chroma[i], r.chroma_active[i]) for r in sample] for i in (0, 1)),
-        )
-        self._models: list[tuple[NoiseCurve, Scales]] = []
-        for pieces in planes:
-            values = np.concatenate([p[0].ravel() for p in pieces])
-            places = np.concatenate([p[1].ravel() for p in pieces])
-            curve = noise_curve(values, places, _LOSSY)
-            scales = [measured_scales(p, curve.at(a)) for p, a in pieces]
-            self._models.append((curve, _typical(scales)))
+        self._noises: dict[str, tuple[Noise, float]] = {}
+        for same in zip(*(r.looks() for r in sample), strict=True):
+            name = same[0][0]
+            as_encoded = name.endswith("as encoded")
+            bounds = _LOSSY_BOUNDS if as_encoded else self._bounds
+            noise = measured_noise([(plane, active) for _, plane, active in same], bounds)
+            self._noises[name] = noise, 1.0 if as_encoded else _floor(noise)
 
     def _look(self, tile: Tile, residual: Residual) -> None:
         inner = tile.inner
-        (curve, scales), *chroma = self._models
-        ratio = excess(residual.luma, curve.at(residual.active), scales)
-        for plane, active, (c, s) in zip(residual.chroma, residual.chroma_active, chroma, strict=True):
-            half = excess(plane, c.at(active), s)
-            if float(half.max()) > 0:
+        ratio = np.zeros_like(residual.luma)
+        for name, plane, active in residual.looks():
+            noise, floor = self._noises[name]
+            found = excess(plane, active, noise, floor)
+            if found is None:
+                continue
+            self._by[name] = max(self._by.get(name, 0.0), float(found.max()))
+            if found.shape != ratio.shape:
                 size = ratio.shape[1], ratio.shape[0]
-                ratio = np.maximum(ratio, cv2.resize(half, size, interpolation=cv2.INTER_NEAREST))
+                found = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_NEAREST), np.float32)
+            np.maximum(ratio, found, out=ratio)
         part = np.ascontiguousarray(ratio[inner])
         self._most = max(self._most, float(part.max()))
         self._spots += spots(part, tile.left + inner[1].start, tile.top + inner[0].start)
@@ -164,9 +171,17 @@ class _Proof:
         """The verdict, its boxes in the copy as it is shown."""
         detail = self._detail
         wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
-        soft = LEAST_FINENESS / detail.fineness
+        soft = LEAST_FINENESS / detail.fineness if detail.fine_unexplained >= LEAST_FINE_LEFT else 0.0
         margin = max(self._most, wide, soft)
-        measures = {"spot": self._most, "wide": wide, "fineness": detail.fineness, "ua": detail.unexplained}
+        measures = {
+            "spot": self._most,
+            "wide": wide,
+            "fineness": detail.fineness,
+            "ua": detail.unexplained,
+            "fl": detail.fine_unexplained,
+            **self._by,
+            "t0": self._noises["luma"][0].pixels.deviations.max(),
+        }
         if margin < 1:
             return Explanation("explained", (), margin, measures)
         boxes = tuple(
@@ -175,6 +190,20 @@ class _Proof:
         )
         state: State = "poorer-kept" if soft >= 1 else "differs"
         return Explanation(state, boxes or ((0, 0, width, height),), margin, measures)
+
+
+def _floor(noise: Noise) -> float:
+    """What counts as visible, lower where the pair is all but free of noise."""
+    return min(1.0, FLOOR + 0.2 * noise.typical)
+
+
+def _bounds(copy: ProofPicture) -> Bounds:
+    """How much noise the format of the copy can have left."""
+    if copy.jpeg is not None and copy.jpeg.is_simulable:
+        return _JPEG_BOUNDS
+    if copy.format in _LOSSY_FORMATS or copy.format == "jpeg" or copy.n_colors is not None:
+        return _LOSSY_BOUNDS
+    return _LOSSLESS_BOUNDS
 
 
 def _samples(h: int, w: int) -> list[Tile]:
@@ -186,12 +215,6 @@ def _samples(h: int, w: int) -> list[Tile]:
             x = int((w - _SAMPLE_PX) * (j + 0.5) / 4) // GRID_PX * GRID_PX
             found.append(Tile(y, x, y + _SAMPLE_PX, x + _SAMPLE_PX, (slice(None), slice(None))))
     return found
-
-
-def _typical(scales: list[Scales]) -> Scales:
-    means = {side: float(np.median([s.means[side] for s in scales])) for side in scales[0].means}
-    energies = {side: float(np.median([s.energies[side] for s in scales])) for side in scales[0].energies}
-    return Scales(means, energies)
 
 
 def _shown(box: Box, stored_as: int, width: int, height: int) -> Box:

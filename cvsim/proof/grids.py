@@ -24,6 +24,9 @@ INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 
 _FIT_PX = 5
 _FIT_SAMPLES = 40_000
+_LEAST_PLACES = 500
+_BUSY_SHARE = 0.15
+_WORTH_FILTERING = 0.9
 _GAIN_MIDDLE, _GAIN_TOP = (0.85, 1.18), (0.6, 1.5)
 """Least and most that a filter may scale half of, and all of, the highest frequency of the copy's grid. 
 Wider, and a softened or sharpened picture would pass for a resampled one."""
@@ -76,6 +79,7 @@ FILTERS: dict[str, Callable[[Pixels, tuple[int, int]], Pixels]] = {
     "area": _by_opencv(cv2.INTER_AREA),
     "lanczos": _by_pillow(Image.Resampling.LANCZOS),
     "bicubic": _by_pillow(Image.Resampling.BICUBIC),
+    "box": _by_pillow(Image.Resampling.BOX),
     "bilinear": _by_pillow(Image.Resampling.BILINEAR),
     "plain bilinear": _by_opencv(cv2.INTER_LINEAR),
     "plain bicubic": _by_opencv(cv2.INTER_CUBIC),
@@ -98,44 +102,63 @@ def on_grid_of(copy: Pixels, kept: Pixels) -> Pixels:
     if (kept.shape[1], kept.shape[0]) == size:
         return kept
     target, source = luma(copy), luma(kept)
-    smooth_target = cv2.GaussianBlur(target, (3, 3), 0.6)
+    places = _busy_places(FILTERS["area"](source, size))
+    wanted = target.ravel()[places].astype(np.float32)
     errors = {}
     for name, resample in FILTERS.items():
-        smooth = cv2.GaussianBlur(resample(source, size), (3, 3), 0.6)
-        errors[name] = _trimmed(cv2.absdiff(smooth_target, smooth))
+        errors[name] = _trimmed(resample(source, size).ravel()[places] - wanted)
     name = min(errors, key=errors.__getitem__)
     resampled = FILTERS[name](kept, size)
-    taps = fitted_filter(luma(resampled), target)
+    taps = fitted_filter(luma(resampled), target, places)
     if taps is None:
         return resampled
     filtered = cv2.filter2D(resampled, -1, taps, borderType=cv2.BORDER_REPLICATE)
-    smooth = cv2.GaussianBlur(luma(filtered), (3, 3), 0.6)
-    return filtered if _trimmed(cv2.absdiff(smooth_target, smooth)) < 0.97 * errors[name] else resampled
+    error = _trimmed(luma(filtered).ravel()[places] - wanted)
+    return filtered if error < _WORTH_FILTERING * errors[name] else resampled
 
 
-def _trimmed(difference: Pixels) -> float:
-    """Mean of the differences but for the largest 5 %: a local change must not choose the filter."""
-    counts = np.bincount(difference.ravel()[:: 1 + difference.size // 2_000_000], minlength=256)
-    kept = np.minimum(np.cumsum(counts), 0.95 * counts.sum())
-    return float((np.diff(kept, prepend=0) * np.arange(256)).sum() / kept[-1])
+def _busy_places(plane: Pixels) -> NDArray[np.intp]:
+    """Flat positions of strong gradients, at most some ten thousands.
+
+    There the filter shows. Elsewhere the copy's encoder has taken detail away, and the filter that leaves least
+    would be one that blurs.
+    """
+    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3)
+    strength = cv2.magnitude(across, down)
+    rim = _FIT_PX // 2
+    inner = np.zeros_like(strength)
+    inner[rim:-rim, rim:-rim] = strength[rim:-rim, rim:-rim] + 1
+    flat = inner.ravel()
+    least = np.quantile(flat[:: 1 + flat.size // 200_000], 1 - _BUSY_SHARE)
+    places = np.flatnonzero(flat >= max(least, 1))
+    return places[:: 1 + len(places) // _FIT_SAMPLES]
 
 
-def fitted_filter(source: Pixels, target: Pixels) -> Plane | None:
-    """The 5 x 5 filter that makes `target` of `source` (robust least squares), or None if it is not mild."""
-    h, w = target.shape
+def _trimmed(difference: Plane) -> float:
+    """Mean size of the differences but for the largest 5 %: a local change must not choose the filter."""
+    sizes = np.sort(np.abs(difference))
+    return float(sizes[: max(1, int(0.95 * len(sizes)))].mean())
+
+
+def fitted_filter(source: Pixels, target: Pixels, places: NDArray[np.intp]) -> Plane | None:
+    """The 5 x 5 filter that makes `target` of `source` (robust least squares), or None if it is not mild.
+
+    Parameters
+    ----------
+    source, target : (h, w) uint8
+    places : (n,) int
+        Flat positions to learn from, at least two pixels from the rim.
+    """
     n = _FIT_PX
-    if min(h, w) < 4 * n:
+    if len(places) < _LEAST_PLACES:
         return None
-    step = max(1, int((h * w / _FIT_SAMPLES) ** 0.5)) | 1  # odd: no beat with the grid of blocks
-    rows = np.arange(n // 2, h - n // 2, step)
-    columns = np.arange(n // 2, w - n // 2, step)
-    shifts = [(i, j) for i in range(-(n // 2), n // 2 + 1) for j in range(-(n // 2), n // 2 + 1)]
-    known = np.stack(
-        [source[np.ix_(rows + i, columns + j)].ravel().astype(np.float32) for i, j in shifts]
-        + [np.full(len(rows) * len(columns), 255, np.float32)],
-        axis=1,
-    )
-    wanted = target[np.ix_(rows, columns)].ravel().astype(np.float32)
+    w = target.shape[1]
+    pixels = source.ravel()
+    reach = range(-(n // 2), n // 2 + 1)
+    shifted = [pixels[places + (i * w + j)].astype(np.float32) for i in reach for j in reach]
+    known = np.stack([*shifted, np.full(len(places), 255, np.float32)], axis=1)
+    wanted = target.ravel()[places].astype(np.float32)
     prior = np.zeros(known.shape[1], np.float32)
     prior[n * n // 2] = 1
     ridge = np.eye(len(prior), dtype=np.float32) * np.float32(1e-5 * (known**2).sum() / len(prior))

@@ -18,6 +18,7 @@ _WINDOW_PX = 9
 _LEAST_FLAT, _LEAST_SLOPE = 0.6, 0.10
 """Least noise believed: rounding, and a tenth of the gradient."""
 _N_BINS, _LEAST_IN_BIN = 20, 60
+_SAMPLE = 60_000
 _TOP_SHARES = (0.96, 0.99, 0.997, 1.0)
 
 
@@ -32,11 +33,23 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class NoiseCurve:
-    """Standard deviation of the residual as a function of activity."""
+    """Standard deviation of the residual, or of its mean in a box, as a function of activity.
+
+    Attributes
+    ----------
+    activities, deviations : (n,) float32
+        In grey levels, both rising.
+    bounds : Bounds
+        Of the noise of single pixels.
+    least_share, most_share : float
+        What part of that a mean in a box keeps: of white noise, and at most.
+    """
 
     activities: NDArray[np.float32]
     deviations: NDArray[np.float32]
     bounds: Bounds
+    least_share: float = 1.0
+    most_share: float = 1.0
 
     def at(self, activity: Plane) -> Plane:
         """Standard deviation at each place, in grey levels."""
@@ -45,9 +58,9 @@ class NoiseCurve:
         table = np.interp(steps, self.activities, self.deviations).astype(np.float32)
         places = np.minimum(activity * np.float32(1023 / max(top, 1e-6)), 1023).astype(np.int32)
         b = self.bounds
-        most = np.minimum(b.flat + b.slope * activity, b.top)
-        least = np.minimum(_LEAST_FLAT + _LEAST_SLOPE * activity, most)
-        return np.clip(table[places], least, most)
+        most = np.minimum(b.flat + b.slope * activity, b.top) * np.float32(self.most_share)
+        least = np.float32(_LEAST_FLAT) + np.float32(_LEAST_SLOPE) * activity
+        return np.clip(table[places], np.minimum(least * np.float32(self.least_share), most), most)
 
 
 def activity(plane: Plane) -> Plane:
@@ -66,24 +79,41 @@ def shared_activity(a: Plane, b: Plane) -> Plane:
     return np.minimum(first, second) + np.float32(0.15) * np.maximum(first, second)
 
 
-def noise_curve(residual: Plane, active: Plane, bounds: Bounds) -> NoiseCurve:
-    """Robust scale of the residual in bins of equal population of activity, made monotone.
+class Places:
+    """Places of a picture in bins of equal population of activity, for any residual of it.
 
-    Medians and 80 % quantiles: a change of less than a fifth of the picture does not widen it.
+    Parameters
+    ----------
+    active : list of (h, w) float32
+        Activity of windows of a picture.
     """
-    a, e = active.ravel(), np.abs(residual.ravel())
-    step = 1 + len(a) // 300_000
-    a, e = a[::step], e[::step]
-    order = np.argsort(a)
-    a, e = a[order], e[order]
-    n_bins = int(np.clip(len(a) / 250, 2, _N_BINS))
-    edges = (np.unique([*np.linspace(0, _TOP_SHARES[0], n_bins), *_TOP_SHARES]) * len(a)).astype(int)
-    places, deviations = [], []
-    for start, stop in pairwise(edges):
-        if stop - start < _LEAST_IN_BIN and start > 0:
-            continue
-        half, most = np.quantile(e[start:stop], (0.5, 0.8)) if stop > start else (0.0, 0.0)
-        places.append(float(a[start:stop].mean()) if stop > start else 0.0)
-        deviations.append(max(half / 0.6745, most / 1.2816))
-    rising = np.maximum.accumulate(np.array(deviations, np.float32))
-    return NoiseCurve(np.array(places, np.float32), rising, bounds)
+
+    def __init__(self, active: list[Plane]) -> None:
+        self._step = 1 + sum(a.size for a in active) // _SAMPLE
+        values = self._taken(active)
+        self._order = np.argsort(values)
+        values = values[self._order]
+        n_bins = int(np.clip(len(values) / 250, 2, _N_BINS))
+        shares = np.unique([*np.linspace(0, _TOP_SHARES[0], n_bins), *_TOP_SHARES])
+        edges = pairwise((shares * len(values)).astype(int))
+        self._bins = [(i, j) for i, j in edges if j - i >= _LEAST_IN_BIN or (i == 0 and j > 0)]
+        self._activities = np.array([values[i:j].mean() for i, j in self._bins], np.float32)
+
+    def _taken(self, planes: list[Plane]) -> NDArray[np.float32]:
+        return np.concatenate([p.ravel()[:: self._step] for p in planes])
+
+    def curve(
+        self, residuals: list[Plane], bounds: Bounds, least_share: float = 1.0, most_share: float = 1.0
+    ) -> NoiseCurve:
+        """Robust scale of a residual (one plane a window) in each bin, made monotone.
+
+        Medians and 80 % quantiles: a change of less than a fifth of the picture does not widen it.
+        """
+        sizes = np.abs(self._taken(residuals))[self._order]
+        deviations = np.empty(len(self._bins), np.float32)
+        for n, (i, j) in enumerate(self._bins):
+            middle, high = (j - i) // 2, min(j - i - 1, int(0.8 * (j - i)))
+            part = np.partition(sizes[i:j], (middle, high))
+            deviations[n] = max(part[middle] / 0.6745, part[high] / 1.2816)
+        rising = np.maximum.accumulate(deviations)
+        return NoiseCurve(self._activities, rising, bounds, least_share, most_share)

@@ -19,6 +19,9 @@ MOST_COLORS = 256
 """Of a palette."""
 _EXIF_TO_STORED = {1: 0, 2: 1, 3: 3, 4: 2, 5: 4, 6: 5, 7: 7, 8: 6}
 _COLOR_SAMPLE = 4096
+_PALETTE_FORMATS = frozenset(("gif", "png", "bmp", "tiff", "pnm", "tga", "ico", "webp"))
+_MOST_GRAYS = 64
+"""A picture of more grey levels than that, and no colours, is a plain grey one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ProofPicture:
     jpeg : JpegCoding or None
         Quantisation tables and sampling of a JPEG, in the order its pixels are stored.
     n_colors : int or None
-        Of a picture of at most 256 colours; None: it has more.
+        Of a picture that was quantised to at most 256 colours; None: it has more.
     stored_as : int
         Orientation (0 to 7, see `cvsim.features.orientation`) that turns `rgb` into the order in which the
         file stores it: a JPEG's blocks lie in that order.
@@ -74,11 +77,12 @@ def proof_picture(
     if name == "jpeg":
         stored_as = _EXIF_TO_STORED.get(read_jpeg_header(data).exif.orientation, 0)
         coding = read_jpeg_coding(data)
-    return ProofPicture(pixels, name, coding, count_colors(pixels), stored_as)
+    n_colors = count_palette(pixels) if name in _PALETTE_FORMATS else None
+    return ProofPicture(pixels, name, coding, n_colors, stored_as)
 
 
-def count_colors(rgb: NDArray[np.uint8]) -> int | None:
-    """Number of different colours of (H, W, 3) uint8 pixels, or None if there are more than 256."""
+def count_palette(rgb: NDArray[np.uint8]) -> int | None:
+    """Number of colours of (H, W, 3) uint8 pixels, or None if no palette made them: they are many, or greys."""
     pixels = rgb.reshape(-1, 3)
     step = max(1, len(pixels) // _COLOR_SAMPLE)
     if len(np.unique(_packed(pixels[::step]))) > MOST_COLORS:
@@ -88,7 +92,8 @@ def count_colors(rgb: NDArray[np.uint8]) -> int | None:
         seen = np.union1d(seen, np.unique(_packed(pixels[start : start + (1 << 20)])))
         if len(seen) > MOST_COLORS:
             return None
-    return len(seen)
+    is_gray = bool(np.all(seen >> 8 == (seen & 255) * 257))
+    return None if is_gray and len(seen) > _MOST_GRAYS else len(seen)
 
 
 def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:

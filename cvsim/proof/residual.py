@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from cvsim.proof.encoding import JpegCoding, encoded_again, outside_of_steps
+from cvsim.proof.palette import explained_by_palette
 from cvsim.proof.noise import shared_activity
 from cvsim.proof.scan import MARGIN_PX, box
 
@@ -26,6 +26,9 @@ GRID_PX = 16
 """The largest unit a JPEG codes at once; tiles begin on it."""
 _CHOICE_PX = 8
 _ROUNDING = 1.0
+_AS_FINE = 1.05
+_DITHER_PX = 1.5
+"""Blur that leaves little of what was diffused, and most of a mark of three pixels."""
 """What decoding to whole numbers moves a coefficient by, at most times."""
 
 
@@ -71,6 +74,9 @@ class Residual:
     chroma : pair of (h / 2, w / 2) float32
     active, chroma_active : float32
         Activity that both have, for luma and for each chroma.
+    stricter : tuple of float32
+        Luma, and both chromas where their blocks are known, without the forgiveness of quantisation: what one
+        sees in the copy that its encoder would not have made of the kept picture.
     """
 
     copy: Plane
@@ -79,6 +85,14 @@ class Residual:
     chroma: tuple[Plane, Plane]
     active: Plane
     chroma_active: tuple[Plane, Plane]
+    stricter: tuple[Plane, ...]
+
+    def looks(self) -> list[tuple[str, Plane, Plane]]:
+        """All residuals to look at: what it is of, the residual, the activity of the same size."""
+        places = (self.active, *self.chroma_active)
+        found = [*zip(("luma", "red", "blue"), (self.luma, *self.chroma), places, strict=True)]
+        names = ("luma as encoded", "red as encoded", "blue as encoded")
+        return found + [*zip(names, self.stricter, places, strict=False)]
 
 
 class Explainer:
@@ -106,6 +120,7 @@ class Explainer:
     ) -> None:
         self.copy, self.kept, self._coding, self._n_colors = copy, kept, coding, n_colors
         self._half_steps = None if coding is None else _half_steps(coding, kept_coding)
+        """Of luma, and of each chroma where its blocks are those of a plane of half size."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -113,24 +128,32 @@ class Explainer:
         return self.copy.shape[0], self.copy.shape[1]
 
     @cached_property
-    def _by_palette(self) -> tuple[Pixels, ...]:
-        return quantised_like(self.kept, self.copy) if self._n_colors else ()
+    def _by_palette(self) -> tuple[tuple[Pixels, ...], bool]:
+        return explained_by_palette(self.kept, self.copy) if self._n_colors else ((), False)
 
     def residual(self, tile: Tile) -> Residual:
         """What is left in a tile."""
         window = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
         copy, kept = _planes(self.copy[window]), _planes(self.kept[window])
-        simulated = [_planes(s[window]) for s in self._by_palette]
+        pictures, is_dithered = self._by_palette
+        simulated = [_planes(s[window]) for s in pictures]
         if self._coding is not None and self._coding.is_simulable:
             simulated.append(_planes(encoded_again(self.kept[window], self._coding)))
-        return _residual(copy, kept, simulated, self._half_steps)
+        return _residual(copy, kept, simulated, self._half_steps, is_dithered)
 
 
-def _half_steps(coding: JpegCoding, kept: JpegCoding | None) -> Plane:
-    half = coding.tables[0].astype(np.float32) / 2
-    if kept is not None and float(kept.tables[0].mean()) <= float(coding.tables[0].mean()) * 1.05:
-        half = half + kept.tables[0].astype(np.float32) / 2
-    return np.asarray(half + np.float32(_ROUNDING), np.float32)
+def _half_steps(coding: JpegCoding, kept: JpegCoding | None) -> list[Plane | None]:
+    if kept is not None and float(kept.tables[0].mean()) > float(coding.tables[0].mean()) * _AS_FINE:
+        kept = None  # the coarser one of the two must not explain its own losses
+    found: list[Plane | None] = [None, None, None]
+    for i, table in enumerate(coding.tables):
+        if i and coding.sampling != (2, 2):
+            continue
+        half = table.astype(np.float32) / 2 + np.float32(_ROUNDING)
+        if kept is not None and i < len(kept.tables) and kept.sampling == coding.sampling:
+            half = half + kept.tables[i].astype(np.float32) / 2
+        found[i] = np.asarray(half, np.float32)
+    return found
 
 
 def _planes(rgb: Pixels) -> tuple[Plane, Plane, Plane]:
@@ -148,20 +171,34 @@ def _residual(
     copy: tuple[Plane, Plane, Plane],
     kept: tuple[Plane, Plane, Plane],
     simulated: list[tuple[Plane, Plane, Plane]],
-    half_steps: Plane | None,
+    half_steps: list[Plane | None] | None,
+    is_dithered: bool,
 ) -> Residual:
-    direct = copy[0] - kept[0]
-    explanations = [direct, *(copy[0] - s[0] for s in simulated)]
-    if half_steps is not None:
-        explanations.append(outside_of_steps(direct, half_steps))
-    luma = least(explanations)
-    chroma = tuple(least([copy[i] - kept[i], *(copy[i] - s[i] for s in simulated)], 5) for i in (1, 2))
+    planes, stricter = [], []
+    for i in range(3):
+        direct = copy[i] - kept[i]
+        if is_dithered:
+            direct = np.asarray(cv2.GaussianBlur(direct, (0, 0), _DITHER_PX), np.float32)
+        explanations = [direct, *(copy[i] - s[i] for s in simulated)]
+        side = 5 if i else _CHOICE_PX
+        steps = None if half_steps is None else half_steps[i]
+        if steps is not None:
+            stricter.append(least(explanations, side))
+            explanations = [stricter[-1], outside_of_steps(direct, steps)]
+        planes.append(least(explanations, side))
+    luma, *chroma = planes
     active = shared_activity(kept[0], copy[0])
     size = chroma[0].shape[1], chroma[0].shape[0]
     half_active = cv2.resize(active, size, interpolation=cv2.INTER_AREA)
     chroma_active = tuple(shared_activity(kept[i], copy[i]) + np.float32(0.15) * half_active for i in (1, 2))
     return Residual(
-        copy[0], kept[0], luma, (chroma[0], chroma[1]), active, (chroma_active[0], chroma_active[1])
+        copy[0],
+        kept[0],
+        luma,
+        (chroma[0], chroma[1]),
+        active,
+        (chroma_active[0], chroma_active[1]),
+        tuple(stricter),
     )
 
 
@@ -175,19 +212,3 @@ def least(explanations: list[Plane], side: int = _CHOICE_PX) -> Plane:
         best = np.where(is_better, other, best)
         energy = np.minimum(energy, smaller)
     return best
-
-
-def quantised_like(kept: Pixels, copy: Pixels) -> tuple[Pixels, ...]:
-    """`kept` in the colours of `copy` (at most 256): the nearest ones, and by diffusing the error."""
-    flat = copy.reshape(-1, 3)
-    packed = flat[:, 0].astype(np.uint32) << 16 | flat[:, 1].astype(np.uint32) << 8 | flat[:, 2]
-    colors = np.unique(packed)[:256]
-    triples = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1).astype(np.uint8)
-    palette = Image.new("P", (1, 1))
-    rest = np.repeat(triples[-1:], 256 - len(triples), axis=0)
-    palette.putpalette(np.concatenate([triples, rest]).tobytes())
-    picture = Image.fromarray(kept)
-    methods = (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
-    return tuple(
-        np.asarray(picture.quantize(palette=palette, dither=method).convert("RGB")) for method in methods
-    )

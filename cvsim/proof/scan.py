@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from cvsim.proof.noise import Bounds, NoiseCurve, Places
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 
 VISIBLE = {3: 9.0, 5: 7.0, 8: 5.0, 12: 4.5, 16: 4.0, 24: 3.5, 32: 3.0, 64: 3.0}
 """By side of the box in pixels, the least mean difference in grey levels that anybody could see."""
-ALWAYS = {3: 64.0, 5: 44.0, 8: 26.0, 12: 17.0, 16: 12.0, 24: 10.0, 32: 8.0, 64: 6.0}
+ALWAYS = {3: 60.0, 5: 40.0, 8: 22.0, 12: 14.0, 16: 10.0, 24: 7.5, 32: 6.0, 64: 4.5}
 """The mean difference that no noise explains."""
-MOST_DEVIATIONS = 12.0
+MOST_DEVIATIONS = 10.0
 ENERGY_SIDES = (8, 16, 32)
 ENERGY_VISIBLE = 1.6
 MOST_ENERGY = 8.0
@@ -33,63 +35,69 @@ def box(plane: Plane, side: int) -> Plane:
 
 
 @dataclass(frozen=True, slots=True)
-class Scales:
-    """How the noise of box means and of local energy compares with that of single pixels, in this pair."""
+class Noise:
+    """What a pair's residual has of noise: single pixels, and means in boxes by their side."""
 
-    means: dict[int, float]
-    energies: dict[int, float]
+    pixels: NoiseCurve
+    means: dict[int, NoiseCurve]
+
+    @property
+    def typical(self) -> float:
+        """Deviation of a pixel at places of middling activity, in grey levels."""
+        return float(np.median(self.pixels.deviations))
 
 
-def measured_scales(residual: Plane, deviation: Plane) -> Scales:
-    """80 % quantiles of the boxes' means, and medians of their energies, over what single pixels predict.
+def measured_noise(samples: list[tuple[Plane, Plane]], bounds: Bounds) -> Noise:
+    """Noise of a residual, from windows of it: pairs of residual and activity, of one size each.
 
-    Means lie between those of white noise and what encoders leave, so that a change in most of the picture
-    does not pass as its noise.
+    Means in boxes lie between those of white noise and what encoders leave, so that a change in most of the
+    picture does not pass as its noise.
     """
-    variance = deviation * deviation
-    means, energies = {}, {}
+    places = Places([active for _, active in samples])
+    residuals = [residual for residual, _ in samples]
+    pixels = places.curve(residuals, bounds)
+    means = {}
     for side in VISIBLE:
-        if 2 * side > min(residual.shape):
+        if 2 * side > min(min(r.shape) for r in residuals):
             continue
-        z = np.abs(box(residual, side)) / np.sqrt(np.maximum(box(variance, side), 0.04))
-        scale = float(np.quantile(z[::3, ::3], 0.8)) / 1.2816
-        means[side] = float(np.clip(scale, 1 / side, 2.5 * (side / 3) ** 0.55 / side))
-    for side in ENERGY_SIDES:
-        if 2 * side > min(residual.shape):
-            continue
-        z2 = np.maximum(box(residual * residual, side), 0) / np.maximum(box(variance, side), 0.04)
-        energies[side] = float(np.clip(np.sqrt(np.median(z2[::3, ::3])), 0.7, 1.3))
-    return Scales(means, energies)
+        most_share = 2.2 * (side / 3) ** 0.5 / side
+        means[side] = places.curve([box(r, side) for r in residuals], bounds, 1 / side, most_share)
+    return Noise(pixels, means)
 
 
-def excess(residual: Plane, deviation: Plane, scales: Scales, floor: float = 1.0) -> Plane:
+def excess(residual: Plane, active: Plane, noise: Noise, floor: float = 1.0) -> Plane | None:
     """How many times the largest difference that is allowed there each place has: 1 or more is a change.
 
     Parameters
     ----------
-    residual, deviation : (h, w) float32
-        In grey levels; the second is what noise explains.
-    scales : Scales
+    residual, active : (h, w) float32
+        In grey levels; the second is the activity, from which `noise` says what it explains.
     floor : float
         Times what one sees.
+
+    Returns
+    -------
+    (h, w) float32, or None where nothing is large enough to be seen.
     """
-    ratio = np.zeros_like(residual)
-    variance = deviation * deviation
-    for side, scale in scales.means.items():
+    ratio = None
+    for side, curve in noise.means.items():
         mean = np.abs(box(residual, side))
         if float(mean.max()) < VISIBLE[side] * floor:
             continue
-        limit = np.sqrt(np.maximum(box(variance, side), 0.04)) * np.float32(MOST_DEVIATIONS * scale)
-        limit = np.clip(limit, VISIBLE[side] * floor, ALWAYS[side])
-        np.maximum(ratio, mean / limit, out=ratio)
+        limit = np.float32(MOST_DEVIATIONS) * curve.at(active if side <= 5 else box(active, side))
+        over = mean / np.clip(limit, VISIBLE[side] * floor, ALWAYS[side])
+        ratio = over if ratio is None else np.maximum(ratio, over)
     energy = residual * residual
-    for side, scale in scales.energies.items():
+    for side in ENERGY_SIDES:
+        if 2 * side > min(residual.shape):
+            continue
         local = np.maximum(box(energy, side), 0)
         least = (VISIBLE[side] * ENERGY_VISIBLE * floor) ** 2
         if float(local.max()) < least:
             continue
-        limit = np.maximum(box(variance, side), 0.04) * np.float32((MOST_ENERGY * scale) ** 2)
-        np.maximum(ratio, np.sqrt(local / np.maximum(limit, least)), out=ratio)
+        limit = box(noise.pixels.at(active) ** 2, side) * np.float32(MOST_ENERGY**2)
+        over = np.sqrt(local / np.maximum(limit, np.float32(least)))
+        ratio = over if ratio is None else np.maximum(ratio, over)
     return ratio
 
 

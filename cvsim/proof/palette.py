@@ -1,0 +1,106 @@
+"""What a quantisation to few colours would have made of a picture, from the copy's own colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+_SAMPLE = 200_000
+_LEAST_OF_COLOR = 40
+_INNER_SHARE = 0.04
+_SLACK = 2.0
+_MOST_REACH = 24.0
+_ROUGHER = 1.2
+_LEAST_DETERMINED = 0.6
+"""Share of pixels that get the color their neighbours in color get, where nothing was dithered."""
+
+
+def explained_by_palette(kept: Pixels, copy: Pixels) -> tuple[tuple[Pixels, ...], bool]:
+    """Pictures that an encoder with the colours of `copy` (at most 256) may have made of `kept`.
+
+    The nearest colours; the error diffused, as Floyd and Steinberg do; and, unless the copy was dithered,
+    whatever an encoder made of a colour elsewhere in this picture: quantisers do not all take the nearest.
+
+    Returns
+    -------
+    pictures : tuple of (H, W, 3) uint8
+    is_dithered : bool
+    """
+    packed = _packed(copy)
+    colors, names = np.unique(packed, return_inverse=True)
+    names = names.reshape(packed.shape)
+    triples = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1).astype(np.uint8)
+    picture, palette = Image.fromarray(kept), _palette(triples)
+    found = [
+        np.asarray(picture.quantize(palette=palette, dither=method).convert("RGB"))
+        for method in (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
+    ]
+    dithered = is_dithered(kept, names) and _roughness(copy) > _ROUGHER * _roughness(kept)
+    if not dithered:
+        low, high = _ranges(kept.reshape(-1, 3), names.ravel(), triples)
+        outside = kept - np.clip(kept.astype(np.float32), low[names], high[names])
+        found.append(np.clip(copy + outside + 0.5, 0, 255).astype(np.uint8))
+    return tuple(found), dithered
+
+
+def _roughness(rgb: Pixels) -> float:
+    """Mean square of the difference between neighbours: dithering adds to it."""
+    step = 1 + rgb.shape[0] // 512
+    rows = rgb[::step].astype(np.float32)
+    return float(np.mean(np.diff(rows, axis=1) ** 2))
+
+
+def _packed(rgb: Pixels) -> NDArray[np.uint32]:
+    wide = rgb.astype(np.uint32)
+    return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], np.uint32)
+
+
+def _palette(triples: Pixels) -> Image.Image:
+    palette = Image.new("P", (1, 1))
+    rest = np.repeat(triples[-1:], 256 - len(triples), axis=0)
+    palette.putpalette(np.concatenate([triples, rest]).tobytes())
+    return palette
+
+
+def is_dithered(kept: Pixels, names: NDArray[np.intp]) -> bool:
+    """Whether like colours of `kept` became different colours of the copy (`names`: (H, W) its palette's)."""
+    step = 1 + names.size // _SAMPLE
+    like = _packed(kept.reshape(-1, 3)[::step] >> 3 << 3).astype(np.int64)
+    pairs, counts = np.unique(like << 8 | names.ravel()[::step], return_counts=True)
+    groups = pairs >> 8
+    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
+    return float(np.maximum.reduceat(counts, starts).sum() / counts.sum()) < _LEAST_DETERMINED
+
+
+def _ranges(
+    kept: Pixels, names: NDArray[np.intp], triples: Pixels
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """By colour of the copy, least and most of each channel of `kept` there: (n, 3) twice.
+
+    Without the outermost shares, so that a change in a few places does not explain itself.
+    """
+    center = triples.astype(np.float32)
+    step = 1 + len(names) // _SAMPLE
+    kept, names = kept[::step], names[::step]
+    order = np.argsort(names, kind="stable")
+    bounds = np.searchsorted(names[order], np.arange(len(triples) + 1))
+    low, high = center.copy(), center.copy()
+    reaches = []
+    for i, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        if stop - start < _LEAST_OF_COLOR:
+            continue
+        low[i], high[i] = np.quantile(kept[order[start:stop]], (_INNER_SHARE, 1 - _INNER_SHARE), axis=0)
+        reaches.append(np.maximum(center[i] - low[i], high[i] - center[i]))
+    usual = np.clip(np.median(reaches, axis=0) if reaches else np.zeros(3), 0, _MOST_REACH)
+    rare = np.diff(bounds) < _LEAST_OF_COLOR
+    low[rare], high[rare] = center[rare] - usual, center[rare] + usual
+    low = np.maximum(np.minimum(low, center) - _SLACK, center - _MOST_REACH)
+    high = np.minimum(np.maximum(high, center) + _SLACK, center + _MOST_REACH)
+    return low.astype(np.float32), high.astype(np.float32)
