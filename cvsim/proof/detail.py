@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FINE, _COARSE = 1.0, 4.0
 """Standard deviations, in pixels, of the blur that is taken off: fine detail, and detail."""
 _CELL_PX = 8
+_NEGLIGIBLE = 0.5
 _STRONG = 400.0
 """Energy of a cell above which an edge does not count for more."""
 
@@ -32,10 +33,28 @@ class Detail:
     fine_copy: float = 0.0
     fine_kept: float = 0.0
     fine_left: float = 0.0
+    n_pixels: int = 0
+    n_cells: int = 0
     shares: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def add(self, copy: Plane, kept: Plane, residual: Plane, inner: tuple[slice, slice]) -> None:
-        """Take up a tile; planes are (h, w) luma, only `inner` counts."""
+    def add_nothing(self, n_pixels: int) -> None:
+        """Take up the size of a picture of which the rest is explained exactly."""
+        self.n_pixels += n_pixels
+
+    def add(
+        self, copy: Plane, kept: Plane, shown: Plane, residual: Plane, inner: tuple[slice, slice]
+    ) -> None:
+        """Take up a tile; planes are (h, w) luma, only `inner` counts.
+
+        `shown` is the kept picture as the copy's encoder would show it, where that is known.
+        """
+        c, k, r = (_cells(_energy(p, _FINE)[inner]) for p in (copy, shown, residual))
+        self.n_cells += c.size
+        self.fine_copy += float(np.minimum(c, _STRONG).sum())
+        self.fine_kept += float(np.minimum(k, _STRONG).sum())
+        self.fine_left += float(np.minimum(r, _STRONG).sum())
+        if float(np.square(residual).mean()) < _NEGLIGIBLE:
+            return
         c, k, r = (_energy(p, _COARSE) for p in (copy, kept, residual))
         self.left += float(r[inner].sum())
         self.copy += float(c[inner].sum())
@@ -45,16 +64,11 @@ class Detail:
             shown = np.minimum(box(c, 32), box(k, 32))
             share = np.where(e > 36, e / (np.maximum(shown, 0) + 30), 0)
             self.shares.append(share[inner][::8, ::8].ravel())
-        c, k, r = (_cells(_energy(p, _FINE)[inner]) for p in (copy, kept, residual))
-        self.fine_copy += float(np.minimum(c, _STRONG).sum())
-        self.fine_kept += float(np.minimum(k, _STRONG).sum())
-        self.fine_left += float(np.minimum(r, _STRONG).sum())
 
     @property
     def unexplained(self) -> float:
         """Share of the detail that stays unexplained, over the whole."""
-        n = 4 * max(1, sum(map(len, self.shares)) * 64)
-        return self.left / (min(self.copy, self.kept) + n)
+        return self.left / (min(self.copy, self.kept) + 4 * max(1, self.n_pixels))
 
     @property
     def unexplained_widely(self) -> float:
@@ -69,7 +83,8 @@ class Detail:
     @property
     def fineness(self) -> float:
         """Fine detail of the kept picture over that of the copy; below 1, the kept one is softer."""
-        return (self.fine_kept + 1e-3) / (self.fine_copy + 1e-3)
+        quiet = 0.5 * max(1, self.n_cells)
+        return (self.fine_kept + quiet) / (self.fine_copy + quiet)
 
 
 def _energy(plane: Plane, deviation: float) -> Plane:

@@ -23,7 +23,8 @@ INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 """Which orientation undoes each of the eight."""
 
 _FIT_PX = 5
-_FIT_SAMPLES = 40_000
+_FIT_SAMPLES = 12_000
+_BAND_PX = 96
 _LEAST_PLACES = 500
 _BUSY_SHARE = 0.15
 _WORTH_FILTERING = 0.9
@@ -75,12 +76,15 @@ def _by_opencv(method: int) -> Callable[[Pixels, tuple[int, int]], Pixels]:
     return lambda a, size: np.asarray(cv2.resize(a, size, interpolation=method), np.uint8)
 
 
+_PILLOW_METHODS = {
+    "lanczos": Image.Resampling.LANCZOS,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+}
 FILTERS: dict[str, Callable[[Pixels, tuple[int, int]], Pixels]] = {
     "area": _by_opencv(cv2.INTER_AREA),
-    "lanczos": _by_pillow(Image.Resampling.LANCZOS),
-    "bicubic": _by_pillow(Image.Resampling.BICUBIC),
-    "box": _by_pillow(Image.Resampling.BOX),
-    "bilinear": _by_pillow(Image.Resampling.BILINEAR),
+    **{name: _by_pillow(method) for name, method in _PILLOW_METHODS.items()},
     "plain bilinear": _by_opencv(cv2.INTER_LINEAR),
     "plain bicubic": _by_opencv(cv2.INTER_CUBIC),
     "nearest": _by_opencv(cv2.INTER_NEAREST),
@@ -102,26 +106,46 @@ def on_grid_of(copy: Pixels, kept: Pixels) -> Pixels:
     if (kept.shape[1], kept.shape[0]) == size:
         return kept
     target, source = luma(copy), luma(kept)
-    places = _busy_places(FILTERS["area"](source, size))
-    wanted = target.ravel()[places].astype(np.float32)
-    errors = {}
-    for name, resample in FILTERS.items():
-        errors[name] = _trimmed(resample(source, size).ravel()[places] - wanted)
+    bands = _bands(size[1])
+    wanted_rows = np.concatenate([target[rows] for rows in bands])
+    places = _busy_places(_in_bands("area", source, size, bands))
+    wanted = wanted_rows.ravel()[places].astype(np.float32)
+    errors = {n: _trimmed(_in_bands(n, source, size, bands).ravel()[places] - wanted) for n in FILTERS}
     name = min(errors, key=errors.__getitem__)
     resampled = FILTERS[name](kept, size)
-    taps = fitted_filter(luma(resampled), target, places)
-    if taps is None:
+    taps = fitted_filter(_in_bands(name, source, size, bands), wanted_rows, places)
+    if taps is None or taps[1] > _WORTH_FILTERING * errors[name]:
         return resampled
-    filtered = cv2.filter2D(resampled, -1, taps, borderType=cv2.BORDER_REPLICATE)
-    error = _trimmed(luma(filtered).ravel()[places] - wanted)
-    return filtered if error < _WORTH_FILTERING * errors[name] else resampled
+    return np.asarray(cv2.filter2D(resampled, -1, taps[0], borderType=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _bands(height: int) -> list[slice]:
+    """Rows to choose a filter by: all of them, or three bands."""
+    if height <= 4 * _BAND_PX:
+        return [slice(0, height)]
+    starts = [(height - _BAND_PX) * i // 4 for i in (1, 2, 3)]
+    return [slice(y, y + _BAND_PX) for y in starts]
+
+
+def _in_bands(name: str, source: Pixels, size: tuple[int, int], bands: list[slice]) -> Pixels:
+    """Bands, one below the other, of what a filter makes of `source` (h, w)."""
+    method = _PILLOW_METHODS.get(name)
+    if method is None or len(bands) == 1:
+        whole = FILTERS[name](source, size)
+        return np.concatenate([whole[rows] for rows in bands])
+    picture, scale = Image.fromarray(source), source.shape[0] / size[1]
+    parts = []
+    for rows in bands:
+        around = 0, rows.start * scale, source.shape[1], rows.stop * scale
+        parts.append(np.asarray(picture.resize((size[0], rows.stop - rows.start), method, box=around)))
+    return np.concatenate(parts)
 
 
 def _busy_places(plane: Pixels) -> NDArray[np.intp]:
     """Flat positions of strong gradients, at most some ten thousands.
 
-    There the filter shows. Elsewhere the copy's encoder has taken detail away, and the filter that leaves least
-    would be one that blurs.
+    There the filter shows. Elsewhere the copy's encoder has taken detail away, and the filter that leaves
+    least would be one that blurs.
     """
     across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3)
     down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3)
@@ -141,7 +165,7 @@ def _trimmed(difference: Plane) -> float:
     return float(sizes[: max(1, int(0.95 * len(sizes)))].mean())
 
 
-def fitted_filter(source: Pixels, target: Pixels, places: NDArray[np.intp]) -> Plane | None:
+def fitted_filter(source: Pixels, target: Pixels, places: NDArray[np.intp]) -> tuple[Plane, float] | None:
     """The 5 x 5 filter that makes `target` of `source` (robust least squares), or None if it is not mild.
 
     Parameters
@@ -149,6 +173,10 @@ def fitted_filter(source: Pixels, target: Pixels, places: NDArray[np.intp]) -> P
     source, target : (h, w) uint8
     places : (n,) int
         Flat positions to learn from, at least two pixels from the rim.
+
+    Returns
+    -------
+    (5, 5) float32 and what it leaves (see `_trimmed`), or None
     """
     n = _FIT_PX
     if len(places) < _LEAST_PLACES:
@@ -162,16 +190,19 @@ def fitted_filter(source: Pixels, target: Pixels, places: NDArray[np.intp]) -> P
     prior = np.zeros(known.shape[1], np.float32)
     prior[n * n // 2] = 1
     ridge = np.eye(len(prior), dtype=np.float32) * np.float32(1e-5 * (known**2).sum() / len(prior))
-    weights = np.ones_like(wanted)
-    solution = prior
+    weights = np.ones(len(wanted), np.float32)
+    solution: Plane = prior
     for _ in range(3):
         weighted = known * weights[:, None]
-        solution = prior + np.linalg.solve(weighted.T @ known + ridge, weighted.T @ (wanted - known @ prior))
+        step = np.linalg.solve(weighted.T @ known + ridge, weighted.T @ (wanted - known @ prior))
+        solution = np.asarray(prior + step, np.float32)
         left = wanted - known @ solution
         scale = 1.4826 * float(np.median(np.abs(left))) + 0.5
-        weights = 1 / (1 + (left / (2.5 * scale)) ** 2)
+        weights = np.asarray(1 / (1 + (left / (2.5 * scale)) ** 2), np.float32)
     taps = solution[:-1].reshape(n, n).astype(np.float32)
-    return taps if _is_mild(taps, float(solution[-1]) * 255) else None
+    if not _is_mild(taps, float(solution[-1]) * 255):
+        return None
+    return taps, _trimmed(np.asarray(wanted - known @ solution, np.float32))
 
 
 def _is_mild(taps: Plane, offset: float) -> bool:

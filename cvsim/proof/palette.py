@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,7 +73,7 @@ def _palette(triples: Pixels) -> Image.Image:
 def is_dithered(kept: Pixels, names: NDArray[np.intp]) -> bool:
     """Whether like colours of `kept` became different colours of the copy (`names`: (H, W) its palette's)."""
     step = 1 + names.size // _SAMPLE
-    like = _packed(kept.reshape(-1, 3)[::step] >> 3 << 3).astype(np.int64)
+    like = _packed(kept.reshape(-1, 3)[::step] & np.uint8(0xF8)).astype(np.int64)
     pairs, counts = np.unique(like << 8 | names.ravel()[::step], return_counts=True)
     groups = pairs >> 8
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
@@ -93,7 +94,7 @@ def _ranges(
     bounds = np.searchsorted(names[order], np.arange(len(triples) + 1))
     low, high = center.copy(), center.copy()
     reaches = []
-    for i, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for i, (start, stop) in enumerate(pairwise(bounds)):
         if stop - start < _LEAST_OF_COLOR:
             continue
         low[i], high[i] = np.quantile(kept[order[start:stop]], (_INNER_SHARE, 1 - _INNER_SHARE), axis=0)

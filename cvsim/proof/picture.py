@@ -82,7 +82,7 @@ def proof_picture(
 
 
 def count_palette(rgb: NDArray[np.uint8]) -> int | None:
-    """Number of colours of (H, W, 3) uint8 pixels, or None if no palette made them: they are many, or greys."""
+    """Number of colours of (H, W, 3) uint8 pixels, or None if no palette made them."""
     pixels = rgb.reshape(-1, 3)
     step = max(1, len(pixels) // _COLOR_SAMPLE)
     if len(np.unique(_packed(pixels[::step]))) > MOST_COLORS:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
 from cvsim.proof.encoding import JpegCoding, encoded_again, outside_of_steps
-from cvsim.proof.palette import explained_by_palette
 from cvsim.proof.noise import shared_activity
+from cvsim.proof.palette import explained_by_palette
 from cvsim.proof.scan import MARGIN_PX, box
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
 
-TILE_PX = 1024
+TILE_PX = 512
 GRID_PX = 16
 """The largest unit a JPEG codes at once; tiles begin on it."""
 _CHOICE_PX = 8
 _ROUNDING = 1.0
 _AS_FINE = 1.05
+_INVISIBLE = 2
+"""Difference of a channel that nobody sees even where it is everywhere."""
 _DITHER_PX = 1.5
 """Blur that leaves little of what was diffused, and most of a mark of three pixels."""
 """What decoding to whole numbers moves a coefficient by, at most times."""
@@ -62,37 +64,86 @@ def with_margin(y: int, x: int, bottom: int, right: int, height: int, width: int
     return Tile(top, left, min(height, bottom + MARGIN_PX), min(width, right + MARGIN_PX), inner)
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """Of one tile; chroma at half its size.
+CHANNELS = ("luma", "red", "blue")
+Kind = Literal["plain", "as encoded", "within steps"]
+"""Of a residual: of a copy without quantisation tables; without and with the forgiveness of their steps. The
+second is what one sees in the copy that its encoder would not have made of the kept picture."""
 
-    Attributes
+
+class Residual:
+    """What is left of one tile, of luma and of both chromas at half its size; worked out when asked for.
+
+    Parameters
     ----------
-    copy, kept : (h, w) float32
-        Luma.
-    luma : (h, w) float32
-    chroma : pair of (h / 2, w / 2) float32
-    active, chroma_active : float32
-        Activity that both have, for luma and for each chroma.
-    stricter : tuple of float32
-        Luma, and both chromas where their blocks are known, without the forgiveness of quantisation: what one
-        sees in the copy that its encoder would not have made of the kept picture.
+    tile : Tile
+    copy, kept : (h, w, 3) uint8
+        Their pixels there.
+    simulated : list of (h, w, 3) uint8
+        What encoders would have made of the kept ones, the likeliest last.
+    half_steps : list of (8, 8) float32 or None, optional
+        What quantisation may move each coefficient of each channel by.
+    is_dithered : bool
     """
 
-    copy: Plane
-    kept: Plane
-    luma: Plane
-    chroma: tuple[Plane, Plane]
-    active: Plane
-    chroma_active: tuple[Plane, Plane]
-    stricter: tuple[Plane, ...]
+    def __init__(
+        self,
+        tile: Tile,
+        copy: Pixels,
+        kept: Pixels,
+        simulated: list[Pixels],
+        half_steps: list[Plane | None] | None,
+        is_dithered: bool,
+    ) -> None:
+        self.tile = tile
+        self.copy, self.kept = _planes(copy), _planes(kept)
+        self._simulated = [_planes(s) for s in simulated]
+        self._half_steps, self._is_dithered = half_steps, is_dithered
+        self._known: dict[tuple[int, Kind], Plane] = {}
+        self._active: dict[int, Plane] = {}
 
-    def looks(self) -> list[tuple[str, Plane, Plane]]:
-        """All residuals to look at: what it is of, the residual, the activity of the same size."""
-        places = (self.active, *self.chroma_active)
-        found = [*zip(("luma", "red", "blue"), (self.luma, *self.chroma), places, strict=True)]
-        names = ("luma as encoded", "red as encoded", "blue as encoded")
-        return found + [*zip(names, self.stricter, places, strict=False)]
+    def kinds(self, channel: int) -> tuple[Kind, ...]:
+        """The residuals of a channel that have to be small."""
+        has_steps = self._half_steps is not None and self._half_steps[channel] is not None
+        return ("as encoded", "within steps") if has_steps else ("plain",)
+
+    def likeliest(self, channel: int) -> Plane:
+        """What the one likeliest explanation leaves: where that is nothing, no other one is needed."""
+        if self._is_dithered or not self._simulated:
+            return self.plane(channel, "plain")
+        return self.copy[channel] - self._simulated[-1][channel]
+
+    @property
+    def as_shown(self) -> Plane:
+        """Luma of the kept picture as the likeliest encoder would show it."""
+        return self._simulated[-1][0] if self._simulated else self.kept[0]
+
+    def plane(self, channel: int, kind: Kind) -> Plane:
+        """What the best explanation of each neighbourhood leaves, in grey levels."""
+        key = channel, kind
+        if key not in self._known:
+            self._known[key] = self._worked_out(channel, kind)
+        return self._known[key]
+
+    def _worked_out(self, channel: int, kind: Kind) -> Plane:
+        side = 5 if channel else _CHOICE_PX
+        direct = self.copy[channel] - self.kept[channel]
+        if kind == "within steps":
+            steps = None if self._half_steps is None else self._half_steps[channel]
+            strict = self.plane(channel, "as encoded")
+            return strict if steps is None else least([strict, outside_of_steps(direct, steps)], side)
+        if self._is_dithered:
+            direct = np.asarray(cv2.GaussianBlur(direct, (0, 0), _DITHER_PX), np.float32)
+        return least([direct, *(self.copy[channel] - s[channel] for s in self._simulated)], side)
+
+    def active(self, channel: int) -> Plane:
+        """Activity that both pictures have; of chroma also some of luma's."""
+        if channel not in self._active:
+            own = shared_activity(self.copy[channel], self.kept[channel])
+            if channel:
+                size = own.shape[1], own.shape[0]
+                own += np.float32(0.15) * cv2.resize(self.active(0), size, interpolation=cv2.INTER_AREA)
+            self._active[channel] = own
+        return self._active[channel]
 
 
 class Explainer:
@@ -131,15 +182,43 @@ class Explainer:
     def _by_palette(self) -> tuple[tuple[Pixels, ...], bool]:
         return explained_by_palette(self.kept, self.copy) if self._n_colors else ((), False)
 
-    def residual(self, tile: Tile) -> Residual:
-        """What is left in a tile."""
+    def residual(self, tile: Tile, whole: bool = False) -> Residual | None:
+        """What is left in a tile, or in what part of it anything is; None if next to nothing is."""
         window = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
-        copy, kept = _planes(self.copy[window]), _planes(self.kept[window])
+        copy, kept = self.copy[window], self.kept[window]
         pictures, is_dithered = self._by_palette
-        simulated = [_planes(s[window]) for s in pictures]
+        simulated = [s[window] for s in pictures]
         if self._coding is not None and self._coding.is_simulable:
-            simulated.append(_planes(encoded_again(self.kept[window], self._coding)))
-        return _residual(copy, kept, simulated, self._half_steps, is_dithered)
+            simulated.append(encoded_again(kept, self._coding))
+        rest = _places_left(copy, simulated[-1] if simulated else kept, tile)
+        if rest is None:
+            return None
+        if not whole:
+            rows = slice(rest.top - tile.top, rest.bottom - tile.top)
+            columns = slice(rest.left - tile.left, rest.right - tile.left)
+            tile, copy, kept = rest, copy[rows, columns], kept[rows, columns]
+            simulated = [s[rows, columns] for s in simulated]
+        return Residual(tile, copy, kept, simulated, self._half_steps, is_dithered)
+
+
+def _places_left(copy: Pixels, explanation: Pixels, tile: Tile) -> Tile | None:
+    """The part of a tile that holds all inner places where the two differ visibly; None if none do."""
+    difference = cv2.absdiff(copy, explanation)[tile.inner]
+    if int(difference.max(initial=0)) <= _INVISIBLE:
+        return None
+    places = (difference > _INVISIBLE).any(2)
+    rows, columns = np.flatnonzero(places.any(1)), np.flatnonzero(places.any(0))
+    y, x = (tile.inner[0].start or 0), (tile.inner[1].start or 0)
+    h, w = copy.shape[:2]
+    inner_bottom, inner_right = y + difference.shape[0], x + difference.shape[1]
+    first_y, first_x = (int(a[0] + o) // GRID_PX * GRID_PX for a, o in ((rows, y), (columns, x)))
+    last_y = min(inner_bottom, (int(rows[-1]) + y) // GRID_PX * GRID_PX + GRID_PX)
+    last_x = min(inner_right, (int(columns[-1]) + x) // GRID_PX * GRID_PX + GRID_PX)
+    first_y, first_x = max(y, first_y), max(x, first_x)
+    top, left = max(0, first_y - MARGIN_PX), max(0, first_x - MARGIN_PX)
+    bottom, right = min(h, last_y + MARGIN_PX), min(w, last_x + MARGIN_PX)
+    inner = slice(first_y - top, last_y - top), slice(first_x - left, last_x - left)
+    return Tile(tile.top + top, tile.left + left, tile.top + bottom, tile.left + right, inner)
 
 
 def _half_steps(coding: JpegCoding, kept: JpegCoding | None) -> list[Plane | None]:
@@ -165,41 +244,6 @@ def _planes(rgb: Pixels) -> tuple[Plane, Plane, Plane]:
 def _half(plane: Pixels) -> Plane:
     size = max(1, (plane.shape[1] + 1) // 2), max(1, (plane.shape[0] + 1) // 2)
     return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _residual(
-    copy: tuple[Plane, Plane, Plane],
-    kept: tuple[Plane, Plane, Plane],
-    simulated: list[tuple[Plane, Plane, Plane]],
-    half_steps: list[Plane | None] | None,
-    is_dithered: bool,
-) -> Residual:
-    planes, stricter = [], []
-    for i in range(3):
-        direct = copy[i] - kept[i]
-        if is_dithered:
-            direct = np.asarray(cv2.GaussianBlur(direct, (0, 0), _DITHER_PX), np.float32)
-        explanations = [direct, *(copy[i] - s[i] for s in simulated)]
-        side = 5 if i else _CHOICE_PX
-        steps = None if half_steps is None else half_steps[i]
-        if steps is not None:
-            stricter.append(least(explanations, side))
-            explanations = [stricter[-1], outside_of_steps(direct, steps)]
-        planes.append(least(explanations, side))
-    luma, *chroma = planes
-    active = shared_activity(kept[0], copy[0])
-    size = chroma[0].shape[1], chroma[0].shape[0]
-    half_active = cv2.resize(active, size, interpolation=cv2.INTER_AREA)
-    chroma_active = tuple(shared_activity(kept[i], copy[i]) + np.float32(0.15) * half_active for i in (1, 2))
-    return Residual(
-        copy[0],
-        kept[0],
-        luma,
-        (chroma[0], chroma[1]),
-        active,
-        (chroma_active[0], chroma_active[1]),
-        tuple(stricter),
-    )
 
 
 def least(explanations: list[Plane], side: int = _CHOICE_PX) -> Plane:

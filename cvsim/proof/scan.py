@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,6 +24,8 @@ MOST_DEVIATIONS = 10.0
 ENERGY_SIDES = (8, 16, 32)
 ENERGY_VISIBLE = 1.6
 MOST_ENERGY = 8.0
+_FINE_SIDE = 8
+_HARDLY_ANY = 0.98
 MARGIN_PX = 48
 """What a tile needs around it: half the largest box, and the filters before."""
 MOST_BOXES = 16
@@ -34,71 +37,179 @@ def box(plane: Plane, side: int) -> Plane:
     return np.asarray(mean, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """What a pair's residual has of noise: single pixels, and means in boxes by their side."""
+def halved(plane: Plane) -> Plane:
+    """Means of 2 x 2 pixels; a last odd row or column is repeated."""
+    h, w = plane.shape
+    if h % 2 or w % 2:
+        plane = cv2.copyMakeBorder(plane, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+    size = plane.shape[1] // 2, plane.shape[0] // 2
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
-    pixels: NoiseCurve
-    means: dict[int, NoiseCurve]
+
+def _mean(layers: tuple[Plane, Plane], side: int) -> Plane:
+    """Means in boxes; of the large ones at half the size, which shows the same for a quarter of the cost."""
+    return box(layers[1], side // 2) if side > _FINE_SIDE else box(layers[0], side)
+
+
+def _fits(side: int, plane: Plane) -> bool:
+    return 2 * side <= min(plane.shape)
+
+
+class Noise:
+    """What a pair's residual has of noise: single pixels, and means in boxes by their side.
+
+    Means in boxes lie between those of white noise and what encoders leave, so that a change in most of the
+    picture does not pass as its noise.
+
+    Parameters
+    ----------
+    samples : list of pairs of (h, w) float32
+        Windows of the residual, with the activity there. None: there is no noise.
+    bounds : Bounds
+    """
+
+    def __init__(self, samples: list[tuple[Plane, Plane]], bounds: Bounds) -> None:
+        self._samples, self._bounds = samples, bounds
+        self._means: dict[int, NoiseCurve | None] = {}
+
+    @cached_property
+    def pixels(self) -> NoiseCurve:
+        """Of single pixels."""
+        if not self._samples:
+            return NoiseCurve(np.zeros(1, np.float32), np.zeros(1, np.float32), self._bounds)
+        return self._places.curve([residual for residual, _ in self._samples], self._bounds)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places([active for _, active in self._samples])
+
+    @cached_property
+    def _coarse_places(self) -> Places:
+        return Places([halved(active) for _, active in self._samples])
+
+    @cached_property
+    def _layers(self) -> list[tuple[Plane, Plane]]:
+        return [(residual, halved(residual)) for residual, _ in self._samples]
 
     @property
     def typical(self) -> float:
         """Deviation of a pixel at places of middling activity, in grey levels."""
         return float(np.median(self.pixels.deviations))
 
+    @cached_property
+    def tail(self) -> float:
+        """What hardly any mean of 3 x 3 pixels exceeds, in grey levels."""
+        if not self._samples:
+            return 0.0
+        means = [np.abs(_mean(layers, min(VISIBLE))).ravel() for layers in self._layers]
+        step = 1 + sum(map(len, means)) // 200_000
+        return float(np.quantile(np.concatenate([m[::step] for m in means]), _HARDLY_ANY))
 
-def measured_noise(samples: list[tuple[Plane, Plane]], bounds: Bounds) -> Noise:
-    """Noise of a residual, from windows of it: pairs of residual and activity, of one size each.
+    def mean(self, side: int) -> NoiseCurve | None:
+        """Of means in boxes; None where nothing is known of them."""
+        if side not in self._means:
+            self._means[side] = self._measured(side)
+        return self._means[side]
 
-    Means in boxes lie between those of white noise and what encoders leave, so that a change in most of the
-    picture does not pass as its noise.
-    """
-    places = Places([active for _, active in samples])
-    residuals = [residual for residual, _ in samples]
-    pixels = places.curve(residuals, bounds)
-    means = {}
-    for side in VISIBLE:
-        if 2 * side > min(min(r.shape) for r in residuals):
-            continue
+    def _measured(self, side: int) -> NoiseCurve | None:
+        if not self._samples or not all(_fits(side, full) for full, _ in self._layers):
+            return None
+        where = self._coarse_places if side > _FINE_SIDE else self._places
         most_share = 2.2 * (side / 3) ** 0.5 / side
-        means[side] = places.curve([box(r, side) for r in residuals], bounds, 1 / side, most_share)
-    return Noise(pixels, means)
+        return where.curve([_mean(r, side) for r in self._layers], self._bounds, 1 / side, most_share)
 
 
-def excess(residual: Plane, active: Plane, noise: Noise, floor: float = 1.0) -> Plane | None:
-    """How many times the largest difference that is allowed there each place has: 1 or more is a change.
+def is_seen(residual: Plane, floor: float) -> bool:
+    """Whether `Seen` finds anything in a residual; small boxes, which mostly do, are asked first."""
+    for side in (s for s in VISIBLE if s <= _FINE_SIDE and _fits(s, residual)):
+        mean = box(residual, side)
+        if max(float(mean.max()), -float(mean.min())) >= VISIBLE[side] * floor:
+            return True
+    return bool(Seen(residual, floor))
+
+
+class Seen:
+    """Boxes over a residual in which the difference is large enough to be seen, were there no noise.
 
     Parameters
     ----------
-    residual, active : (h, w) float32
-        In grey levels; the second is the activity, from which `noise` says what it explains.
+    residual : (h, w) float32
+        In grey levels.
     floor : float
         Times what one sees.
-
-    Returns
-    -------
-    (h, w) float32, or None where nothing is large enough to be seen.
     """
-    ratio = None
-    for side, curve in noise.means.items():
-        mean = np.abs(box(residual, side))
-        if float(mean.max()) < VISIBLE[side] * floor:
-            continue
-        limit = np.float32(MOST_DEVIATIONS) * curve.at(active if side <= 5 else box(active, side))
-        over = mean / np.clip(limit, VISIBLE[side] * floor, ALWAYS[side])
-        ratio = over if ratio is None else np.maximum(ratio, over)
-    energy = residual * residual
-    for side in ENERGY_SIDES:
-        if 2 * side > min(residual.shape):
-            continue
-        local = np.maximum(box(energy, side), 0)
-        least = (VISIBLE[side] * ENERGY_VISIBLE * floor) ** 2
-        if float(local.max()) < least:
-            continue
-        limit = box(noise.pixels.at(active) ** 2, side) * np.float32(MOST_ENERGY**2)
-        over = np.sqrt(local / np.maximum(limit, np.float32(least)))
-        ratio = over if ratio is None else np.maximum(ratio, over)
-    return ratio
+
+    def __init__(self, residual: Plane, floor: float) -> None:
+        self.shape = residual.shape
+        layers = residual, halved(residual)
+        self.means: dict[int, Plane] = {}
+        self.energies: dict[int, Plane] = {}
+        most_of_8 = np.inf
+        for side, visible in VISIBLE.items():
+            # The mean of a box is none of larger size than the largest of the boxes that make it up.
+            if not _fits(side, residual) or (side % 8 == 0 and most_of_8 < visible * floor):
+                continue
+            mean = _mean(layers, side)
+            most = max(float(mean.max()), -float(mean.min()))
+            if side == 8:
+                most_of_8 = most
+            if most >= visible * floor:
+                self.means[side] = mean
+        energy = residual * residual
+        self.typical_energy = float(energy.mean())
+        most_energy = np.inf
+        for side in ENERGY_SIDES:
+            if not _fits(side, residual) or most_energy < least_energy(side, floor):
+                continue
+            local = box(energy, side)
+            if side == ENERGY_SIDES[0]:
+                most_energy = float(local.max())
+            if float(local.max()) >= least_energy(side, floor):
+                self.energies[side] = np.maximum(local, 0)
+
+    def __bool__(self) -> bool:
+        return bool(self.means or self.energies)
+
+    def excess(self, active: Plane, noise: Noise, floor: float) -> Plane:
+        """How many times the largest difference that is allowed there each place has: 1 or more is a change.
+
+        Parameters
+        ----------
+        active : (h, w) float32
+            Activity, from which `noise` says what it explains.
+        floor : float
+            Times what one sees, not less than before.
+        """
+        ratio = np.zeros(self.shape, np.float32)
+        coarse = halved(active) if max(self.means, default=0) > _FINE_SIDE else active
+        for side, mean in self.means.items():
+            curve = noise.mean(side)
+            places = active
+            if side > _FINE_SIDE:
+                places = box(coarse, side // 2)
+            limit = VISIBLE[side] * floor
+            if curve is not None:
+                limit = np.maximum(np.float32(MOST_DEVIATIONS) * curve.at(places), np.float32(limit))
+            over = np.abs(mean) / np.minimum(limit, np.float32(ALWAYS[side]))
+            np.maximum(ratio, _doubled(over, self.shape), out=ratio)
+        if self.energies:
+            variance = noise.pixels.at(active) ** 2
+        for side, local in self.energies.items():
+            limit = np.maximum(box(variance, side) * MOST_ENERGY**2, least_energy(side, floor))
+            np.maximum(ratio, np.sqrt(local / limit), out=ratio)
+        return ratio
+
+
+def _doubled(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """A plane of half size, if it is one, at the whole size again."""
+    if plane.shape == shape:
+        return plane
+    return np.repeat(np.repeat(plane, 2, axis=0), 2, axis=1)[: shape[0], : shape[1]]
+
+
+def least_energy(side: int, floor: float) -> float:
+    """Mean square of a difference without a mean that one sees in a box, such as thin strokes."""
+    return float((VISIBLE[side] * ENERGY_VISIBLE * floor) ** 2)
 
 
 @dataclass(frozen=True, slots=True)
