@@ -13,7 +13,7 @@ from cvsim.proof.detail import Detail
 from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, turned
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
-from cvsim.proof.residual import CHANNELS, GRID_PX, Explainer, Kind, Residual, Tile, tiles, with_margin
+from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Explainer, Kind, Residual, Tile, tiles, with_margin
 from cvsim.proof.scan import MOST_BOXES, Noise, Seen, Spot, is_seen, merged, spots
 
 if TYPE_CHECKING:
@@ -180,11 +180,11 @@ class _Proof:
 
     def _look(self, residual: Residual) -> None:
         ratio = np.zeros(residual.copy[0].shape, np.float32)
-        for channel, name in enumerate(CHANNELS):
-            if not is_seen(residual.likeliest(channel), EXACT_FLOOR):
+        for channel, name in enumerate(PLANE_NAMES):
+            floors = {kind: self._floor(channel, kind) for kind in residual.kinds(channel)}
+            if not is_seen(residual.likeliest(channel), min(floors.values())):
                 continue
-            for kind in residual.kinds(channel):
-                floor = self._floor(channel, kind)
+            for kind, floor in floors.items():
                 seen = Seen(residual.plane(channel, kind), floor)
                 if not seen:
                     continue

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     Plane = NDArray[np.float32]
 
-_WINDOW_PX = 9
+_AROUND_PX = 9
 _LEAST_FLAT, _LEAST_SLOPE = 0.6, 0.10
 """Least noise believed: rounding, and a tenth of the gradient."""
 _N_BINS, _LEAST_IN_BIN = 20, 60
-_SAMPLE = 60_000
+_SAMPLED_PLACES = 60_000
 _TOP_SHARES = (0.96, 0.99, 0.997, 1.0)
 
 
@@ -68,7 +68,7 @@ def activity(plane: Plane) -> Plane:
     across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
     down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
     energy = cv2.boxFilter(
-        across * across + down * down, -1, (_WINDOW_PX, _WINDOW_PX), borderType=cv2.BORDER_REFLECT
+        across * across + down * down, -1, (_AROUND_PX, _AROUND_PX), borderType=cv2.BORDER_REFLECT
     )
     return np.asarray(cv2.sqrt(np.maximum(energy, 0)), np.float32)
 
@@ -89,7 +89,7 @@ class Places:
     """
 
     def __init__(self, active: list[Plane]) -> None:
-        self._step = 1 + sum(a.size for a in active) // _SAMPLE
+        self._step = 1 + sum(a.size for a in active) // _SAMPLED_PLACES
         values = self._taken(active)
         self._order = np.argsort(values)
         values = values[self._order]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-_SAMPLE = 200_000
+_SAMPLED_PIXELS = 200_000
 _LEAST_OF_COLOR = 40
 _INNER_SHARE = 0.04
 _SLACK = 2.0
@@ -72,7 +72,7 @@ def _palette(triples: Pixels) -> Image.Image:
 
 def is_dithered(kept: Pixels, names: NDArray[np.intp]) -> bool:
     """Whether like colours of `kept` became different colours of the copy (`names`: (H, W) its palette's)."""
-    step = 1 + names.size // _SAMPLE
+    step = 1 + names.size // _SAMPLED_PIXELS
     like = _packed(kept.reshape(-1, 3)[::step] & np.uint8(0xF8)).astype(np.int64)
     pairs, counts = np.unique(like << 8 | names.ravel()[::step], return_counts=True)
     groups = pairs >> 8
@@ -88,7 +88,7 @@ def _ranges(
     Without the outermost shares, so that a change in a few places does not explain itself.
     """
     center = triples.astype(np.float32)
-    step = 1 + len(names) // _SAMPLE
+    step = 1 + len(names) // _SAMPLED_PIXELS
     kept, names = kept[::step], names[::step]
     order = np.argsort(names, kind="stable")
     bounds = np.searchsorted(names[order], np.arange(len(triples) + 1))

@@ -64,7 +64,7 @@ def with_margin(y: int, x: int, bottom: int, right: int, height: int, width: int
     return Tile(top, left, min(height, bottom + MARGIN_PX), min(width, right + MARGIN_PX), inner)
 
 
-CHANNELS = ("luma", "red", "blue")
+PLANE_NAMES = ("luma", "red", "blue")
 Kind = Literal["plain", "as encoded", "within steps"]
 """Of a residual: of a copy without quantisation tables; without and with the forgiveness of their steps. The
 second is what one sees in the copy that its encoder would not have made of the kept picture."""

@@ -20,7 +20,7 @@ VISIBLE = {3: 9.0, 5: 7.0, 8: 5.0, 12: 4.5, 16: 4.0, 24: 3.5, 32: 3.0, 64: 3.0}
 """By side of the box in pixels, the least mean difference in grey levels that anybody could see."""
 ALWAYS = {3: 60.0, 5: 40.0, 8: 22.0, 12: 14.0, 16: 10.0, 24: 7.5, 32: 6.0, 64: 4.5}
 """The mean difference that no noise explains."""
-MOST_DEVIATIONS = 10.0
+MOST_DEVIATIONS = 11.0
 ENERGY_SIDES = (8, 16, 32)
 ENERGY_VISIBLE = 1.6
 MOST_ENERGY = 8.0
