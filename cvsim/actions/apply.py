@@ -19,8 +19,10 @@ from typing import Literal
 from cvsim.actions import steps
 from cvsim.actions.companions import Companion, Companions
 from cvsim.actions.filesystem import CheckedFile, FolderTree, RefusedError, locked
-from cvsim.actions.journal import Journal, JournalStep, read_steps, remember
+from cvsim.actions.journal import Journal, read_steps, remember
+from cvsim.actions.journal_events import JournalStep
 from cvsim.actions.metadata import Capture, add_capture, read_capture, sha256
+from cvsim.actions.places import roots_tree
 from cvsim.actions.plan import BY_HAND, Entry, Plan, rests_on_proof
 from cvsim.actions.settle import settle_all
 from cvsim.errors import ActionError, CvsimError, SettingsError
@@ -154,7 +156,8 @@ def apply_plan(
     SettingsError
         The action is unknown, or does not go with `carry_metadata`.
     ActionError
-        The journal or a root cannot be used, or another apply or undo is at work.
+        The journal or a root cannot be used, or another apply or undo is at work. A journal that is not
+        the user's own is not continued.
     """
     chosen = Action.parse(action)
     if carry_metadata and chosen.name in steps.LINKS:
@@ -173,11 +176,11 @@ def apply_plan(
             log = stack.enter_context(Journal(journal))
             remember(log.path)
             if log.unsettled():
-                with FolderTree(log.roots) as earlier:
+                with roots_tree(log) as earlier:
                     settled = settle_all(earlier, log)
             run.learn(log.steps)
             made = _make_folder(chosen.folder)
-            log.begin(action, plan.roots, made_folders=made)
+            log.begin(action, plan.roots, chosen.folder, made_folders=made)
             run.work = steps.StepWork(tree, log, checkpoint)
             if chosen.folder is not None:
                 run.targets = stack.enter_context(FolderTree([chosen.folder]))

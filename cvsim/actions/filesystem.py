@@ -22,13 +22,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cvsim.actions.paths import PLAIN_FOLDER, is_plain_absolute, is_under, open_plain
 from cvsim.errors import ActionError
 from cvsim.files import write_all
 from cvsim.names import printable
 
 _log = logging.getLogger(__name__)
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a named pipe that somebody swapped in must not wait for a writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK_BYTES = 1 << 20
@@ -100,22 +100,28 @@ class FolderTree:
     ----------
     roots : sequence of str
         Absolute folders.
+    real : mapping of str to str, optional
+        For roots that a journal names: where those with a link in their path must lead to; the others may
+        have none. Without it, links are followed.
 
     Raises
     ------
     ActionError
-        A root cannot be opened.
+        A root cannot be opened, or leads somewhere else.
     """
 
-    def __init__(self, roots: Sequence[str]) -> None:
+    def __init__(self, roots: Sequence[str], real: Mapping[str, str] | None = None) -> None:
         self._roots: dict[str, int] = {}
         # The longest first: of nested roots, the inner one holds the file.
         for root in sorted(set(roots), key=len, reverse=True):
             try:
-                self._roots[root] = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._roots[root] = _open_root(root, real)
             except OSError as exc:
                 self.close()
                 raise ActionError(f"The folder {printable(root)} cannot be opened: {exc.strerror}") from exc
+            except RefusedError:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Close all folders that are open."""
@@ -132,7 +138,7 @@ class FolderTree:
     def relative(self, path: str) -> tuple[str, str]:
         """The root of `path` and the rest of it."""
         for root in self._roots:
-            if path.startswith(os.path.join(root, "")):
+            if is_plain_absolute(path) and is_under(path, root):
                 return root, os.path.relpath(path, root)
         raise RefusedError("it lies outside the folders of the plan")
 
@@ -173,29 +179,54 @@ class FolderTree:
         RefusedError
             It is gone, a link, no regular file, reached through a link, or changed.
         """
-        with self.folder(path) as (folder, name):
-            fd = _open_file(name, folder)
-            try:
-                status = os.fstat(fd)
-                if not stat.S_ISREG(status.st_mode):
-                    raise RefusedError("it is not a regular file any more")
-                try:
-                    digest = digest_of(fd)
-                except OSError as exc:
-                    raise RefusedError(f"it cannot be read: {exc.strerror}") from exc
-                checked = CheckedFile(path, folder, name, fd, status, digest)
-                if digests is not None and digest not in digests:
-                    raise RefusedError("its content has changed since the plan was made")
-                if not checked.is_unchanged():
-                    raise RefusedError("it was changed or replaced while it was checked")
-                yield checked
-            finally:
-                os.close(fd)
+        with self.folder(path) as (folder, name), open_checked_at(folder, name, path, digests) as checked:
+            yield checked
+
+
+@contextlib.contextmanager
+def open_checked_at(
+    folder: int, name: str, path: str, digests: Collection[str] | None
+) -> Iterator[CheckedFile]:
+    """`FolderTree.open_checked` for a file in a folder that is already open."""
+    fd = _open_file(name, folder)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise RefusedError("it is not a regular file any more")
+        try:
+            digest = digest_of(fd)
+        except OSError as exc:
+            raise RefusedError(f"it cannot be read: {exc.strerror}") from exc
+        checked = CheckedFile(path, folder, name, fd, status, digest)
+        if digests is not None and digest not in digests:
+            raise RefusedError("its content has changed since the plan was made")
+        if not checked.is_unchanged():
+            raise RefusedError("it was changed or replaced while it was checked")
+        yield checked
+    finally:
+        os.close(fd)
+
+
+def _open_root(root: str, real: Mapping[str, str] | None) -> int:
+    if real is None:
+        return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = real.get(root, root)
+    if os.path.realpath(root) != os.path.realpath(place):
+        raise RefusedError(f"The folder {printable(root)} leads somewhere else than it did; nothing was done")
+    try:
+        return open_plain(place)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise RefusedError(
+                f"The folder {printable(root)} is reached through a symbolic link, and was not when the "
+                "journal was written; nothing was done"
+            ) from exc
+        raise
 
 
 def _open_folder(name: str, folder: int) -> int:
     try:
-        return os.open(name, _FOLDER, dir_fd=folder)
+        return os.open(name, PLAIN_FOLDER, dir_fd=folder)
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
             raise RefusedError(

@@ -10,7 +10,8 @@ First line ``{"schema": "cvsim.journal/1"}``, then one line an event::
 
 Steps are numbered through the file. One file can hold several runs: applying a plan again goes on where
 the last run stopped, and what was undone can be applied again. A last line that a crash tore is dropped:
-nothing is ever done before its line is whole and synced.
+nothing is ever done before its line is whole and synced. Each line ends with a ``mac``, by which the user's
+own journals are known (see `cvsim.actions.authenticity`).
 """
 
 from __future__ import annotations
@@ -20,96 +21,19 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
 
+from cvsim.actions.authenticity import chain_of, new_chain
+from cvsim.actions.journal_events import AFTER, JOURNAL_SCHEMA, JournalStep, replay
 from cvsim.errors import ActionError, UsageError
 from cvsim.files import write_all
 from cvsim.names import printable
 
-JOURNAL_SCHEMA = "cvsim.journal/1"
-StepState = Literal["started", "done", "aborted", "undoing", "undone"]
-_AFTER: Mapping[str, StepState] = {
-    "done": "done",
-    "aborted": "aborted",
-    "undo": "undoing",
-    "undone": "undone",
-    "undo-aborted": "done",
-}
-_ALLOWED: Mapping[str, tuple[StepState, ...]] = {
-    "done": ("started",),
-    "aborted": ("started",),
-    "undo": ("done",),
-    "undone": ("undoing",),
-    "undo-aborted": ("undoing",),
-}
-_NEEDED: Mapping[str, Mapping[str, type]] = {
-    "run": {"id": str, "roots": list, "made_folders": list},
-    "start": {
-        "step": int,
-        "run": str,
-        "action": str,
-        "path": str,
-        "digest": str,
-        "inode": list,
-        "attributes": dict,
-    },
-}
-_NEEDED_BY_ACTION: Mapping[str, Mapping[str, type]] = {
-    "trash": {},
-    "move": {"target": str, "made_folders": list},
-    "hardlink": {"kept": str, "kept_inode": list},
-    "symlink": {"kept": str, "link": str},
-    "reflink": {"kept": str},
-    "delete": {},
-    "metadata": {"digest_after": str, "donor": str, "offset": int, "removed": str, "inserted": str},
-}
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class JournalStep:
-    """One change of one file, as far as the journal knows it.
-
-    Attributes
-    ----------
-    number : int
-    run : str
-        Names the run; temporary names are made from it.
-    action : str
-        ``"trash"``, ``"move"``, ``"hardlink"``, ``"symlink"``, ``"reflink"``, ``"delete"`` or
-        ``"metadata"``.
-    path : str
-        The file that is changed.
-    digest : str
-        Digest of its content before the step.
-    state : str
-    fields : mapping
-        Everything else that its events said, later ones winning.
-    """
-
-    number: int
-    run: str
-    action: str
-    path: str
-    digest: str
-    state: StepState
-    fields: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def new_name(self) -> str:
-        """Name a file that is being made in the folder of `path` or of its target."""
-        return f".cvsim-{self.run}-{self.number}.new"
-
-    @property
-    def old_name(self) -> str:
-        """Name the file that was at `path`, until the step is through."""
-        return f".cvsim-{self.run}-{self.number}.old"
 
 
 class Journal:
@@ -121,17 +45,20 @@ class Journal:
         Made if it does not exist.
     create : bool
         False for undo: a missing journal is an error then.
+    trust : bool
+        Take one too that is not this user's own, or was changed; what is added to it is not signed.
 
     Raises
     ------
     UsageError
         There is none and it is not to be made.
     ActionError
-        It cannot be opened or is none, or another apply or undo holds it.
+        It cannot be opened or is none, or is not this user's own, or another apply or undo holds it.
     """
 
-    def __init__(self, path: str, *, create: bool = True) -> None:
+    def __init__(self, path: str, *, create: bool = True, trust: bool = False) -> None:
         self.path = os.path.abspath(path)
+        fresh = new_chain() if create else None
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
         try:
             self._fd = os.open(path, flags, 0o666)
@@ -145,10 +72,13 @@ class Journal:
         try:
             self._lock()
             data, torn = _whole_lines(_read_all(self._fd))
-            self.steps, self.runs = _replay(data, self.path)
+            self.steps, self.runs = replay(data, self.path)
+            self._chain = chain_of(data) if data else fresh
+            if data and self._chain is None and not trust:
+                raise ActionError(_unknown(self.path, create))
             if torn:
                 os.ftruncate(self._fd, len(data))
-            if not data:
+            if create and not data:
                 self._append({"schema": JOURNAL_SCHEMA})
                 _sync_folder(self.path)
         except BaseException:
@@ -177,17 +107,26 @@ class Journal:
         self.close()
 
     @property
+    def is_own(self) -> bool:
+        """Whether this user's key has signed all of it."""
+        return self._chain is not None
+
+    @property
     def roots(self) -> list[str]:
         """Every folder that any of its runs worked in."""
         return list(dict.fromkeys(root for run in self.runs for root in run["roots"]))
 
-    def begin(self, action: str, roots: tuple[str, ...], **fields: Any) -> None:
-        """Begin a run."""
+    def begin(self, action: str, roots: tuple[str, ...], folder: str | None, **fields: Any) -> None:
+        """Begin a run; `folder` is the one that ``move`` moves to."""
+        known = [*roots, *([folder] if folder else [])]
         run = {
             "event": "run",
             "id": secrets.token_hex(4),
             "action": action,
             "roots": list(roots),
+            **({"folder": folder} if folder else {}),
+            # Where a link was part of a path, it must lead to the same place when this is taken back.
+            "real": {one: os.path.realpath(one) for one in known if os.path.realpath(one) != one},
             **fields,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -210,7 +149,7 @@ class Journal:
         """Note what became of a step: done, aborted, undo, undone, undo-aborted."""
         self._append({"event": event, "step": step.number, **fields})
         step.fields.update(fields)
-        step.state = _AFTER[event]
+        step.state = AFTER[event]
 
     def unsettled(self) -> list[JournalStep]:
         """Steps that a crash left between two events."""
@@ -218,8 +157,11 @@ class Journal:
 
     def _append(self, event: Mapping[str, Any]) -> None:
         end = os.fstat(self._fd).st_size
+        line = json.dumps(event).encode()
+        if self._chain is not None:
+            line = self._chain.signed(line)
         try:
-            write_all(self._fd, json.dumps(event).encode() + b"\n")
+            write_all(self._fd, line + b"\n")
             os.fsync(self._fd)
         except OSError as exc:
             # Half a line is worse than none; the next reader would drop it anyway.
@@ -228,24 +170,43 @@ class Journal:
                 f"The journal {printable(self.path)} cannot be written ({exc.strerror}); stopped. "
                 "Make room, then run the same command again: it goes on from here"
             ) from exc
+        if self._chain is not None:
+            self._chain.follow(line)
 
 
-def read_steps(path: str) -> list[JournalStep]:
+def read_steps(path: str, *, trust: bool = False) -> list[JournalStep]:
     """The steps of a journal, read without locking or changing it.
+
+    Parameters
+    ----------
+    path : str
+    trust : bool
+        Take one too that is not this user's own.
 
     Raises
     ------
     UsageError
         There is no such file.
     ActionError
-        It is no journal.
+        It is no journal, or not this user's own.
     """
     try:
         with open(path, "rb") as stream:
             data, _ = _whole_lines(stream.read())
     except OSError as exc:
         raise UsageError(f"The journal {printable(path)} cannot be read: {exc.strerror}") from exc
-    return _replay(data, path)[0]
+    steps, _ = replay(data, path)
+    if data and not trust and chain_of(data) is None:
+        raise ActionError(_unknown(path, create=True))
+    return steps
+
+
+def _unknown(path: str, create: bool) -> str:
+    """Refuse a journal that is not this user's own."""
+    what = f"The journal {printable(path)} was not written by your cvsim, or was changed since"
+    if create:
+        return f"{what}; name another: --journal FILE"
+    return f"{what}; nothing was done. If you know what it says, undo it with --trust"
 
 
 def _read_all(fd: int) -> bytes:
@@ -259,59 +220,6 @@ def _whole_lines(data: bytes) -> tuple[bytes, bool]:
     if end < len(data) and end == 0 and not b'{"schema": "cvsim.journal'.startswith(data[:25]):
         raise ActionError("This file is no journal of cvsim; name another: --journal FILE")
     return data[:end], end < len(data)
-
-
-def _replay(data: bytes, path: str) -> tuple[list[JournalStep], list[dict[str, Any]]]:
-    """Steps and runs from the whole lines of a journal."""
-    steps: list[JournalStep] = []
-    runs: list[dict[str, Any]] = []
-    for number, event in _events(data, path):
-        kind = event.pop("event")
-        if not _is_complete(kind, event):
-            raise ActionError(f"Line {number} of the journal {printable(path)} lacks something: {kind}")
-        if kind == "run":
-            runs.append({"event": "run", **event})
-        elif kind == "start" and event["step"] == len(steps) + 1:
-            head = {key: event.pop(key) for key in ("run", "action", "path", "digest")}
-            steps.append(JournalStep(event.pop("step"), **head, state="started", fields=event))
-        elif kind in _AFTER and _may_follow(event, steps, kind):
-            step = steps[event.pop("step") - 1]
-            step.fields.update(event)
-            step.state = _AFTER[kind]
-        else:
-            raise ActionError(f"Line {number} of the journal {printable(path)} makes no sense there: {kind}")
-    return steps, runs
-
-
-def _is_complete(kind: str, event: Mapping[str, Any]) -> bool:
-    """Whether an event holds what undoing needs, in the right types."""
-    needed = dict(_NEEDED.get(kind, {"step": int}))
-    if kind == "start":
-        needed |= _NEEDED_BY_ACTION.get(str(event.get("action")), {"action": type(None)})
-    return all(type(event.get(key)) is kind_of for key, kind_of in needed.items())
-
-
-def _may_follow(event: Mapping[str, Any], steps: list[JournalStep], kind: str) -> bool:
-    return 1 <= event["step"] <= len(steps) and steps[event["step"] - 1].state in _ALLOWED[kind]
-
-
-def _events(data: bytes, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(data.splitlines(), 1):
-        try:
-            event = json.loads(line)
-            if number == 1:
-                if event["schema"] != JOURNAL_SCHEMA:
-                    raise ValueError(f"its schema is {event['schema']!r}")
-                continue
-            if not isinstance(event["event"], str):
-                raise ValueError("no event")
-        except (ValueError, KeyError, TypeError) as exc:
-            if number == 1:
-                raise ActionError(
-                    f"{printable(path)} is no journal of cvsim; name another: --journal FILE"
-                ) from exc
-            raise ActionError(f"Line {number} of the journal {printable(path)} is damaged: {exc}") from exc
-        yield number, event
 
 
 def _sync_folder(path: str) -> None:

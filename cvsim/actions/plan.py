@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import reprlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from cvsim.actions.filesystem import parents
+from cvsim.actions.paths import is_plain_absolute
 from cvsim.errors import ActionError, UsageError
 from cvsim.files import write
 from cvsim.images.holdings import in_words
@@ -40,6 +42,7 @@ BY_HAND = "by-hand"
 Decision = Literal["keep", "remove", "skip"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_PROBLEMS = 10
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class Plan:
         if not isinstance(document, dict) or document.get("schema") != PLAN_SCHEMA:
             found = document.get("schema") if isinstance(document, dict) else type(document).__name__
             raise ActionError(
-                f"This is no plan that this cvsim knows: schema is {found!r}, not {PLAN_SCHEMA!r}"
+                f"This is no plan that this cvsim knows: schema is {_shown(found)}, not {PLAN_SCHEMA!r}"
             )
         rows, roots = document.get("entries"), document.get("roots")
         if not isinstance(rows, list) or not isinstance(roots, list):
@@ -308,6 +311,11 @@ def _few(problems: Sequence[str]) -> list[str]:
     return [*problems[:_MOST_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
 
 
+def _shown(value: Any) -> str:
+    """A value that may be anything, short and in one line."""
+    return printable(reprlib.repr(value))
+
+
 def _row_problems(number: int, row: Any) -> Iterable[str]:
     """What is wrong with the shape of one entry."""
     if not isinstance(row, dict):
@@ -317,15 +325,15 @@ def _row_problems(number: int, row: Any) -> Iterable[str]:
         if key not in row:
             yield f"entry {number}: {key} is missing"
         elif type(row[key]) is not _TYPES.get(key, str):
-            yield f"entry {number}: {key} is {row[key]!r}, not {_TYPES.get(key, str).__name__}"
+            yield f"entry {number}: {key} is {_shown(row[key])}, not {_TYPES.get(key, str).__name__}"
 
 
 def _problems(plan: Plan) -> list[str]:
     """What is wrong with the meaning of a plan."""
     problems = []
     for root in plan.roots:
-        if not isinstance(root, str) or not _is_plain_absolute(root):
-            problems.append(f"root {root!r}: not an absolute, plain path")
+        if not is_plain_absolute(root):
+            problems.append(f"root {_shown(root)}: not an absolute, plain path")
     seen: dict[str, int] = {}
     for number, entry in enumerate(plan.entries, 1):
         name = f"entry {number} ({printable(entry.path)})"
@@ -341,22 +349,20 @@ def _problems(plan: Plan) -> list[str]:
 
 
 def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
-    if not _is_plain_absolute(entry.path):
+    if not is_plain_absolute(entry.path):
         yield "the path is not absolute and plain (no '..', '.', '//' or '/' at its end)"
     elif not any(entry.path.startswith(os.path.join(root, "")) for root in roots if isinstance(root, str)):
         yield "the path lies outside the roots of the plan"
     if entry.decision not in get_args(Decision):
-        yield f"the decision is {entry.decision!r}; it can be keep, remove or skip"
+        yield f"the decision is {_shown(entry.decision)}; it can be keep, remove or skip"
     if not is_digest(entry.digest):
         yield "the digest is not 64 lower-case hexadecimal digits"
     if entry.size_bytes < 0:
         yield "the size is negative"
     if entry.group < 1:
         yield "groups are numbered from 1"
-
-
-def _is_plain_absolute(path: str) -> bool:
-    return path.startswith("/") and "\0" not in path and os.path.normpath(path) == path
+    if max(entry.size_bytes, abs(entry.mtime_ns), entry.group) > _LARGEST:
+        yield "a number is larger than any size or time"
 
 
 def pair_extra(edge: ScoredPair, keep: str, kept_digest: str, *, proposed: bool) -> dict[str, Any]:
@@ -394,9 +400,9 @@ def rests_on_proof(entry: Entry, kept_digests: Collection[str]) -> bool:
         return True
     if entry.digest in kept_digests:
         return True
-    if not isinstance(proof, Mapping) or proof.get("kept") not in kept_digests:
+    if not isinstance(proof, Mapping) or not any(proof.get("kept") == one for one in kept_digests):
         return False
-    return proof.get("state") in PROVED or proof.get("asked") is True
+    return any(proof.get("state") == state for state in PROVED) or proof.get("asked") is True
 
 
 def parse_decision(text: str) -> Decision:

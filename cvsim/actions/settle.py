@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Iterator
 
 from cvsim.actions.filesystem import (
     FolderTree,
@@ -20,8 +19,10 @@ from cvsim.actions.filesystem import (
     lstat_at,
     rename_noreplace,
 )
-from cvsim.actions.journal import Journal, JournalStep
-from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash
+from cvsim.actions.journal import Journal
+from cvsim.actions.journal_events import JournalStep
+from cvsim.actions.places import opened_target, remove_made_for
+from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, opened_entry
 from cvsim.names import printable
 
 _CUT_SHORT = "it was cut short; nothing was changed"
@@ -63,13 +64,14 @@ def settle(
     try:
         with contextlib.nullcontext(opened) if opened else tree.folder(step.path) as (folder, name):
             stranded = _clear_temporaries(step, folder, name)
-            ended = _is_undone(step, folder, name) if undoing else _is_done(step, folder, name)
+            look = _is_undone if undoing else _is_done
+            ended = look(journal, step, folder, name)
             os.fsync(folder)
     except (RefusedError, OSError) as exc:
         _log.warning("What was begun with %s could not be ended: %s", printable(step.path), exc)
         return
     if step.action == "move" and undoing == ended:  # undone, or taken back
-        remove_empty(step.fields["made_folders"])
+        remove_made_for(journal, step)
     if ended:
         found = {"trashed": step.fields["trashed"]} if "trashed" in step.fields else {}
         journal.record(step, "undone" if undoing else "done", **found)
@@ -121,11 +123,11 @@ def _is_ours(step: JournalStep, folder: int, name: str, here: os.stat_result) ->
     )
 
 
-def _is_done(step: JournalStep, folder: int, name: str) -> bool:
+def _is_done(journal: Journal, step: JournalStep, folder: int, name: str) -> bool:
     here = lstat_at(name, folder)
     unmoved = here is not None and [here.st_dev, here.st_ino] == step.fields["inode"]
     if step.action == "move":
-        return _settle_move(step, unmoved)
+        return _settle_move(journal, step, unmoved)
     if step.action == "trash":
         found = trashed_file(step)
         if found is not None and not unmoved:
@@ -141,9 +143,9 @@ def _is_done(step: JournalStep, folder: int, name: str) -> bool:
     return bool(digest_at(name, folder) == step.fields.get("digest_after", step.digest))
 
 
-def _settle_move(step: JournalStep, unmoved: bool) -> bool:
+def _settle_move(journal: Journal, step: JournalStep, unmoved: bool) -> bool:
     """Whether the target holds the file; a copy beside the original is removed again."""
-    with _folder_of(step.fields["target"]) as opened:
+    with opened_target(journal, step) as opened:
         if opened is None:
             return False
         folder, name = opened
@@ -155,7 +157,7 @@ def _settle_move(step: JournalStep, unmoved: bool) -> bool:
         return not unmoved
 
 
-def _is_undone(step: JournalStep, folder: int, name: str) -> bool:
+def _is_undone(journal: Journal, step: JournalStep, folder: int, name: str) -> bool:
     here = lstat_at(name, folder)
     if here is None or digest_at(name, folder) != step.digest:
         return False
@@ -164,59 +166,38 @@ def _is_undone(step: JournalStep, folder: int, name: str) -> bool:
         return bool(inode != step.fields["kept_inode"])
     if step.action == "reflink":
         return bool(inode != step.fields.get("inode_after", inode))
-    if step.action in ("move", "trash"):
-        _drop_source(step, inode)
+    if step.action == "move":
+        with opened_target(journal, step) as opened:
+            if opened is not None:
+                _drop_copy(step, *opened, inode)
+    elif step.action == "trash" and (trashed := step.fields.get("trashed")):
+        with opened_entry(TrashedFile(**trashed), step.path) as entry:
+            if entry is not None:
+                _drop_copy(step, entry.folder, entry.name, inode)
+                entry.forget()
     return True
 
 
-def _drop_source(step: JournalStep, inode: list[int]) -> None:
-    """The file is back: remove the copy that a move between filesystems left, and its entry in the trash."""
-    trashed = step.fields.get("trashed")
-    with _folder_of(trashed["path"] if trashed else step.fields["target"]) as opened:
-        if opened is not None:
-            folder, name = opened
-            there = lstat_at(name, folder)
-            if there is not None and (
-                [there.st_dev, there.st_ino] == inode or digest_at(name, folder) == step.digest
-            ):
-                os.unlink(name, dir_fd=folder)
-    if trashed:
-        with contextlib.suppress(OSError):
-            os.unlink(trashed["info"])
-
-
-def remove_empty(folders: list[str]) -> None:
-    """Remove the folders that a step made, the innermost first, as far as nothing else came into them."""
-    for folder in reversed(folders):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+def _drop_copy(step: JournalStep, folder: int, name: str, inode: list[int]) -> None:
+    """The file is back: remove the copy that a move between filesystems left."""
+    there = lstat_at(name, folder)
+    if there is not None and (
+        [there.st_dev, there.st_ino] == inode or digest_at(name, folder) == step.digest
+    ):
+        os.unlink(name, dir_fd=folder)
 
 
 def trashed_file(step: JournalStep) -> TrashedFile | None:
     """Find where the file of a trash step lies now."""
+
+    def is_it(trashed: TrashedFile) -> bool:
+        with opened_entry(trashed, step.path) as entry:
+            return entry is not None and digest_at(entry.name, entry.folder) == step.digest
+
     known = step.fields.get("trashed")
-
-    def is_it(path: str) -> bool:
-        with _folder_of(path) as opened:
-            return opened is not None and digest_at(opened[1], opened[0]) == step.digest
-
-    if known and is_it(known["path"]):
-        return TrashedFile(known["path"], known["info"])
-    return find_in_trash(step.path, is_it)
-
-
-@contextlib.contextmanager
-def _folder_of(path: str) -> Iterator[tuple[int, str] | None]:
-    """Open the folder of a target or of a trashed file; None if it is gone."""
-    try:
-        fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        yield None
-        return
-    try:
-        yield fd, os.path.basename(path)
-    finally:
-        os.close(fd)
+    if known and is_it(TrashedFile(**known)):
+        return TrashedFile(**known)
+    return find_in_trash(step.path, lambda path: is_it(TrashedFile.of(path)))
 
 
 def _content_through(name: str, folder: int) -> str | None:

@@ -33,7 +33,8 @@ from cvsim.actions.filesystem import (
     rename_noreplace,
     set_aside,
 )
-from cvsim.actions.journal import Journal, JournalStep
+from cvsim.actions.journal import Journal
+from cvsim.actions.journal_events import JournalStep
 from cvsim.actions.settle import settle
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, put_into_trash
 from cvsim.files import write_all

@@ -26,13 +26,15 @@ from cvsim.actions.filesystem import (
     locked,
     lstat_at,
     new_file,
+    open_checked_at,
     rename_noreplace,
 )
-from cvsim.actions.journal import Journal, JournalStep
+from cvsim.actions.journal import Journal
+from cvsim.actions.journal_events import JournalStep
 from cvsim.actions.metadata import Splice
-from cvsim.actions.settle import remove_empty, settle, settle_all, trashed_file
-from cvsim.actions.trash import IS_FREEDESKTOP, where_to_look
-from cvsim.errors import ActionError
+from cvsim.actions.places import opened_target, remove_made_by, remove_made_for, roots_tree
+from cvsim.actions.settle import settle, settle_all, trashed_file
+from cvsim.actions.trash import IS_FREEDESKTOP, opened_entry, where_to_look
 from cvsim.files import write_all
 from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
@@ -75,6 +77,7 @@ def undo_journal(
     journal: str,
     *,
     paths: Collection[str] | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
     checkpoint: Callable[[str], None] = lambda word: None,
 ) -> Undone:
@@ -85,6 +88,9 @@ def undo_journal(
     journal : str
     paths : collection of str, optional
         Only the steps that changed these files.
+    trust : bool
+        Obey a journal too that is not this user's own, or was changed. It is still held to its roots, its
+        target folders and the user's trash.
     progress : Progress, optional
     checkpoint : callable
         Called between any two changes of the disk; for tests.
@@ -94,9 +100,10 @@ def undo_journal(
     UsageError
         There is no such journal.
     ActionError
-        It is none, or is in use, or a folder it worked in cannot be opened.
+        It is none, is not this user's own, names a place outside, or is in use, or a folder it worked in
+        cannot be opened.
     """
-    with Journal(journal, create=False) as log, locked(log.roots), FolderTree(log.roots) as tree:
+    with Journal(journal, create=False, trust=trust) as log, locked(log.roots), roots_tree(log) as tree:
         settle_all(tree, log)
         work = steps.StepWork(tree, log, checkpoint)
         todo = [step for step in reversed(log.steps) if step.state == "done"]
@@ -118,17 +125,16 @@ def _remove_made_folders(log: Journal) -> None:
     """Remove what `move` made, once it is empty. At the end, so that a crash leaves nothing behind."""
     for step in reversed(log.steps):
         if step.action == "move" and step.state == "undone":
-            remove_empty(step.fields["made_folders"])
+            remove_made_for(log, step)
     for run in reversed(log.runs):
-        remove_empty(run["made_folders"])
+        remove_made_by(log, run)
 
 
 def _undo_step(work: steps.StepWork, step: JournalStep) -> Restored:
     if step.action == "delete":
         return Restored(step.path, step.action, "deleted", "deleted for good")
     try:
-        with _timeless(work.tree, step):
-            _UNDO[step.action](work, step)
+        _UNDO[step.action](work, step)
     except (RefusedError, OSError) as exc:
         reason = str(exc) if isinstance(exc, RefusedError) else str(exc.strerror or exc)
         if step.state == "undoing":
@@ -139,18 +145,22 @@ def _undo_step(work: steps.StepWork, step: JournalStep) -> Restored:
 
 
 @contextlib.contextmanager
-def _timeless(tree: FolderTree, step: JournalStep) -> Iterator[None]:
-    """Give the folder the time it had before the step, if nothing else has touched it since."""
+def _timeless(tree: FolderTree, step: JournalStep, *, create: bool = False) -> Iterator[tuple[int, str]]:
+    """Open a file's folder, and give it the time it had before the step if nothing else touched it since."""
     before, after = step.fields.get("folder_mtime_ns"), step.fields.get("folder_mtime_after_ns")
-    with tree.folder(step.path, create=True) as (folder, _):
+    with tree.folder(step.path, create=create) as (folder, name):
         status = os.fstat(folder)
-        yield
+        yield folder, name
         if before is not None and status.st_mtime_ns == after:
             os.utime(folder, ns=(status.st_atime_ns, before))
 
 
 def _undo_move(work: steps.StepWork, step: JournalStep) -> None:
-    _bring_back(work, step, step.fields["target"])
+    target = step.fields["target"]
+    with opened_target(work.journal, step) as opened:
+        if opened is None:
+            raise RefusedError(f"{printable(target)} is gone")
+        _bring_back(work, step, target, opened)
 
 
 def _undo_trash(work: steps.StepWork, step: JournalStep) -> None:
@@ -160,29 +170,36 @@ def _undo_trash(work: steps.StepWork, step: JournalStep) -> None:
             raise RefusedError(where_to_look())
         raise RefusedError("it is not in the trash any more: that was emptied, or it was restored by hand")
     step.fields["trashed"] = {"path": found.path, "info": found.info}
-    _bring_back(work, step, found.path)
+    with opened_entry(found, step.path) as entry:
+        if entry is None:
+            raise RefusedError("it has just gone from the trash")
+        _bring_back(work, step, found.path, (entry.folder, entry.name), entry.forget)
 
 
-def _bring_back(work: steps.StepWork, step: JournalStep, source: str) -> None:
+def _bring_back(
+    work: steps.StepWork,
+    step: JournalStep,
+    source: str,
+    opened: tuple[int, str],
+    forget: Callable[[], None] = lambda: None,
+) -> None:
     """Rename a file back to its place, or copy it there from another filesystem."""
-    try:
-        place = FolderTree([os.path.dirname(source)])
-    except ActionError as exc:
-        raise RefusedError(f"{printable(source)} is gone") from exc
-    with place, work.tree.folder(step.path, create=True) as (folder, name):
-        if lstat_at(name, folder) is not None:
-            raise RefusedError(f"another file has its name now; it is still at {printable(source)}")
+    shown = printable(source)
+    with contextlib.ExitStack() as stack:
         try:
-            with place.open_checked(source, {step.digest}) as file:
-                _start(work, step)
-                _rename_or_copy(work, step, file, folder, name)
+            file = stack.enter_context(open_checked_at(*opened, source, {step.digest}))
         except RefusedError as exc:
-            raise RefusedError(f"{printable(source)}: {exc}") from exc
+            raise RefusedError(f"{shown}: {exc}") from exc
+        if file.stat.st_nlink > 1 and not work.journal.is_own:
+            raise RefusedError(f"{shown} has further names (hard links); left alone")
+        folder, name = stack.enter_context(_timeless(work.tree, step, create=True))
+        if lstat_at(name, folder) is not None:
+            raise RefusedError(f"another file has its name now; it is still at {shown}")
+        _start(work, step)
+        _rename_or_copy(work, step, file, folder, name)
         os.fsync(folder)
         work.checkpoint("back")
-        if trashed := step.fields.get("trashed"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(trashed["info"])
+        forget()
     _finish(work, step)
 
 
@@ -208,7 +225,7 @@ def _rename_or_copy(
 
 def _undo_link(work: steps.StepWork, step: JournalStep) -> None:
     """Put an independent copy where the link or the clone is."""
-    with work.tree.folder(step.path) as (folder, name):
+    with _timeless(work.tree, step) as (folder, name):
         here = lstat_at(name, folder)
         if here is None or not _is_as_left(step, folder, name, here):
             raise RefusedError("what the step put there was changed or removed since; left alone")
@@ -244,7 +261,10 @@ def _undo_metadata(work: steps.StepWork, step: JournalStep) -> None:
     donor = step.fields["donor"]
     if any(one.path == donor and one.state == "done" for one in work.journal.steps[step.number :]):
         raise RefusedError(f"it holds the date or position of {printable(donor)}, which is not back")
-    with work.tree.open_checked(step.path, {step.fields["digest_after"]}) as file:
+    with (
+        _timeless(work.tree, step) as (folder, name),
+        open_checked_at(folder, name, step.path, {step.fields["digest_after"]}) as file,
+    ):
         removed, inserted = (base64.b64decode(step.fields[key]) for key in ("removed", "inserted"))
         data = Splice(step.fields["offset"], removed, inserted).reversed().apply(file.read())
         _start(work, step)

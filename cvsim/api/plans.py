@@ -96,6 +96,7 @@ def undo(
     journal: PathLike | None = None,
     *,
     paths: Iterable[PathLike] | None = None,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Undone:
     """Take back what `apply` did: contents, names, times and permissions. What was deleted stays so.
@@ -108,6 +109,9 @@ def undo(
         What `apply` wrote; the newest one if not given.
     paths : iterable of path, optional
         Only the steps that changed these files.
+    trust : bool
+        Obey a journal too that another user or machine wrote, or that was changed since. Whatever it says,
+        only its own folders and your trash are touched.
     progress : Progress, optional
         Told how far the work is.
 
@@ -121,11 +125,12 @@ def undo(
     UsageError
         There is no such journal.
     ActionError
-        It is none, or is in use, or a folder it worked in cannot be opened.
+        It is none, is not your own, names a place outside the folders it worked in, or is in use, or such
+        a folder cannot be opened.
     """
     from cvsim.actions.journal import newest
     from cvsim.actions.undo import undo_journal
 
     file = newest() if journal is None else os.fsdecode(journal)
     chosen = None if paths is None else [os.path.abspath(os.fsdecode(path)) for path in paths]
-    return undo_journal(file, paths=chosen, progress=progress)
+    return undo_journal(file, paths=chosen, trust=trust, progress=progress)

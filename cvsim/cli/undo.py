@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: cvsim undo plan.journal.jsonl")
 @click.argument("journal", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[JOURNAL]")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Undo a journal too that is not your own, or was changed. Look into it first.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @options.general
-def undo(journal: str | None, as_json: bool, config: str | None, quiet: bool) -> None:
+def undo(journal: str | None, trust: bool, as_json: bool, config: str | None, quiet: bool) -> None:
     """Take back what JOURNAL holds, the newest journal if none is named.
 
     Contents, names, times and permissions come back after every action but delete; what that took is
     listed. Nothing that came into being since is overwritten. The exit code is 1 if a file could not be
-    brought back. Run it again to go on after an interruption.
+    brought back. Run it again to go on after an interruption. A journal that your own cvsim has not written
+    is refused.
     """
     read_config(config)
 
@@ -33,9 +39,10 @@ def undo(journal: str | None, as_json: bool, config: str | None, quiet: bool) ->
     from cvsim.names import printable
 
     path = journal or newest()
-    click.echo(f"cvsim: undoing {printable(path)}", err=True)
+    if journal is None:
+        click.echo(f"cvsim: undoing {printable(path)}", err=True)
     with progress_bars(quiet) as progress:
-        undone = take_back(path, progress=progress)
+        undone = take_back(path, trust=trust, progress=progress)
     _print_json(undone) if as_json else _print(undone)
     if undone.count("skipped"):
         click.get_current_context().exit(EXIT_NOT_ALL)

@@ -418,7 +418,9 @@ class Review:
     def _carried_out(self) -> frozenset[str]:
         if not os.path.exists(self.journal):
             return frozenset()
-        latest = {step.path: step for step in read_steps(self.journal) if step.action != "metadata"}
+        # Only shown here, and only of what is gone: whose journal it is matters when it is undone.
+        known = read_steps(self.journal, trust=True)
+        latest = {step.path: step for step in known if step.action != "metadata"}
         done = {path for path, step in latest.items() if step.state == "done"}
         # What is at its place again was brought back by hand.
         return frozenset(path for path in done & set(self.paths) if not os.path.lexists(path))

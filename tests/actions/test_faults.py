@@ -159,11 +159,12 @@ def test_cut_short_across_filesystems(word: str, root: Path, tmp_path: Path, oth
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_permission_denied(action: str, root: Path, tmp_path: Path) -> None:
+def test_permission_denied(action: str, root: Path, tmp_path: Path, own_home: Path) -> None:
     plan = library(root, 1, 1, identical=action in LINKS)
     work = tmp_path / "work"
     work.mkdir()
     open_to_all(work)
+    open_to_all(own_home)
     for folder in (root, root / "kept", root / "folder 0"):
         folder.chmod(0o555)
     for path in (one.path for one in plan.entries):
@@ -179,9 +180,10 @@ def test_permission_denied(action: str, root: Path, tmp_path: Path) -> None:
         folder.chmod(0o755)
 
 
-def test_unreadable_files_are_left_alone(root: Path, tmp_path: Path) -> None:
+def test_unreadable_files_are_left_alone(root: Path, tmp_path: Path, own_home: Path) -> None:
     plan = library(root, 2, 1, identical=False)
     open_to_all(tmp_path)
+    open_to_all(own_home)
     os.chmod(plan.entries[0].path, 0o000)
     os.chmod(plan.entries[3].path, 0o000)
 
