@@ -194,7 +194,7 @@ class OverlayFeature(Feature[D]):
 
     @abstractmethod
     def evidence_or_none(self, a: D | None, b: D | None) -> Any:
-        """All that is known of a pair: a 0-d record of `cvsim.features.local.EVIDENCE`."""
+        """All that is known of a pair: a 0-d record of `cvsim.features.evidence.EVIDENCE`."""
 
     @abstractmethod
     def matches(self, a: D, b: D) -> tuple[Indices, Indices, Any] | None:

@@ -18,13 +18,20 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import SCALE_FACTOR, Keypoints, OverlayFeature, Search
+from cvsim.features.evidence import (
+    EVIDENCE,
+    MIN_SHARE_TO_EXPLAIN,
+    NEARLY_ALL,
+    no_evidence,
+    reversed_evidence,
+    similarities,
+)
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.overlay.alignment import (
     OVERLAP_BLUR_PX,
     Colored,
     Overlap,
     coverage,
-    fit_transform,
     inverted,
     lay_over,
     mapped_corners,
@@ -36,6 +43,7 @@ from cvsim.features.overlay.alignment import (
 from cvsim.features.overlay.appearance import grain
 from cvsim.features.overlay.borders import Box, content_box
 from cvsim.features.overlay.recoloring import RECOLORING_PX
+from cvsim.features.overlay.transforms import fit_transform
 from cvsim.features.picture import Picture
 from cvsim.features.resampling import shrunk
 from cvsim.types import Comparison
@@ -43,7 +51,7 @@ from cvsim.types import Comparison
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.overlay.alignment import Matrix
+    from cvsim.features.overlay.transforms import Matrix
     from cvsim.types import RGB, Indices, Similarities
 
 KEYPOINT_PX = 400
@@ -67,51 +75,6 @@ SUFFICIENT_SHARE = 0.5
 
 KEYPOINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "u1"), ("level", "u1"), ("bits", "u1", (32,))])
 """Position in pixels of the working picture, angle in 1/256 of a turn, pyramid level, ORB descriptor."""
-
-EVIDENCE = np.dtype(
-    [
-        ("n_inliers", "<i2"),  # -1: keypoints were not asked, or one side has too few
-        ("share", "<f4"),  # NaN: nothing was laid over
-        ("correlation", "<f4"),
-        ("shift_px", "<f4"),  # see correlation.Agreement
-        ("coverage_a", "<f4"),
-        ("coverage_b", "<f4"),
-        ("content_a", "<f4"),  # coverage of what is inside the borders
-        ("content_b", "<f4"),
-        ("matrix", "<f4", (2, 3)),  # unit square of a to unit square of b
-        ("aspect_a", "<f4"),  # width / height
-        ("aspect_b", "<f4"),
-        ("seam", "<f4"),  # of the contained picture's outline inside the other; 0 if neither is contained
-        ("tone_shift", "<f4"),  # see appearance.Appearance
-        ("outliers", "<f4"),
-        ("grain_a", "<f4"),  # see LocalDescriptor
-        ("grain_b", "<f4"),
-        ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
-        ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
-        ("recolored", "<f4"),  # see recoloring.recolored_share
-    ]
-)
-"""All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 18
-"""Raised whenever two descriptors would give other evidence."""
-UNREGISTERED_PX = 0.5
-"""Median displacement, in raster pixels, at which nothing is left of the registration."""
-REGISTERED = (0.1, 0.25)
-"""Agreement up to which the registration says nothing, and from which it counts in full: a caption that two
-strangers share is registered exactly."""
-MANY_KEYPOINTS, BORNE_OUT = (16, 24), (0.45, 0.65)
-"""From how many keypoints on the aligned pixels must agree, and by how much."""
-NONE_SHARED = 0.2
-"""Similarity of keypoints that agree on nothing. Below are those whose agreement the pixels do not bear out:
-a second photograph of the same place."""
-LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
-"""An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
-NEARLY_ALL = 0.98
-"""Coverage of both sides from which neither has anything around the other."""
-FULLY_RECOLORED = 0.1
-"""Share of tiles of a colour of their own at which nothing is left of the coloring."""
-MIN_SHARE_TO_EXPLAIN = 0.1
-"""Agreement below which nobody asks what happened between the two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,52 +334,6 @@ class Local(OverlayFeature[LocalDescriptor]):
             pixels[w * h :].reshape(RECOLORING_PX, RECOLORING_PX, 3),
         )
         return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100)
-
-
-def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
-    """Similarities of the four signals from `EVIDENCE` rows of any shape, NaN for none."""
-    share = np.nan_to_num(evidence["share"])
-    shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
-    trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
-    pixels = np.where(np.isnan(evidence["share"]), np.nan, share * trust)
-    registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, 1.0)
-    registration = registration * trust * _ramp(share, *REGISTERED)
-    registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
-    coloring = 1 - np.minimum(evidence["recolored"] / FULLY_RECOLORED, 1.0)
-    coloring = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, coloring)
-    n = evidence["n_inliers"].astype(np.float32)
-    # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
-    doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
-    borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
-    keypoints = (NONE_SHARED + (1 - NONE_SHARED) * n / (np.maximum(n, 0) + 8)) * borne_out
-    keypoints = np.where(n < 0, np.nan, keypoints)
-    found = {"keypoints": keypoints, "pixels": pixels, "registration": registration, "coloring": coloring}
-    return {signal: np.asarray(values, np.float32) for signal, values in found.items()}
-
-
-def _ramp(values: Any, low: float, high: float) -> NDArray[np.float64]:
-    """0 up to `low`, 1 from `high`."""
-    return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0.0, 1.0)
-
-
-def no_evidence() -> NDArray[Any]:
-    """The `EVIDENCE` of a pair of which nothing is known."""
-    row = np.zeros((), EVIDENCE)
-    row["n_inliers"], row["share"] = -1, np.nan
-    return row
-
-
-def reversed_evidence(row: NDArray[Any]) -> NDArray[Any]:
-    """The `EVIDENCE` of the pair (b, a) from that of (a, b)."""
-    back = row.copy()
-    back["coverage_a"], back["coverage_b"] = row["coverage_b"], row["coverage_a"]
-    back["content_a"], back["content_b"] = row["content_b"], row["content_a"]
-    back["aspect_a"], back["aspect_b"] = row["aspect_b"], row["aspect_a"]
-    back["detail"] = -row["detail"]
-    back["grain_a"], back["grain_b"] = row["grain_b"], row["grain_a"]
-    if not np.isnan(row["share"]):
-        back["matrix"] = inverted(row["matrix"].astype(np.float64))
-    return back
 
 
 def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_inliers: int) -> NDArray[Any]:

@@ -17,8 +17,9 @@ import numpy as np
 
 from cvsim.errors import ImageError
 from cvsim.features.local import KEYPOINT, match
-from cvsim.features.overlay.alignment import OVERLAP_BLUR_PX, fit_transform, is_plausible, lay_over, rescaled
+from cvsim.features.overlay.alignment import OVERLAP_BLUR_PX, lay_over, rescaled
 from cvsim.features.overlay.correlation import contrast_weight
+from cvsim.features.overlay.transforms import fit_transform, is_plausible
 from cvsim.images.decode import decode
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cvsim.arrays import sigmoid
 from cvsim.executors.artefacts import stored_or_made
-from cvsim.features.local import reversed_evidence
+from cvsim.features.evidence import reversed_evidence
 from cvsim.proof.holds import have_equal_pixel_rules, holdings_of
 from cvsim.reading.extraction import working_px
 from cvsim.reading.identity import (

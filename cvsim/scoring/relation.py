@@ -119,7 +119,7 @@ class Verdict:
 
 
 def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
-    """From the evidence of aligned pixels, a row of `cvsim.features.local.EVIDENCE`."""
+    """From the evidence of aligned pixels, a row of `cvsim.features.evidence.EVIDENCE`."""
     changes: list[Relation] = []
     turn = _turn_deg(row)
     if np.linalg.det(row["matrix"][:, :2]) < 0:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import overlaying
-from cvsim.features.local import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
+from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
 from cvsim.groups.components import component_labels
 
 if TYPE_CHECKING:
