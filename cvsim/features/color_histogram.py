@@ -40,7 +40,8 @@ def _ring_of_pixels() -> NDArray[np.int64]:
     offset = np.abs(np.arange(HISTOGRAM_PX) - (HISTOGRAM_PX - 1) / 2)
     reach = np.maximum(offset[:, None], offset[None, :]).ravel()
     thirds = np.sort(reach)[[(len(reach) - 1) // 3, (len(reach) - 1) * 2 // 3]]
-    return np.digitize(reach, thirds, right=True)
+    found: NDArray[np.int64] = np.digitize(reach, thirds, right=True)
+    return found
 
 
 N_RINGS = 3
@@ -101,7 +102,8 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         bin_ += a
         bin_ += b
         counts = np.bincount((_FIRST_BIN + bin_).ravel(), minlength=N_RINGS * N_BINS)
-        return _ROOTS[_ROOTS_START + counts]
+        found: NDArray[np.uint8] = _ROOTS[_ROOTS_START + counts]
+        return found
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
@@ -126,7 +128,8 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     def has_color(self, packed: Any) -> NDArray[np.bool_] | None:
         _, known = packed
-        return known
+        found: NDArray[np.bool_] = known
+        return found
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()
@@ -151,4 +154,7 @@ def _coefficients(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> NDArray[np.floa
     x = x.reshape(-1, N_RINGS, N_BINS).astype(np.float32)
     y = y.reshape(-1, N_RINGS, N_BINS).astype(np.float32)
     norm = np.sqrt(np.einsum("nrb,nrb->nr", x, x) * np.einsum("nrb,nrb->nr", y, y))
-    return np.clip(np.einsum("nrb,nrb->nr", x, y) / np.maximum(norm, 1), 0, 1).mean(axis=1)
+    found: NDArray[np.float32] = np.clip(np.einsum("nrb,nrb->nr", x, y) / np.maximum(norm, 1), 0, 1).mean(
+        axis=1
+    )
+    return found

@@ -84,7 +84,8 @@ class ColorLayout(VectorFeature):
                     for histogram, window in zip(histograms, _WINDOWS, strict=True):
                         histogram += np.bincount(bins, share * window, N_LAYOUT_BINS)
         shares = histograms / histograms.sum(axis=1, keepdims=True)
-        return np.sqrt(shares).astype(np.float32).ravel()
+        found: NDArray[np.float32] = np.sqrt(shares).astype(np.float32).ravel()
+        return found
 
 
 def _soft_bins(

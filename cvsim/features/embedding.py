@@ -218,14 +218,16 @@ def pooled_classifier(path: str) -> bytes:
     pooling = [node for node in model.graph.node if node.op_type in ("GlobalAveragePool", "ReduceMean")]
     if pooling:
         model.graph.output.append(onnx.ValueInfoProto(name=pooling[-1].output[0]))
-    return model.SerializeToString()
+    found: bytes = model.SerializeToString()
+    return found
 
 
 def _vectors(output: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     if output.ndim == 3 and len(output) == n:
         return output[:, 0]
     if output.ndim == 4 and len(output) == n:
-        return output.mean(axis=(2, 3))
+        found: NDArray[np.float64] = output.mean(axis=(2, 3))
+        return found
     return output.reshape(n, -1)
 
 

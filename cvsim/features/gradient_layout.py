@@ -67,7 +67,8 @@ class GradientLayout(VectorFeature):
         weight = magnitude / (_local_contrast(magnitude) + NOISE_MAGNITUDE)
         cells = _cells(dx, dy, weight)
         # Square roots let many weak edges speak beside a few strong ones (Hellinger's kernel).
-        return np.sqrt(cells + _mirrored(cells)).ravel()
+        found: NDArray[np.float32] = np.sqrt(cells + _mirrored(cells)).ravel()
+        return found
 
 
 def framed(rgb: RGB) -> RGB:
@@ -107,7 +108,10 @@ def _strongest_gradient(square: Any) -> tuple[Any, Any, Any]:
 
 def _local_contrast(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
     """Root mean square of the magnitude around each pixel: a dark garment has edges as a light one does."""
-    return np.sqrt(cv2.GaussianBlur(magnitude * magnitude, (0, 0), GRADIENT_PX / N_CELLS))
+    found: NDArray[np.float32] = np.sqrt(
+        cv2.GaussianBlur(magnitude * magnitude, (0, 0), GRADIENT_PX / N_CELLS)
+    )
+    return found
 
 
 def _cells(
@@ -126,7 +130,8 @@ def _cells(
     # Half a pixel beside the cells' centres; the same on either side after mirroring, see `_mirrored`.
     blurred = [cv2.blur(cv2.GaussianBlur(m, (0, 0), step / 2), (2, 2)) for m in maps]
     cells = np.stack([m[step // 2 :: step, step // 2 :: step] for m in blurred], axis=-1)
-    return np.maximum(cells, 0)  # a running sum ends a little under zero
+    found: NDArray[np.float32] = np.maximum(cells, 0)
+    return found
 
 
 def _mirrored(cells: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -135,7 +135,7 @@ class LocalDescriptor:
 
     @property
     def raster_scale(self) -> float:
-        return max(self.raster.shape) / max(self.width_px, self.height_px)
+        return float(max(self.raster.shape) / max(self.width_px, self.height_px))
 
 
 class Local(OverlayFeature[LocalDescriptor]):
@@ -370,7 +370,8 @@ def _outline_square(raster: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
     side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
     square = cv2.resize(raster[y0:y1, x0:x1], side, interpolation=cv2.INTER_AREA).astype(np.float32)
     square -= square.mean()
-    return square / max(float(np.linalg.norm(square)), 1.0)
+    found: NDArray[np.float32] = square / max(float(np.linalg.norm(square)), 1.0)
+    return found
 
 
 def _lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Overlap | None:

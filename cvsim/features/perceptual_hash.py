@@ -72,7 +72,8 @@ def dct_square(pixels: NDArray[Any]) -> NDArray[np.float64]:
     """Two-dimensional DCT-II, unnormalised, as ``scipy.fftpack.dct`` along both axes."""
     from scipy.fftpack import dct
 
-    return dct(dct(pixels.astype(np.float64), axis=0), axis=1)
+    found: NDArray[np.float64] = dct(dct(pixels.astype(np.float64), axis=0), axis=1)
+    return found
 
 
 def pack_bits(bits: Bits) -> Words:

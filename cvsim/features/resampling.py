@@ -6,7 +6,7 @@ brought to such a size by bilinear interpolation, which is an area mean itself u
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -60,7 +60,8 @@ def shrunk(pixels: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
     return _resized(pixels, width, height, cv2.INTER_AREA)
 
 
-def _resized(pixels: NDArray[np.uint8], width: int, height: int, method: int) -> Any:
+def _resized(pixels: NDArray[np.uint8], width: int, height: int, method: int) -> NDArray[np.uint8]:
     if pixels.shape[:2] == (height, width):
         return pixels
-    return cv2.resize(pixels, (width, height), interpolation=method)
+    resized: NDArray[np.uint8] = cv2.resize(pixels, (width, height), interpolation=method)
+    return resized

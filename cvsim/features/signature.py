@@ -168,4 +168,7 @@ def word_keys(levels: Levels) -> NDArray[np.uint64]:
     letters = np.sign(np.concatenate([levels, ends], axis=1)) + 1
     at = _WORD_PLACES[:, None] + np.arange(WORD_LETTERS)
     shifts = 2 * np.arange(WORD_LETTERS, dtype=np.uint64)
-    return np.bitwise_or.reduce(_STEP_BITS[letters[:, at]] << shifts, axis=-1) | _WORD_TAGS
+    found: NDArray[np.uint64] = (
+        np.bitwise_or.reduce(_STEP_BITS[letters[:, at]] << shifts, axis=-1) | _WORD_TAGS
+    )
+    return found

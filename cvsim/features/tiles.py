@@ -105,7 +105,8 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     def whole_squares(self, packed: Any) -> NDArray[np.uint8] | None:
         views, _ = packed
-        return views[:, 0]
+        found: NDArray[np.uint8] = views[:, 0]
+        return found
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()
@@ -182,7 +183,8 @@ def _coarse(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
     # Sums of strided slices: numpy's own mean over two short axes takes ten times as long.
     rows: Any = sum(pixels[:, :, k] for k in range(COARSENESS))
     means = sum(rows[:, :, k::COARSENESS] for k in range(COARSENESS)) / np.float32(COARSENESS**2)
-    return means - means.mean(axis=(1, 2), keepdims=True)
+    found: NDArray[np.float32] = means - means.mean(axis=(1, 2), keepdims=True)
+    return found
 
 
 def _normalised_tiles(squares: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

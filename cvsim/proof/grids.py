@@ -58,7 +58,8 @@ def find_orientation(kept: Pixels, copy: Pixels, orientations: Sequence[int] | N
 
 def _thumbnail(rgb: Pixels) -> NDArray[np.float32]:
     small = cv2.resize(rgb, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32)
+    thumbnail: NDArray[np.float32] = small.astype(np.float32)
+    return thumbnail
 
 
 def same_shape(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

@@ -60,7 +60,9 @@ class NoiseCurve:
         b = self.bounds
         most = np.minimum(b.flat + b.slope * activity, b.top) * np.float32(self.most_share)
         least = np.float32(_LEAST_FLAT) + np.float32(_LEAST_SLOPE) * activity
-        return np.clip(table[places], np.minimum(least * np.float32(self.least_share), most), most)
+        lowest = np.minimum(least * np.float32(self.least_share), most)
+        clipped: NDArray[np.float32] = np.clip(table[places], lowest, most)
+        return clipped
 
 
 def activity(plane: Plane) -> Plane:

@@ -52,7 +52,7 @@ def _mean(layers: tuple[Plane, Plane], side: int) -> Plane:
 
 
 def _fits(side: int, plane: Plane) -> bool:
-    return 2 * side <= min(plane.shape)
+    return bool(2 * side <= min(plane.shape))
 
 
 class Noise:

@@ -70,7 +70,8 @@ def outline_transform(box_a: Box, box_b: Box, orientation: int) -> Matrix:
     if orientation & 4:
         turned = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]]) @ turned
     b_of_unit = np.array([[bx1 - bx0, 0, bx0], [0, by1 - by0, by0], [0, 0, 1]])
-    return (b_of_unit @ turned @ unit_of_a)[:2].astype(np.float64)
+    found: Matrix = (b_of_unit @ turned @ unit_of_a)[:2].astype(np.float64)
+    return found
 
 
 def rescaled(matrix: Matrix, source: float, target: float) -> Matrix:
@@ -80,7 +81,8 @@ def rescaled(matrix: Matrix, source: float, target: float) -> Matrix:
 
 def inverted(matrix: Matrix) -> Matrix:
     """The map back."""
-    return cv2.invertAffineTransform(matrix)
+    found: Matrix = cv2.invertAffineTransform(matrix)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,8 @@ class Colored:
 
     def at(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Mean colours of groups of points, (n, m) each, to (n, 3) in 0 to 255."""
-        return sample(self.square, x / self.size[0], y / self.size[1]).mean(axis=1)
+        found: NDArray[np.float32] = sample(self.square, x / self.size[0], y / self.size[1]).mean(axis=1)
+        return found
 
 
 def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Box) -> NDArray[np.bool_]:
@@ -323,7 +326,8 @@ def _shrinkable(source: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return source
     antialias = 0.5 / scale if scale < 0.8 else 0.0
     missing = (OVERLAP_BLUR_PX / scale) ** 2 - OVERLAP_BLUR_PX**2 + antialias**2
-    return cv2.GaussianBlur(source, (0, 0), missing**0.5)
+    found: NDArray[np.uint8] = cv2.GaussianBlur(source, (0, 0), missing**0.5)
+    return found
 
 
 def _centred(matrix: Matrix) -> Matrix:

@@ -68,7 +68,8 @@ def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]
     cumulated = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     middle = (cumulated >= cumulated[:, -1:] / 2).argmax(axis=1)
     median = np.take_along_axis(values, np.take_along_axis(order, middle[:, None], 1), 1)[:, 0]
-    return np.clip(median, 0.0, 1.0)
+    found: NDArray[Any] = np.clip(median, 0.0, 1.0)
+    return found
 
 
 def lower_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
@@ -206,7 +207,8 @@ def edge_likeness(
     energy_a, energy_b = (means(u * u + v * v) + EDGE_NOISE for u, v in ((ua, va), (ub, vb)))
     likeness = means(ua * ub + va * vb) / np.sqrt(energy_a * energy_b)
     columns, rows = (places // tile_px).astype(np.int64).T
-    return likeness[rows, columns]
+    found: NDArray[np.float32] = likeness[rows, columns]
+    return found
 
 
 def _double_angle_slopes(gray: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -79,7 +79,8 @@ class Colors(NamedTuple):
     @property
     def is_known(self) -> Rows:
         """Where no channel is cut off, and it is not too dark for a colour."""
-        return (self.rgb.max(axis=1) < CLIPPED) & (self.lab[:, 0] >= DARK)
+        found: Rows = (self.rgb.max(axis=1) < CLIPPED) & (self.lab[:, 0] >= DARK)
+        return found
 
 
 def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
@@ -186,11 +187,13 @@ def _is_odd_chroma(found: Floats, wanted: Floats, still: Rows) -> Rows:
 
 def _is_far(x: Floats, y: Floats) -> Rows:
     stronger = np.maximum(np.hypot(*x.T), np.hypot(*y.T))
-    return _distance(x, y) > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
+    found: Rows = _distance(x, y) > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
+    return found
 
 
 def _distance(x: Floats, y: Floats) -> Floats:
-    return np.hypot(*(x - y).T)
+    found: Floats = np.hypot(*(x - y).T)
+    return found
 
 
 def _lab(rgb: Floats) -> Floats:
@@ -262,7 +265,8 @@ def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
 
 
 def _changed_luma(a: Colors, b: Colors) -> Rows:
-    return np.abs(a.luma - b.luma) > LUMA_TOLERANCE
+    found: Rows = np.abs(a.luma - b.luma) > LUMA_TOLERANCE
+    return found
 
 
 def _straight(luma: Floats) -> Floats:

@@ -121,7 +121,7 @@ def affine_least_squares(p: Points, q: Points, weight: NDArray[np.float64] | Non
 
 def scale_of(matrix: Matrix) -> float:
     """Side length in the target of a unit square in the source."""
-    return abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]) ** 0.5
+    return float(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]) ** 0.5)
 
 
 def is_plausible(matrix: Matrix) -> bool:
