@@ -65,13 +65,14 @@ def usual_cases(samples: Path, copies: Path, data: Path) -> list[dict[str, Any]]
 
 def keep(tree: Path, cases: Sequence[Mapping[str, Any]], out: Path, python: str) -> None:
     """Run each case with the code of a tree and keep what it printed and wrote."""
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    environment, out = {**os.environ, "PYTHONPATH": str(tree)}, out.absolute()
     for case in cases:
         folder = out / case["name"]
         folder.mkdir(parents=True, exist_ok=True)
         arguments = [text.replace("{out}", str(folder)) for text in case["arguments"]]
         command = [python, "-m", "cvsim", *arguments, "-q"]
-        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        # Python looks for modules where it is started before it looks anywhere else.
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=False)
         if done.returncode:
             sys.exit(f"{case['name']}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}")
         (folder / "stdout").write_bytes(done.stdout)
