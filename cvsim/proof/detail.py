@@ -19,6 +19,8 @@ _FINE, _COARSE = 1.0, 4.0
 """Standard deviations, in pixels, of the blur that is taken off: fine detail, and detail."""
 _CELL_PX = 8
 _NEGLIGIBLE = 0.5
+_GRAINY, _QUIET_SHARE = 2.0, 0.3
+_LEAST_CELLS, _LEAST_GRAINY = 40, 0.05
 _STRONG = 400.0
 """Energy of a cell above which an edge does not count for more."""
 
@@ -35,6 +37,8 @@ class Detail:
     fine_left: float = 0.0
     n_pixels: int = 0
     n_cells: int = 0
+    grain: list[NDArray[np.float32]] = field(default_factory=list)
+    """By cell: product of both pictures' fine detail, energy of the copy's, and of the kept one's."""
     shares: list[NDArray[np.float32]] = field(default_factory=list)
 
     def add_nothing(self, n_pixels: int) -> None:
@@ -48,7 +52,9 @@ class Detail:
 
         `shown` is the kept picture as the copy's encoder would show it, where that is known.
         """
-        c, k, r = (_cells(_energy(p, _FINE)[inner]) for p in (copy, shown, residual))
+        fine = [_detail(p, _FINE)[inner] for p in (copy, shown, residual)]
+        c, k, r = (_cells(f * f) for f in fine)
+        self.grain.append(np.stack([_cells(fine[0] * fine[1]).ravel(), c.ravel(), k.ravel()]))
         self.n_cells += c.size
         self.fine_copy += float(np.minimum(c, _STRONG).sum())
         self.fine_kept += float(np.minimum(k, _STRONG).sum())
@@ -64,6 +70,22 @@ class Detail:
             shown = np.minimum(box(c, 32), box(k, 32))
             share = np.where(e > 36, e / (np.maximum(shown, 0) + 30), 0)
             self.shares.append(share[inner][::8, ::8].ravel())
+
+    @property
+    def shared_grain(self) -> float:
+        """Correlation of fine detail in the quietest places where the copy has any, in [-1, 1].
+
+        There it is grain and noise. A copy's is that of the picture that it was made from; another frame's is
+        its own. 1 where there is none.
+        """
+        if not self.grain:
+            return 1.0
+        product, copy, kept = np.concatenate(self.grain, axis=1)
+        has_any = copy >= _GRAINY
+        if has_any.sum() < max(_LEAST_CELLS, _LEAST_GRAINY * len(copy)):
+            return 1.0
+        quiet = has_any & (kept <= np.quantile(kept[has_any], _QUIET_SHARE))
+        return float(product[quiet].sum() / np.sqrt(copy[quiet].sum() * kept[quiet].sum() + 1e-3))
 
     @property
     def unexplained(self) -> float:
@@ -87,9 +109,12 @@ class Detail:
         return (self.fine_kept + quiet) / (self.fine_copy + quiet)
 
 
+def _detail(plane: Plane, deviation: float) -> Plane:
+    return np.asarray(plane - cv2.GaussianBlur(plane, (0, 0), deviation), np.float32)
+
+
 def _energy(plane: Plane, deviation: float) -> Plane:
-    detail = plane - cv2.GaussianBlur(plane, (0, 0), deviation)
-    return np.asarray(detail * detail, np.float32)
+    return _detail(plane, deviation) ** 2
 
 
 def _cells(energy: Plane) -> Plane:

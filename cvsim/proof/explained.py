@@ -31,12 +31,14 @@ LEAST_FINENESS = {0.08: 0.82, 0.02: 0.7}
 """Least fine detail of the kept picture, encoded like the copy, over the copy's, by what share of that is
 left unexplained at least."""
 MOST_FINENESS = 3.0
+LEAST_SHARED_GRAIN, LEAST_SHARED_GRAIN_LOSSY = 0.45, 0.35
+"""Correlation of the grain of both, where the copy's encoder is known and where it may have made its own."""
 FLOOR, EXACT_FLOOR = 0.6, 0.35
 """Times what one sees, that a difference must have to count; the lower where a pair is exact otherwise."""
 EXACT = 0.5
 """Grey levels that hardly any 3 x 3 pixels of an exact pair differ by."""
 _LOOK_PX, _LOOK_DIFFERENCE = 64, 40.0
-_WHOLE_PIXELS = 1_400_000
+_WHOLE_PIXELS, _FEW_PIXELS = 1_400_000, 40_000
 _SAMPLE_PX = 256
 _JPEG_BOUNDS = Bounds(2.0, 0.25, 7.0)
 """What quantisation moves is taken out by its tables; what is left is of earlier encoding or resampling."""
@@ -101,7 +103,7 @@ def explain(
     fitted = on_grid_of(shown, source)
     lies_alike = fitted is source and orientation == 0 and kept.stored_as == copy.stored_as
     explainer = Explainer(shown, fitted, copy.jpeg, kept.jpeg if lies_alike else None, copy.n_colors)
-    found = _Proof(explainer, _bounds(copy), copy.n_colors is not None)
+    found = _Proof(explainer, copy)
     return found.explanation(copy.stored_as, copy.rgb.shape[1], copy.rgb.shape[0])
 
 
@@ -134,9 +136,9 @@ def _first_look(copy: NDArray[np.uint8], kept: NDArray[np.uint8]) -> Explanation
 class _Proof:
     """The tiles of one pair: what one would see there, and whether the pair's noise explains it."""
 
-    def __init__(self, explainer: Explainer, bounds: Bounds, has_palette: bool) -> None:
-        self._bounds, self._has_palette = bounds, has_palette
-        self._knows_encoder = bounds is not _LOSSY_BOUNDS
+    def __init__(self, explainer: Explainer, copy: ProofPicture) -> None:
+        self._bounds, self._has_palette = _bounds(copy), copy.n_colors is not None
+        self._knows_encoder = not _is_lossy(copy)
         self._detail = Detail()
         self._spots: list[Spot] = []
         self._most = 0.0
@@ -210,18 +212,24 @@ class _Proof:
         """1 or more if the kept picture has more than an encoder that is known can have taken away."""
         return self._detail.fineness / MOST_FINENESS if self._knows_encoder else 0.0
 
+    def _grain_of_its_own(self) -> float:
+        """1 or more if the copy has the noise of another frame."""
+        least = LEAST_SHARED_GRAIN if self._knows_encoder else LEAST_SHARED_GRAIN_LOSSY
+        return least / max(self._detail.shared_grain, 0.01)
+
     def explanation(self, stored_as: int, width: int, height: int) -> Explanation:
         """The verdict, its boxes in the copy as it is shown."""
         detail = self._detail
         wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
         soft = self._softness()
-        margin = max(self._most, wide, soft, self._sharpness())
+        margin = max(self._most, wide, soft, self._sharpness(), self._grain_of_its_own())
         measures = {
             "spot": self._most,
             "wide": wide,
             "fineness": detail.fineness,
             "ua": detail.unexplained,
             "fl": detail.fine_unexplained,
+            "grain": detail.shared_grain,
             **self._by,
         }
         if margin < 1:
@@ -238,13 +246,20 @@ def _area(tile: Tile) -> int:
     return (tile.bottom - tile.top) * (tile.right - tile.left)
 
 
-def _bounds(copy: ProofPicture) -> Bounds:
-    """How much noise the format of the copy can have left."""
+def _is_lossy(copy: ProofPicture) -> bool:
+    """Whether its encoder loses something, and nothing says what."""
     if copy.jpeg is not None and copy.jpeg.is_simulable:
-        return _JPEG_BOUNDS
-    if copy.format in _LOSSY_FORMATS or copy.format == "jpeg" or copy.n_colors is not None:
-        return _LOSSY_BOUNDS
-    return _LOSSLESS_BOUNDS
+        return False
+    return copy.format in _LOSSY_FORMATS or copy.format == "jpeg" or copy.n_colors is not None
+
+
+def _bounds(copy: ProofPicture) -> Bounds:
+    """How much noise a copy of its format can have; less in a small one: it has few places to ask."""
+    exact = _LOSSLESS_BOUNDS if copy.jpeg is None else _JPEG_BOUNDS
+    bounds = _LOSSY_BOUNDS if _is_lossy(copy) else exact
+    if copy.rgb.shape[0] * copy.rgb.shape[1] >= _FEW_PIXELS:
+        return bounds
+    return Bounds(bounds.flat / 2, bounds.slope / 2, bounds.top / 2)
 
 
 def _samples(h: int, w: int) -> list[Tile]:

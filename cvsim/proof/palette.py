@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SAMPLED_PIXELS = 200_000
 _LEAST_OF_COLOR = 40
 _INNER_SHARE = 0.04
-_SLACK = 2.0
+_SLACK, _OF_SPREAD = 2.0, 1.5
+"""Grey levels that a colour may lie off what it stands for, and share of the range that it stands for."""
 _MOST_REACH = 24.0
 _ROUGHER = 1.2
 _LEAST_DETERMINED = 0.6
@@ -43,12 +44,15 @@ def explained_by_palette(kept: Pixels, copy: Pixels) -> tuple[tuple[Pixels, ...]
         np.asarray(picture.quantize(palette=palette, dither=method).convert("RGB"))
         for method in (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
     ]
+    shift = _shifts(kept.reshape(-1, 3), names.ravel(), triples)[names]
     dithered = is_dithered(kept, names) and _roughness(copy) > _ROUGHER * _roughness(kept)
     if not dithered:
         low, high = _ranges(kept.reshape(-1, 3), names.ravel(), triples)
         outside = kept - np.clip(kept.astype(np.float32), low[names], high[names])
         found.append(np.clip(copy + outside + 0.5, 0, 255).astype(np.uint8))
-    return tuple(found), dithered
+    # A colour that stands for another one throughout is no encoder's choice: another scheme of colours.
+    shown = (np.clip(picture - shift + 0.5, 0, 255).astype(np.uint8) for picture in found)
+    return tuple(shown), dithered
 
 
 def _roughness(rgb: Pixels) -> float:
@@ -78,6 +82,21 @@ def is_dithered(kept: Pixels, names: NDArray[np.intp]) -> bool:
     groups = pairs >> 8
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     return float(np.maximum.reduceat(counts, starts).sum() / counts.sum()) < _LEAST_DETERMINED
+
+
+def _shifts(kept: Pixels, names: NDArray[np.intp], triples: Pixels) -> NDArray[np.float32]:
+    """By colour of the copy, how far it lies from the typical one of `kept` there: (n, 3), 0 if near."""
+    step = 1 + len(names) // _SAMPLED_PIXELS
+    kept, names = kept[::step], names[::step]
+    order = np.argsort(names, kind="stable")
+    bounds = np.searchsorted(names[order], np.arange(len(triples) + 1))
+    shift = np.zeros((len(triples), 3), np.float32)
+    for i, (start, stop) in enumerate(pairwise(bounds)):
+        if stop - start:
+            low, middle, high = np.quantile(kept[order[start:stop]], (0.25, 0.5, 0.75), axis=0)
+            found = triples[i] - middle
+            shift[i] = np.where(np.abs(found) > _SLACK + _OF_SPREAD * (high - low), found, 0)
+    return shift
 
 
 def _ranges(
