@@ -77,7 +77,10 @@ def join(n: int, backend: str, radius_bits: int, seed: int) -> dict[str, Any]:
 
 
 def groups(n: int, seed: int) -> dict[str, Any]:
-    """Candidates, scores and groups, as `dedupe` makes them, of images with a hash in any orientation."""
+    """Candidates, scores and groups of images with a hash in any orientation, as `dedupe` makes them.
+
+    Without proofs: there are no files.
+    """
     from synthetic import make_collection
 
     from cvsim.groups.rules import GroupRules
@@ -85,7 +88,7 @@ def groups(n: int, seed: int) -> dict[str, Any]:
     from cvsim.reading.collection import Collection
     from cvsim.reading.nodes import make_nodes
     from cvsim.recipes.linking import Linker, link
-    from cvsim.recipes.report_groups import report_groups
+    from cvsim.recipes.report_groups import draft_groups
     from cvsim.recipes.scoring_plan import scoring_plan
     from cvsim.settings import Settings
     from cvsim.stores import Extraction, MemoryStore
@@ -107,9 +110,9 @@ def groups(n: int, seed: int) -> dict[str, Any]:
         clock.mark("pack")
         link(linker)
         clock.mark("link")
-        made = report_groups(linker, GroupRules(plan.threshold))
+        made = draft_groups(linker, GroupRules(plan.threshold))
         clock.mark("explain")
-    members = [[int(m.record.path[:-4]) for m in group.members] for group in made]
+    members = [[int(record.path[:-4]) for record in draft.choice.records] for draft in made]
     return {
         **stages.row(),
         "wall_s": {name: round(seconds, 3) for name, seconds in clock.seconds.items()},

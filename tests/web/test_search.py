@@ -161,7 +161,7 @@ def png_bomb(width: int, height: int) -> bytes:
         (png_bomb(60_000, 60_000), "over the limit"),
         (SVG, "not an image"),
         (b"<!doctype html><script>alert(1)</script>" * 5, "not an image"),
-        (b"", "not an image"),
+        (b"", "empty file"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 100, ""),
         (b"RIFF\x10\0\0\0WEBPVP8 " + b"\xff" * 64, ""),
     ],
