@@ -18,7 +18,7 @@ _AROUND_PX = 9
 _LEAST_FLAT, _LEAST_SLOPE = 0.6, 0.10
 """Least noise believed: rounding, and a tenth of the gradient."""
 _N_BINS, _LEAST_IN_BIN = 20, 60
-_SAMPLED_PLACES = 60_000
+_SAMPLED_PLACES = 30_000
 _TOP_SHARES = (0.96, 0.99, 0.997, 1.0)
 
 

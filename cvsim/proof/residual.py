@@ -206,8 +206,9 @@ def _places_left(copy: Pixels, explanation: Pixels, tile: Tile) -> Tile | None:
     difference = cv2.absdiff(copy, explanation)[tile.inner]
     if int(difference.max(initial=0)) <= _INVISIBLE:
         return None
-    places = (difference > _INVISIBLE).any(2)
-    rows, columns = np.flatnonzero(places.any(1)), np.flatnonzero(places.any(0))
+    difference = np.ascontiguousarray(difference)
+    rows = np.flatnonzero(difference.reshape(len(difference), -1).max(1) > _INVISIBLE)
+    columns = np.flatnonzero(difference.max(0).max(1) > _INVISIBLE)
     y, x = (tile.inner[0].start or 0), (tile.inner[1].start or 0)
     h, w = copy.shape[:2]
     inner_bottom, inner_right = y + difference.shape[0], x + difference.shape[1]
