@@ -14,32 +14,7 @@ from PIL.Image import Dither, Resampling, Transpose
 
 ImageFile.LOAD_TRUNCATED_IMAGES = True  # one of the photographs lacks its last bytes
 Pixels = np.ndarray
-WORDS = (
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "is",
-    "you",
-    "that",
-    "it",
-    "he",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
-    "his",
-    "they",
-    "at",
-    "be",
-    "this",
-    "have",
-    "from",
-    "or",
-)
+WORDS = ("the", "of", "and", "to", "in", "is", "you", "that", "it", "he", "was", "for", "with", "have")
 MARKS = "0123456789"
 
 

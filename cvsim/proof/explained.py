@@ -30,11 +30,13 @@ MOST_UNEXPLAINED, MOST_UNEXPLAINED_WIDELY = 0.6, 0.8
 LEAST_FINENESS = {0.08: 0.82, 0.02: 0.7}
 """Least fine detail of the kept picture, encoded like the copy, over the copy's, by what share of that is
 left unexplained at least."""
-MOST_FINENESS = 3.0
+MOST_FINENESS, MOST_FINE_LEFT = 3.0, 0.4
+"""Where the copy's encoder is known."""
 LEAST_SHARED_GRAIN, LEAST_SHARED_GRAIN_LOSSY = 0.45, 0.35
 """Correlation of the grain of both, where the copy's encoder is known and where it may have made its own."""
-FLOOR, EXACT_FLOOR = 0.6, 0.35
-"""Times what one sees, that a difference must have to count; the lower where a pair is exact otherwise."""
+FLOOR, EXACT_FLOOR, ENCODED_FLOOR = 0.6, 0.35, 1.15
+"""Times what one sees, that a difference must have to count; where a pair is exact otherwise; and where the steps
+of quantisation are not forgiven."""
 EXACT = 0.5
 """Grey levels that hardly any 3 x 3 pixels of an exact pair differ by."""
 _LOOK_PX, _LOOK_DIFFERENCE = 64, 40.0
@@ -174,7 +176,7 @@ class _Proof:
     def _floor(self, channel: int, kind: Kind) -> float:
         """What counts as visible: least where the pair is exact but for some spot, which then is a change."""
         if kind == "as encoded":
-            return 1.0
+            return ENCODED_FLOOR
         strictest = self._sample[0].kinds(channel)[0] if self._sample else kind
         if not self._has_palette and self._noise(channel, strictest).tail < EXACT:
             return EXACT_FLOOR
@@ -208,9 +210,11 @@ class _Proof:
         least = [f for left, f in LEAST_FINENESS.items() if detail.fine_unexplained >= left]
         return max(least, default=0.0) / detail.fineness
 
-    def _sharpness(self) -> float:
-        """1 or more if the kept picture has more than an encoder that is known can have taken away."""
-        return self._detail.fineness / MOST_FINENESS if self._knows_encoder else 0.0
+    def _excess_detail(self) -> float:
+        """1 or more if an encoder that is known can neither have made nor taken away so much fine detail."""
+        if not self._knows_encoder:
+            return 0.0
+        return max(self._detail.fineness / MOST_FINENESS, self._detail.fine_unexplained / MOST_FINE_LEFT)
 
     def _grain_of_its_own(self) -> float:
         """1 or more if the copy has the noise of another frame."""
@@ -222,7 +226,7 @@ class _Proof:
         detail = self._detail
         wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
         soft = self._softness()
-        margin = max(self._most, wide, soft, self._sharpness(), self._grain_of_its_own())
+        margin = max(self._most, wide, soft, self._excess_detail(), self._grain_of_its_own())
         measures = {
             "spot": self._most,
             "wide": wide,
