@@ -35,8 +35,8 @@ MOST_FINENESS, MOST_FINE_LEFT = 3.0, 0.4
 LEAST_SHARED_GRAIN, LEAST_SHARED_GRAIN_LOSSY = 0.45, 0.35
 """Correlation of the grain of both, where the copy's encoder is known and where it may have made its own."""
 FLOOR, EXACT_FLOOR, ENCODED_FLOOR = 0.6, 0.35, 1.15
-"""Times what one sees, that a difference must have to count; where a pair is exact otherwise; and where the steps
-of quantisation are not forgiven."""
+"""Times what one sees, that a difference must have to count; where a pair is exact otherwise; and where the
+steps of quantisation are not forgiven."""
 EXACT = 0.5
 """Grey levels that hardly any 3 x 3 pixels of an exact pair differ by."""
 _LOOK_PX, _LOOK_DIFFERENCE = 64, 40.0
