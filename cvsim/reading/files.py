@@ -14,7 +14,7 @@ from cvsim.images.scan import FileEntry, Scan
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys
 from cvsim.reading.shards import FileShardJob, file_shards
 from cvsim.stores import Extraction, KnownFile
-from cvsim.types import ImageRecord, Skipped
+from cvsim.types import Counts, Group, ImageRecord, Skipped
 
 if TYPE_CHECKING:
     from cvsim.executors.base import Executor
@@ -46,6 +46,18 @@ class Reading:
     n_decoded: int
     n_read: int
     bytes_read: int
+
+    def counts(self, groups: Sequence[Group]) -> Counts:
+        """Totals of a run that made these groups of what was read."""
+        proposed = [member.record for group in groups for member in group.members if member.proposed]
+        return Counts(
+            files=self.n_files,
+            images=len(self.records),
+            skipped=len(self.skipped),
+            groups=len(groups),
+            duplicates=len(proposed),
+            reclaimable_bytes=sum(record.size_bytes for record in proposed),
+        )
 
     @property
     def n_files(self) -> int:

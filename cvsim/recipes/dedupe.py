@@ -19,13 +19,11 @@ from cvsim.recipes.linking import Linker, pairs_with_kept, part_candidates, whol
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.stores import open_run_store
-from cvsim.types import Counts, DedupeResult
+from cvsim.types import DedupeResult
 
 if TYPE_CHECKING:
     from cvsim.progress import Progress
-    from cvsim.reading.files import Reading
     from cvsim.settings import Settings
-    from cvsim.types import Group
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +46,10 @@ def dedupe(
     progress : Progress, optional
     """
     progress, listed, clock = progress or SilentProgress(), list(listed), Clock()
-    require_paths(paths, listed)
     plan = scoring_plan(settings)
+    described = _described(paths, settings, plan)
     rules = GroupRules.of(settings, plan.threshold)
+    require_paths(paths, listed)
     with (
         open_run_store(settings.cache) as store,
         open_executor(settings.scheduler, settings.n_workers) as executor,
@@ -82,8 +81,8 @@ def dedupe(
     stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
     stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}
     _log.info("done: %s", stats)
-    described = _described(paths, settings, plan)
-    return DedupeResult(described, _counts(reading, groups), groups, reading.skipped, stats)
+    counts = reading.counts(groups)
+    return DedupeResult(described, counts, groups, reading.skipped, stats)
 
 
 def _described(paths: Sequence[str], settings: Settings, plan: ScoringPlan) -> dict[str, Any]:
@@ -95,15 +94,3 @@ def _described(paths: Sequence[str], settings: Settings, plan: ScoringPlan) -> d
     described["signals"] = [feature.name for feature in plan.features]
     described["model"] = f"{plan.model.name} {plan.model.version}"
     return {"paths": list(paths), **described}
-
-
-def _counts(reading: Reading, groups: Sequence[Group]) -> Counts:
-    proposed = [member.record for group in groups for member in group.members if member.proposed]
-    return Counts(
-        files=reading.n_files,
-        images=len(reading.records),
-        skipped=len(reading.skipped),
-        groups=len(groups),
-        duplicates=len(proposed),
-        reclaimable_bytes=sum(record.size_bytes for record in proposed),
-    )
