@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 from cvsim.executors.child import START_TIMEOUT_S, Child, ChildEndedError, own_memory_bytes, serve
 from cvsim.executors.forks import can_fork, fork
+from cvsim.executors.opencv_threads import has_one_opencv_thread
 from cvsim.executors.own_process import is_own_process, tune_own_process
 
 _END_TIMEOUT_S = 10.0
@@ -47,7 +48,7 @@ def can_inherit() -> bool:
     Not of a large one: what the parent changes from then on would be held twice, which is worse than a late
     start.
     """
-    if not (is_own_process() and can_fork()):
+    if not (is_own_process() and can_fork() and has_one_opencv_thread()):
         return False
     memory = own_memory_bytes()
     return memory is not None and memory.resident - memory.of_files <= MOST_INHERITED_BYTES

@@ -42,7 +42,16 @@ def one_opencv_thread() -> Iterator[None]:
 
 def leave_one_opencv_thread() -> None:
     """In a process of cvsim's own: for good, if OpenCV is loaded."""
-    if "cv2" in sys.modules:
+    if not has_one_opencv_thread():
         import cv2
 
         cv2.setNumThreads(1)
+
+
+def has_one_opencv_thread() -> bool:
+    """Whether OpenCV has no threads of its own, which a fork would wait for: they are not forked with it."""
+    if "cv2" not in sys.modules:
+        return True
+    import cv2
+
+    return bool(cv2.getNumThreads() <= 1)

@@ -65,7 +65,9 @@ def test_the_scores_are_those_of_compare(store: Path, originals: Path, tmp_path:
             hit = index.search(query, k=1)[0]
         pair = cvsim.compare(query, originals / "2.jpg", cache=None)
         assert hit.score == pytest.approx(pair.score, abs=1e-6)
-        assert (hit.relation, hit.contained) == (pair.relation, pair.contained)
+        assert hit.contained == pair.contained
+        # A comparison looks closer than a search, and may find what was lost to a strong compression.
+        assert pair.relation in (hit.relation, "edited")
         assert [c.feature for c in hit.comparisons] == [c.feature for c in pair.comparisons]
 
 

@@ -18,6 +18,7 @@ from cvsim.errors import CvsimError, DecodeError, MissingExtraError, TooLargeErr
 from cvsim.executors import fork_server as server_module
 from cvsim.executors.forks import can_fork
 from cvsim.executors.local import SHARED_MEMORY_BYTES, LocalExecutor
+from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.settings import available_cores
 
 
@@ -30,12 +31,13 @@ from cvsim.settings import available_cores
         ),
     ],
 )
-def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Where children come from: every test is to hold in a process of cvsim's own and in another's."""
     kind = str(request.param)
     monkeypatch.setattr(server_module, "is_own_process", lambda: kind == "forked")
     monkeypatch.setattr(server_module, "MOST_INHERITED_BYTES", 1 << 40)
-    return kind
+    with one_opencv_thread():  # as cvsim has it while it works
+        yield kind
 
 
 @pytest.fixture
