@@ -93,7 +93,7 @@ def test_what_is_no_code_is_in_it_too(installed: Path) -> None:
     data = {
         path.relative_to(source).as_posix()
         for path in source.rglob("*")
-        if path.is_file() and path.suffix not in {".py", ".pyc"}
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     }
     there = {path.relative_to(installed / "cvsim").as_posix() for path in (installed / "cvsim").rglob("*")}
     assert data - there == set()
