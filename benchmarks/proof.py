@@ -78,7 +78,7 @@ def cases(data: Path, repeats: int, large: bool) -> Iterator[Case]:
     for number in range(repeats):
         for i, (kind, change) in enumerate(changes):
             rng = random.Random(f"{SEED} {number} {i} {large}")
-            encoding = list(encodings)[(number * len(changes) + i) % len(encodings)]
+            encoding = list(encodings)[(number * len(changes) + i + number) % len(encodings)]
             original, changed = pair_of(kind, change, files, rng, large)
             lossless = rng.random() < 0.5
             kept = written(original, "PNG", compress_level=1) if lossless else written(original, quality=95)

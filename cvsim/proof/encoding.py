@@ -11,13 +11,12 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from cvsim.images.jpeg import DQT, frame_precision, segments
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_PX = 8
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_STANDALONE = frozenset((0x01, 0xFF, 0x00, *range(0xD0, 0xD9)))
-_DQT, _SOS, _EOI = 0xDB, 0xDA, 0xD9
 _PILLOW_SAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
 
 
@@ -66,27 +65,13 @@ def read_jpeg_coding(data: bytes) -> JpegCoding | None:
     """Read the tables and the sampling of a JPEG's first scan; None where it is CMYK or odd."""
     tables: dict[int, NDArray[np.uint16]] = {}
     components: list[tuple[int, int, int]] = []
-    at, end = 2, len(data)
-    while at + 4 <= end:
-        if data[at] != 0xFF:
-            at = data.find(b"\xff", at)
-            if at < 0:
-                break
-            continue
-        marker = data[at + 1]
-        if marker in _STANDALONE:
-            at += 1 if marker in (0xFF, 0x00) else 2
-            continue
-        if marker in (_SOS, _EOI):
-            break
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
-        if marker == _DQT:
+    for segment in segments(data):
+        body = data[segment.body : segment.end]
+        if segment.marker == DQT:
             tables.update(_tables(body))
-        elif marker in _SOF and len(body) >= 6:
+        elif frame_precision(data, segment) is not None and len(body) >= 6:
             entries = (body[6 + 3 * i : 9 + 3 * i] for i in range(body[5]))
             components = [(e[1] >> 4, e[1] & 15, e[2]) for e in entries if len(e) == 3]
-        at += 2 + max(2, length)
     return _coding(components, tables)
 
 

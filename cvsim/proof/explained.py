@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -61,12 +61,14 @@ class Explanation:
         Where it differs, in pixels of the copy as it is shown; largest difference first, at most 16.
     margin : float
         Largest difference over what is allowed there: below 1 all is explained.
+    measures : dict of float
+        What the margin is the largest of, by name, and what it was made from; for benchmarks.
     """
 
     state: State
     boxes: tuple[Box, ...] = ()
     margin: float = 0.0
-    measures: dict[str, Any] = field(default_factory=dict, compare=False)
+    measures: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 def explain(
@@ -231,8 +233,8 @@ class _Proof:
             "spot": self._most,
             "wide": wide,
             "fineness": detail.fineness,
-            "ua": detail.unexplained,
-            "fl": detail.fine_unexplained,
+            "unexplained": detail.unexplained,
+            "fine unexplained": detail.fine_unexplained,
             "grain": detail.shared_grain,
             **self._by,
         }

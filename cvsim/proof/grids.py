@@ -70,7 +70,13 @@ def same_shape(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def _by_pillow(method: Image.Resampling) -> Callable[[Pixels, tuple[int, int]], Pixels]:
-    return lambda a, size: np.asarray(Image.fromarray(a).resize(size, method))
+    def resample(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+        if pixels.ndim == 2:
+            return np.asarray(Image.fromarray(pixels).resize(size, method))
+        # Channel by channel: Pillow would hold a large picture once more, in four bytes a pixel.
+        return np.dstack([resample(np.ascontiguousarray(pixels[..., i]), size) for i in range(3)])
+
+    return resample
 
 
 def _by_opencv(method: int) -> Callable[[Pixels, tuple[int, int]], Pixels]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]
 
 _AROUND_PX = 9
+_CARRIED = 0.1
 _LEAST_FLAT, _LEAST_SLOPE = 0.6, 0.10
 """Least noise believed: rounding, and a tenth of the gradient."""
 _N_BINS, _LEAST_IN_BIN = 20, 60
@@ -75,10 +76,16 @@ def activity(plane: Plane) -> Plane:
     return np.asarray(cv2.sqrt(np.maximum(energy, 0)), np.float32)
 
 
-def shared_activity(a: Plane, b: Plane) -> Plane:
-    """Activity that both pictures have: what only one of them shows earns little tolerance for itself."""
-    first, second = activity(a), activity(b)
-    return np.minimum(first, second) + np.float32(0.15) * np.maximum(first, second)
+def shared_activity(copy: Plane, kept: Plane, reach_px: int) -> Plane:
+    """Activity that both pictures have: what only one of them shows earns little tolerance for itself.
+
+    Some of the kept one's is carried as far as a block of an encoder carries an edge's noise (`reach_px`).
+    """
+    first, second = activity(copy), activity(kept)
+    side = 2 * reach_px + 1
+    around = cv2.dilate(second, np.ones((side, side), np.uint8))
+    shared = np.minimum(first, second) + np.float32(0.15) * np.maximum(first, second)
+    return np.asarray(shared + np.float32(_CARRIED) * around, np.float32)
 
 
 class Places:

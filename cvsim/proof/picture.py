@@ -20,6 +20,7 @@ MOST_COLORS = 256
 _EXIF_TO_STORED = {1: 0, 2: 1, 3: 3, 4: 2, 5: 4, 6: 5, 7: 7, 8: 6}
 _COLOR_SAMPLE = 4096
 _PALETTE_FORMATS = frozenset(("gif", "png", "bmp", "tiff", "pnm", "tga", "ico", "webp"))
+_WEBP_HEAD_BYTES = 4096
 _MOST_GRAYS = 64
 """A picture of more grey levels than that, and no colours, is a plain grey one."""
 
@@ -77,8 +78,13 @@ def proof_picture(
     if name == "jpeg":
         stored_as = _EXIF_TO_STORED.get(read_jpeg_header(data).exif.orientation, 0)
         coding = read_jpeg_coding(data)
-    n_colors = count_palette(pixels) if name in _PALETTE_FORMATS else None
+    n_colors = count_palette(pixels) if _stores_exactly(data, name) else None
     return ProofPicture(pixels, name, coding, n_colors, stored_as)
+
+
+def _stores_exactly(data: bytes, name: str) -> bool:
+    """Whether few colours in the pixels are few colours in the file: a lossy encoder makes them by chance."""
+    return name in _PALETTE_FORMATS and (name != "webp" or b"VP8L" in data[:_WEBP_HEAD_BYTES])
 
 
 def count_palette(rgb: NDArray[np.uint8]) -> int | None:

@@ -27,6 +27,7 @@ GRID_PX = 16
 _CHOICE_PX = 8
 _ROUNDING = 1.0
 _AS_FINE = 1.05
+_WHITE, _CLIPPED_LEAST, _CLIPPED_SHARE = 252, 0.2, np.float32(0.65)
 _INVISIBLE = 2
 """Difference of a channel that nobody sees even where it is everywhere."""
 _DITHER_PX = 1.5
@@ -130,7 +131,10 @@ class Residual:
         if kind == "within steps":
             steps = None if self._half_steps is None else self._half_steps[channel]
             strict = self.plane(channel, "as encoded")
-            return strict if steps is None else least([strict, outside_of_steps(direct, steps)], side)
+            if steps is None:
+                return strict
+            left = least([strict, outside_of_steps(direct, steps)], side)
+            return left if channel else np.where(_may_be_clipped(self.kept[0]), left * _CLIPPED_SHARE, left)
         if self._is_dithered:
             direct = np.asarray(cv2.GaussianBlur(direct, (0, 0), _DITHER_PX), np.float32)
         return least([direct, *(self.copy[channel] - s[channel] for s in self._simulated)], side)
@@ -138,12 +142,18 @@ class Residual:
     def active(self, channel: int) -> Plane:
         """Activity that both pictures have; of chroma also some of luma's."""
         if channel not in self._active:
-            own = shared_activity(self.copy[channel], self.kept[channel])
+            own = shared_activity(self.copy[channel], self.kept[channel], 4 if channel else 8)
             if channel:
                 size = own.shape[1], own.shape[0]
                 own += np.float32(0.15) * cv2.resize(self.active(0), size, interpolation=cv2.INTER_AREA)
             self._active[channel] = own
         return self._active[channel]
+
+
+def _may_be_clipped(luma: Plane) -> NDArray[np.bool_]:
+    """Where black or white is near: what a decoder cut off there has moved the means of blocks."""
+    extreme = ((luma >= _WHITE) | (luma <= 255 - _WHITE)).astype(np.float32)
+    return np.asarray(box(extreme, 2 * _CHOICE_PX) > _CLIPPED_LEAST)
 
 
 class Explainer:

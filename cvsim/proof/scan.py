@@ -25,7 +25,7 @@ ENERGY_SIDES = (8, 16, 32)
 ENERGY_VISIBLE = 1.6
 MOST_ENERGY = 8.0
 _FINE_SIDE = 8
-_HARDLY_ANY = 0.98
+_HARDLY_ANY, _BUSIEST = 0.98, 0.1
 MARGIN_PX = 48
 """What a tile needs around it: half the largest box, and the filters before."""
 MOST_BOXES = 16
@@ -98,12 +98,17 @@ class Noise:
 
     @cached_property
     def tail(self) -> float:
-        """What hardly any mean of 3 x 3 pixels exceeds, in grey levels."""
+        """What hardly any mean of 3 x 3 pixels exceeds at busy places, in grey levels.
+
+        White paper is exact in any pair, and says nothing of what lies on it.
+        """
         if not self._samples:
             return 0.0
-        means = [np.abs(_mean(layers, min(VISIBLE))).ravel() for layers in self._layers]
-        step = 1 + sum(map(len, means)) // 200_000
-        return float(np.quantile(np.concatenate([m[::step] for m in means]), _HARDLY_ANY))
+        means = [np.abs(_mean(layers, min(VISIBLE))) for layers in self._layers]
+        step = 1 + sum(m.size for m in means) // 200_000
+        taken = np.concatenate([m.ravel()[::step] for m in means])
+        busy = np.concatenate([active.ravel()[::step] for _, active in self._samples])
+        return float(np.quantile(taken[busy >= np.quantile(busy, 1 - _BUSIEST)], _HARDLY_ANY))
 
     def mean(self, side: int) -> NoiseCurve | None:
         """Of means in boxes; None where nothing is known of them."""

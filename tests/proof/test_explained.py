@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from generate import scene
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from PIL.Image import Resampling, Transpose
 
 from cvsim.proof.explained import Explanation, ProofPicture, explain, proof_picture
@@ -221,6 +221,38 @@ def test_another_scheme_of_colours_is_not_an_encoding(format: str) -> None:
             ImageDraw.Draw(screen).text((10, 6 + 20 * row), f"file {row}  {row * 91} kB  done", fill=ink)
         screens.append(screen)
     assert proved(data(screens[0], format), data(screens[1], "png")).state == "differs"
+
+
+TONES = {
+    "grey": lambda im: im.convert("L"),
+    "few greys": lambda im: im.convert("L").quantize(16),
+    "toned": lambda im: Image.merge(
+        "RGB", [im.convert("L").point(lambda v, k=k: v * k) for k in (1, 0.9, 0.7)]
+    ),
+    "tinted": lambda im: Image.merge(
+        "RGB", [b.point(lambda v, k=k: v * k) for b, k in zip(im.split(), (1, 0.9, 0.7), strict=True)]
+    ),
+    "negative": lambda im: ImageOps.invert(im),
+}
+
+
+@pytest.mark.parametrize("format", ["png", "gif", "webp", "jpg"])
+@pytest.mark.parametrize("how", TONES)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_picture_that_lost_its_colours_is_not_explained_by_few_colours(
+    how: str, format: str, seed: int
+) -> None:
+    original = picture(seed, (320, 240))
+    toned = TONES[how](original).convert("RGB")
+    few = toned.quantize(128) if format in ("png", "gif") else toned
+    assert proved(data(few, format), data(original, "png")).state != "explained"
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_lossy_pictures_of_few_colours_by_chance_have_no_palette(seed: int) -> None:
+    grey = picture(seed, (320, 240)).convert("L").convert("RGB")
+    assert proof_picture(data(grey, "webp", quality=80)).n_colors is None
+    assert proof_picture(data(grey.quantize(16).convert("RGB"), "webp", lossless=True)).n_colors == 16
 
 
 def test_a_full_stop_for_a_comma_on_a_large_page_is_found() -> None:

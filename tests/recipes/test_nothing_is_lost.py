@@ -58,6 +58,7 @@ COPIES: Mapping[str, Callable[[RGB], bytes]] = {
     "q60.jpg": lambda rgb: saved(rgb, "JPEG", quality=60),
     "png.png": lambda rgb: saved(rgb, "PNG"),
     "webp.webp": lambda rgb: saved(rgb, "WEBP", quality=80),
+    "few.gif": lambda rgb: saved(rgb, "GIF"),
     "half.jpg": lambda rgb: saved(
         cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), "JPEG"
     ),
@@ -67,6 +68,7 @@ CHANGES: Mapping[str, Callable[[RGB, int], RGB]] = {
     "as it is": lambda rgb, seed: rgb,
     "a figure": changed,
     "grey": lambda rgb, seed: np.repeat(rgb.mean(2, keepdims=True), 3, 2).astype(np.uint8),
+    "toned": lambda rgb, seed: (rgb.mean(2, keepdims=True) * (1, 0.9, 0.7)).astype(np.uint8),
     "cropped": lambda rgb, seed: rgb[20:-20, 30:-10],
     "word": lambda rgb, seed: cv2.putText(rgb.copy(), f"no {seed}", (20, 200), 0, 0.8, (255, 255, 255), 2),
 }
