@@ -264,9 +264,6 @@ MAY_SHARE_A_NAME = {
 }
 """Names that several modules give, and what they mean in each."""
 
-YET_TO_PART = {"Box", "Explainer", "THUMBNAIL_PX", "TILE_PX", "_SOF", "_STANDALONE"}
-"""Names that still mean two things."""
-
 
 def names_given(package: Path) -> dict[str, list[str]]:
     """Classes, wherever they stand, and constants of modules, with the modules that define them."""
@@ -287,10 +284,7 @@ def constants_of(node: ast.stmt) -> Iterator[str]:
 
 def test_names_are_unique_among_classes_and_constants() -> None:
     shared = {name: where for name, where in names_given(PACKAGE).items() if len(where) > 1}
-    assert {
-        name: where for name, where in shared.items() if name not in {*MAY_SHARE_A_NAME, *YET_TO_PART}
-    } == {}
-    assert sorted(YET_TO_PART - shared.keys()) == [], "no longer shared: take these off the list"
+    assert {name: where for name, where in shared.items() if name not in MAY_SHARE_A_NAME} == {}
 
 
 def test_a_name_that_two_modules_give_is_found(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from cvsim.actions.filesystem import parents
 from cvsim.actions.paths import is_plain_absolute
@@ -403,10 +403,3 @@ def rests_on_proof(entry: Entry, kept_digests: Collection[str]) -> bool:
     if not isinstance(proof, Mapping) or not any(proof.get("kept") == one for one in kept_digests):
         return False
     return any(proof.get("state") == state for state in PROVED) or proof.get("asked") is True
-
-
-def parse_decision(text: str) -> Decision:
-    """``"keep"``, ``"remove"`` or ``"skip"``; raises `ActionError` for anything else."""
-    if text not in get_args(Decision):
-        raise ActionError(f"The decision is {text!r}; it can be keep, remove or skip")
-    return cast(Decision, text)

@@ -41,7 +41,7 @@ from cvsim.features.overlay.alignment import (
     surround,
 )
 from cvsim.features.overlay.appearance import grain
-from cvsim.features.overlay.borders import Box, content_box
+from cvsim.features.overlay.borders import Extent, content_box
 from cvsim.features.overlay.recoloring import RECOLORING_PX
 from cvsim.features.overlay.transforms import fit_transform
 from cvsim.features.picture import Picture
@@ -103,7 +103,7 @@ class LocalDescriptor:
     grain: float
 
     @functools.cached_property
-    def boxes(self) -> tuple[Box, ...]:
+    def boxes(self) -> tuple[Extent, ...]:
         """What may be laid over another outline, in raster pixels: the whole, the part inside its borders."""
         whole = (0, 0, self.raster.shape[1], self.raster.shape[0])
         inner = content_box(self.raster)
@@ -364,7 +364,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_in
     return row
 
 
-def _outline_square(raster: NDArray[np.uint8], box: Box) -> NDArray[np.float32]:
+def _outline_square(raster: NDArray[np.uint8], box: Extent) -> NDArray[np.float32]:
     """The box as a small square of mean 0 and norm 1."""
     x0, y0, x1, y1 = box
     side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)

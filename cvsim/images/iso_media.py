@@ -11,7 +11,7 @@ _HEAD_BYTES = 8
 _FILM_BRANDS = frozenset((b"avc1", b"dash", b"iso2", b"iso4", b"iso5", b"iso6", b"isom", b"qt  ", b"MSNV"))
 
 
-class Box(NamedTuple):
+class IsoBox(NamedTuple):
     """Its four-letter type, and where it, its body and the next box begin."""
 
     type: bytes
@@ -20,7 +20,7 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[IsoBox]:
     """The boxes one after the other, as far as they make sense."""
     position, last = start, len(data) if end is None else min(end, len(data))
     for _ in range(_MOST_BOXES):
@@ -34,11 +34,11 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
             size = last - position
         if size < body - position or position + size > last or not all(32 <= code < 127 for code in kind):
             return
-        yield Box(kind, position, body, position + size)
+        yield IsoBox(kind, position, body, position + size)
         position += size
 
 
-def find_box(data: bytes, path: tuple[bytes, ...], start: int = 0, end: int | None = None) -> Box | None:
+def find_box(data: bytes, path: tuple[bytes, ...], start: int = 0, end: int | None = None) -> IsoBox | None:
     """The first box under a path of types: ``(b"moov", b"mvhd")``."""
     found = None
     for kind in path:
@@ -63,13 +63,13 @@ def film_seconds(data: bytes, start: int = 0, end: int | None = None) -> float |
     return None if header is None else _seconds(data, header)
 
 
-def track_seconds(data: bytes, track: Box) -> float | None:
+def track_seconds(data: bytes, track: IsoBox) -> float | None:
     """How long a track lasts, by its media header."""
     header = find_box(data, (b"mdia", b"mdhd"), track.body, track.end)
     return None if header is None else _seconds(data, header)
 
 
-def _seconds(data: bytes, header: Box) -> float | None:
+def _seconds(data: bytes, header: IsoBox) -> float | None:
     # Version 0 has times of 32 bits, version 1 of 64; both begin with two times that do not matter here.
     layout, at = (">IQ", 20) if data[header.body : header.body + 1] == b"\1" else (">II", 12)
     try:

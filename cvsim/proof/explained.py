@@ -13,16 +13,17 @@ from cvsim.proof.detail import Detail
 from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, turned
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
-from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Explainer, Kind, Residual, Tile, tiles, with_margin
+from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
 from cvsim.proof.scan import MOST_BOXES, Noise, Seen, Spot, is_seen, merged, spots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cvsim.types import Box
+
 __all__ = ["Explanation", "ProofPicture", "explain", "proof_picture"]
 
 State = Literal["same-pixels", "explained", "differs", "poorer-kept"]
-Box = tuple[int, int, int, int]
 
 # Chosen on one half of the photographs of metadata-extractor-images and on rendered pages, changed in 18 ways
 # and encoded in 40; measured on the other half by benchmarks/proof.py.
@@ -106,7 +107,7 @@ def explain(
     source = turned(upright, copy.stored_as)
     fitted = on_grid_of(shown, source)
     lies_alike = fitted is source and orientation == 0 and kept.stored_as == copy.stored_as
-    explainer = Explainer(shown, fitted, copy.jpeg, kept.jpeg if lies_alike else None, copy.n_colors)
+    explainer = PairOnGrid(shown, fitted, copy.jpeg, kept.jpeg if lies_alike else None, copy.n_colors)
     found = _Proof(explainer, copy)
     return found.explanation(copy.stored_as, copy.rgb.shape[1], copy.rgb.shape[0])
 
@@ -140,7 +141,7 @@ def _first_look(copy: NDArray[np.uint8], kept: NDArray[np.uint8]) -> Explanation
 class _Proof:
     """The tiles of one pair: what one would see there, and whether the pair's noise explains it."""
 
-    def __init__(self, explainer: Explainer, copy: ProofPicture) -> None:
+    def __init__(self, explainer: PairOnGrid, copy: ProofPicture) -> None:
         self._bounds, self._has_palette = _bounds(copy), copy.n_colors is not None
         self._knows_encoder = not _is_lossy(copy)
         self._detail = Detail()

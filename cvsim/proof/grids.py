@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
 
-THUMBNAIL_PX = 48
+ORIENTATION_PX = 48
 _UPRIGHT_BONUS = 1e-6
 INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 """Which orientation undoes each of the eight."""
@@ -57,7 +57,7 @@ def find_orientation(kept: Pixels, copy: Pixels, orientations: Sequence[int] | N
 
 
 def _thumbnail(rgb: Pixels) -> NDArray[np.float32]:
-    small = cv2.resize(rgb, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(rgb, (ORIENTATION_PX, ORIENTATION_PX), interpolation=cv2.INTER_AREA)
     thumbnail: NDArray[np.float32] = small.astype(np.float32)
     return thumbnail
 

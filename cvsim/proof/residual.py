@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
 
-TILE_PX = 512
+WINDOW_PX = 512
 GRID_PX = 16
 """The largest unit a JPEG codes at once; tiles begin on it."""
 _CHOICE_PX = 8
@@ -47,7 +47,7 @@ class Tile:
     """Rows and columns within the window."""
 
 
-def tiles(height: int, width: int, side: int = TILE_PX) -> Iterator[Tile]:
+def tiles(height: int, width: int, side: int = WINDOW_PX) -> Iterator[Tile]:
     """Windows that cover a picture, each with a margin where there is one to have."""
     n_rows, n_columns = -(-height // side), -(-width // side)
     step_y = -(-height // n_rows // GRID_PX + 1) * GRID_PX if n_rows > 1 else height
@@ -156,7 +156,7 @@ def _may_be_clipped(luma: Plane) -> NDArray[np.bool_]:
     return np.asarray(box(extreme, 2 * _CHOICE_PX) > _CLIPPED_LEAST)
 
 
-class Explainer:
+class PairOnGrid:
     """The copy, the kept picture on its grid, and the copy's encoder.
 
     Parameters

@@ -44,7 +44,6 @@ PRODUCT_SIGNALS = ("color-layout", "gradient")
 """What tells products apart without a network; an embedding is added to them where one is given."""
 BUILT_IN = "product"
 """The profile that needs no training."""
-NONE_OF_THESE = "none of these"
 _LOCAL = Local()
 
 

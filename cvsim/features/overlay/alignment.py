@@ -22,7 +22,7 @@ from cvsim.features.overlay.transforms import affine_least_squares, scale_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cvsim.features.overlay.borders import Box
+    from cvsim.features.overlay.borders import Extent
     from cvsim.features.overlay.transforms import Matrix, Points
 
 MIN_OVERLAP_PX = 24
@@ -55,7 +55,7 @@ OUTLYING_PX = 0.3
 """Distance from the common motion at which a tile pulls half as much."""
 
 
-def outline_transform(box_a: Box, box_b: Box, orientation: int) -> Matrix:
+def outline_transform(box_a: Extent, box_b: Extent, orientation: int) -> Matrix:
     """The map that lays one box over another in an orientation of `cvsim.features.orientation`."""
     ax0, ay0, ax1, ay1 = box_a
     bx0, by0, bx1, by1 = box_b
@@ -113,13 +113,13 @@ class Colored:
     ----------
     square : (32, 32, 3) uint8
     size : (width, height) of the raster
-    box : Box
+    box : Extent
         The part inside the borders.
     """
 
     square: NDArray[np.uint8]
     size: tuple[int, int]
-    box: Box
+    box: Extent
 
     def at(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Mean colours of groups of points, (n, m) each, to (n, 3) in 0 to 255."""
@@ -127,7 +127,7 @@ class Colored:
         return found
 
 
-def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Box) -> NDArray[np.bool_]:
+def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Extent) -> NDArray[np.bool_]:
     margin = OVERLAP_TILE_PX / 2
     x0, y0, x1, y1 = box
     return (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
@@ -399,7 +399,7 @@ def _correlated(source: NDArray[np.uint8], target: NDArray[np.uint8], matrix: Ma
     return inverted(edges)
 
 
-def coverage(box_a: Box, box_b: Box, matrix: Matrix) -> tuple[float, float]:
+def coverage(box_a: Extent, box_b: Extent, matrix: Matrix) -> tuple[float, float]:
     """Shares of box `a` and of box `b` that the other one covers, each in [0, 1]."""
     quad = cv2.convexHull(
         _box_corners(box_a) @ matrix[:, :2].T.astype(np.float32) + matrix[:, 2].astype(np.float32)
@@ -412,7 +412,7 @@ def coverage(box_a: Box, box_b: Box, matrix: Matrix) -> tuple[float, float]:
     return min(1.0, common / area_a), min(1.0, common / area_b)
 
 
-def _box_corners(box: Box) -> NDArray[np.float32]:
+def _box_corners(box: Extent) -> NDArray[np.float32]:
     x0, y0, x1, y1 = box
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
 

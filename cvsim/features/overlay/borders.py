@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import Gray
 
-Box = tuple[int, int, int, int]
+Extent = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the upper ends exclusive."""
 
 MAX_RANGE = 20
@@ -32,7 +32,7 @@ CERTAIN_BORDER_SHARE = 0.1
 _N_FEW = 8
 
 
-def content_box(gray: Gray) -> Box | None:
+def content_box(gray: Gray) -> Extent | None:
     """The part inside the uniform borders of a picture, (H, W) uint8; None where there are none."""
     height, width = gray.shape
     y0, y1 = _content_range(gray)
@@ -59,7 +59,7 @@ def views_of(gray: Gray) -> list[Gray]:
     return [inner] if _is_certain(gray, box) else [gray, inner]
 
 
-def _is_certain(gray: Gray, box: Box) -> bool:
+def _is_certain(gray: Gray, box: Extent) -> bool:
     height, width = gray.shape
     x0, y0, x1, y1 = box
     if 1 - (x1 - x0) * (y1 - y0) / (width * height) < CERTAIN_BORDER_SHARE:

@@ -22,7 +22,7 @@ from cvsim.images.holdings.found import (
     SOUND,
     Found,
 )
-from cvsim.images.iso_media import Box, begins_film, boxes, film_seconds, find_box, track_seconds
+from cvsim.images.iso_media import IsoBox, begins_film, boxes, film_seconds, find_box, track_seconds
 
 _DERIVED = (b"grid", b"iovl", b"iden")
 _PICTURES = frozenset((b"hvc1", b"av01", b"avc1", b"jpeg", b"j2k1", b"unci", b"vvc1", b"lhv1", *_DERIVED))
@@ -63,7 +63,7 @@ def _add_film(found: Found, film: bytes) -> None:
         found.seconds[FILM] = seconds
 
 
-def _read_tracks(data: bytes, movie: Box, found: Found) -> None:
+def _read_tracks(data: bytes, movie: IsoBox, found: Found) -> None:
     """A sequence of pictures has a track like a film's; so has what is a film indeed."""
     for track in boxes(data, movie.body, movie.end):
         handler = find_box(data, (b"mdia", b"hdlr"), track.body, track.end) if track.type == b"trak" else None
@@ -89,15 +89,15 @@ class _Item:
 
     kind: bytes
     is_hidden: bool
-    properties: list[Box] = field(default_factory=list)
+    properties: list[IsoBox] = field(default_factory=list)
 
 
 class _Items:
     """The items of a file, their properties and what refers to what."""
 
-    def __init__(self, data: bytes, meta: Box) -> None:
+    def __init__(self, data: bytes, meta: IsoBox) -> None:
         self._data = data
-        self._boxes: dict[bytes, Box] = {}
+        self._boxes: dict[bytes, IsoBox] = {}
         for box in boxes(data, meta.body + 4, meta.end):
             self._boxes.setdefault(box.type, box)
         self.items: dict[int, _Item] = {}
@@ -111,7 +111,7 @@ class _Items:
                 except (struct.error, IndexError):  # it ends before it says so: what was read, is
                     continue
 
-    def _readers(self) -> dict[bytes, Callable[[Box], None]]:
+    def _readers(self) -> dict[bytes, Callable[[IsoBox], None]]:
         return {
             b"pitm": self._read_primary,
             b"iinf": self._read_items,
@@ -162,7 +162,7 @@ class _Items:
                 return self._data[box.body + 4 : box.end].split(b"\0")[0].decode("latin-1").lower()
         return ""
 
-    def _describe_property(self, box: Box, found: Found) -> None:
+    def _describe_property(self, box: IsoBox, found: Found) -> None:
         body = self._data[box.body : box.end]
         if box.type == b"pixi" and len(body) > 5:
             found.bits = max(body[5 : 5 + body[4]], default=8)
@@ -191,11 +191,11 @@ class _Items:
 
     # Each of these reads one box of `meta`; running out of data ends it.
 
-    def _read_primary(self, box: Box) -> None:
+    def _read_primary(self, box: IsoBox) -> None:
         layout = ">I" if self._data[box.body] else ">H"
         (self.primary,) = struct.unpack_from(layout, self._data, box.body + 4)
 
-    def _read_items(self, box: Box) -> None:
+    def _read_items(self, box: IsoBox) -> None:
         start = box.body + (8 if self._data[box.body] else 6)
         for entry in boxes(self._data, start, box.end):
             version, flags = self._data[entry.body], self._data[entry.body + 3]
@@ -205,7 +205,7 @@ class _Items:
             number, _, kind = struct.unpack_from(layout, self._data, entry.body + 4)
             self.items[number] = _Item(kind, bool(flags & 1))
 
-    def _read_references(self, box: Box) -> None:
+    def _read_references(self, box: IsoBox) -> None:
         width = 4 if self._data[box.body] else 2
         for entry in boxes(self._data, box.body + 4, box.end):
             source = self._number(entry.body, width)
@@ -214,7 +214,7 @@ class _Items:
             targets = [self._number(first + width * k, width) for k in range(count)]
             self.references[entry.type][source] += targets[:MOST_ITEMS]
 
-    def _read_properties(self, box: Box) -> None:
+    def _read_properties(self, box: IsoBox) -> None:
         container = find_box(self._data, (b"ipco",), box.body, box.end)
         known = list(boxes(self._data, container.body, container.end)) if container else []
         for entry in boxes(self._data, box.body, box.end):
@@ -223,7 +223,7 @@ class _Items:
                     if number in self.items and 0 < index <= len(known):
                         self.items[number].properties.append(known[index - 1])
 
-    def _associations(self, box: Box) -> Iterator[tuple[int, int]]:
+    def _associations(self, box: IsoBox) -> Iterator[tuple[int, int]]:
         id_bytes = 4 if self._data[box.body] else 2
         index_bytes = 2 if self._data[box.body + 3] & 1 else 1
         at = box.body + 8
@@ -236,7 +236,7 @@ class _Items:
             if at >= box.end:
                 return
 
-    def _read_places(self, box: Box) -> None:
+    def _read_places(self, box: IsoBox) -> None:
         version, sizes = self._data[box.body], self._number(box.body + 4, 2)
         offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
         index_bytes = sizes & 15 if version else 0
