@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cvsim.proof.detail import Detail
-from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, turned
+from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, shrunk, turned
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
@@ -125,7 +125,7 @@ def _first_look(copy: NDArray[np.uint8], kept: NDArray[np.uint8]) -> Explanation
     """Refuse what differs plainly even when it is small."""
     h, w = copy.shape[:2]
     size = min(_LOOK_PX, w), min(_LOOK_PX, h)
-    small = [cv2.resize(a, size, interpolation=cv2.INTER_AREA).astype(np.float32) for a in (copy, kept)]
+    small = [shrunk(a, size) for a in (copy, kept)]
     difference = cv2.blur(np.abs(small[0] - small[1]).max(2), (3, 3))
     if float(difference.max()) < _LOOK_DIFFERENCE:
         return None

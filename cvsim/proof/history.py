@@ -6,6 +6,7 @@ stored afterwards (Fan and de Queiroz, 2003). That is read back from the blocks 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -25,6 +26,8 @@ _STEPS = range(8, 160)
 _READ_PX = 1024
 _OFF, _LEAST_OFF = 1.5, 3.0
 """Grey levels that rounding moves a coefficient by, at most times; and from which one is not 0."""
+_BIN, _N_BINS = 0.25, 4352
+"""Grey levels, and how many of them the coefficients of a block reach to."""
 _LEAST_BLOCKS, _LEAST_SHARE = 40, 0.8
 LEAST_COARSE_STEP = 14.0
 """About quality 40: nobody keeps such a picture for its quality."""
@@ -55,8 +58,9 @@ def hidden_step(rgb: RGB) -> float:
     luma = cv2.cvtColor(part, cv2.COLOR_RGB2YCrCb)[..., 0]
     blocks = coefficients(luma.astype(np.float32) - 128)
     # What overshoots is cut off when it is decoded, and its block tells nothing any more.
-    is_free = ((part > 0) & (part < 255)).all(2)
-    is_free = is_free.reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX).all((1, 3))
+    free = cv2.inRange(part, (1, 1, 1), (254, 254, 254))
+    n_across, n_down = width // BLOCK_PX, height // BLOCK_PX
+    is_free = cv2.resize(free, (n_across, n_down), interpolation=cv2.INTER_AREA) == 255
     found = [_step(np.abs(blocks[:, v, :, u])[is_free]) for v, u in _FREQUENCIES]
     known = [step for step in found if step]
     return float(np.mean(known)) if 2 * len(known) >= len(_FREQUENCIES) else 0.0
@@ -67,9 +71,20 @@ def _step(sizes: NDArray[np.float32]) -> float:
     present = sizes[sizes > _LEAST_OFF]
     if len(present) < _LEAST_BLOCKS:
         return 0.0
-    for step in reversed(_STEPS):
-        off = np.abs(present - step * np.maximum(np.round(present / step), 1))
-        # Chance alone puts this share near a multiple: small steps prove little.
-        if float(np.mean(off <= _OFF)) >= max(_LEAST_SHARE, 3 * _OFF / step):
-            return float(step)
-    return 0.0
+    bins = np.minimum(present / _BIN, _N_BINS - 1).astype(np.intp)
+    near, chance = _multiples()
+    share = near @ np.bincount(bins, minlength=_N_BINS).astype(np.float32) / np.float32(len(present))
+    good = np.flatnonzero(share >= chance)
+    return float(_STEPS[good[-1]]) if len(good) else 0.0
+
+
+@cache
+def _multiples() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Which bins of coefficients lie near a multiple of each step, and what share of them proves it.
+
+    Chance alone puts some near a multiple: small steps prove little.
+    """
+    middles = (np.arange(_N_BINS) + 0.5) * _BIN
+    steps = np.array(_STEPS, np.float64)
+    off = np.abs(middles - steps[:, None] * np.maximum(np.round(middles / steps[:, None]), 1))
+    return (off <= _OFF).astype(np.float32), np.maximum(_LEAST_SHARE, 3 * _OFF / steps).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -105,7 +106,7 @@ class Noise:
         if not self._samples:
             return 0.0
         means = [np.abs(_mean(layers, min(VISIBLE))) for layers in self._layers]
-        step = 1 + sum(m.size for m in means) // 200_000
+        step = 1 + sum(m.size for m in means) // 60_000
         taken = np.concatenate([m.ravel()[::step] for m in means])
         busy = np.concatenate([active.ravel()[::step] for _, active in self._samples])
         return float(np.quantile(taken[busy >= np.quantile(busy, 1 - _BUSIEST)], _HARDLY_ANY))
@@ -125,12 +126,42 @@ class Noise:
 
 
 def is_seen(residual: Plane, floor: float) -> bool:
-    """Whether `Seen` finds anything in a residual; small boxes, which mostly do, are asked first."""
-    for side in (s for s in VISIBLE if s <= _FINE_SIDE and _fits(s, residual)):
-        mean = box(residual, side)
-        if max(float(mean.max()), -float(mean.min())) >= VISIBLE[side] * floor:
-            return True
-    return bool(Seen(residual, floor))
+    """Whether `Seen` finds anything in a residual."""
+    return any(True for _ in _seen_means(residual, floor)) or any(
+        True for _ in _seen_energies(residual, floor)
+    )
+
+
+def _seen_means(residual: Plane, floor: float) -> Iterator[tuple[int, Plane]]:
+    """Side and means of the boxes of which any differs by more than one sees; the smallest boxes first."""
+    layers: tuple[Plane, Plane] | None = None
+    most_of_8 = np.inf
+    for side, visible in VISIBLE.items():
+        # The mean of a box is none of larger size than the largest of the boxes that make it up.
+        if not _fits(side, residual) or (side % 8 == 0 and most_of_8 < visible * floor):
+            continue
+        if side > _FINE_SIDE and layers is None:
+            layers = residual, halved(residual)
+        mean = box(residual, side) if layers is None else _mean(layers, side)
+        most = max(float(mean.max()), -float(mean.min()))
+        if side == 8:
+            most_of_8 = most
+        if most >= visible * floor:
+            yield side, mean
+
+
+def _seen_energies(residual: Plane, floor: float) -> Iterator[tuple[int, Plane]]:
+    """Side and mean squares of the boxes of which any has more than one sees."""
+    energy = residual * residual
+    most = float(energy.max())
+    for side in ENERGY_SIDES:
+        if not _fits(side, residual) or most < least_energy(side, floor):
+            continue
+        local = box(energy, side)
+        if side == ENERGY_SIDES[0]:
+            most = float(local.max())
+        if float(local.max()) >= least_energy(side, floor):
+            yield side, np.maximum(local, 0)
 
 
 class Seen:
@@ -146,31 +177,8 @@ class Seen:
 
     def __init__(self, residual: Plane, floor: float) -> None:
         self.shape = residual.shape
-        layers = residual, halved(residual)
-        self.means: dict[int, Plane] = {}
-        self.energies: dict[int, Plane] = {}
-        most_of_8 = np.inf
-        for side, visible in VISIBLE.items():
-            # The mean of a box is none of larger size than the largest of the boxes that make it up.
-            if not _fits(side, residual) or (side % 8 == 0 and most_of_8 < visible * floor):
-                continue
-            mean = _mean(layers, side)
-            most = max(float(mean.max()), -float(mean.min()))
-            if side == 8:
-                most_of_8 = most
-            if most >= visible * floor:
-                self.means[side] = mean
-        energy = residual * residual
-        self.typical_energy = float(energy.mean())
-        most_energy = np.inf
-        for side in ENERGY_SIDES:
-            if not _fits(side, residual) or most_energy < least_energy(side, floor):
-                continue
-            local = box(energy, side)
-            if side == ENERGY_SIDES[0]:
-                most_energy = float(local.max())
-            if float(local.max()) >= least_energy(side, floor):
-                self.energies[side] = np.maximum(local, 0)
+        self.means = dict(_seen_means(residual, floor))
+        self.energies = dict(_seen_energies(residual, floor))
 
     def __bool__(self) -> bool:
         return bool(self.means or self.energies)
