@@ -177,12 +177,15 @@ class Proof:
         What it holds, or why nothing could be proved, for a person.
     is_mirrored : bool
         The kept file shows it mirrored.
+    shows_as_much : bool
+        One of the two has more pixels and shows no more: it was enlarged, or is soft and was reduced.
     """
 
     state: ProofState
     boxes: tuple[Box, ...] = ()
     words: str = ""
     is_mirrored: bool = False
+    shows_as_much: bool = False
 
     @property
     def is_enough(self) -> bool:

@@ -63,11 +63,14 @@ class Standing:
         How often a file that would have been kept was found to be poorer than this one.
     is_made_from_lossy : bool
         Another file of the same pixels is stored with loss, and this one without: it was made from that.
+    shows_as_much : bool
+        A larger file that would have been kept shows no more than this one.
     """
 
     holdings: Holdings = field(default_factory=Holdings)
     n_found_better: int = 0
     is_made_from_lossy: bool = False
+    shows_as_much: bool = False
 
 
 def _n_held(holdings: Holdings) -> int:
@@ -87,8 +90,11 @@ _ORIGINAL: Mapping[str, Callable[[ImageRecord, Standing], Any]] = {
     "has a date and a camera": lambda record, standing: not (record.taken_at and standing.holdings.camera),
     "is the older format of the same pixels": lambda record, standing: standing.is_made_from_lossy,
     "is not called a copy": lambda record, standing: says_copy(record.path),
+    "shows as much in fewer pixels": lambda record, standing: not standing.shows_as_much,
 }
 """What makes a file the original, in order of importance; the smallest value wins."""
+SHOWS_AS_MUCH = f"{ORIGINAL} ({list(_ORIGINAL)[-1]})"
+"""The one of them that is a guess: a soft picture that was reduced looks the same."""
 
 
 @dataclass(frozen=True, slots=True)

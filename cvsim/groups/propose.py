@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 
 from cvsim.errors import SettingsError
 from cvsim.groups.decisions import Decisions
-from cvsim.groups.keep import KeepRules, Protected
+from cvsim.groups.keep import SHOWS_AS_MUCH, KeepRules, Protected
 from cvsim.types import ImageRecord, Proof, ScoredPair
 
 _COPIES = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
@@ -201,18 +201,23 @@ class Choice:
             return None
         proof = edge.proof or Proof("not-tried")
         if proof.is_enough:
-            return self._about_mirrored(record, edge, proof)
+            return self._about_the_original(record, edge, proof)
         if proof.state not in ("holds-more", "poorer-kept") and edge.relation in self.include:
             if edge.relation in _NEEDS_CONTAINED and _contained(edge) != record.path:
                 return "it shows something that the kept file does not"
             return None
         return _unproved(proof, edge)
 
-    def _about_mirrored(self, record: ImageRecord, edge: ScoredPair, proof: Proof) -> str | None:
+    def _about_the_original(self, record: ImageRecord, edge: ScoredPair, proof: Proof) -> str | None:
+        """Why one cannot tell which of two files that explain each other was made from the other, or None."""
         decided = self.rules.why(self.keeper, record, self.protected)
-        knows = self.rule == CHOSEN_BY_HAND or decided.startswith(_TELLING) or "mirrored" in self.include
-        if (proof.is_mirrored or "mirrored" in edge.changes) and not knows:
+        if self.rule == CHOSEN_BY_HAND or (decided.startswith(_TELLING) and decided != SHOWS_AS_MUCH):
+            return None
+        is_mirrored = proof.is_mirrored or "mirrored" in edge.changes
+        if is_mirrored and "mirrored" not in self.include:
             return "one is the other's mirror image, and nothing tells which one is the original"
+        if proof.shows_as_much and "resized" not in self.include:
+            return "the larger one of the two shows no more, and nothing tells which one is the original"
         return None
 
     def _in_favour(self, record: ImageRecord, edge: ScoredPair) -> str:

@@ -207,12 +207,6 @@ class _Proof:
         self._most = max(self._most, float(part.max()))
         self._spots += spots(part, tile.left + tile.inner[1].start, tile.top + tile.inner[0].start)
 
-    def _softness(self) -> float:
-        """1 or more if the kept picture lacks fine detail that the copy has."""
-        detail = self._detail
-        least = [f for left, f in LEAST_FINENESS.items() if detail.fine_unexplained >= left]
-        return max(least, default=0.0) / detail.fineness
-
     def _excess_detail(self) -> float:
         """1 or more if an encoder that is known can neither have made nor taken away so much fine detail."""
         if not self._knows_encoder:
@@ -228,7 +222,7 @@ class _Proof:
         """The verdict, its boxes in the copy as it is shown."""
         detail = self._detail
         wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
-        soft = self._softness()
+        soft = _softness(detail)
         margin = max(self._most, wide, soft, self._excess_detail(), self._grain_of_its_own())
         measures = {
             "spot": self._most,
@@ -247,6 +241,12 @@ class _Proof:
         )
         state: State = "poorer-kept" if soft >= 1 else "differs"
         return Explanation(state, boxes or ((0, 0, width, height),), margin, measures)
+
+
+def _softness(detail: Detail) -> float:
+    """1 or more if the kept picture lacks fine detail that the copy has."""
+    least = [f for left, f in LEAST_FINENESS.items() if detail.fine_unexplained >= left]
+    return max(least, default=0.0) / detail.fineness
 
 
 def _area(tile: Tile) -> int:

@@ -26,7 +26,7 @@ _STEPS = range(8, 160)
 _READ_PX = 1024
 _OFF, _LEAST_OFF = 1.5, 3.0
 """Grey levels that rounding moves a coefficient by, at most times; and from which one is not 0."""
-_BIN, _N_BINS = 0.25, 4352
+_SIZE_STEP, _N_SIZES = 0.25, 4352
 """Grey levels, and how many of them the coefficients of a block reach to."""
 _LEAST_BLOCKS, _LEAST_SHARE = 40, 0.8
 LEAST_COARSE_STEP = 14.0
@@ -71,9 +71,9 @@ def _step(sizes: NDArray[np.float32]) -> float:
     present = sizes[sizes > _LEAST_OFF]
     if len(present) < _LEAST_BLOCKS:
         return 0.0
-    bins = np.minimum(present / _BIN, _N_BINS - 1).astype(np.intp)
+    bins = np.minimum(present / _SIZE_STEP, _N_SIZES - 1).astype(np.intp)
     near, chance = _multiples()
-    share = near @ np.bincount(bins, minlength=_N_BINS).astype(np.float32) / np.float32(len(present))
+    share = near @ np.bincount(bins, minlength=_N_SIZES).astype(np.float32) / np.float32(len(present))
     good = np.flatnonzero(share >= chance)
     return float(_STEPS[good[-1]]) if len(good) else 0.0
 
@@ -84,7 +84,7 @@ def _multiples() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
     Chance alone puts some near a multiple: small steps prove little.
     """
-    middles = (np.arange(_N_BINS) + 0.5) * _BIN
+    middles = (np.arange(_N_SIZES) + 0.5) * _SIZE_STEP
     steps = np.array(_STEPS, np.float64)
     off = np.abs(middles - steps[:, None] * np.maximum(np.round(middles / steps[:, None]), 1))
     return (off <= _OFF).astype(np.float32), np.maximum(_LEAST_SHARE, 3 * _OFF / steps).astype(np.float32)

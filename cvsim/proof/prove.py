@@ -19,6 +19,7 @@ from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.holdings import read_icc
 from cvsim.images.jpeg import JpegIdentities
+from cvsim.proof.enlarged import MORE_PIXELS, shows_no_more
 from cvsim.proof.explained import explain
 from cvsim.proof.frames import BLACK_GROUND, WHITE_GROUND, ShownPicture, all_shown, as_srgb, everything_digest
 from cvsim.proof.grids import find_orientation
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 4
+PROOF_VERSION = 5
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -157,12 +158,13 @@ def _claims(pairs: Iterable[tuple[FileRef, FileRef]]) -> Iterable[Claim]:
 
 
 def _to_bytes(proof: Proof) -> bytes:
-    return json.dumps([proof.state, proof.boxes, proof.words, proof.is_mirrored]).encode()
+    found = [proof.state, proof.boxes, proof.words, proof.is_mirrored, proof.shows_as_much]
+    return json.dumps(found).encode()
 
 
 def _from_bytes(data: bytes) -> Proof:
-    state, boxes, words, is_mirrored = json.loads(data)
-    return Proof(state, tuple(tuple(box) for box in boxes), words, is_mirrored)
+    state, boxes, words, is_mirrored, shows_as_much = json.loads(data)
+    return Proof(state, tuple(tuple(box) for box in boxes), words, is_mirrored, shows_as_much)
 
 
 @dataclass
@@ -320,7 +322,22 @@ def _explained(copy: ProofPicture, kept: ProofPicture, *, is_same: bool = True) 
     found = explain(copy, kept, orientations=None if orientation is None else (orientation,))
     # Equal values under two profiles are no equal pixels, and neither are two alphas laid on one ground.
     state = "explained" if found.state == "same-pixels" and not is_same else found.state
-    return Proof(state, found.boxes, is_mirrored=orientation in _MIRRORED)
+    return Proof(
+        state,
+        found.boxes,
+        is_mirrored=orientation in _MIRRORED,
+        shows_as_much=state == "explained"
+        and orientation is not None
+        and _show_as_much(copy, kept, orientation),
+    )
+
+
+def _show_as_much(copy: ProofPicture, kept: ProofPicture, orientation: int) -> bool:
+    """Of a copy that is explained: whether one has more pixels, and shows no more than the other one."""
+    n_copy, n_kept = (picture.rgb.shape[0] * picture.rgb.shape[1] for picture in (copy, kept))
+    if n_kept > MORE_PIXELS * n_copy:
+        return shows_no_more(kept, copy, orientation)
+    return bool(n_copy > MORE_PIXELS * n_kept)
 
 
 def _in_srgb(rgb: RGB, file: File) -> RGB:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,18 +81,21 @@ class Prover:
         """The groups of the report, with proofs for what they propose.
 
         Where the file to keep is found to be the poorer one of two, and the other one explains it, the other
-        one is kept, if the keep rules ask for the original.
+        one is kept, if the keep rules ask for the original; and so is a smaller one that shows as much.
         """
         proofs: dict[tuple[str, str], Proof] = {}
         for n_found in range(1, MAX_CHANGES_OF_MIND + 2):
             drafts = draft_groups(self._linker, self.rules)
             proofs |= self._prove([pair for draft in drafts for pair in draft.to_prove()])
-            better = self._found_better(drafts, proofs) if n_found <= MAX_CHANGES_OF_MIND else set()
-            if not better:
+            if n_found > MAX_CHANGES_OF_MIND or not self._asked.asks_for_original:
+                break
+            better, as_much = self._found_better(drafts, proofs), self._showing_as_much(drafts, proofs)
+            if not better | as_much:
                 break
             for digest in better:
-                standing = self._standings.get(digest, Standing())
-                self._standings[digest] = replace(standing, n_found_better=n_found)
+                self._note(digest, n_found_better=n_found)
+            for digest in as_much:
+                self._note(digest, shows_as_much=True)
             self._use_standings()
             kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
             self._linker.score_all(kept, "Checking groups")
@@ -123,8 +126,6 @@ class Prover:
 
     def _found_better(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
         """Of groups whose kept file is the poorer one, the file that is better and explains it."""
-        if not self._asked.asks_for_original:
-            return set()
         back = []
         for draft in drafts:
             choice, kept = draft.choice, draft.choice.keeper
@@ -136,6 +137,20 @@ class Prover:
                 back.append((file_ref(kept), file_ref(best)))
         found = self._prove(back)
         return {better.digest for kept, better in back if found[kept.digest, better.digest].is_enough}
+
+    def _showing_as_much(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
+        """Digests of files that show as much as a larger one that would be kept, as far as that is news."""
+        found = set()
+        for draft in drafts:
+            n_pixels = {record.digest: record.n_pixels for record in draft.choice.records}
+            kept = draft.choice.keeper
+            for copy, _ in draft.to_prove():
+                if proofs[copy.digest, kept.digest].shows_as_much and n_pixels[copy.digest] < kept.n_pixels:
+                    found.add(copy.digest)
+        return {digest for digest in found if not self._standings.get(digest, Standing()).shows_as_much}
+
+    def _note(self, digest: str, **found: Any) -> None:
+        self._standings[digest] = replace(self._standings.get(digest, Standing()), **found)
 
     def _held_by(self, records: Sequence[ImageRecord]) -> dict[str, Holdings]:
         missing = [record for record in records if record.digest not in self._holdings]

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
 from cvsim.errors import SettingsError
 from cvsim.groups.decisions import Decisions
-from cvsim.groups.keep import KeepRules
+from cvsim.groups.keep import KeepRules, Standing
 from cvsim.groups.propose import CHOSEN_BY_HAND, INCLUDABLE, Choice, Proposal, parse_include
 from cvsim.types import PROVED, ImageRecord, Pair, Proof, ProofState, Relation, ScoredPair, Side
 
@@ -82,6 +82,26 @@ def test_of_mirror_images_one_goes_only_where_something_tells_the_original() -> 
     assert of_two("mirrored", rule=CHOSEN_BY_HAND).remove
     assert of_two("mirrored", include=parse_include("mirrored")).remove
     assert of_two("mirrored", protected=lambda one: one.path == "a.jpg").remove
+
+
+def test_of_two_that_show_the_same_the_larger_one_goes_only_where_something_tells_the_original() -> None:
+    records = [record("a.jpg"), record("b.jpg", width_px=50, digest="1" * 64)]
+    link = dataclasses.replace(
+        edge("a.jpg", "b.jpg", "resized"), proof=Proof("explained", shows_as_much=True)
+    )
+
+    def proposed(kept: int, rules: str = "original,path", **options: Any) -> Proposal:
+        standings = {records[1].digest: Standing(shows_as_much=True)}
+        known = KeepRules.parse(rules).knowing(standings)
+        return Choice(records, kept, 0.9, known, **options).propose([link])[1 - kept]
+
+    for kept in (0, 1):
+        assert "nothing tells" in proposed(kept).reason
+        assert proposed(kept, rule=CHOSEN_BY_HAND).remove
+        assert proposed(kept, include=parse_include("resized")).remove
+    records[0] = record("a (copy).jpg")
+    link = dataclasses.replace(link, pair=Pair("a (copy).jpg", "b.jpg"))
+    assert proposed(1).remove
 
 
 def test_a_proof_is_asked_for_where_it_decides() -> None:

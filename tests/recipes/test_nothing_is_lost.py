@@ -53,6 +53,22 @@ def test_a_file_that_holds_more_is_never_lost_and_comes_back_with_the_others(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a")])
+@pytest.mark.parametrize("by", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS])
+def test_what_was_enlarged_does_not_replace_what_it_was_made_from(
+    names: tuple[str, ...], by: Image.Resampling, tmp_path: Path
+) -> None:
+    original = Image.fromarray(scene(7, *SIZE))
+    original.save(tmp_path / f"{names[0]}.jpg", quality=90)
+    Image.open(tmp_path / f"{names[0]}.jpg").resize((640, 480), by).save(
+        tmp_path / f"{names[1]}.jpg", quality=95
+    )
+    Image.open(tmp_path / f"{names[0]}.jpg").save(tmp_path / f"{names[2]}.jpg", quality=70)
+    (group,) = dedupe([str(tmp_path)], Settings(cache=None, workers=1)).groups
+    assert Path(group.keep).stem == names[0]
+    assert f"{names[2]}.jpg" in {Path(member.record.path).name for member in group.members if member.proposed}
+
+
 COPIES: Mapping[str, Callable[[RGB], bytes]] = {
     "q90.jpg": lambda rgb: saved(rgb, "JPEG", quality=90),
     "q60.jpg": lambda rgb: saved(rgb, "JPEG", quality=60),
