@@ -15,7 +15,7 @@ from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
 from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Sides
-from cvsim.recipes.linking import Linker, pairs_with_kept, part_candidates, whole_candidates
+from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.stores import open_run_store
@@ -64,16 +64,9 @@ def dedupe(
         nodes = Sides.of(settings).nodes(reading.records, reading.roots)
         collection = Collection(nodes, plan.features, store)
         linker = Linker(collection, plan, rules, progress=progress, n_workers=settings.n_workers)
-        joins = joins_over(executor, store)
-        linker.score(whole_candidates(collection, plan, joins), "Comparing pictures")
-        clock.mark("hash candidates")
-        linker.score(part_candidates(linker, linker.groups(), joins), "Comparing parts")
-        clock.mark("word candidates")
-        grouping = linker.groups()
+        score_candidates(linker, joins_over(executor, store), clock)
         prover = Prover(linker, rules, progress, n_workers=settings.n_workers)
-        prover.look_for_originals(grouping)
-        linker.score_all(pairs_with_kept(collection, grouping, prover.rules), "Checking groups")
-        linker.score_weakest(grouping, "Checking groups")
+        prover.check_groups()
         clock.mark("check groups")
         groups = prover.proved_groups()
         clock.mark("prove")

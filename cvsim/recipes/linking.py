@@ -20,7 +20,7 @@ from cvsim.candidates.blocking import (
 from cvsim.candidates.words import WordRule
 from cvsim.groups.components import Grouping, connected_components
 from cvsim.groups.rules import GroupRules
-from cvsim.progress import SilentProgress
+from cvsim.progress import Clock, SilentProgress
 from cvsim.scoring.explainer import Explainer
 from cvsim.scoring.relation import Verdict
 from cvsim.scoring.scorer import Scorer
@@ -192,15 +192,19 @@ class Linker:
         )
 
 
-def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> None:
+def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | None = None) -> None:
     """Score all that may be links: by hashes first, then by the words of one or two of each group."""
-    linker.score(whole_candidates(linker.collection, linker.plan, joins), "Comparing pictures")
+    clock = clock or Clock()
+    linker.score(whole_candidates(linker, joins), "Comparing pictures")
+    clock.mark("hash candidates")
     if linker.scorer.local is not None:
         linker.score(part_candidates(linker, linker.groups(), joins), "Comparing parts")
+    clock.mark("word candidates")
 
 
-def whole_candidates(collection: Collection, plan: ScoringPlan, joins: Joins = LOCAL_JOINS) -> PairColumns:
+def whole_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> PairColumns:
     """Pairs that whole-picture signals find: hashes within a radius, and near vectors."""
+    collection, plan = linker.collection, linker.plan
     hashed = hash_candidates(plan.features, collection.packed, collection.side, joins)
     if not plan.nearness:
         return hashed

@@ -55,7 +55,15 @@ class Prover:
         self._holdings: dict[str, Holdings] = {}
         self._standings: dict[str, Standing] = {}
 
-    def look_for_originals(self, grouping: Grouping) -> None:
+    def check_groups(self) -> None:
+        """Score what is told of each group: every member with the file to keep, and the weakest pair."""
+        grouping = self._linker.groups()
+        self._look_for_originals(grouping)
+        kept = pairs_with_kept(self._collection, grouping, self.rules)
+        self._linker.score_all(kept, "Checking groups")
+        self._linker.score_weakest(grouping, "Checking groups")
+
+    def _look_for_originals(self, grouping: Grouping) -> None:
         """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""
         if not self._asked.asks_for_original:
             return
