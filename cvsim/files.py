@@ -1,17 +1,23 @@
-"""Files: written so that a killed run leaves the old one or the new one, and the reader of tables."""
+"""Files: written so that a killed run leaves the old one or the new one; results as text or file; tables."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, overload
 
 from cvsim.errors import CvsimError, UsageError
 
 FilePath = str | os.PathLike[str]
+BROKEN_LEVELS = 4
+"""Levels of a JSON document that get a line for each item: a group's members and edges still do."""
+_compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def write(
@@ -71,6 +77,85 @@ def write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def dumps(value: Any) -> str:
+    """How cvsim prints JSON everywhere: readable, ASCII, no NaN, a newline at the end."""
+    return _text(value, 0) + "\n"
+
+
+def _text(value: Any, depth: int) -> str:
+    """What lies deepest goes on one line, by the encoder that is written in C."""
+    if depth == BROKEN_LEVELS or not value or not isinstance(value, (dict, list, tuple)):
+        return _compact(value)
+    if isinstance(value, dict):
+        brackets, items = "{}", [_name(key) + _text(item, depth + 1) for key, item in value.items()]
+    else:
+        brackets, items = "[]", [_text(item, depth + 1) for item in value]
+    indent = "\n" + " " * depth
+    return f"{brackets[0]}{indent} " + f",{indent} ".join(items) + f"{indent}{brackets[1]}"
+
+
+def _name(key: Any) -> str:
+    return _compact(key if isinstance(key, str) else str(key)) + ": "
+
+
+@overload
+def delivered(chunks: Iterable[bytes], path: None) -> str: ...
+@overload
+def delivered(chunks: Iterable[bytes], path: FilePath) -> None: ...
+def delivered(chunks: Iterable[bytes], path: FilePath | None) -> str | None:
+    """The text of the chunks, or, with a path, a file of them, whole or not at all."""
+    if path is None:
+        return b"".join(chunks).decode("utf-8", "surrogateescape")
+    write(path, chunks)
+    return None
+
+
+@overload
+def delivered_bytes(data: bytes, path: None) -> bytes: ...
+@overload
+def delivered_bytes(data: bytes, path: FilePath) -> None: ...
+def delivered_bytes(data: bytes, path: FilePath | None) -> bytes | None:
+    """The data, or, with a path, a file of it, whole or not at all."""
+    if path is None:
+        return data
+    write(path, [data])
+    return None
+
+
+class JsonResult(ABC):
+    """A result that can be written down as what its command prints with ``--json``."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def document(self) -> dict[str, Any]:
+        """The result as plain lists, dictionaries, strings and numbers."""
+
+    @overload
+    def to_json(self, path: None = None) -> str: ...
+    @overload
+    def to_json(self, path: FilePath) -> None: ...
+    def to_json(self, path: FilePath | None = None) -> str | None:
+        """The document that the command prints with ``--json``.
+
+        Parameters
+        ----------
+        path : path, optional
+            A file to write, whole or not at all.
+
+        Returns
+        -------
+        str or None
+            The text if no path is given; it is ASCII.
+
+        Raises
+        ------
+        CvsimError
+            The file cannot be written.
+        """
+        return delivered([dumps(self.document()).encode()], path)
 
 
 def read_table(

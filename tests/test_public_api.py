@@ -89,17 +89,22 @@ OTHERS = [
 PUBLIC = sorted([*FUNCTIONS, *RESULTS, *ERRORS, *OTHERS])
 
 PROMISED = {
+    "Applied": "action journal outcomes to_json",
     "Classified": "files labels probability to_csv to_npy",
     "Clusters": "files labels n_groups to_csv to_npy to_json",
     "Compared": "score relation contained prior comparisons to_json to_picture",
     "Drawing": "to_png to_html to_folder",
     "FeatureTable": "files vectors to_npy to_parquet",
+    "FetchResult": "n_wanted n_fetched n_known failed to_json",
     "Index": "open add search remove close",
+    "IndexReport": "n_files n_images n_new n_known n_vanished skipped to_json",
+    "Prefiltered": "n_pairs recall to_csv to_json",
     "ProductClassifier": "fit predict predict_proba",
     "ProductClusterer": "fit fit_predict",
     "ProductMetric": "fit transform",
     "Report": "groups skipped counts to_json to_csv to_html to_plan to_graphml graph plan",
     "Trained": "model weights quality to_npz to_json",
+    "Undone": "journal outcomes to_json",
 }
 """What of each class other programs are told to use."""
 

@@ -13,8 +13,8 @@ import base64
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 from cvsim.actions import steps
 from cvsim.actions.companions import Companion, Companions
@@ -26,6 +26,7 @@ from cvsim.actions.places import roots_tree
 from cvsim.actions.plan import BY_HAND, Entry, Plan, rests_on_proof
 from cvsim.actions.settle import settle_all
 from cvsim.errors import ActionError, CvsimError, SettingsError
+from cvsim.files import JsonResult
 from cvsim.images.decode import decode
 from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
@@ -87,7 +88,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(JsonResult):
     """The result of `apply_plan`.
 
     Attributes
@@ -114,6 +115,18 @@ class Applied:
     def done_bytes(self) -> int:
         """Add up the sizes of the files that were removed."""
         return sum(outcome.size_bytes for outcome in self.outcomes if outcome.status in ("done", "would"))
+
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim apply --json`` prints."""
+        return {
+            "schema": "cvsim.applied/1",
+            "action": self.action,
+            "journal": self.journal,
+            "counts": {status: self.count(status) for status in get_args(EntryStatus)},
+            "bytes": self.done_bytes,
+            "settled": list(self.settled),
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+        }
 
 
 def _no_checkpoint(_word: str) -> None:

@@ -12,8 +12,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 from cvsim.actions import steps
 from cvsim.actions.filesystem import (
@@ -35,7 +35,7 @@ from cvsim.actions.metadata import Splice
 from cvsim.actions.places import opened_target, remove_made_by, remove_made_for, roots_tree
 from cvsim.actions.settle import settle, settle_all, trashed_file
 from cvsim.actions.trash import IS_FREEDESKTOP, opened_entry, where_to_look
-from cvsim.files import write_all
+from cvsim.files import JsonResult, write_all
 from cvsim.names import printable
 from cvsim.progress import Progress, SilentProgress
 
@@ -62,7 +62,7 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(JsonResult):
     """The result of `undo_journal`; outcomes in the order of undoing."""
 
     journal: str
@@ -71,6 +71,15 @@ class Undone:
     def count(self, status: UndoStatus) -> int:
         """Count the steps that ended so."""
         return sum(outcome.status == status for outcome in self.outcomes)
+
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim undo --json`` prints."""
+        return {
+            "schema": "cvsim.undone/1",
+            "journal": self.journal,
+            "counts": {status: self.count(status) for status in get_args(UndoStatus)},
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+        }
 
 
 def undo_journal(

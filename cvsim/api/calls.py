@@ -1,4 +1,4 @@
-"""What the public functions have in common: names of options, paths, settings, results that are written."""
+"""What the public functions have in common: names of options, paths, settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar
 
 from cvsim.errors import SettingsError
-from cvsim.files import FilePath, write
 from cvsim.names import PathLike
 from cvsim.settings import Settings, with_values
 
@@ -83,29 +82,3 @@ def working_folder() -> str:
         return os.getcwd()
     except OSError:
         return ""
-
-
-@overload
-def delivered(chunks: Iterable[bytes], path: None) -> str: ...
-@overload
-def delivered(chunks: Iterable[bytes], path: FilePath) -> None: ...
-def delivered(chunks: Iterable[bytes], path: FilePath | None) -> str | None:
-    """The text of the chunks, or, with a path, a file of them, whole or not at all."""
-    if path is None:
-        return b"".join(chunks).decode("utf-8", "surrogateescape")
-
-    write(path, chunks)
-    return None
-
-
-@overload
-def delivered_bytes(data: bytes, path: None) -> bytes: ...
-@overload
-def delivered_bytes(data: bytes, path: FilePath) -> None: ...
-def delivered_bytes(data: bytes, path: FilePath | None) -> bytes | None:
-    """The data, or, with a path, a file of it, whole or not at all."""
-    if path is None:
-        return data
-
-    write(path, [data])
-    return None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, overload
 
-from cvsim.api.calls import delivered, delivered_bytes
 from cvsim.executors.opencv_threads import one_opencv_thread
-from cvsim.files import FilePath
+from cvsim.files import FilePath, delivered, delivered_bytes, dumps
 
 if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
@@ -73,7 +72,7 @@ class Compared:
             The text if no path is given.
         """
         from cvsim.recipes.scoring_plan import scoring_plan
-        from cvsim.reports.json import comparison_document, dumps
+        from cvsim.reports.json import comparison_document
 
         threshold = scoring_plan(self._settings).threshold
         return delivered([dumps(comparison_document(self.result, threshold)).encode()], path)

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from cvsim.api.calls import delivered, delivered_bytes
-from cvsim.files import FilePath
+from cvsim.files import FilePath, delivered, delivered_bytes, dumps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -403,6 +402,4 @@ def _npy(array: NDArray[np.generic]) -> bytes:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    from cvsim.reports.json import dumps
-
     return dumps(value).encode()

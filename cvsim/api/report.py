@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from cvsim.api.calls import delivered, working_folder
+from cvsim.api.calls import working_folder
 from cvsim.executors.opencv_threads import one_opencv_thread
-from cvsim.files import FilePath
+from cvsim.files import FilePath, delivered
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:

@@ -86,7 +86,10 @@ def apply(
             carry_metadata=carry_metadata,
             progress=progress,
         )
-    _print_json(applied) if as_json else _print(applied, quiet)
+    if as_json:
+        click.echo(applied.to_json(), nl=False)
+    else:
+        _print(applied, quiet)
     if applied.count("skipped"):
         click.get_current_context().exit(EXIT_NOT_ALL)
 
@@ -107,30 +110,6 @@ def _ask(plan: Plan, action: Action) -> None:
     files = quantity(len(removed), "file")
     click.echo(f"{files} ({size}) in {quantity(n_groups, 'group')} will {will}.", err=True)
     click.confirm("Go on?", abort=True, err=True)
-
-
-def _print_json(applied: Applied) -> None:
-    from cvsim.reports.json import dumps
-
-    document = {
-        "schema": "cvsim.applied/1",
-        "action": applied.action,
-        "journal": applied.journal,
-        "counts": {status: applied.count(status) for status in ("done", "would", "already", "skipped")},
-        "bytes": applied.done_bytes,
-        "settled": list(applied.settled),
-        "outcomes": [
-            {
-                "path": one.path,
-                "status": one.status,
-                "reason": one.reason,
-                "size_bytes": one.size_bytes,
-                "group": one.group,
-            }
-            for one in applied.outcomes
-        ],
-    }
-    click.echo(dumps(document), nl=False)
 
 
 def _print(applied: Applied, quiet: bool) -> None:

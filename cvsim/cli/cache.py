@@ -49,7 +49,7 @@ def info(path: Path, as_json: bool, quiet: bool) -> None:
     """Show where the cache is and what it holds."""
     held = _read(path)
     if as_json:
-        from cvsim.reports.json import dumps
+        from cvsim.files import dumps
 
         click.echo(dumps(_document(path, held)), nl=False)
         return

@@ -22,7 +22,7 @@ def evaluate(predicted: str, answers: str, as_json: bool, config: str | None, qu
 
     found = measure(predicted, answers)
     if as_json:
-        from cvsim.reports.json import dumps
+        from cvsim.files import dumps
 
         click.echo(dumps(found.to_dict()), nl=False)
         return

@@ -112,22 +112,9 @@ def fetch(
             progress=progress,
         )
     if as_json:
-        from cvsim.reports.json import dumps
-
-        click.echo(dumps(_document(result)), nl=False)
+        click.echo(result.to_json(), nl=False)
     else:
         _print(result, folder)
-
-
-def _document(result: FetchResult) -> dict[str, Any]:
-    return {
-        "wanted": result.n_wanted,
-        "fetched": result.n_fetched,
-        "known": result.n_known,
-        "failed": [
-            {"id": o.id, "url": o.url, "reason": o.reason, "retryable": o.retryable} for o in result.failed
-        ],
-    }
 
 
 def _print(result: FetchResult, folder: str) -> None:

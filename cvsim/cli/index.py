@@ -49,22 +49,9 @@ def index(
     with Index.open(store, settings=settings) as opened, progress_bars(quiet) as progress:
         report = opened.add(paths, labels=labels, listed=listed, progress=progress)
     if as_json:
-        from cvsim.reports.json import dumps
-
-        click.echo(dumps(_document(report)), nl=False)
+        click.echo(report.to_json(), nl=False)
     else:
         _print(report)
-
-
-def _document(report: IndexReport) -> dict[str, Any]:
-    return {
-        "files": report.n_files,
-        "images": report.n_images,
-        "new": report.n_new,
-        "known": report.n_known,
-        "vanished": report.n_vanished,
-        "skipped": [{"path": item.path, "reason": item.reason} for item in report.skipped],
-    }
 
 
 def _print(report: IndexReport) -> None:

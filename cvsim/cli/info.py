@@ -59,7 +59,7 @@ def info(as_json: bool, config: str | None, quiet: bool) -> None:
     """Show versions, optional parts, formats, signals and where the cache is."""
     facts = _facts(config)
     if as_json:
-        from cvsim.reports.json import dumps
+        from cvsim.files import dumps
 
         click.echo(dumps(facts), nl=False)
         return

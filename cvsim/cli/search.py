@@ -65,8 +65,8 @@ def search(
         if picture is not None:
             _write_picture(picture, index, asked, hits)
     if as_json:
+        from cvsim.files import dumps
         from cvsim.reports.hits import hits_document
-        from cvsim.reports.json import dumps
 
         if picture != "-":
             click.echo(dumps(hits_document(query, hits)), nl=False)

@@ -43,24 +43,12 @@ def undo(journal: str | None, trust: bool, as_json: bool, config: str | None, qu
         click.echo(f"cvsim: undoing {printable(path)}", err=True)
     with progress_bars(quiet) as progress:
         undone = take_back(path, trust=trust, progress=progress)
-    _print_json(undone) if as_json else _print(undone)
+    if as_json:
+        click.echo(undone.to_json(), nl=False)
+    else:
+        _print(undone)
     if undone.count("skipped"):
         click.get_current_context().exit(EXIT_NOT_ALL)
-
-
-def _print_json(undone: Undone) -> None:
-    from cvsim.reports.json import dumps
-
-    document = {
-        "schema": "cvsim.undone/1",
-        "journal": undone.journal,
-        "counts": {status: undone.count(status) for status in ("restored", "deleted", "skipped")},
-        "outcomes": [
-            {"path": one.path, "action": one.action, "status": one.status, "reason": one.reason}
-            for one in undone.outcomes
-        ],
-    }
-    click.echo(dumps(document), nl=False)
 
 
 def _print(undone: Undone) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from cvsim.errors import CvsimError, FetchError, UsageError
 from cvsim.fetch.client import Fetched, RemoteClient
-from cvsim.files import read_table, replacing, write
+from cvsim.files import JsonResult, read_table, replacing, write
 from cvsim.progress import Progress, SilentProgress
 
 MANIFEST_NAME = "fetch.jsonl"
@@ -86,7 +86,7 @@ class FetchOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchResult:
+class FetchResult(JsonResult):
     """What a run of `fetch` did.
 
     Attributes
@@ -106,6 +106,17 @@ class FetchResult:
     def reasons(self) -> Mapping[str, int]:
         """Reasons of failure, the most frequent first."""
         return dict(Counter(outcome.reason or "" for outcome in self.failed).most_common())
+
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim fetch --json`` prints."""
+        return {
+            "wanted": self.n_wanted,
+            "fetched": self.n_fetched,
+            "known": self.n_known,
+            "failed": [
+                {"id": o.id, "url": o.url, "reason": o.reason, "retryable": o.retryable} for o in self.failed
+            ],
+        }
 
 
 def read_dataset(path: str | os.PathLike[str], labels: Collection[str] = ()) -> list[Wanted]:

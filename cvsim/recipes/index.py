@@ -14,7 +14,7 @@ from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features.base import Feature
 from cvsim.features.vector import VectorFeature
-from cvsim.files import read_table
+from cvsim.files import JsonResult, read_table
 from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.images.scan import require_paths, scan
 from cvsim.progress import SilentProgress
@@ -112,7 +112,7 @@ def check_signals(store: SearchableStore, signals: Signals) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexReport:
+class IndexReport(JsonResult):
     """What adding to an index did.
 
     Attributes
@@ -130,6 +130,17 @@ class IndexReport:
     n_known: int
     n_vanished: int
     skipped: tuple[Skipped, ...]
+
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim index --json`` prints."""
+        return {
+            "files": self.n_files,
+            "images": self.n_images,
+            "new": self.n_new,
+            "known": self.n_known,
+            "vanished": self.n_vanished,
+            "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
+        }
 
 
 def add(

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
 from cvsim.candidates.sharded import joins_over
 from cvsim.errors import UsageError
 from cvsim.executors import open_executor
-from cvsim.files import FilePath, write
+from cvsim.files import FilePath, JsonResult, delivered
 from cvsim.groups.evaluation import RECALL_CUTOFFS
 from cvsim.groups.rules import GroupRules
 from cvsim.images.scan import require_paths, scan
@@ -34,7 +34,6 @@ from cvsim.recipes.prefilter_pairs import (
 )
 from cvsim.recipes.prefilter_sample import CopySample
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
-from cvsim.reports.json import dumps
 from cvsim.reports.pairs import csv_chunks, write_pairs
 from cvsim.settings import PROFILES
 from cvsim.stores import open_run_store
@@ -61,7 +60,7 @@ class CandidatePair(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Prefiltered:
+class Prefiltered(JsonResult):
     """Candidate pairs, best first. Iterate over it; it makes each pair when it is asked for.
 
     Attributes
@@ -110,10 +109,7 @@ class Prefiltered:
         ----------
         path : path, optional
         """
-        if path is None:
-            return b"".join(csv_chunks(self)).decode("utf-8", "surrogateescape")
-        write(path, csv_chunks(self))
-        return None
+        return delivered(csv_chunks(self), path)
 
     def write(self, path: FilePath) -> None:
         """Write the pairs in the format that the file's ending asks for.
@@ -132,21 +128,19 @@ class Prefiltered:
         """
         write_pairs(path, self)
 
-    def to_json(self) -> str:
-        """Give the totals, as ``cvsim prefilter --json`` prints them."""
-        return dumps(
-            {
-                "images": self.n_images,
-                "pairs": self.n_pairs,
-                "all_pairs": self.n_all_pairs,
-                "share_spared": self.share_spared,
-                "wanted_recall": self.wanted_recall,
-                "recall": self.recall,
-                "copies": self.n_copies,
-                "cutoff": self.cutoff,
-                "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
-            }
-        )
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim prefilter --json`` prints."""
+        return {
+            "images": self.n_images,
+            "pairs": self.n_pairs,
+            "all_pairs": self.n_all_pairs,
+            "share_spared": self.share_spared,
+            "wanted_recall": self.wanted_recall,
+            "recall": self.recall,
+            "copies": self.n_copies,
+            "cutoff": self.cutoff,
+            "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
+        }
 
     def __len__(self) -> int:
         return self.n_pairs

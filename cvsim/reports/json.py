@@ -6,45 +6,21 @@ bytes as lone surrogates (``\udcNN``), which Python's ``os.fsencode`` turns back
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from cvsim.files import dumps
 from cvsim.images import holdings
 from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
 
 REPORT_SCHEMA = "cvsim.report/1"
-BROKEN_LEVELS = 4
-"""Levels of a document that get a line for each of their items: a group's members and edges still do."""
-_compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def to_json(result: DedupeResult) -> str:
     """The whole result as one line-broken JSON document, ending in a newline."""
     return dumps(document(result))
-
-
-def dumps(value: Any) -> str:
-    """How cvsim prints JSON everywhere: readable, ASCII, no NaN, a newline at the end."""
-    return _text(value, 0) + "\n"
-
-
-def _text(value: Any, depth: int) -> str:
-    """What lies deepest goes on one line, by the encoder that is written in C."""
-    if depth == BROKEN_LEVELS or not value or not isinstance(value, (dict, list, tuple)):
-        return _compact(value)
-    if isinstance(value, dict):
-        brackets, items = "{}", [_name(key) + _text(item, depth + 1) for key, item in value.items()]
-    else:
-        brackets, items = "[]", [_text(item, depth + 1) for item in value]
-    indent = "\n" + " " * depth
-    return f"{brackets[0]}{indent} " + f",{indent} ".join(items) + f"{indent}{brackets[1]}"
-
-
-def _name(key: Any) -> str:
-    return _compact(key if isinstance(key, str) else str(key)) + ": "
 
 
 def document(result: DedupeResult) -> dict[str, Any]:

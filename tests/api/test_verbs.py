@@ -7,9 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from generate import save_image, scene
 
 import cvsim
+from cvsim.cli.group import cvsim as program
+
+
+def printed(*arguments: str | Path) -> str:
+    """What a command writes to stdout."""
+    done = CliRunner().invoke(program, [*map(str, arguments), "-q"])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.stdout
 
 
 @pytest.fixture
@@ -34,6 +43,36 @@ def test_a_plan_is_applied_and_taken_back(copies: Path, tmp_path: Path, form: st
     assert applied.journal is not None
     assert cvsim.undo(applied.journal).count("restored") == 1
     assert len(list(copies.iterdir())) == 2
+
+
+def test_what_was_done_is_written_as_the_command_prints_it(copies: Path, tmp_path: Path) -> None:
+    plan, gone = str(tmp_path / "plan.json"), f"move:{tmp_path / 'gone'}"
+    cvsim.dedupe(copies, cache=None).to_plan(plan)
+    applied = cvsim.apply(plan, gone, dry_run=True)
+    assert applied.to_json() == printed("apply", plan, "--action", gone, "--dry-run", "--json")
+    assert json.loads(applied.to_json())["counts"] == {"done": 0, "would": 1, "already": 0, "skipped": 0}
+    journal = cvsim.apply(plan, gone).journal
+    assert journal is not None
+    undone = cvsim.undo(journal)
+    undone.to_json(tmp_path / "undone.json")
+    document = json.loads((tmp_path / "undone.json").read_text())
+    assert document["counts"] == {"restored": 1, "deleted": 0, "skipped": 0}
+    assert [one["path"] for one in document["outcomes"]] == [outcome.path for outcome in undone.outcomes]
+
+    with cvsim.Index.open(tmp_path / "mine.db") as index:
+        added = index.add(copies)
+    assert added.to_json() == printed("index", copies, "--store", tmp_path / "other.db", "--json")
+    assert json.loads(added.to_json())["files"] == 2
+    pairs = cvsim.prefilter(copies, cache=None, n_sampled=0)
+    assert json.loads(pairs.to_json())["pairs"] == 1
+
+
+def test_a_download_that_failed_is_written_as_the_command_prints_it(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url\nhttp://127.0.0.1:9/a.jpg\n")
+    found = cvsim.fetch_dataset(tmp_path / "list.csv", tmp_path / "one")
+    command = ["fetch", tmp_path / "list.csv", "-o", tmp_path / "two", "--json"]
+    assert found.to_json() == printed(*command)
+    assert json.loads(found.to_json())["failed"][0]["url"] == "http://127.0.0.1:9/a.jpg"
 
 
 def test_a_plan_without_a_file_needs_a_journal(copies: Path) -> None:

@@ -52,6 +52,8 @@ def index(folder: str, query: bytes) -> list[cvsim.Hit]:
 def act(report: cvsim.Report) -> int:
     applied = cvsim.apply(report, "trash", journal="journal.jsonl", dry_run=True)
     undone = cvsim.undo("journal.jsonl")
+    assert_type(undone.to_json(), str)
+    applied.to_json("applied.json")
     return applied.count("would") + undone.count("restored")
 
 
