@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 Words = NDArray[np.uint64]
 """(n, k) uint64: k words of 64 bits a hash; bit ``i`` is bit ``i % 64`` of word ``i // 64``."""
 
+# Chosen by hand, like the costs in `_scanning`: they decide how long a search takes, never what it finds.
 _MAX_WIDTH_BITS = 22
+"""Bits of a chunk: its table of buckets has four million entries then."""
 _TABLE_NS = 2.0
 """Nanoseconds that each entry of a chunk's table of buckets takes."""
 _N_SAMPLED_PAIRS = 1 << 14
+"""Pairs of hashes that tell how often bits differ together."""
 _N_PLANS_MEASURED = 3
+"""Of the plans that promise most, those that are tried on the sample."""
 _WORTH_PLANNING_S = 0.03
 """Planning takes about this long."""
 

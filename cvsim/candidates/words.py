@@ -33,7 +33,7 @@ N_SCALES = 16
 """There are more of these than levels in any pyramid."""
 LANDING_PX = 100.0
 """The width of the bins for where one picture's centre lands in the other; a keypoint's angle and level are
-rough."""
+rough. Chosen by hand, not tuned."""
 PART_ROWS = 1 << 19
 """Keypoints that are searched at once."""
 BALLOT_ROWS = 1 << 15

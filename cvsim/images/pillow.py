@@ -42,7 +42,7 @@ _PLUGINS = {
 }
 _TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
 _LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
-_BAND_PIXELS = 6 << 20
+_BAND_PIXELS = 6 << 20  # chosen by hand: what is held beside the decoder's own memory
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
 ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 """Pillow's modes that have a channel of transparency."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 _PROBES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9)
 _SAME_LIGHT = 0.015
+"""Chosen by hand: a gamma of 2.2 is off the curve of sRGB by 0.009 at most at the probes."""
 _SAME_PRIMARY = 0.006
+"""Chosen by hand, not tuned."""
 _SRGB_XYZ = ((0.436, 0.222, 0.014), (0.385, 0.717, 0.097), (0.143, 0.061, 0.714))
 """XYZ of red, green and blue, adapted to D50, as ICC profiles hold them (IEC 61966-2-1)."""
 _MOST_PROFILE_TAGS = 200

@@ -11,7 +11,7 @@ import simplejpeg
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-_THUMBNAIL_QUALITY = 75
+_THUMBNAIL_QUALITY = 75  # libjpeg's own default
 
 
 def fit(width_px: int, height_px: int, longest_px: int) -> tuple[int, int]:

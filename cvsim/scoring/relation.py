@@ -14,6 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from cvsim.types import Proof, Relation, Side
 
+# All bounds below were chosen by hand while looking at labelled copies; none is the outcome of a search. How often
+# the relation that they give is the one that the kind of the copy asks for is measured by `benchmarks/accuracy.py`
+# (table "Relations" of benchmarks/README.md). They decide what a pair is called and which side is a part, never a score.
 MIN_CONTAINED = 0.94
 """Share of a part that lies inside its container."""
 MAX_SHOWN = 0.965
@@ -21,13 +24,15 @@ MAX_SHOWN = 0.965
 MIN_SEAM = 1.8
 """See `cvsim.features.overlay.alignment.seam`."""
 MIN_TURN_DEG = 1.2
+"""A smaller turn is the inexactness of the alignment."""
 SAME_COVERAGE = 0.06
+"""Difference of the two coverages up to which neither side is the smaller part."""
 MAX_BORDER_DEVIATION = 6.0
 """Grey levels; what surrounds a picture with less is a painted border, not another picture."""
 MAX_OUTLIERS = 0.008
 """Share of spots off the tone curve that encoding alone leaves."""
 MIN_TONE_SHIFT = 5.0
-"""Grey levels."""
+"""Grey levels by which the tone curve changes a pixel, on average."""
 MIN_COLOR, MIN_ALIGNED_COLOR = 0.95, 0.88
 """Similarity of the colour histograms below which the colours were changed. It is lower where aligned pixels
 say more about that: noise and strong compression change the histogram, too."""
@@ -38,6 +43,7 @@ MAX_DETAIL = 0.14
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
 """Grain in grey levels, and to the other side's, from which the larger file is noisy."""
 MAX_ASPECT_RATIO = 1.02
+"""Ratio of the sides' ratios that rounding to whole pixels explains."""
 MIN_TILE_SIMILARITY = 0.9
 """Similarity of whole pictures from which, without a closer look, one is a full copy of the other."""
 MIRRORING = frozenset({1, 2, 4, 7})
