@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -167,6 +168,16 @@ def test_imports_run_down_only() -> None:
 
 def test_no_modules_import_each_other_in_a_loop() -> None:
     assert circles(PACKAGE) == []
+
+
+def test_the_floors_are_as_the_documents_draw_them() -> None:
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    drawn = re.search(r"\*\*Layers\.\*\*.*?^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert drawn is not None
+    assert [set(line.split(", ")) for line in drawn[1].splitlines()] == [set(floor) for floor in FLOORS[1:]]
+    rooms = {room for line in re.findall(r"^\| (.+?) \|", text, re.MULTILINE) for room in line.split()}
+    named = {room.strip("`,/") for room in rooms}
+    assert {room for floor in FLOORS[1:] for room in floor} - named == set()
 
 
 def test_every_module_has_a_floor() -> None:

@@ -35,8 +35,8 @@ Backend = Literal["auto", "numpy", "numba"]
 
 ScanFunction = Callable[..., tuple[NDArray[np.int64], NDArray[np.int64]]]
 
-# Nanoseconds as timed by hand on a machine with two cores; no script repeats that. They choose between ways to the
-# same pairs, and `benchmarks/scale_parts.py` measures how long the chosen one takes.
+# Nanoseconds timed by hand on a machine with two cores; no script repeats that. They choose between ways to
+# the same pairs, and `benchmarks/scale_parts.py` measures how long the chosen one takes.
 _NUMPY_COSTS = Costs(candidate_ns=7.0, probe_ns=10.0, brute_ns=7.0)
 _NUMBA_COSTS = Costs(candidate_ns=0.3, probe_ns=12.0, brute_ns=0.3)
 _NUMBA_START_S = 1.0

@@ -21,7 +21,7 @@ MAX_EXPANDED = 12
 """Up to how many pictures with one hash are all paired with each other; of more, each is paired with the
 first. Chosen by hand: 12 pictures are 66 pairs."""
 N_REPRESENTATIVES = 2
-"""How many members of a group of whole copies are looked up by their words, for all of them. Chosen by hand, not tuned."""
+"""How many members of a group of whole copies are looked up by their words, for them all. Chosen by hand."""
 
 
 class Joins(Protocol):

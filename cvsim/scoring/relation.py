@@ -14,9 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from cvsim.types import Proof, Relation, Side
 
-# All bounds below were chosen by hand while looking at labelled copies; none is the outcome of a search. How often
-# the relation that they give is the one that the kind of the copy asks for is measured by `benchmarks/accuracy.py`
-# (table "Relations" of benchmarks/README.md). They decide what a pair is called and which side is a part, never a score.
+# All bounds below were chosen by hand while looking at labelled copies; none is the outcome of a search. How
+# often the relation is the one that the kind of a copy asks for is measured by `benchmarks/accuracy.py` (see
+# "Relations" in benchmarks/README.md). They decide what a pair is called and which side is a part, no score.
 MIN_CONTAINED = 0.94
 """Share of a part that lies inside its container."""
 MAX_SHOWN = 0.965

@@ -16,8 +16,8 @@ FURTHER = "further pictures"
 MOST_ITEMS = 10_000
 """Of anything that a file may list, from which on it is garbage or hostile."""
 LEAST_TEXT_BYTES = 512
-"""A shorter comment is a remark; longer ones hold drawings, prompts and tables that only this file has. Chosen by
-hand, like the next one."""
+"""A shorter comment is a remark; longer ones hold drawings, prompts and tables that only this file has.
+Chosen by hand, like the next one."""
 LEAST_PRIVATE_BYTES = 1024
 """Programs note their own settings in less."""
 _PADDING = re.compile(rb"(?:[\0\r\n ]|\xff(?!\xd8))*")

@@ -24,7 +24,7 @@ from cvsim.images.holdings.found import (
 )
 from cvsim.images.iso_media import IsoBox, begins_film, boxes, film_seconds, find_box, track_seconds
 
-# Item types, auxiliary types and boxes of ISO/IEC 23008-12 (HEIF); transfer and primaries of ISO/IEC 23091-2 (CICP).
+# Kinds of items, auxiliary images, boxes: ISO/IEC 23008-12 (HEIF). Transfers and primaries: ISO/IEC 23091-2.
 _DERIVED = (b"grid", b"iovl", b"iden")
 _PICTURES = frozenset((b"hvc1", b"av01", b"avc1", b"jpeg", b"j2k1", b"unci", b"vvc1", b"lhv1", *_DERIVED))
 _TONE_MAP = b"tmap"

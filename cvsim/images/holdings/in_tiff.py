@@ -15,7 +15,8 @@ _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _MOST_PAGES = 10_000
 _MOST_PIECES = 100_000
 _LEAST_REST_BYTES = 4096
-"""Programs leave old directories behind that nothing points to any more; a hidden file is larger. Chosen by hand."""
+"""Programs leave old directories behind that nothing points to any more; a hidden file is larger. Chosen by
+hand."""
 
 
 def read_tiff(data: bytes) -> Found:
