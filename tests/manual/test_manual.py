@@ -16,9 +16,15 @@ TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in MANUAL}
 ALL = "\n".join([README.read_text(encoding="utf-8"), *TEXTS.values()])
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all topics, so that no topic reads again what another one has in the cache."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.mark.parametrize("document", MANUAL, ids=lambda document: document.stem)
-def test_the_commands_and_programs_run_on_the_samples(tmp_path: Path, document: Path) -> None:
-    check_commands(make_workplace(tmp_path), document)
+def test_the_commands_and_programs_run_on_the_samples(tmp_path: Path, home: Path, document: Path) -> None:
+    check_commands(make_workplace(tmp_path), document, home)
 
 
 @pytest.mark.parametrize("document", MANUAL, ids=lambda document: document.stem)

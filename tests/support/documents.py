@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,9 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import click
+from click.testing import CliRunner
 
 from cvsim.cli.group import cvsim as program
 
@@ -20,6 +24,7 @@ README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "cvsim" / "manual").glob("*.md"))
 INSIDE = ROOT / "cvsim" / "README.md"
 
+_OF_THE_SHELL = ("|", ">", "<", "&&", ";", "&", "2>")
 _BLOCK = re.compile(r"^(?:<!-- run: (\S+) -->\n)?```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -96,34 +101,61 @@ def make_workplace(place: Path) -> Path:
     return place
 
 
-def run(workplace: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of the shell there, with a home of its own."""
-    home = str(workplace / "home")
-    environment = {
-        **os.environ,
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(workplace: Path, command: str, home: Path | None = None) -> Done:
+    """Run a line of the shell there, with a home, which is the place's own if none is given.
+
+    A call of cvsim and nothing else is made in this process: to start another one takes longer than most of
+    what the documents show. What the shell itself has to do with it, a pipe or a file, is left to the shell,
+    and so is what moves files: a process has the trash of the home that it began with.
+    """
+    home = home or workplace / "home"
+    own = {
         "PATH": f"{workplace / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "HOME": home,
+        "HOME": str(home),
         "XDG_CACHE_HOME": f"{home}/cache",
         "XDG_CONFIG_HOME": f"{home}/config",
         "COLUMNS": "120",
     }
-    return subprocess.run(
-        command, shell=True, cwd=workplace, env=environment, capture_output=True, text=True, timeout=300
+    name, *arguments = shlex.split(command)
+    if name == "cvsim" and not {"apply", "undo", *_OF_THE_SHELL} & set(arguments):
+        with mock.patch.dict(os.environ, own), contextlib.chdir(workplace):
+            result = CliRunner().invoke(program, arguments, prog_name="cvsim")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Done(result.exit_code, result.stdout, result.stderr)
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=workplace,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-def check_commands(workplace: Path, document: Path) -> None:
+def check_commands(workplace: Path, document: Path, home: Path | None = None) -> None:
     """Run every command and program that a document shows of the samples, in its order."""
     for block in blocks(document, "samples"):
         for command in lines_of(block):
-            done = run(workplace, command)
+            done = run(workplace, command, home)
             assert done.returncode == (3 if "--check" in command else 0), (command, done.stderr)
             assert "Traceback" not in done.stderr, command
     for number, text in enumerate(blocks(document, "python")):
         script = workplace / f"program_{number}.py"
         script.write_text(text, encoding="utf-8")
-        done = run(workplace, f'"{sys.executable}" {script.name}')
+        done = run(workplace, f'"{sys.executable}" {script.name}', home)
         assert done.returncode == 0, (text, done.stderr)
 
 
