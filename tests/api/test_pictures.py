@@ -17,17 +17,22 @@ import cvsim
 PHOTO = scene(3, 320, 240)
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    save_image(tmp_path / "photo.png", PHOTO)
-    save_image(tmp_path / "mirrored.jpg", PHOTO[:, ::-1])
-    return tmp_path / "photo.png"
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    save_image(folder / "photo.png", PHOTO)
+    save_image(folder / "mirrored.jpg", PHOTO[:, ::-1])
+    return folder / "photo.png"
+
+
+@pytest.fixture(scope="module")
+def expected(photo: Path) -> cvsim.Compared:
+    return cvsim.compare(photo, photo.with_name("mirrored.jpg"), cache=None)
 
 
 @pytest.mark.parametrize("form", ["bytes", "BytesIO", "file"])
-def test_encoded_images_are_images(photo: Path, form: str) -> None:
+def test_encoded_images_are_images(photo: Path, expected: cvsim.Compared, form: str) -> None:
     other = photo.with_name("mirrored.jpg")
-    expected = cvsim.compare(photo, other, cache=None)
     with photo.open("rb") as file:
         data = photo.read_bytes()
         source = {"bytes": data, "BytesIO": io.BytesIO(data), "file": file}[form]

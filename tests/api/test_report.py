@@ -17,14 +17,25 @@ from made_result import made_result
 import cvsim
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "photos"
     save_image(folder / "a.jpg", scene(1, 480, 360))
     save_image(folder / "b.png", scene(1, 480, 360))
     save_image(folder / "c.jpg", scene(1, 480, 360)[:, ::-1])
     save_image(folder / "alone.jpg", scene(2, 480, 360))
     return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache") / "cache.sqlite"
+
+
+@pytest.fixture(scope="module")
+def report(photos: Path) -> cvsim.Report:
+    """Of a run without a cache: its pages make thumbnails of the files."""
+    return cvsim.dedupe(photos, cache=None)
 
 
 def test_it_shows_the_result() -> None:
@@ -35,8 +46,7 @@ def test_it_shows_the_result() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "html", "plan", "graphml"])
-def test_every_form_is_a_text_or_a_file(photos: Path, tmp_path: Path, form: str) -> None:
-    report = cvsim.dedupe(photos, cache=None)
+def test_every_form_is_a_text_or_a_file(report: cvsim.Report, tmp_path: Path, form: str) -> None:
     write = getattr(report, f"to_{form}")
     text = write()
     assert write(tmp_path / form) is None
@@ -64,7 +74,7 @@ def test_the_page_links_to_the_files_from_where_it_lies(
 def test_relative_paths_stay_right_wherever_the_process_goes(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(photos.parent)
     report = cvsim.dedupe("photos", cache="cache.sqlite", reference=[], keep="folder:photos,path")
     plan, page = report.to_plan(), report.to_html()
     report.to_html(tmp_path / "here.html")
@@ -88,8 +98,9 @@ def test_a_pair_is_drawn_wherever_the_process_goes(
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_it_can_be_pickled(photos: Path, tmp_path: Path, cached: bool) -> None:
-    report = cvsim.dedupe(photos, cache=tmp_path / "cache" if cached else None)
+def test_it_can_be_pickled(photos: Path, report: cvsim.Report, cache: Path, cached: bool) -> None:
+    if cached:
+        report = cvsim.dedupe(photos, cache=cache)
     copy = pickle.loads(pickle.dumps(report))
     assert copy == report
     assert copy.to_json() == report.to_json()
@@ -97,8 +108,8 @@ def test_it_can_be_pickled(photos: Path, tmp_path: Path, cached: bool) -> None:
     assert copy.to_html().count("data:image/jpeg") == 3
 
 
-def test_it_can_be_used_in_another_thread(photos: Path, tmp_path: Path) -> None:
-    report = cvsim.dedupe(photos, cache=tmp_path / "cache")
+def test_it_can_be_used_in_another_thread(photos: Path, cache: Path) -> None:
+    report = cvsim.dedupe(photos, cache=cache)
     pages: list[str] = []
     threads = [threading.Thread(target=lambda: pages.append(report.to_html())) for _ in range(3)]
     for thread in threads:
@@ -108,8 +119,7 @@ def test_it_can_be_used_in_another_thread(photos: Path, tmp_path: Path) -> None:
     assert pages == [report.to_html()] * 3
 
 
-def test_its_graph_is_the_threshold_graph(photos: Path, tmp_path: Path) -> None:
-    report = cvsim.dedupe(photos, cache=None)
+def test_its_graph_is_the_threshold_graph(report: cvsim.Report, tmp_path: Path) -> None:
     (group,) = report.groups
     graph = report.graph()
     assert set(graph) == {member.record.path for member in group.members}

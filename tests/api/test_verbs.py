@@ -90,8 +90,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_products_are_grouped_and_measured(shop: Path, tmp_path: Path) -> None:
-    found = cvsim.cluster(shop, n_clusters=6, cache=None, workers=2)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all that is done with the shop: what is tested is what is made of its pictures."""
+    return tmp_path_factory.mktemp("cache") / "cache.sqlite"
+
+
+def test_products_are_grouped_and_measured(shop: Path, cache: Path, tmp_path: Path) -> None:
+    found = cvsim.cluster(shop, n_clusters=6, cache=cache, workers=2)
     assert len(found.files) == len(found.labels) == 18
     found.to_csv(tmp_path / "labels.csv")
     found.to_npy(tmp_path / "labels.npy")
@@ -104,8 +110,8 @@ def test_products_are_grouped_and_measured(shop: Path, tmp_path: Path) -> None:
     assert by_file.ari > 0.9
 
 
-def test_features_are_what_products_are_grouped_by(shop: Path, tmp_path: Path) -> None:
-    table = cvsim.extract_features(shop, cache=None)
+def test_features_are_what_products_are_grouped_by(shop: Path, cache: Path, tmp_path: Path) -> None:
+    table = cvsim.extract_features(shop, cache=cache)
     assert table.vectors.shape[0] == len(table.files) == 18
     table.to_npy(tmp_path / "f.npy")
     assert (tmp_path / "f.txt").read_text().split() == list(table.files)
@@ -117,24 +123,24 @@ def test_features_are_what_products_are_grouped_by(shop: Path, tmp_path: Path) -
         cvsim.cluster(np.zeros(3))
 
 
-def test_a_profile_is_learned_and_used(shop: Path, tmp_path: Path) -> None:
-    trained = cvsim.train(shop, cache=None)
+def test_a_profile_is_learned_and_used(shop: Path, cache: Path, tmp_path: Path) -> None:
+    trained = cvsim.train(shop, cache=cache)
     assert sum(trained.weights.values()) == pytest.approx(1)
     assert json.loads(trained.to_json())["n_products"] == 6
     trained.to_npz(tmp_path / "shop.npz")
     assert (tmp_path / "shop.npz").read_bytes() == trained.to_npz()
-    found = cvsim.classify(shop, tmp_path / "shop.npz", cache=None)
+    found = cvsim.classify(shop, tmp_path / "shop.npz", cache=cache)
     right = [label == file.split("/")[0] for file, label in zip(found.files, found.labels, strict=True)]
     assert np.mean(right) > 0.8
     assert found.to_csv().splitlines()[0] == "file,label,probability"
     answers = {file: file.split("/")[0] for file in found.files}
-    by_mapping = cvsim.train(shop, labels=answers, cache=None)
-    by_list = cvsim.train(shop, labels=list(answers.values()), cache=None)
+    by_mapping = cvsim.train(shop, labels=answers, cache=cache)
+    by_list = cvsim.train(shop, labels=list(answers.values()), cache=cache)
     assert by_mapping.weights == by_list.weights == trained.weights
 
 
-def test_pictures_are_drawn(shop: Path, tmp_path: Path) -> None:
-    drawing = cvsim.plot(shop, layout="pca", cache=None)
+def test_pictures_are_drawn(shop: Path, cache: Path, tmp_path: Path) -> None:
+    drawing = cvsim.plot(shop, layout="pca", cache=cache)
     assert drawing.to_png()[:4] == b"\x89PNG"
     drawing.to_html(tmp_path / "map.html")
     assert (tmp_path / "map.html").read_bytes() == drawing.to_html().encode()

@@ -118,6 +118,20 @@ COMMANDS = [
     "help",
 ]
 """In this order: what one writes another reads."""
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from cvsim.cli.group import cvsim
+printed = []
+for line in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        try:
+            cvsim(line.split(), prog_name="cvsim")
+        except SystemExit as end:
+            assert not end.code, (line, end.code)
+    printed.append(stdout.getvalue())
+print(json.dumps(printed))
+"""
+"""A program that runs commands in one process, where what they all import is imported once."""
 SERVERS = ["review plan.json --no-browser", "serve --store photos.db --no-browser"]
 NEEDED = {"serve": "starlette", "review": "starlette", "fetch": "httpx"}
 
@@ -127,7 +141,16 @@ def test_every_verb_is_tried() -> None:
 
 
 def test_every_verb_runs(installed: Path, workplace: Path) -> None:
-    printed = {line.split()[0]: run(installed, workplace, *line.split()) for line in COMMANDS}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, *COMMANDS],
+        cwd=workplace,
+        env=environment(installed, workplace),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = {line.split()[0]: said for line, said in zip(COMMANDS, json.loads(done.stdout), strict=True)}
     assert "2 groups" in printed["dedupe"]
     assert len(images(workplace)) == len(PHOTOS)
     assert "Cropped" in printed["compare"]
