@@ -7,6 +7,11 @@ import os
 import signal
 from pathlib import Path
 
+# Files of tests run beside each other, one a core. Threads of linear algebra would wait for cores that others
+# have, and they burn CPU while they wait. It must be said before numpy is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import hypothesis
 import pytest
 from generate import RGB, scene
