@@ -81,7 +81,7 @@ def grouping_figures(data: LabelledSet, labels: np.ndarray) -> dict[str, Any]:
     files = data.files
     true = np.array([data.group[f] for f in files])
     kinds = [data.kind[f] for f in files]
-    figures: dict[str, Any] = evaluate(labels, true).to_dict()
+    figures: dict[str, Any] = evaluate(labels, true).document()
     table = Contingency.of(labels, true)
     n_true_groups = np.bincount(table.predicted)
     figures["n_false_pairs"] = int(_pairs(table.predicted_sizes) - _pairs(table.counts))

@@ -142,7 +142,7 @@ def agreement(members: Sequence[Sequence[int]], true: Any) -> dict[str, float]:
     labels = np.arange(len(true)) + len(members)
     for label, group in enumerate(members):
         labels[group] = label
-    figures = evaluate(labels, true).to_dict()
+    figures = evaluate(labels, true).document()
     return {"pair_precision": figures["pair_precision"], "planted_recall": figures["pair_recall"]}
 
 

@@ -94,6 +94,7 @@ PROMISED = {
     "Clusters": "files labels n_groups to_csv to_npy to_json",
     "Compared": "score relation contained prior comparisons to_json to_picture",
     "Drawing": "to_png to_html to_folder",
+    "Evaluation": "ari pair_f1 bcubed_f1 to_json",
     "FeatureTable": "files vectors to_npy to_parquet",
     "FetchResult": "n_wanted n_fetched n_known failed to_json",
     "Index": "open add search remove close",

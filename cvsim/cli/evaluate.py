@@ -22,9 +22,7 @@ def evaluate(predicted: str, answers: str, as_json: bool, config: str | None, qu
 
     found = measure(predicted, answers)
     if as_json:
-        from cvsim.files import dumps
-
-        click.echo(dumps(found.to_dict()), nl=False)
+        click.echo(found.to_json(), nl=False)
         return
     for label, value in (
         ("Adjusted Rand Index", f"{found.ari:.4f}"),

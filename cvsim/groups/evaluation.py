@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvsim.errors import UsageError
-from cvsim.files import read_table
+from cvsim.files import JsonResult, read_table
 
 if TYPE_CHECKING:
     from cvsim.types import Indices
@@ -33,7 +33,7 @@ _N_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(JsonResult):
     """Agreement of a predicted grouping with the true one. All figures are 1.0 for equal groupings.
 
     Attributes
@@ -57,8 +57,8 @@ class Evaluation:
     pair_f1: float
     bcubed_f1: float
 
-    def to_dict(self) -> dict[str, float | int]:
-        """Give the figures by their names."""
+    def document(self) -> dict[str, Any]:
+        """Give the figures by their names, as ``cvsim evaluate --json`` prints them."""
         return asdict(self)
 
 

@@ -71,7 +71,7 @@ def test_a_million_images_lose_no_digit():
 
 
 def test_the_figures_have_the_names_of_the_command_line():
-    assert list(evaluate([0], [0]).to_dict()) == [
+    assert list(evaluate([0], [0]).document()) == [
         "ari",
         "n_images",
         "n_predicted",
