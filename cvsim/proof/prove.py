@@ -23,7 +23,7 @@ from cvsim.proof.enlarged import MORE_PIXELS, shows_no_more
 from cvsim.proof.explained import explain
 from cvsim.proof.frames import BLACK_GROUND, WHITE_GROUND, ShownPicture, all_shown, as_srgb, everything_digest
 from cvsim.proof.grids import find_orientation
-from cvsim.proof.history import was_once_coarse
+from cvsim.proof.history import was_made_from, was_once_coarse
 from cvsim.proof.holds import counted, is_plain, lacking
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.types import Holdings, ImageRecord, Proof
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 5
+PROOF_VERSION = 6
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -322,14 +322,12 @@ def _explained(copy: ProofPicture, kept: ProofPicture, *, is_same: bool = True) 
     found = explain(copy, kept, orientations=None if orientation is None else (orientation,))
     # Equal values under two profiles are no equal pixels, and neither are two alphas laid on one ground.
     state = "explained" if found.state == "same-pixels" and not is_same else found.state
-    return Proof(
-        state,
-        found.boxes,
-        is_mirrored=orientation in _MIRRORED,
-        shows_as_much=state == "explained"
-        and orientation is not None
-        and _show_as_much(copy, kept, orientation),
-    )
+    if state != "explained" or orientation is None:
+        return Proof(state, found.boxes)
+    if was_made_from(kept, copy, orientation):
+        return Proof("poorer-kept", words="the kept file was made from this one, and encoded again")
+    is_mirrored = orientation in _MIRRORED
+    return Proof(state, is_mirrored=is_mirrored, shows_as_much=_show_as_much(copy, kept, orientation))
 
 
 def _show_as_much(copy: ProofPicture, kept: ProofPicture, orientation: int) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cvsim.progress import Progress
     from cvsim.recipes.linking import Linker
 
-MAX_CHANGES_OF_MIND = 2
+MAX_CHANGES_OF_MIND = 3
 """How often another file of a group is kept because the one before was found to be poorer."""
 LOSSY = frozenset(("jpeg", "heic"))
 """Formats that store nothing without loss: of equal pixels, what is stored so was there first."""
@@ -88,8 +88,8 @@ class Prover:
     def proved_groups(self) -> tuple[Group, ...]:
         """The groups of the report, with proofs for what they propose.
 
-        Where the file to keep is found to be the poorer one of two, and the other one explains it, the other
-        one is kept, if the keep rules ask for the original; and so is a smaller one that shows as much.
+        If the keep rules ask for the original, the file to keep gives way to one that explains it and is the
+        better one, to a smaller one that shows as much, and to the JPEG whose pixels it has.
         """
         proofs: dict[tuple[str, str], Proof] = {}
         for n_found in range(1, MAX_CHANGES_OF_MIND + 2):
@@ -97,13 +97,15 @@ class Prover:
             proofs |= self._prove([pair for draft in drafts for pair in draft.to_prove()])
             if n_found > MAX_CHANGES_OF_MIND or not self._asked.asks_for_original:
                 break
-            better, as_much = self._found_better(drafts, proofs), self._showing_as_much(drafts, proofs)
-            if not better | as_much:
+            better = self._found_better(drafts, proofs)
+            news = {
+                **self._found_about(drafts, proofs),
+                **{digest: {"n_found_better": n_found} for digest in better},
+            }
+            if not news:
                 break
-            for digest in better:
-                self._note(digest, n_found_better=n_found)
-            for digest in as_much:
-                self._note(digest, shows_as_much=True)
+            for digest, found in news.items():
+                self._standings[digest] = replace(self._standing(digest), **found)
             self._use_standings()
             kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
             self._linker.score_all(kept, "Checking groups")
@@ -146,19 +148,26 @@ class Prover:
         found = self._prove(back)
         return {better.digest for kept, better in back if found[kept.digest, better.digest].is_enough}
 
-    def _showing_as_much(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
-        """Digests of files that show as much as a larger one that would be kept, as far as that is news."""
-        found = set()
+    def _found_about(
+        self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]
+    ) -> dict[str, dict[str, Any]]:
+        """By digest, what proofs tell of an original that was not known before."""
+        news: dict[str, dict[str, Any]] = {}
         for draft in drafts:
-            n_pixels = {record.digest: record.n_pixels for record in draft.choice.records}
+            records = {record.path: record for record in draft.choice.records}
             kept = draft.choice.keeper
-            for copy, _ in draft.to_prove():
-                if proofs[copy.digest, kept.digest].shows_as_much and n_pixels[copy.digest] < kept.n_pixels:
-                    found.add(copy.digest)
-        return {digest for digest in found if not self._standings.get(digest, Standing()).shows_as_much}
+            for copy in (records[ref.path] for ref, _ in draft.to_prove()):
+                proof = proofs[copy.digest, kept.digest]
+                is_smaller = proof.shows_as_much and copy.n_pixels < kept.n_pixels
+                if is_smaller and not self._standing(copy.digest).shows_as_much:
+                    news[copy.digest] = {"shows_as_much": True}
+                is_older = proof.state == "same-pixels" and copy.format in LOSSY and kept.format not in LOSSY
+                if is_older and not self._standing(kept.digest).is_made_from_lossy:
+                    news[kept.digest] = {"is_made_from_lossy": True}
+        return news
 
-    def _note(self, digest: str, **found: Any) -> None:
-        self._standings[digest] = replace(self._standings.get(digest, Standing()), **found)
+    def _standing(self, digest: str) -> Standing:
+        return self._standings.get(digest, Standing())
 
     def _held_by(self, records: Sequence[ImageRecord]) -> dict[str, Holdings]:
         missing = [record for record in records if record.digest not in self._holdings]

@@ -13,9 +13,10 @@ from PIL import Image
 
 from cvsim.images.encoded import read_content
 from cvsim.images.holdings import with_alpha
-from cvsim.proof.history import was_once_coarse
+from cvsim.proof.grids import find_orientation
+from cvsim.proof.history import was_made_from, was_once_coarse
 from cvsim.proof.holds import holdings_of_content
-from cvsim.proof.picture import proof_picture
+from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.prove import File, FileRef, prove, prove_pair
 from cvsim.stores import MemoryStore
 from cvsim.types import Proof
@@ -176,3 +177,29 @@ def test_a_hidden_quantisation_is_read_back(quality: int) -> None:
     assert was_once_coarse(proof_picture(encoded(Image.fromarray(shown), "PNG")))
     assert not was_once_coarse(proof_picture(encoded(image, "JPEG", quality=quality)))
     assert not was_once_coarse(proof_picture(encoded(image, "PNG")))
+
+
+@pytest.mark.parametrize("quality", [95, 85, 60])
+@pytest.mark.parametrize("transpose", [None, Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT])
+def test_which_of_two_jpegs_was_made_from_the_other_is_known(
+    quality: int, transpose: Image.Transpose | None
+) -> None:
+    def made(image: Image.Image) -> ProofPicture:
+        laid = image if transpose is None else image.transpose(transpose)
+        return proof_picture(encoded(laid, "JPEG", quality=92))
+
+    drawn = Image.fromarray(scene(4, 301, 203))
+    first = proof_picture(encoded(drawn, "JPEG", quality=quality))
+    second, sibling = made(Image.fromarray(first.rgb)), made(drawn)
+    for other in (second, sibling):
+        there, back = find_orientation(other.rgb, first.rgb), find_orientation(first.rgb, other.rgb)
+        assert there is not None
+        assert back is not None
+        assert was_made_from(other, first, there) == (other is second)
+        assert not was_made_from(first, other, back)
+
+
+def test_nothing_says_which_of_two_equal_encodings_was_first() -> None:
+    first = proof_picture(encoded(Image.fromarray(scene(4, 301, 203)), "JPEG", quality=80))
+    again = proof_picture(encoded(Image.fromarray(first.rgb), "JPEG", quality=80))
+    assert not (was_made_from(again, first, 0) and was_made_from(first, again, 0))
