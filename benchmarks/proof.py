@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -40,12 +41,19 @@ from proof_pictures import (
 )
 from tables import table, write_section
 
+from cvsim.images.encoded import read_content
+from cvsim.proof.enlarged import shows_no_more
 from cvsim.proof.explained import explain, proof_picture
+from cvsim.proof.history import was_made_from
+from cvsim.proof.holds import holdings_of_content
+from cvsim.proof.prove import File, prove_pair
 
 RESULTS = Path(__file__).with_name("results")
 SEED = 20261128
+RESAMPLINGS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 LONGEST_PX = (400, 640, 1024)
 SIDES, LEVELS = (3, 6, 12, 24), (6, 12, 24, 48, 96)
+COST_ENCODINGS = ("q75", "q75 of the original", "webp80", "half")
 GRID_ENCODINGS = ("png", "q95", "q85", "q75", "q60", "q50", "q30", "webp80", "half")
 
 Case = dict[str, Any]
@@ -145,6 +153,43 @@ def smallest_caught(data: Path, repeats: int) -> dict[str, dict[str, Any]]:
     return found_by
 
 
+def firsts(data: Path, repeats: int) -> dict[str, list[int]]:
+    """How often it is known which picture was made from which: [said so, of]."""
+    counts: dict[str, list[int]] = {}
+
+    def count(name: str, found: bool) -> None:
+        entry = counts.setdefault(name, [0, 0])
+        entry[0] += found
+        entry[1] += 1
+
+    for number, path in enumerate(photographs(data / "photos", "b")[: 2 * repeats]):
+        rng = random.Random(f"{SEED} first {number}")
+        original = opened(path, 800)
+        kept = proof_picture(written(original, quality=rng.choice((85, 92, 95))))
+        for times in (1.3, 1.5, 2, 3, 0.75, 0.66, 0.5, 0.25):
+            size = round(original.width * times), round(original.height * times)
+            other = original.resize(size, rng.choice(RESAMPLINGS))
+            made = proof_picture(written(other, quality=rng.choice((75, 85, 95))))
+            large, small = (made, kept) if times > 1 else (kept, made)
+            what = "enlarged" if times > 1 else "larger than what it was reduced to,"
+            count(f"shows no more: {what} {times} times", shows_no_more(large, small, 0))
+        for quality, again in ((95, 90), (90, 95), (85, 92), (75, 90), (60, 85)):
+            first = proof_picture(written(original, quality=quality))
+            second = proof_picture(written(Image.fromarray(first.rgb), quality=again))
+            sibling = proof_picture(written(original, quality=again))
+            count("was made from the other one: was", was_made_from(second, first, 0))
+            count("was made from the other one: the other way round", was_made_from(first, second, 0))
+            count("was made from the other one: both from a third", was_made_from(sibling, first, 0))
+    return counts
+
+
+def read_file(path: Path, data: bytes) -> File:
+    """A file as a proof gets it: read, and known what it holds."""
+    path.write_bytes(data)
+    content = read_content(str(path))
+    return File(content, holdings_of_content(content)[0])
+
+
 def costs(data: Path, repeats: int) -> dict[str, Any]:
     """CPU milliseconds of the proof of true copies: with both decodings, and of these alone."""
     cv2.setNumThreads(1)
@@ -154,19 +199,24 @@ def costs(data: Path, repeats: int) -> dict[str, Any]:
         "0.8 megapixels": ("photos", 1024),
         "full": ("camera", None),
     }
-    for name, (folder, longest) in sources.items():
-        for encoding in ("q75", "q75 of the original", "webp80", "half"):
+    asked = [(name, encoding) for name in sources for encoding in COST_ENCODINGS]
+    with tempfile.TemporaryDirectory() as held:
+        for name, encoding in asked:
+            folder, longest = sources[name]
             spent = []
             for path in photographs(data / folder, "b")[:repeats]:
                 original = opened(path, longest)
                 kept = written(original, quality=95)
                 source = original if encoding == "q75" else read(kept)
                 copy = ENCODINGS[encoding.split()[0]](source)
+                files = [read_file(Path(held) / str(i), encoded) for i, encoded in enumerate((copy, kept))]
                 start = time.process_time()
-                pictures = proof_picture(copy), proof_picture(kept)
+                for encoded in (copy, kept):
+                    proof_picture(encoded)
                 decoded = time.process_time()
-                explain(*pictures)
-                spent.append((time.process_time() - start, decoded - start, original.width * original.height))
+                assert prove_pair(*files).state != "not-tried"
+                end = time.process_time()
+                spent.append((end - decoded, decoded - start, original.width * original.height))
             total, decoding, pixels = np.median(np.array(spent), axis=0)
             measured[f"{name}, {encoding}"] = {
                 "megapixels": round(float(pixels) / 1e6, 2),
@@ -193,6 +243,8 @@ def sections(results: dict[str, Any]) -> str:
         for name, row in results["smallest_caught"].items()
     ]
     parts.append(table(header, rows))
+    rows = [(name, *counts) for name, counts in results["firsts"].items()]
+    parts.append(table(("which was first", "said so", "of"), rows))
     rows = [(n, c["megapixels"], c["ms"], c["ms_decoding"]) for n, c in results["costs"].items()]
     parts.append(table(("cost of a proof, CPU ms", "megapixels", "in all", "of which decoding"), rows))
     return "\n\n".join(parts)
@@ -212,6 +264,8 @@ def main() -> None:
     print(json.dumps(results["large"], indent=1))
     results["smallest_caught"] = smallest_caught(args.data, 3)
     print(json.dumps(results["smallest_caught"], indent=1))
+    results["firsts"] = firsts(args.data, args.repeats)
+    print(json.dumps(results["firsts"], indent=1))
     results["costs"] = costs(args.data, 9)
     print(json.dumps(results["costs"], indent=1))
     (RESULTS / "proof.json").write_text(json.dumps(results, indent=1) + "\n")

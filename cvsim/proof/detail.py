@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -105,8 +106,23 @@ class Detail:
     @property
     def fineness(self) -> float:
         """Fine detail of the kept picture over that of the copy; below 1, the kept one is softer."""
-        quiet = 0.5 * max(1, self.n_cells)
-        return (self.fine_kept + quiet) / (self.fine_copy + quiet)
+        return _ratio(self.fine_kept, self.fine_copy, self.n_cells)
+
+
+def fineness_in(windows: Iterable[tuple[Plane, Plane]]) -> float:
+    """`Detail.fineness` of one picture over another one, in windows of both: (h, w) luma."""
+    of_first, of_second, n_cells = 0.0, 0.0, 0
+    for first, second in windows:
+        a, b = (_cells(_energy(plane, _FINE)) for plane in (first, second))
+        of_first += float(np.minimum(a, _STRONG).sum())
+        of_second += float(np.minimum(b, _STRONG).sum())
+        n_cells += a.size
+    return _ratio(of_first, of_second, n_cells)
+
+
+def _ratio(first: float, second: float, n_cells: int) -> float:
+    quiet = 0.5 * max(1, n_cells)
+    return (first + quiet) / (second + quiet)
 
 
 def _detail(plane: Plane, deviation: float) -> Plane:
