@@ -85,6 +85,8 @@ def proof_words(pair: ScoredPair) -> str:
     if pair.proof is None:
         return ""
     kept = "b" if pair.copy == "a" else "a"
+    if pair.proof.is_enough and (pair.proof.is_mirrored or pair.proof.shows_as_much):
+        return f"All that is visible in {pair.copy} is in {kept}; they do not tell which one was first."
     return _PROVED[pair.proof.state].format(copy=pair.copy, kept=kept, words=pair.proof.words)
 
 

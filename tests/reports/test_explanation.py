@@ -7,7 +7,16 @@ from itertools import pairwise
 import pytest
 from made_result import THRESHOLD, chain, scored, star
 
-from cvsim.reports.explanation import decision, links, reclaimable_bytes, span, warnings, waterfall
+from cvsim.reports.explanation import (
+    decision,
+    links,
+    proof_words,
+    reclaimable_bytes,
+    span,
+    warnings,
+    waterfall,
+)
+from cvsim.types import Proof
 
 
 def test_a_waterfall_ends_at_the_log_odds_of_the_score() -> None:
@@ -60,3 +69,13 @@ def test_a_byte_for_byte_twin_needs_no_edge_of_its_own() -> None:
     group = chain(1, "k", "m", "z")
     twin = replace(group.edges[1], relation="identical-file")
     assert not list(warnings(replace(group, edges=(group.edges[0], twin), weakest_pair=None), THRESHOLD))
+
+
+def test_what_a_proof_says_names_both_sides_and_not_more_than_is_known() -> None:
+    pair = replace(scored("a", "b"), copy="b")
+    assert proof_words(pair) == ""
+    proved = replace(pair, proof=Proof("explained"))
+    assert proof_words(proved) == "b can go: everything visible in it is in a."
+    for proof in (Proof("explained", is_mirrored=True), Proof("explained", shows_as_much=True)):
+        assert "do not tell which one was first" in proof_words(replace(pair, proof=proof))
+    assert "4 frames" in proof_words(replace(pair, proof=Proof("holds-more", words="4 frames")))
