@@ -8,6 +8,8 @@ from collections.abc import Iterable
 PathLike = str | bytes | os.PathLike[str]
 """A path as a caller may give it."""
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet read a cell as a formula, or skip to one."""
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, yet part of how emoji and several scripts are spelt."""
 
@@ -38,3 +40,22 @@ def path_texts(paths: PathLike | Iterable[PathLike]) -> list[str]:
     """Turn paths into text; a single one stands for itself. Bytes that are not UTF-8 become surrogates."""
     several = [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths
     return [os.fsdecode(path) for path in several]
+
+
+def path_cell(path: str) -> str:
+    """A name for the same file that no spreadsheet takes for a formula: ``=1+1.jpg`` is ``./=1+1.jpg``."""
+    return f"./{path}" if path.startswith(_FORMULA) else path
+
+
+def text_cell(text: str) -> str:
+    """Prose that no spreadsheet takes for a formula: an apostrophe before it says that it is text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def of_cell(cell: str) -> str:
+    """What `path_cell` or `text_cell` was given."""
+    for mark in ("./", "'"):
+        rest = cell.removeprefix(mark)
+        if rest != cell and rest.startswith(_FORMULA):
+            return rest
+    return cell

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from cvsim.files import FilePath, delivered, delivered_bytes, dumps
+from cvsim.names import path_cell, text_cell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,8 @@ class Clusters:
         ----------
         path : path, optional
         """
-        return delivered([_csv(("file", "label"), zip(self.files, self.labels.tolist(), strict=True))], path)
+        rows = zip(map(path_cell, self.files), self.labels.tolist(), strict=True)
+        return delivered([_csv(("file", "label"), rows)], path)
 
     @overload
     def to_npy(self, path: None = None) -> bytes: ...
@@ -123,7 +125,7 @@ class Classified:
         path : path, optional
         """
         rows = (
-            (file, "-1" if label is None else label, f"{probability:.4f}")
+            (path_cell(file), "-1" if label is None else text_cell(label), f"{probability:.4f}")
             for file, label, probability in zip(
                 self.files, self.labels, self.probability.tolist(), strict=True
             )

@@ -25,6 +25,7 @@ from urllib.parse import quote, urlsplit
 from cvsim.errors import CvsimError, FetchError, UsageError
 from cvsim.fetch.client import Fetched, RemoteClient
 from cvsim.files import JsonResult, read_table, replacing, write
+from cvsim.names import path_cell, text_cell
 from cvsim.progress import Progress, SilentProgress
 
 MANIFEST_NAME = "fetch.jsonl"
@@ -324,7 +325,12 @@ class DownloadFolder:
 
     def write_labels(self) -> None:
         """Which file has which label, a row each, for ``cvsim index --labels``."""
-        rows = sorted((o.file, label) for o in self._outcomes.values() if o.file for label in o.labels)
+        rows = sorted(
+            (path_cell(o.file), text_cell(label))
+            for o in self._outcomes.values()
+            if o.file
+            for label in o.labels
+        )
         with (
             replacing(self.folder / LABELS_NAME) as draft,
             draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvsim.errors import UsageError
 from cvsim.files import JsonResult, read_table
+from cvsim.names import of_cell
 
 if TYPE_CHECKING:
     from cvsim.types import Indices
@@ -266,9 +267,10 @@ def _read_csv(path: Path) -> dict[str, str]:
     for line, row in read_table(path, LABEL_COLUMNS):
         if not row.keys() >= set(LABEL_COLUMNS):
             raise UsageError(f"{path}, line {line}: a file and a label are needed")
-        if row["file"] in labels:
-            raise UsageError(f"{path}, line {line}: {row['file']!r} is labelled twice")
-        labels[row["file"]] = row["label"]
+        file = of_cell(row["file"])
+        if file in labels:
+            raise UsageError(f"{path}, line {line}: {file!r} is labelled twice")
+        labels[file] = of_cell(row["label"])
     return labels
 
 

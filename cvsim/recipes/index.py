@@ -17,6 +17,7 @@ from cvsim.features.vector import VectorFeature
 from cvsim.files import JsonResult, read_table
 from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.images.scan import require_paths, scan
+from cvsim.names import of_cell
 from cvsim.progress import SilentProgress
 from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
@@ -233,7 +234,7 @@ def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> lis
     """
     try:
         return [
-            (_absolute(row["file"], roots, file), row["label"])
+            (_absolute(of_cell(row["file"]), roots, file), of_cell(row["label"]))
             for _, row in read_table(file, LABEL_COLUMNS)
             if row.get("label")
         ]

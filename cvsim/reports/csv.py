@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from cvsim.names import path_cell, text_cell
 from cvsim.reports.explanation import decision, is_with_kept, links
 from cvsim.types import DedupeResult, Group
 
@@ -24,9 +25,6 @@ COLUMNS = (
     "damaged",
     "reason",
 )
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet read a cell as a formula, or skip to one."""
 
 
 def to_csv(result: DedupeResult) -> bytes:
@@ -51,22 +49,12 @@ def _rows(group: Group) -> Iterator[tuple[object, ...]]:
         yield (
             group.id,
             decision(group, member),
-            safe_path(record.path),
+            path_cell(record.path),
             "" if member.score is None else float(member.score),
             edge.relation if edge and is_with_kept(edge, group) else "",
             record.size_bytes,
             record.width_px,
             record.height_px,
             "yes" if record.damaged else "",
-            safe_text(member.reason),
+            text_cell(member.reason),
         )
-
-
-def safe_path(path: str) -> str:
-    """A name for the same file that no spreadsheet takes for a formula: ``=1+1.jpg`` is ``./=1+1.jpg``."""
-    return f"./{path}" if path.startswith(_FORMULA) else path
-
-
-def safe_text(text: str) -> str:
-    """Prose that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

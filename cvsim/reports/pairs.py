@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from cvsim.errors import CvsimError, MissingExtraError, UsageError
 from cvsim.files import replacing, write
+from cvsim.names import path_cell
 
 CHUNK_ROWS = 10_000
 PAIR_FORMATS = (".csv", ".jsonl", ".parquet")
@@ -75,11 +76,12 @@ def write_pairs(path: str | os.PathLike[str], pairs: Iterable[PairRow]) -> int:
 
 
 def csv_chunks(pairs: Iterable[PairRow]) -> Iterator[bytes]:
-    """``a,b,score``; file names keep their bytes."""
+    """``a,b,score``; file names keep their bytes, and none is a formula (see `cvsim.names.path_cell`)."""
     yield b"a,b,score\n"
     for rows in _chunks(pairs):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((p.a, p.b, p.score) for p in rows)
+        cells = ((path_cell(p.a), path_cell(p.b), p.score) for p in rows)
+        csv.writer(text, lineterminator="\n").writerows(cells)
         yield text.getvalue().encode("utf-8", "surrogateescape")
 
 

@@ -270,3 +270,28 @@ def test_an_onnx_file_that_is_no_image_model_is_explained(shop, tmp_path):
         )
         assert code == 2
         assert "not an ONNX model" in err
+
+
+def test_no_name_or_label_is_a_formula_and_each_is_read_back(shop, tmp_path):
+    folder, rows = tmp_path / "p", ["file,label"]
+    folder.mkdir()
+    for product in range(3):
+        for i in range(N_PHOTOS):
+            name = f"={i}+{product}.png"
+            (folder / name).write_bytes((shop / "images" / f"{i}_{product}.png").read_bytes())
+            rows.append(f"{name},=product {product}")
+    answers = tmp_path / "answers.csv"
+    answers.write_text("\n".join(rows) + "\n")
+    assert run("train", folder, "--labels", answers, "-o", tmp_path / "p.npz", "--no-cache", "-q")[0] == 0
+    profile = tmp_path / "p.npz"
+    for number, command in enumerate((["cluster", folder], ["classify", folder, "--profile", profile])):
+        found = tmp_path / f"{number}.csv"
+        assert run(*command, "-o", found, "--no-cache", "-q")[0] == 0
+        cells = [cell for line in found.read_text().splitlines() for cell in line.split(",")]
+        assert sum(cell.startswith("./=") for cell in cells) == 3 * N_PHOTOS
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+        assert run("evaluate", found, answers, "--json")[0] == 0
+    pairs = tmp_path / "pairs.csv"
+    code, _, err = run("prefilter", folder, "-o", pairs, "--no-cache", "-q")
+    assert (code, err) == (0, "")
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in pairs.read_text().splitlines())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from cvsim.names import printable
+from cvsim.names import of_cell, path_cell, printable, text_cell
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_printable_text_is_one_line_that_any_stream_of_utf8_takes(text: str) -> 
     shown.encode("utf-8")
     assert len(shown.splitlines()) <= 1
     assert not any(ord(character) < 32 or ord(character) == 127 for character in shown)
+
+
+NOT_FROM_A_CELL = st.text(min_size=1).filter(lambda text: of_cell(text) == text)
+
+
+@given(NOT_FROM_A_CELL | st.sampled_from("=+-@\t\r\n").flatmap(lambda mark: st.text().map(mark.__add__)))
+def test_a_cell_is_no_formula_and_can_be_read_back(text: str) -> None:
+    for cell in (path_cell(text), text_cell(text)):
+        assert cell[0] not in "=+-@\t\r\n"
+        assert of_cell(cell) == text

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 from made_result import made_result, renamed
 
-from cvsim.reports.csv import COLUMNS, safe_path, to_csv
+from cvsim.names import path_cell
+from cvsim.reports.csv import COLUMNS, to_csv
 
 
 def rows(content: bytes) -> list[dict[str, str]]:
@@ -47,4 +48,4 @@ def test_every_name_survives_and_none_begins_a_formula(name: str) -> None:
     path = rows(to_csv(renamed(made_result(), "p/b.jpg", name)))[1]["path"]
     assert path.removeprefix("./") == name.removeprefix("./")
     assert path[0] not in "=+-@\t\r\n"
-    assert safe_path(name) == path
+    assert path_cell(name) == path
