@@ -83,7 +83,9 @@ def fetch_dataset(
     wanted = read_dataset(os.fsdecode(manifest), asked)[:limit]
     max_bytes = size_in_bytes(max_size_bytes) if isinstance(max_size_bytes, str) else max_size_bytes
     limits = Limits(max_bytes, timeout_s, 6 * timeout_s, n_attempts)
-    with RemoteClient(limits, allow_private=allow_private, n_connections=workers) as client:
+    with RemoteClient(
+        limits, allow_private=allow_private, allow_credentials=True, n_connections=workers
+    ) as client:
         return fetch(
             wanted,
             os.fsdecode(folder),

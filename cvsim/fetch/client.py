@@ -88,6 +88,9 @@ class RemoteClient:
     limits : Limits
     allow_private : bool
         Also connect to addresses that are not public: this machine, the local network.
+    allow_credentials : bool
+        Also take URLs with a user name or a password. A stranger's ``http://known.example@other.example/`` is
+        made to be misread.
     n_connections : int
         Open at once.
     resolve : callable, optional
@@ -104,10 +107,12 @@ class RemoteClient:
         limits: Limits = Limits(),
         *,
         allow_private: bool = False,
+        allow_credentials: bool = False,
         n_connections: int = 16,
         resolve: Resolve | None = None,
     ) -> None:
         self.limits = limits
+        self._allow_credentials = allow_credentials
         self._deadline = Deadline()
         self._closed = threading.Event()
         guard = AddressGuard(resolve or addresses_of, allow_private)
@@ -171,6 +176,8 @@ class RemoteClient:
             raise FetchError(f"no valid URL: {exc}") from exc
         if request.url.scheme not in ("http", "https") or not request.url.host:
             raise FetchError("no http or https URL")
+        if request.url.userinfo and not self._allow_credentials:
+            raise FetchError("a URL with a user name or a password before its host is not fetched")
         return request
 
     @staticmethod

@@ -140,6 +140,20 @@ def test_a_redirect_into_the_private_network_is_refused(
     assert dict(server.hits) == {"/to-localhost": 1}
 
 
+@pytest.mark.parametrize("user", ["127.0.0.1@", "pictures.example@", "user:secret@", ":@"])
+def test_a_url_that_hides_its_host_behind_a_name_is_refused_before_anything_is_asked(
+    server: FaultyServer, client: RemoteClient, user: str
+) -> None:
+    with pytest.raises(FetchError, match="user name or a password"):
+        client.fetch(server.url.replace("://", f"://{user}") + "/ok")
+    assert not server.hits
+
+
+def test_credentials_are_taken_from_whoever_says_so(server: FaultyServer) -> None:
+    with RemoteClient(ONCE, allow_private=True, allow_credentials=True) as client:
+        assert client.fetch(server.url.replace("://", "://user:secret@") + "/ok").format == "jpeg"
+
+
 def test_the_address_that_was_checked_is_the_one_that_is_asked(server: FaultyServer) -> None:
     """A name that changes its meaning between the check and the connection changes nothing."""
     answers = iter([["127.0.0.1"], ["192.0.2.1"], ["192.0.2.1"]])
