@@ -5,6 +5,7 @@ For the command line and for child processes; the process of somebody who import
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -37,6 +38,19 @@ def tune_own_process() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
     if sys.platform.startswith("linux"):
         _keep_freed_memory()
+
+
+def give_back_memory() -> None:
+    """Give what was freed back to the system: before another part of a run that needs much memory at a time.
+
+    Threads do not use what others freed. Does nothing in the process of somebody who imports cvsim.
+    """
+    if not _is_own or not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _keep_freed_memory() -> None:

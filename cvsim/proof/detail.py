@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from cvsim.proof.scan import box
+from cvsim.proof.scan import Band, bands, box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,20 +53,30 @@ class Detail:
 
         `shown` is the kept picture as the copy's encoder would show it, where that is known.
         """
-        fine = [_detail(p, _FINE)[inner] for p in (copy, shown, residual)]
+        for band in bands(copy.shape[0]):
+            rows = _within(band, inner)
+            self._add_fine([plane[band.outer] for plane in (copy, shown, residual)], rows)
+        if float(np.square(residual).mean()) < _NEGLIGIBLE:
+            return
+        for band in bands(copy.shape[0]):
+            rows = _within(band, inner)
+            self._add_coarse([plane[band.outer] for plane in (copy, kept, residual)], rows)
+
+    def _add_fine(self, planes: Sequence[Plane], inner: tuple[slice, slice]) -> None:
+        fine = [_detail(p, _FINE)[inner] for p in planes]
         c, k, r = (_cells(f * f) for f in fine)
         self.grain.append(np.stack([_cells(fine[0] * fine[1]).ravel(), c.ravel(), k.ravel()]))
         self.n_cells += c.size
         self.fine_copy += float(np.minimum(c, _STRONG).sum())
         self.fine_kept += float(np.minimum(k, _STRONG).sum())
         self.fine_left += float(np.minimum(r, _STRONG).sum())
-        if float(np.square(residual).mean()) < _NEGLIGIBLE:
-            return
-        c, k, r = (_energy(p, _COARSE) for p in (copy, kept, residual))
+
+    def _add_coarse(self, planes: Sequence[Plane], inner: tuple[slice, slice]) -> None:
+        c, k, r = (_energy(p, _COARSE) for p in planes)
         self.left += float(r[inner].sum())
         self.copy += float(c[inner].sum())
         self.kept += float(k[inner].sum())
-        if min(copy.shape) >= 64:
+        if min(c.shape) >= 64:
             e = box(r, 32)
             shown = np.minimum(box(c, 32), box(k, 32))
             share = np.where(e > 36, e / (np.maximum(shown, 0) + 30), 0)
@@ -107,6 +117,14 @@ class Detail:
     def fineness(self) -> float:
         """Fine detail of the kept picture over that of the copy; below 1, the kept one is softer."""
         return _ratio(self.fine_kept, self.fine_copy, self.n_cells)
+
+
+def _within(band: Band, inner: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The rows of a band that count, and the columns, where not all rows of the plane do."""
+    first, last = inner[0].start or 0, inner[0].stop
+    top = max(band.rows.start, first)
+    bottom = band.rows.stop if last is None else min(band.rows.stop, last)
+    return slice(top - band.outer.start, max(top, bottom) - band.outer.start), inner[1]
 
 
 def fineness_in(windows: Iterable[tuple[Plane, Plane]]) -> float:

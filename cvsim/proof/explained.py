@@ -14,7 +14,7 @@ from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, shrunk, tur
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
-from cvsim.proof.scan import MOST_BOXES, Noise, Seen, Spot, is_seen, merged, spots
+from cvsim.proof.scan import MOST_BOXES, Noise, Spot, excess, is_seen, merged, spots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -192,10 +192,10 @@ class _Proof:
             if not is_seen(residual.likeliest(channel), min(floors.values())):
                 continue
             for kind, floor in floors.items():
-                seen = Seen(residual.plane(channel, kind), floor)
-                if not seen:
+                noise, active = self._noise(channel, kind), residual.active(channel)
+                found = excess(residual.plane(channel, kind), active, noise, floor)
+                if found is None:
                     continue
-                found = seen.excess(residual.active(channel), self._noise(channel, kind), floor)
                 key = f"{name} {kind}"
                 self._by[key] = max(self._by.get(key, 0.0), float(found.max()))
                 if channel:

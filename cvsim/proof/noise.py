@@ -57,13 +57,22 @@ class NoiseCurve:
         top = float(self.activities[-1])
         steps = np.linspace(0, top, 1024, dtype=np.float32)
         table = np.interp(steps, self.activities, self.deviations).astype(np.float32)
-        places = np.minimum(activity * np.float32(1023 / max(top, 1e-6)), 1023).astype(np.int32)
-        b = self.bounds
-        most = np.minimum(b.flat + b.slope * activity, b.top) * np.float32(self.most_share)
-        least = np.float32(_LEAST_FLAT) + np.float32(_LEAST_SLOPE) * activity
-        lowest = np.minimum(least * np.float32(self.least_share), most)
-        clipped: NDArray[np.float32] = np.clip(table[places], lowest, most)
-        return clipped
+        places = np.minimum(activity * np.float32(1023 / max(top, 1e-6)), 1023).astype(np.uint16)
+        deviation: Plane = table[places]
+        del places  # planes of a whole picture: as few as can be at a time
+        most = _line(activity, self.bounds.slope, self.bounds.flat)
+        np.minimum(most, np.float32(self.bounds.top), out=most)
+        most *= np.float32(self.most_share)
+        least = _line(activity, _LEAST_SLOPE, _LEAST_FLAT)
+        least *= np.float32(self.least_share)
+        np.maximum(deviation, np.minimum(least, most, out=least), out=deviation)
+        return np.minimum(deviation, most, out=deviation)
+
+
+def _line(plane: Plane, slope: float, offset: float) -> Plane:
+    found = plane * np.float32(slope)
+    found += np.float32(offset)
+    return found
 
 
 def activity(plane: Plane) -> Plane:

@@ -15,6 +15,7 @@ import numpy as np
 from cvsim.errors import CvsimError, DecodeError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
+from cvsim.executors.own_process import give_back_memory
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.holdings import read_icc
@@ -101,6 +102,8 @@ def prove(
             found[key] = Proof("not-tried", words="it cannot be read any more")
     todo = [pair for key, pair in asked.items() if key not in found]
     claims = list(_claims(todo))
+    if claims:
+        give_back_memory()
     advance = progress.task("Proving copies", len(todo)) if progress is not None and todo else None
     with LocalExecutor(n_workers) as executor:
         if advance is None:
@@ -207,6 +210,11 @@ class File:
         """See `cvsim.proof.frames.everything_digest`."""
         return everything_digest(self.data, self.content.format, self.holdings)
 
+    def forget(self) -> None:
+        """Let go of what was decoded; it is decoded again if it is asked for."""
+        for name in ("picture", "decoded"):
+            self.__dict__.pop(name, None)
+
     def shown(self) -> list[ShownPicture]:
         """See `cvsim.proof.frames.all_shown`."""
         return list(all_shown(self.data, self.content.format, self.holdings))
@@ -254,10 +262,15 @@ class ProofJob:
     def run(self, payload: tuple[File, tuple[File | str, ...]]) -> tuple[Proof, ...]:
         """One proof a copy, in their order."""
         kept, copies = payload
-        return tuple(
-            Proof("not-tried", words=copy) if isinstance(copy, str) else prove_pair(copy, kept)
-            for copy in copies
-        )
+        found = []
+        for copy in copies:
+            if isinstance(copy, str):
+                found.append(Proof("not-tried", words=copy))
+            else:
+                found.append(prove_pair(copy, kept))
+                copy.forget()
+        kept.forget()
+        return tuple(found)
 
 
 def prove_pair(copy: File, kept: File) -> Proof:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +31,24 @@ _HARDLY_ANY, _BUSIEST = 0.98, 0.1
 MARGIN_PX = 48
 """What a tile needs around it: half the largest box, and the filters before."""
 MOST_BOXES = 16
+_BAND_ROWS = 192
+
+
+class Band(NamedTuple):
+    """Some rows of a plane, those with a margin, and where they lie within these."""
+
+    rows: slice
+    outer: slice
+    inner: slice
+
+
+def bands(height: int) -> Iterator[Band]:
+    """Bands that cover a plane, so that what is worked out beside it needs little memory."""
+    n = max(1, height // _BAND_ROWS)
+    ends = [height * i // n // 2 * 2 for i in range(n)] + [height]
+    for top, bottom in pairwise(ends):
+        first = max(0, top - MARGIN_PX)
+        yield Band(slice(top, bottom), slice(first, bottom + MARGIN_PX), slice(top - first, bottom - first))
 
 
 def box(plane: Plane, side: int) -> Plane:
@@ -126,7 +145,7 @@ class Noise:
 
 
 def is_seen(residual: Plane, floor: float) -> bool:
-    """Whether `Seen` finds anything in a residual."""
+    """Whether anything could be seen in a residual, were there no noise."""
     return any(True for _ in _seen_means(residual, floor)) or any(
         True for _ in _seen_energies(residual, floor)
     )
@@ -164,53 +183,60 @@ def _seen_energies(residual: Plane, floor: float) -> Iterator[tuple[int, Plane]]
             yield side, np.maximum(local, 0)
 
 
-class Seen:
-    """Boxes over a residual in which the difference is large enough to be seen, were there no noise.
+def excess(residual: Plane, active: Plane, noise: Noise, floor: float) -> Plane | None:
+    """How many times the largest difference that is allowed there each place has: 1 or more is a change.
 
     Parameters
     ----------
-    residual : (h, w) float32
-        In grey levels.
+    residual, active : (h, w) float32
+        Grey levels, and activity, from which `noise` says what it explains.
+    noise : Noise
     floor : float
         Times what one sees.
+
+    Returns
+    -------
+    (h, w) float32, or None
+        None if nothing could be seen anywhere, were there no noise.
     """
+    found: Plane | None = None
+    for band in bands(residual.shape[0]):
+        within = _excess_in(residual[band.outer], active[band.outer], noise, floor)
+        if within is not None:
+            found = np.zeros_like(residual) if found is None else found
+            found[band.rows] = within[band.inner]
+    return found
 
-    def __init__(self, residual: Plane, floor: float) -> None:
-        self.shape = residual.shape
-        self.means = dict(_seen_means(residual, floor))
-        self.energies = dict(_seen_energies(residual, floor))
 
-    def __bool__(self) -> bool:
-        return bool(self.means or self.energies)
+def _excess_in(residual: Plane, active: Plane, noise: Noise, floor: float) -> Plane | None:
+    found: Plane | None = None
+    for over in _over_means(residual, active, noise, floor):
+        found = over if found is None else np.maximum(found, over, out=found)
+    for over in _over_energies(residual, active, noise, floor):
+        found = over if found is None else np.maximum(found, over, out=found)
+    return found
 
-    def excess(self, active: Plane, noise: Noise, floor: float) -> Plane:
-        """How many times the largest difference that is allowed there each place has: 1 or more is a change.
 
-        Parameters
-        ----------
-        active : (h, w) float32
-            Activity, from which `noise` says what it explains.
-        floor : float
-            Times what one sees, not less than before.
-        """
-        ratio = np.zeros(self.shape, np.float32)
-        coarse = halved(active) if max(self.means, default=0) > _FINE_SIDE else active
-        for side, mean in self.means.items():
-            curve = noise.mean(side)
-            places = active
-            if side > _FINE_SIDE:
-                places = box(coarse, side // 2)
-            limit = VISIBLE[side] * floor
-            if curve is not None:
-                limit = np.maximum(np.float32(MOST_DEVIATIONS) * curve.at(places), np.float32(limit))
-            over = np.abs(mean) / np.minimum(limit, np.float32(ALWAYS[side]))
-            np.maximum(ratio, _doubled(over, self.shape), out=ratio)
-        if self.energies:
-            variance = noise.pixels.at(active) ** 2
-        for side, local in self.energies.items():
-            limit = np.maximum(box(variance, side) * MOST_ENERGY**2, least_energy(side, floor))
-            np.maximum(ratio, np.sqrt(local / limit), out=ratio)
-        return ratio
+def _over_means(residual: Plane, active: Plane, noise: Noise, floor: float) -> Iterator[Plane]:
+    coarse: Plane | None = None
+    for side, mean in _seen_means(residual, floor):
+        curve, places = noise.mean(side), active
+        if side > _FINE_SIDE:
+            coarse = halved(active) if coarse is None else coarse
+            places = box(coarse, side // 2)
+        limit = VISIBLE[side] * floor
+        if curve is not None:
+            limit = np.maximum(np.float32(MOST_DEVIATIONS) * curve.at(places), np.float32(limit))
+        over = np.abs(mean) / np.minimum(limit, np.float32(ALWAYS[side]))
+        yield np.array(_doubled(over, residual.shape), np.float32)
+
+
+def _over_energies(residual: Plane, active: Plane, noise: Noise, floor: float) -> Iterator[Plane]:
+    variance: Plane | None = None
+    for side, local in _seen_energies(residual, floor):
+        variance = noise.pixels.at(active) ** 2 if variance is None else variance
+        limit = np.maximum(box(variance, side) * MOST_ENERGY**2, least_energy(side, floor))
+        yield np.sqrt(local / limit)
 
 
 def _doubled(plane: Plane, shape: tuple[int, ...]) -> Plane:
