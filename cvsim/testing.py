@@ -180,7 +180,8 @@ def _check_comparisons(feature: Feature[Any], descriptors: Mapping[str, Any]) ->
             _hold(symmetric, f"{feature.name}: {name} and the photo are not symmetric")
         for comparison in feature.compare(descriptor, descriptor):
             _check_range(feature, comparison)
-            if comparison.similarity is not None and name != REPEATING:
+            is_likeness = comparison.feature not in feature.amounts
+            if comparison.similarity is not None and is_likeness and name != REPEATING:
                 alike = comparison.similarity > MIN_SELF_SIMILARITY
                 _hold(alike, f"{feature.name}: {name} is not like itself")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -190,6 +191,20 @@ def word_candidates(
     keypoints = feature.word_keys(packed, rows)
     if keypoints is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    a, b, _ = joins.by_words(keypoints, rule)
+    n = len(labels)
+    a, b, _ = joins.by_words(_with_mirrored(keypoints, n), rule)
+    # A mirror image counts as a picture of its own, n further on; what two of them share, the pictures share.
+    a, b = a[a < n], b[a < n] % n
     other = labels[a] != labels[b]
     return a[other], b[other]
+
+
+def _with_mirrored(keypoints: Keypoints, n: int) -> Keypoints:
+    """The keypoints of the pictures, then those of their mirror images, whose owners are counted from `n`."""
+    if keypoints.mirrored is None:
+        return keypoints
+    parts = (keypoints, keypoints.mirrored)
+    columns = [[getattr(part, name) for part in parts] for name in ("bits", "angle", "level", "position")]
+    owner = np.concatenate([part.owner + n * k for k, part in enumerate(parts)])
+    bits, angle, level, position = map(np.concatenate, columns)
+    return replace(keypoints, owner=owner, bits=bits, angle=angle, level=level, position=position)

@@ -60,6 +60,8 @@ class Keypoints:
         Pyramid level; from each to the next the picture shrinks by `SCALE_FACTOR`.
     position : (n,) complex64
         x + iy in working pixels from the picture's centre.
+    mirrored : Keypoints or None
+        The same of the pictures mirrored left to right, or of a part of their keypoints.
     """
 
     owner: Indices
@@ -67,6 +69,7 @@ class Keypoints:
     angle: NDArray[np.uint8]
     level: NDArray[np.uint8]
     position: NDArray[np.complex64]
+    mirrored: Keypoints | None = None
 
 
 SCALE_FACTOR = 1.2
@@ -117,6 +120,11 @@ class Feature(ABC, Generic[D]):
         return (self.name,)
 
     @property
+    def amounts(self) -> tuple[str, ...]:
+        """Those of `signals` that say how much there is to see, not how alike it is."""
+        return ()
+
+    @property
     def params(self) -> Mapping[str, Any]:
         """What changes the descriptor, besides the version; JSON values only, the same for good."""
         return {}
@@ -161,6 +169,10 @@ class Feature(ABC, Generic[D]):
 
     def whole_squares(self, packed: Any) -> NDArray[np.uint8] | None:
         """Each whole picture as a small grey square, (n, side, side) uint8, where the feature has them."""
+        return None
+
+    def texture(self, packed: Any) -> NDArray[np.float32] | None:
+        """(n,) share of each picture that is not flat, NaN where unknown, where the feature can tell."""
         return None
 
     def has_color(self, packed: Any) -> NDArray[np.bool_] | None:

@@ -33,11 +33,16 @@ EVIDENCE = np.dtype(
         ("grain_b", "<f4"),
         ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
-        ("recolored", "<f4"),  # see recoloring.recolored_share
+        ("recolored", "<f4"),  # see recoloring.recolored_share; NaN: there is no colour
+        ("kept", "<f4"),  # see correlation.Structure
+        ("broken", "<f4"),
+        ("n_tiles", "<f4"),
+        ("negative", "u1"),  # one side is the other's negative
+        ("perspective", "u1"),  # one side was rectified under a homography
     ]
 )
-"""All that is known of a pair, 102 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 18
+"""All that is known of a pair, 116 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 23
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -51,16 +56,24 @@ NONE_SHARED = 0.2
 a second photograph of the same place."""
 LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
+SIGNALS = (
+    *("keypoints", "pixels", "registration", "coloring"),
+    *("structure", "content", "coverage"),
+)
+AMOUNTS = ("content", "coverage")
 NEARLY_ALL = 0.98
 """Coverage of both sides from which neither has anything around the other."""
-FULLY_RECOLORED = 0.1
-"""Share of tiles of a colour of their own at which nothing is left of the coloring."""
+HALF_RECOLORED = 0.1
+"""Share of tiles of a colour of their own at which `coloring` is a half."""
+HALF_CONTENT, FULL_CONTENT = 16.0, 64.0
+"""Tiles of full contrast with the same edges on both sides: so many bend the curve of `content`, and so many
+are all that anybody could ask for."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
 
 
 def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
-    """Similarities of the four signals from `EVIDENCE` rows of any shape, NaN for none."""
+    """Similarities of the seven signals from `EVIDENCE` rows of any shape, NaN for none."""
     share = np.nan_to_num(evidence["share"])
     shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
     trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
@@ -68,15 +81,29 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, 1.0)
     registration = registration * trust * _ramp(share, *REGISTERED)
     registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
-    coloring = 1 - np.minimum(evidence["recolored"] / FULLY_RECOLORED, 1.0)
+    coloring = HALF_RECOLORED / (HALF_RECOLORED + evidence["recolored"])
     coloring = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, coloring)
+    structure = np.where(np.isnan(evidence["share"]), np.nan, 1.0 - evidence["broken"])
+    n_kept = evidence["n_tiles"] * evidence["kept"]
+    content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))
+    content = np.where(np.isnan(evidence["share"]), np.nan, content)
+    covered = np.minimum(evidence["coverage_a"], evidence["coverage_b"])
+    covered = np.where(np.isnan(evidence["share"]), np.nan, covered)
     n = evidence["n_inliers"].astype(np.float32)
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
     doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
     borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
     keypoints = (NONE_SHARED + (1 - NONE_SHARED) * n / (np.maximum(n, 0) + 8)) * borne_out
     keypoints = np.where(n < 0, np.nan, keypoints)
-    found = {"keypoints": keypoints, "pixels": pixels, "registration": registration, "coloring": coloring}
+    found = {
+        "keypoints": keypoints,
+        "pixels": pixels,
+        "registration": registration,
+        "coloring": coloring,
+        "structure": structure,
+        "content": content,
+        "coverage": covered,
+    }
     return {signal: np.asarray(values, np.float32) for signal, values in found.items()}
 
 

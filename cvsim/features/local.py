@@ -8,10 +8,8 @@ transform. The aligned pixels can: in a copy they agree tile by tile.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,29 +17,29 @@ import numpy as np
 
 from cvsim.features.base import SCALE_FACTOR, Keypoints, OverlayFeature, Search
 from cvsim.features.evidence import (
+    AMOUNTS,
     EVIDENCE,
     MIN_SHARE_TO_EXPLAIN,
     NEARLY_ALL,
+    SIGNALS,
     no_evidence,
     reversed_evidence,
     similarities,
 )
-from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.laying import Laying, lay_keypoints, lay_outlines, match
+from cvsim.features.local_descriptor import KEYPOINT, LocalDescriptor
 from cvsim.features.overlay.alignment import (
     OVERLAP_BLUR_PX,
-    Colored,
-    Overlap,
     coverage,
     inverted,
-    lay_over,
     mapped_corners,
-    outline_transform,
-    rescaled,
     seam,
     surround,
 )
 from cvsim.features.overlay.appearance import grain
-from cvsim.features.overlay.borders import Extent, content_box
+from cvsim.features.overlay.perspective import (
+    affine_near,
+)
 from cvsim.features.overlay.recoloring import RECOLORING_PX
 from cvsim.features.overlay.transforms import fit_transform
 from cvsim.features.picture import Picture
@@ -56,6 +54,11 @@ if TYPE_CHECKING:
 
 KEYPOINT_PX = 400
 KEYPOINT_RASTER_PX = 192
+MIN_SIDE_PX, MAX_RASTER_ENLARGED, MAX_RASTER_PX = 48, 4.0, 1024
+"""Shorter side that the raster of a very wide picture keeps, and to which a small one is enlarged, by so much
+at most; longer side of a raster in any case."""
+MIRRORED_STEP = 2
+"""Of so many keypoints one is also described as in the mirror."""
 KEYPOINT_GRID = 8
 """Cells a side of the grid that keypoints are spread over: a caption or a sticker covers some only."""
 LEVEL_GROUPS = ((0, 3), (3, 8))
@@ -66,80 +69,12 @@ FAST_THRESHOLD = 9
 KEYPOINT_EDGE_PX = 19
 N_PYRAMID_LEVELS = 8
 MIN_KEYPOINTS = 12
-MAX_DISTANCE_BITS = 64
-OUTLINE_SIDE_PX = 16
-MIN_OUTLINE_CORRELATION = 0.5
-"""Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
 SUFFICIENT_SHARE = 0.5
 """Agreement of outlines from which keypoints are not asked: the whole pictures explain each other."""
 
-KEYPOINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("angle", "u1"), ("level", "u1"), ("bits", "u1", (32,))])
-"""Position in pixels of the working picture, angle in 1/256 of a turn, pyramid level, ORB descriptor."""
-
-
-@dataclass(frozen=True, eq=False)
-class LocalDescriptor:
-    """Keypoints and the grey raster of one picture.
-
-    Attributes
-    ----------
-    width_px, height_px : int
-        Of the working picture, in which keypoint positions are given.
-    keypoints : (n,) array of `KEYPOINT`
-        The strongest of each grid cell in turn; none where the picture has too few.
-    raster : (h, w) uint8
-        The grey picture, its longer side 192 px, lightly blurred.
-    colors : (32, 32, 3) uint8
-        The whole picture as a small square, RGB.
-    grain : float
-        Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
-    """
-
-    width_px: int
-    height_px: int
-    keypoints: NDArray[Any]
-    raster: NDArray[np.uint8]
-    colors: NDArray[np.uint8]
-    grain: float
-
-    @functools.cached_property
-    def boxes(self) -> tuple[Extent, ...]:
-        """What may be laid over another outline, in raster pixels: the whole, the part inside its borders."""
-        whole = (0, 0, self.raster.shape[1], self.raster.shape[0])
-        inner = content_box(self.raster)
-        return (whole,) if inner is None else (whole, inner)
-
-    @functools.cached_property
-    def outlines(self) -> NDArray[np.float32]:
-        """Each box as a small square of mean 0 and norm 1, (n_boxes, 256)."""
-        return np.stack([_outline_square(self.raster, box).ravel() for box in self.boxes])
-
-    @functools.cached_property
-    def turned_outlines(self) -> NDArray[np.float32]:
-        """`outlines` in the eight orientations, (n_boxes * 8, 256)."""
-        side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
-        squares = [turn(o.reshape(side), k).ravel() for o in self.outlines for k in range(N_ORIENTATIONS)]
-        return np.stack(squares)
-
-    @functools.cached_property
-    def colored(self) -> Colored:
-        """The colours, to be looked up in raster pixels."""
-        height, width = self.raster.shape
-        return Colored(self.colors, (width, height), self.boxes[-1])
-
-    @functools.cached_property
-    def detail(self) -> float:
-        """Mean step of the raster's second differences, relative to its deviation."""
-        steps = np.abs(cv2.Laplacian(self.raster, cv2.CV_16S)).mean()
-        return float((steps + 0.1) / (self.raster.std() + 1.0))
-
-    @property
-    def raster_scale(self) -> float:
-        return float(max(self.raster.shape) / max(self.width_px, self.height_px))
-
 
 class Local(OverlayFeature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, four comparisons.
+    """ORB keypoints and aligned pixels: one transform, seven comparisons.
 
     ``keypoints``: 0.2 + 0.8 n / (n + 8) for n spread, one-to-one matches that agree on one plausible
     transform; 0.2 where they agree on none, towards 0 where many agree on one that the pixels do not bear
@@ -152,9 +87,20 @@ class Local(OverlayFeature[LocalDescriptor]):
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
     second photograph of the same thing does not. Trusted like ``pixels``, and where little is alike, less.
 
-    ``coloring``: 1 where one rule explains the colours of all that is alike in the overlap, less by the share
-    of tiles that have the other's structure but a colour of their own (`recoloring.recolored_share`), 0 from
-    a share of 0.1: one product in two colours is not one picture. None where nothing is alike.
+    ``coloring``: 1 where one rule explains the colours of all that is alike in the overlap, less by the
+    share of tiles that have the other's structure but a colour of their own
+    (`recoloring.recolored_share`), a half at a share of 0.1: one product in two colours is not one picture.
+    None where nothing is alike, and where equal colours are no colours at all.
+
+    ``structure``: 1 less the share of the overlap's contrast in tiles whose edges have nothing to do with
+    each other, whatever their tones. What lies in the middle of both pictures counts most, for strangers
+    share frames.
+
+    ``content``: how much of the same structure there is, up to 64 tiles of full contrast: a few strokes on
+    flat ground agree by chance.
+
+    ``coverage``: the share of the picture that lies less under the other one. It is no evidence by itself:
+    what the others say of a part is weighed otherwise.
 
     Parameters
     ----------
@@ -162,7 +108,7 @@ class Local(OverlayFeature[LocalDescriptor]):
     n_keypoints : int
     """
 
-    version = 5
+    version = 6
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = 300) -> None:
@@ -175,7 +121,11 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     @property
     def signals(self) -> tuple[str, ...]:
-        return ("keypoints", "pixels", "registration", "coloring")
+        return SIGNALS
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        return AMOUNTS
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -199,26 +149,21 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     def extract_from(self, picture: Picture) -> LocalDescriptor | None:
         whole = picture.gray
-        raster = cv2.GaussianBlur(shrunk(whole, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
-        gray = shrunk(whole, KEYPOINT_PX)
+        raster = cv2.GaussianBlur(_sized(whole, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
+        gray = shrunk(whole, _longest_px(whole, KEYPOINT_PX))
         height, width = gray.shape
-        found: Sequence[Any] = ()
-        bits = None
+        keypoints = mirrored = np.zeros(0, KEYPOINT)
         if min(gray.shape) > 2 * KEYPOINT_EDGE_PX:  # in a smaller picture no keypoint has room
             detector = self._detector()
             found = spread(detector.detect(gray, None), width, height, self.n_keypoints)
-            found, bits = detector.compute(gray, found)
-        if bits is None or len(found) < MIN_KEYPOINTS:
-            found, bits = (), np.zeros((0, 32), np.uint8)
-        keypoints = np.zeros(len(found), KEYPOINT)
-        keypoints["x"] = [k.pt[0] for k in found]
-        keypoints["y"] = [k.pt[1] for k in found]
-        keypoints["angle"] = np.round(np.array([k.angle for k in found]) * (256 / 360)).astype(np.int64) % 256
-        keypoints["level"] = [k.octave for k in found]
-        keypoints["bits"] = bits
+            described = _described(detector, gray, found)
+            if len(described) >= MIN_KEYPOINTS:
+                keypoints = described
+                seen = [_in_mirror(k, width) for k in found[::MIRRORED_STEP]]
+                mirrored = _described(detector, cv2.flip(gray, 1), seen)
         noise = round(grain(whole), 2)
         colors = picture.color_square(RECOLORING_PX)
-        return LocalDescriptor(width, height, keypoints, raster, colors, noise)
+        return LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored)
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -244,10 +189,10 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     def _evidence_of(self, a: LocalDescriptor, b: LocalDescriptor) -> NDArray[Any]:
         n_inliers = -1
-        best = _lay_outlines(a, b)
-        if best is None or best.agreement.share < SUFFICIENT_SHARE:
-            n_inliers, aligned = self._lay_keypoints(a, b)
-            if aligned is not None and (best is None or aligned.agreement.share > best.agreement.share):
+        best = lay_outlines(a, b)
+        if best is None or best.share < SUFFICIENT_SHARE:
+            n_inliers, aligned = lay_keypoints(a, b)
+            if aligned is not None and (best is None or aligned.share > best.share):
                 best = aligned
         return _evidence(a, b, best, n_inliers)
 
@@ -256,16 +201,6 @@ class Local(OverlayFeature[LocalDescriptor]):
         i, j = match(a.keypoints["bits"], b.keypoints["bits"])
         proposal = fit_transform(a.keypoints[i], b.keypoints[j])
         return None if proposal is None else (i[proposal.inliers], j[proposal.inliers], proposal.matrix)
-
-    def _lay_keypoints(self, a: LocalDescriptor, b: LocalDescriptor) -> tuple[int, Overlap | None]:
-        if not len(a.keypoints) or not len(b.keypoints):
-            return -1, None
-        i, j = match(a.keypoints["bits"], b.keypoints["bits"])
-        proposal = fit_transform(a.keypoints[i], b.keypoints[j])
-        if proposal is None:
-            return 0, None
-        matrix = rescaled(proposal.matrix, a.raster_scale, b.raster_scale)
-        return proposal.n_spread, lay_over(a.raster, b.raster, matrix)
 
     def compare(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
@@ -297,93 +232,127 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
         # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
-        # is freed before the next one is fetched.
-        n_most = len(rows) * self.n_keypoints
-        owner, bits = np.empty(n_most, np.int64), np.empty((n_most, 4), np.uint64)
-        angle, level = np.empty(n_most, np.uint8), np.empty(n_most, np.uint8)
-        position = np.empty(n_most, np.complex64)
-        n = 0
+        # is let go before the next one is fetched.
+        upright = _KeyArrays(len(rows) * self.n_keypoints)
+        mirrored = _KeyArrays(len(rows) * -(-self.n_keypoints // MIRRORED_STEP))
         for row in rows.tolist():
-            descriptor = packed[row]
-            if descriptor is None:
-                continue
-            points = descriptor.keypoints
-            part = slice(n, n + len(points))
-            owner[part] = row
-            bits[part] = np.ascontiguousarray(points["bits"]).view(np.uint64)
-            angle[part], level[part] = points["angle"], points["level"]
-            centre = complex(descriptor.width_px, descriptor.height_px) / 2
-            position[part] = points["x"] + 1j * points["y"] - centre
-            n = part.stop
-        return Keypoints(owner[:n], bits[:n], angle[:n], level[:n], position[:n]) if n else None
+            if (descriptor := packed[row]) is not None:
+                centre = complex(descriptor.width_px, descriptor.height_px) / 2
+                upright.add(row, descriptor.keypoints, centre)
+                mirrored.add(row, descriptor.mirrored, centre)
+        return upright.filled(mirrored.filled()) if upright.n else None
 
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape
         n = len(descriptor.keypoints)
         grain_steps = min(round(descriptor.grain * 100), 65535)
-        head = np.array([descriptor.width_px, descriptor.height_px, n, w, h, grain_steps], "<u2")
-        arrays = (head, descriptor.keypoints, descriptor.raster, descriptor.colors)
+        sizes = [descriptor.width_px, descriptor.height_px, n, w, h, grain_steps, len(descriptor.mirrored)]
+        head = np.array(sizes, "<u2")
+        arrays = (head, descriptor.keypoints, descriptor.mirrored, descriptor.raster, descriptor.colors)
         return b"".join(array.tobytes() for array in arrays)
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
-        width, height, n, w, h, grain_steps = np.frombuffer(data, "<u2", 6).tolist()
-        keypoints = np.frombuffer(data, KEYPOINT, n, offset=12)
-        pixels = np.frombuffer(data, np.uint8, offset=12 + n * KEYPOINT.itemsize)
+        width, height, n, w, h, grain_steps, m = np.frombuffer(data, "<u2", 7).tolist()
+        points = np.frombuffer(data, KEYPOINT, n + m, offset=14)
+        pixels = np.frombuffer(data, np.uint8, offset=14 + points.nbytes)
         raster, colors = (
             pixels[: w * h].reshape(h, w),
             pixels[w * h :].reshape(RECOLORING_PX, RECOLORING_PX, 3),
         )
-        return LocalDescriptor(width, height, keypoints, raster, colors, grain_steps / 100)
+        return LocalDescriptor(width, height, points[:n], raster, colors, grain_steps / 100, points[n:])
 
 
-def _evidence(a: LocalDescriptor, b: LocalDescriptor, best: Overlap | None, n_inliers: int) -> NDArray[Any]:
+class _KeyArrays:
+    """Collects `Keypoints` of up to so many keypoints."""
+
+    def __init__(self, n_most: int) -> None:
+        self._owner, self._bits = np.empty(n_most, np.int64), np.empty((n_most, 4), np.uint64)
+        self._angle, self._level = np.empty(n_most, np.uint8), np.empty(n_most, np.uint8)
+        self._position = np.empty(n_most, np.complex64)
+        self.n = 0
+
+    def add(self, row: int, points: NDArray[Any], centre: complex) -> None:
+        part = slice(self.n, self.n + len(points))
+        self._owner[part] = row
+        self._bits[part] = np.ascontiguousarray(points["bits"]).view(np.uint64)
+        self._angle[part], self._level[part] = points["angle"], points["level"]
+        self._position[part] = points["x"] + 1j * points["y"] - centre
+        self.n = part.stop
+
+    def filled(self, mirrored: Keypoints | None = None) -> Keypoints:
+        n = self.n
+        columns = self._owner[:n], self._bits[:n], self._angle[:n], self._level[:n], self._position[:n]
+        return Keypoints(*columns, mirrored)
+
+
+def _longest_px(gray: NDArray[np.uint8], usual_px: int) -> int:
+    """Longer side to which a picture is shrunk: more than usual where its shorter side would be too short."""
+    short, long = sorted(gray.shape)
+    return int(min(MAX_RASTER_PX, max(usual_px, -(-long * min(MIN_SIDE_PX, short) // max(short, 1)))))
+
+
+def _sized(gray: NDArray[np.uint8], usual_px: int) -> NDArray[np.uint8]:
+    """The grey picture, shrunk; a very small one is enlarged, so that there is something to lay over."""
+    raster = shrunk(gray, _longest_px(gray, usual_px))
+    height, width = raster.shape
+    factor = min(MIN_SIDE_PX / min(height, width), MAX_RASTER_ENLARGED, MAX_RASTER_PX / max(height, width))
+    if factor <= 1:
+        return raster
+    size = round(width * factor), round(height * factor)
+    return np.asarray(cv2.resize(raster, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _described(detector: Any, gray: NDArray[np.uint8], found: Sequence[Any]) -> NDArray[Any]:
+    """The keypoints that have room for a descriptor, (n,) of `KEYPOINT`."""
+    found, bits = detector.compute(gray, found)
+    keypoints = np.zeros(len(found), KEYPOINT)
+    if len(found):
+        keypoints["x"] = [k.pt[0] for k in found]
+        keypoints["y"] = [k.pt[1] for k in found]
+        keypoints["angle"] = np.round(np.array([k.angle for k in found]) * (256 / 360)).astype(np.int64) % 256
+        keypoints["level"] = [k.octave for k in found]
+        keypoints["bits"] = bits
+    return keypoints
+
+
+def _in_mirror(k: Any, width: int) -> Any:
+    """The keypoint in the picture mirrored left to right."""
+    x, y = k.pt
+    return cv2.KeyPoint(width - 1 - x, y, k.size, (180 - k.angle) % 360, k.response, k.octave)
+
+
+def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inliers: int) -> NDArray[Any]:
     row = no_evidence()
     row["n_inliers"] = n_inliers
     (ha, wa), (hb, wb) = a.raster.shape, b.raster.shape
     row["aspect_a"], row["aspect_b"] = wa / ha, wb / hb
     row["grain_a"], row["grain_b"] = a.grain, b.grain
     row["detail"] = np.log(b.detail / a.detail)
-    if best is None:
+    if laid is None:
         return row
+    best = laid.overlap
+    matrix = best.matrix if laid.homography is None else affine_near(laid.homography, wa / 2, ha / 2)
     row["share"], row["correlation"] = best.agreement.share, best.agreement.correlation
     row["shift_px"] = best.agreement.shift_px
-    row["matrix"] = best.matrix * np.array([[wa / wb, ha / wb, 1 / wb], [wa / hb, ha / hb, 1 / hb]])
+    row["matrix"] = matrix * np.array([[wa / wb, ha / wb, 1 / wb], [wa / hb, ha / hb, 1 / hb]])
+    row["negative"], row["perspective"] = laid.is_negative, laid.homography is not None
+    structure = best.structure(laid.a.colored.size, laid.b.colored.size)
+    row["kept"], row["broken"], row["n_tiles"] = structure.kept, structure.broken, structure.n_tiles
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row
-    row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], best.matrix)
-    row["content_a"], row["content_b"] = coverage(a.boxes[-1], b.boxes[-1], best.matrix)
+    row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], matrix)
+    row["content_a"], row["content_b"] = coverage(a.boxes[-1], b.boxes[-1], matrix)
     if min(row["coverage_a"], row["coverage_b"]) < NEARLY_ALL:
         if row["coverage_a"] > row["coverage_b"]:
-            container, outline = b.raster, mapped_corners(wa, ha, best.matrix)
+            container, outline = b.raster, mapped_corners(wa, ha, matrix)
         else:
-            container, outline = a.raster, mapped_corners(wb, hb, inverted(best.matrix))
+            container, outline = a.raster, mapped_corners(wb, hb, inverted(matrix))
         row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
     appearance = best.appearance()
     row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
-    row["recolored"] = best.recolored(a.colored, b.colored)
+    recolored = best.recolored(laid.a.colored, laid.b.colored)
+    row["recolored"] = np.nan if recolored is None else recolored
     return row
-
-
-def _outline_square(raster: NDArray[np.uint8], box: Extent) -> NDArray[np.float32]:
-    """The box as a small square of mean 0 and norm 1."""
-    x0, y0, x1, y1 = box
-    side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
-    square = cv2.resize(raster[y0:y1, x0:x1], side, interpolation=cv2.INTER_AREA).astype(np.float32)
-    square -= square.mean()
-    found: NDArray[np.float32] = square / max(float(np.linalg.norm(square)), 1.0)
-    return found
-
-
-def _lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Overlap | None:
-    """The whole pictures, or what is inside their borders, laid over each other in the best orientation."""
-    correlation = a.turned_outlines @ b.outlines.T
-    best = int(correlation.argmax())
-    if correlation.flat[best] <= MIN_OUTLINE_CORRELATION:
-        return None
-    turned, box_b = divmod(best, len(b.boxes))
-    box_a, orientation = divmod(turned, N_ORIENTATIONS)
-    matrix = outline_transform(a.boxes[box_a], b.boxes[box_b], orientation)
-    return lay_over(a.raster, b.raster, matrix)
 
 
 def spread(keypoints: Sequence[Any], width: int, height: int, n: int) -> list[Any]:
@@ -416,16 +385,3 @@ def _rank_within(groups: NDArray[np.uint8], n_groups: int) -> NDArray[np.uint16]
     rank = np.empty(len(groups), np.uint16)
     rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return rank
-
-
-def match(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[Indices, Indices]:
-    """Mutual nearest neighbours within `MAX_DISTANCE_BITS`: positions in `a` and in `b`."""
-    x, y = (np.ascontiguousarray(np.ascontiguousarray(side).view(np.uint64).T) for side in (a, b))
-    distance = np.zeros((len(a), len(b)), np.uint8)
-    for word in range(4):
-        distance += np.bitwise_count(x[word, :, None] ^ y[word])
-    nearest = distance.argmin(axis=1)
-    i = np.flatnonzero(distance[np.arange(len(a)), nearest] <= MAX_DISTANCE_BITS)
-    j = nearest[i]
-    mutual = distance[:, j].argmin(axis=0) == i
-    return i[mutual], j[mutual]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
@@ -34,6 +35,10 @@ N_TRIED, COARSENESS = 2, 4
 """Orientations that are compared tile by tile: those that fit best when a few pixels are one."""
 TILE_CHUNK = 1024
 """Pairs compared at once: bounds the memory of `Tiles.compare_many` to about 64 MB."""
+
+FLAT_LEVELS = 2
+"""Grey levels between neighbouring pixels of flat ground."""
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 _FIRST = np.zeros(1, np.int64)
@@ -102,6 +107,15 @@ class Tiles(Feature["NDArray[np.uint8]"]):
                     better = value > best[part]
                     best[part[better]], orientation[part[better]] = value[better], turned[better]
         return np.where(best >= 0, best, np.float32(np.nan)), orientation
+
+    def texture(self, packed: Any) -> NDArray[np.float32] | None:
+        views, n_views = packed
+        found = np.full(len(views), np.nan, np.float32)
+        for k in np.flatnonzero(n_views).tolist():
+            square = views[k, 0]
+            steps = cv2.dilate(square, _NEIGHBOURS) - cv2.erode(square, _NEIGHBOURS)
+            found[k] = (steps > FLAT_LEVELS).mean()
+        return found
 
     def whole_squares(self, packed: Any) -> NDArray[np.uint8] | None:
         views, _ = packed

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
+from cvsim.groups.bridges import Split, bridges, splits
 
 if TYPE_CHECKING:
     from cvsim.types import Indices
@@ -204,7 +205,9 @@ def _with_figures(
     weakest_link = np.full(n_groups, np.inf)
     np.minimum.at(weakest_link, labels[a[tree]], score[tree])
     weakest_link[np.isinf(weakest_link)] = np.nan
-    bridge_sides = _bridges(len(labels), a, b, tree)
+    rest = np.delete(np.arange(len(a)), tree)
+    rest = rest[_strongest_forest(len(labels), a[rest], b[rest])[0]]
+    bridge_sides = bridges(len(labels), a, b, tree, rest)
     return Grouping(
         labels=labels,
         linked=linked,
@@ -212,6 +215,25 @@ def _with_figures(
         weakest_link=weakest_link,
         n_bridges=np.bincount(labels[bridge_sides], minlength=n_groups),
     )
+
+
+def bridges_of(grouping: Grouping, a: Indices, b: Indices, min_side: int = 2) -> list[Split]:
+    """Links whose removal would split a group into two parts of at least `min_side` nodes each.
+
+    Parameters
+    ----------
+    grouping : Grouping
+    a, b : (n_edges,) int arrays
+        The sides of the edges that were grouped, in their order.
+    min_side : int
+    """
+    n_nodes, linked = len(grouping.labels), grouping.linked
+    a, b, _ = _best_of_repeated(a[linked], b[linked], np.ones(int(linked.sum())))
+    tree = _strongest_forest(n_nodes, a, b)[0]
+    rest = np.delete(np.arange(len(a)), tree)
+    rest = rest[_strongest_forest(n_nodes, a[rest], b[rest])[0]]
+    lower = bridges(n_nodes, a, b, tree, rest)
+    return list(splits(n_nodes, a[tree], b[tree], lower, min_side))
 
 
 def _best_of_repeated(
@@ -270,58 +292,3 @@ def _merged(n_nodes: int, trees: Indices, others: Indices) -> Indices:
         if np.array_equal(above, leader):
             return leader
         leader = above
-
-
-def _bridges(n_nodes: int, a: Indices, b: Indices, tree: Indices) -> Indices:
-    """One side of each edge whose removal disconnects its ends; `tree` is a spanning forest.
-
-    An edge of the forest is no bridge if another edge closes a cycle over it. A second spanning forest, of
-    the edges that the first one leaves, is enough to find all those cycles (Nagamochi and Ibaraki, 1992), so
-    a component of 5,000 nodes and all their pairs costs little more than its nodes.
-    """
-    rest = np.delete(np.arange(len(a)), tree)
-    rest = rest[_strongest_forest(n_nodes, a[rest], b[rest])[0]]
-    parent, depth = _rooted(n_nodes, a[tree], b[tree])
-    highest = list(range(n_nodes))
-    """The highest node that is reached over edges known to lie on cycles, shortened as it is walked."""
-
-    def climb(node: int) -> int:
-        while highest[node] != node:
-            highest[node] = highest[highest[node]]
-            node = highest[node]
-        return node
-
-    for left, right in zip(a[rest].tolist(), b[rest].tolist(), strict=True):
-        left, right = climb(left), climb(right)
-        while left != right:
-            if depth[left] < depth[right]:
-                left, right = right, left
-            highest[left] = parent[left]
-            left = climb(left)
-    lower = np.where(np.array(depth)[a[tree]] > np.array(depth)[b[tree]], a[tree], b[tree])
-    bridges: Indices = lower[np.array(highest, np.int64)[lower] == lower]
-    return bridges
-
-
-def _rooted(n_nodes: int, a: Indices, b: Indices) -> tuple[list[int], list[int]]:
-    """Parent and depth of each node of a forest with these edges; roots are their own parents, of depth 0."""
-    sides, others = np.concatenate([a, b]), np.concatenate([b, a])
-    order = np.argsort(sides, kind="stable")
-    neighbours = others[order].tolist()
-    nodes = np.unique(sides)
-    ends = np.searchsorted(sides[order], nodes, side="right").tolist()
-    span = dict(zip(nodes.tolist(), zip([0, *ends], ends, strict=False), strict=True))
-    parent, depth = list(range(n_nodes)), [0] * n_nodes
-    reached: set[int] = set()
-    for root in span:
-        pending = [] if root in reached else [root]
-        reached.update(pending)
-        while pending:
-            node = pending.pop()
-            start, end = span[node]
-            for other in neighbours[start:end]:
-                if other != parent[node]:
-                    parent[other], depth[other] = node, depth[node] + 1
-                    reached.add(other)
-                    pending.append(other)
-    return parent, depth

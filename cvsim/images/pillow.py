@@ -231,6 +231,8 @@ def _row_weights(top: int, n_rows: int, height_px: int, target_height: int) -> t
 
 def _value_range(picture: Image.Image) -> tuple[float, float]:
     """The values that become black and white, for modes whose range is not fixed."""
+    if picture.mode.startswith("I;16"):
+        return 0.0, _full_scale(picture)
     if picture.mode not in ("I", "F"):
         return 0.0, 65535.0
     low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]
@@ -239,6 +241,12 @@ def _value_range(picture: Image.Image) -> tuple[float, float]:
             if high <= usual:
                 return 0.0, usual
     return low, high
+
+
+def _full_scale(picture: Image.Image) -> float:
+    """White of a grey picture of 16 bits: sensors and scanners write 10, 12 or 14 bits into them."""
+    high = float(picture.getextrema()[1])  # type: ignore[arg-type]
+    return next((white for white in (1023.0, 4095.0, 16383.0) if 255 < high <= white), 65535.0)
 
 
 def _to_rgb(band: Image.Image, value_range: tuple[float, float]) -> RGB:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from cvsim.reading.identity import pixel_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,12 +42,15 @@ class Collection:
         Of each picture; a damaged one counts as none.
     side : (n,) int64
         The side of each node, from 0.
+    is_plain : (n,) bool
+        Of which no whole-picture feature has evidence: flat, nearly black, or all but empty.
     """
 
     def __init__(self, nodes: Sequence[Node], features: Sequence[Feature[Any]], store: Store) -> None:
         self.nodes, self.features, self.store = nodes, tuple(features), store
         self.digests = [node.digest for node in nodes]
         self.packed = pack_descriptors(features, self.digests, store)
+        self.is_plain = _without_evidence(self.features, self.digests, store)
         self.n_pixels = np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self.side: Indices = np.array([sides[node.side] for node in nodes], np.int64)
@@ -78,6 +84,18 @@ class Collection:
         answers = (ask(f, self.packed[f.name]) for f in self.features if not f.overlays)
         return next((answer for answer in answers if answer is not None), None)
 
+    @cached_property
+    def pixels(self) -> Indices:
+        """See `cvsim.reading.identity.pixel_numbers`."""
+        return pixel_numbers(self.digests, self.store)
+
+    def same_pixels(self) -> tuple[Indices, Indices]:
+        """Neighbouring nodes of equal pixels."""
+        order = np.argsort(self.pixels, kind="stable")
+        ordered = self.pixels[order]
+        k = np.flatnonzero((ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0))
+        return order[k], order[k + 1]
+
     def same_content(self) -> tuple[Indices, Indices]:
         """Neighbouring nodes of one content: the same bytes on two sides."""
         b = np.flatnonzero(np.r_[False, self._content[1:] == self._content[:-1]][: len(self)])
@@ -98,6 +116,16 @@ def pack_descriptors(
             [None if (d := data.get(digest)) is None else feature.from_bytes(d) for digest in digests]
         )
     return packed
+
+
+def _without_evidence(
+    features: Sequence[Feature[Any]], digests: Sequence[str], store: Store
+) -> NDArray[np.bool_]:
+    found: set[str] = set()
+    for feature in features:
+        if not feature.overlays:
+            found |= {digest for digest, data in store.descriptors(feature.key, set(digests)).items() if data}
+    return _mask(digest not in found for digest in digests)
 
 
 def _mask(flags: Iterable[bool]) -> NDArray[np.bool_]:

@@ -32,7 +32,7 @@ from cvsim.proof.prove import SAME_BYTES
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import artefacts, working_px
 from cvsim.reading.files import read_files
-from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, make_identity
+from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, digest_pixels, make_identity
 from cvsim.reading.nodes import make_nodes
 from cvsim.recipes.linking import Linker
 from cvsim.recipes.proving import Prover
@@ -87,7 +87,10 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings, *, kept: Side | 
             if not are_files:
                 same = replace(same, relation="identical-pixels", changes=("identical-pixels",))
             return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
-        linker = Linker(Collection(nodes, plan.features, store), plan, n_workers=settings.n_workers)
+        collection = Collection(nodes, plan.features, store)
+        if are_files:
+            digest_pixels(collection, settings.n_workers)
+        linker = Linker(collection, plan, n_workers=settings.n_workers)
         linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
         explainer = linker.explainer()
         explainer.confirm_pixels(np.array([0]))

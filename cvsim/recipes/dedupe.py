@@ -14,6 +14,7 @@ from cvsim.images.scan import require_paths, scan
 from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
 from cvsim.reading.files import read_files
+from cvsim.reading.identity import digest_pixels
 from cvsim.reading.nodes import Sides
 from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
@@ -63,6 +64,7 @@ def dedupe(
 
         nodes = Sides.of(settings).nodes(reading.records, reading.roots)
         collection = Collection(nodes, plan.features, store)
+        digest_pixels(collection, settings.n_workers)
         linker = Linker(collection, plan, rules, progress=progress, n_workers=settings.n_workers)
         score_candidates(linker, joins_over(executor, store), clock)
         prover = Prover(linker, rules, progress, n_workers=settings.n_workers)
@@ -73,6 +75,7 @@ def dedupe(
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
     stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
     stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}
+    stats["n_left_out"] = len(linker.left_out)
     _log.info("done: %s", stats)
     counts = reading.counts(groups)
     return DedupeResult(described, counts, groups, reading.skipped, stats)

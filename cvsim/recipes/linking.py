@@ -18,7 +18,7 @@ from cvsim.candidates.blocking import (
     word_candidates,
 )
 from cvsim.candidates.words import WordRule
-from cvsim.groups.components import Grouping, connected_components
+from cvsim.groups.components import Grouping, bridges_of, connected_components
 from cvsim.groups.rules import GroupRules
 from cvsim.progress import Clock, SilentProgress
 from cvsim.scoring.explainer import Explainer
@@ -28,15 +28,23 @@ from cvsim.scoring.scorer import Scorer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cvsim.groups.bridges import Split
     from cvsim.progress import Progress
     from cvsim.reading.collection import Collection
     from cvsim.recipes.scoring_plan import ScoringPlan
     from cvsim.types import Indices
 
     PairColumns = tuple[Indices, Indices]
+    Pair = tuple[int, int]
 
 CERTAINLY_WEAK = -4.6
 """Log-odds of 0.01: a weaker pair of a group is not searched for."""
+CERTAIN = 25.0
+"""Log-odds that equal pixels alone come to."""
+SUPPORTED = 0.5
+"""Score from which a pair speaks for the link that alone joins two parts of a group."""
+N_SUPPORTING = 4
+"""Pictures linked to one end of such a link that are asked about its other end."""
 MAX_ALL_PAIRS = 200
 """Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
 
@@ -57,6 +65,8 @@ class Linker:
     ----------
     scores : Scores
         Everything that is scored so far, in the order of pairs.
+    left_out : dict of (int, int) to float
+        Links that alone would have joined two groups, with their scores; see `leave_out_lone_links`.
     """
 
     def __init__(
@@ -74,6 +84,7 @@ class Linker:
         self._progress = progress or SilentProgress()
         self._n_workers = n_workers
         self._verdicts: dict[tuple[int, int], Verdict] = {}
+        self.left_out: dict[Pair, float] = {}
         none = np.zeros(0, np.int64)
         self.scores = self.scorer.score(none, none)
 
@@ -148,14 +159,16 @@ class Linker:
 
     def groups(self) -> Grouping:
         """Groups by the scores, containment and what people have decided."""
-        a, b = self.collection.same_content()
+        a, b = self._all_edges()
         scores = self.scores
         probability = sigmoid(scores.log_odds)
         probability = np.where(self._is_separated(probability), 0.0, probability)
+        probability[self._rows_left_out()] = 0.0
         explainer = self.explainer()
         linked = np.flatnonzero(probability >= self.rules.threshold)
         part = np.full(len(scores), -1)
         pasted = np.zeros(len(scores), bool)
+        n_same = len(a) - len(scores)
         for k in explainer.rows_with_geometry(linked).tolist():
             verdict = explainer.verdict(k)
             pasted[k] = verdict.pasted
@@ -163,13 +176,83 @@ class Linker:
                 part[k] = scores.a[k] if verdict.contained == "a" else scores.b[k]
         return connected_components(
             len(self.collection),
-            np.concatenate([scores.a, a]),
-            np.concatenate([scores.b, b]),
-            np.concatenate([probability, np.ones(len(a))]),
+            a,
+            b,
+            np.concatenate([probability, np.ones(n_same)]),
             self.rules.threshold,
-            part=np.concatenate([part, np.full(len(a), -1)]),
-            pasted=np.concatenate([pasted, np.zeros(len(a), bool)]),
+            part=np.concatenate([part, np.full(n_same, -1)]),
+            pasted=np.concatenate([pasted, np.zeros(n_same, bool)]),
         )
+
+    def leave_out_lone_links(self, rules: GroupRules, description: str) -> None:
+        """Split groups at links that nothing else supports: one false link must not join two groups.
+
+        A link is left out where the group would fall apart without it, into parts of two or more pictures,
+        and no pair of its witnesses scores `SUPPORTED`: neither part's file to keep with the other part's or
+        with the link's other end, and no neighbour of one end with the other end. Of several in one group the
+        least supported goes first, for without it the others may be no links between parts any more.
+        Equal pixels need no support, and what was pasted joins by rules of its own.
+        """
+        while True:
+            grouping = self.groups()
+            a, b = self._all_edges()
+            lone = [split for split in bridges_of(grouping, a, b) if self._can_be_false(*split.ends)]
+            linked = a[grouping.linked], b[grouping.linked]
+            witnesses = [self._witnesses(split, linked, rules) for split in lone]
+            pairs = np.array([pair for found in witnesses for pair in found], np.int64).reshape(-1, 2)
+            n_before = len(self.scores)
+            self.score_all(unique_pairs(len(self.collection), (pairs[:, 0], pairs[:, 1])), description)
+            if len(self.scores) > n_before:
+                continue  # some may be no lone links any more
+            least: dict[int, tuple[float, float, Pair]] = {}
+            for split, found in zip(lone, witnesses, strict=True):
+                ends, label = _ordered(split.ends), int(grouping.labels[split.ends[0]])
+                support = max(map(self._score_of, found), default=1.0)
+                if support < SUPPORTED:
+                    doubt = support, self._score_of(ends), ends
+                    least[label] = min(doubt, least.get(label, doubt))
+            if not least:
+                return
+            self.left_out |= {ends: score for _, score, ends in least.values()}
+
+    def _witnesses(self, split: Split, linked: PairColumns, rules: GroupRules) -> set[Pair]:
+        """Pairs that would be alike if the link were true; none where it joins the two files to keep."""
+        first, second = split.ends
+        kept = [kept_of(self.collection, part, rules) for part in split.parts]
+        if kept == [first, second]:
+            return set()
+        pairs = {(kept[0], kept[1]), (kept[0], second), (first, kept[1])}
+        for end, other in ((first, second), (second, first)):
+            near = np.concatenate([linked[1][linked[0] == end], linked[0][linked[1] == end]])
+            near = np.unique(near[near != other])[:N_SUPPORTING]
+            pairs |= {(node, other) for node in near.tolist()}
+        return {_ordered(pair) for pair in pairs} - {_ordered(split.ends)}
+
+    def _can_be_false(self, first: int, second: int) -> bool:
+        """Whether the link was scored, and not by equal pixels, and joins no part that was pasted."""
+        row = self._row_of(_ordered((first, second)))
+        if row is None or self.scores.log_odds[row] > CERTAIN:
+            return False
+        return not self.explainer().verdict(row).pasted
+
+    def _row_of(self, pair: Pair) -> int | None:
+        first, last = np.searchsorted(self.scores.a, [pair[0], pair[0] + 1])
+        row = int(first + np.searchsorted(self.scores.b[first:last], pair[1]))
+        return row if row < last and self.scores.b[row] == pair[1] else None
+
+    def _score_of(self, pair: Pair) -> float:
+        """The score of a pair; 0 where it is not allowed or was not scored."""
+        row = self._row_of(pair)
+        return 0.0 if row is None else float(sigmoid(self.scores.log_odds[row]))
+
+    def _all_edges(self) -> PairColumns:
+        """Sides of what `groups` groups, in its order."""
+        a, b = self.collection.same_content()
+        return np.concatenate([self.scores.a, a]), np.concatenate([self.scores.b, b])
+
+    def _rows_left_out(self) -> list[int]:
+        rows = [self._row_of(pair) for pair in self.left_out]
+        return [row for row in rows if row is not None]
 
     def _is_separated(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Pairs that somebody said are no duplicates."""
@@ -192,6 +275,10 @@ class Linker:
         )
 
 
+def _ordered(pair: Pair) -> Pair:
+    return min(pair), max(pair)
+
+
 def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | None = None) -> None:
     """Score all that may be links: by hashes first, then by the words of one or two of each group."""
     clock = clock or Clock()
@@ -203,9 +290,10 @@ def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | 
 
 
 def whole_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> PairColumns:
-    """Pairs that whole-picture signals find: hashes within a radius, and near vectors."""
+    """Pairs that whole pictures find: equal pixels, hashes within a radius, and near vectors."""
     collection, plan = linker.collection, linker.plan
     hashed = hash_candidates(plan.features, collection.packed, collection.side, joins)
+    hashed = unique_pairs(len(collection), hashed, collection.same_pixels())
     if not plan.nearness:
         return hashed
     near = vector_candidates(collection.packed, plan.nearness, plan.least_nearness)
@@ -225,12 +313,9 @@ def part_candidates(linker: Linker, grouping: Grouping, joins: Joins = LOCAL_JOI
 
 def pairs_with_kept(collection: Collection, grouping: Grouping, rules: GroupRules) -> PairColumns:
     """Every member with the picture of its group that is to be kept."""
-    nodes = collection.nodes
-    references = {r.path for node in nodes if node.is_reference for r in node.records}
     parts = []
     for members in grouping.groups():
-        records = [nodes[node].first for node in members.tolist()]
-        kept = members[rules.keep.choose(records, lambda record: record.path in references)[0]]
+        kept = kept_of(collection, members, rules)
         others = members[members != kept]
         parts.append((np.full(len(others), kept), others))
     a, b = unique_pairs(len(collection), *parts)
@@ -238,10 +323,27 @@ def pairs_with_kept(collection: Collection, grouping: Grouping, rules: GroupRule
     return a[different], b[different]
 
 
+def kept_of(collection: Collection, members: Indices, rules: GroupRules) -> int:
+    """Of pictures that are the same, the one that is to be kept."""
+    nodes = [collection.nodes[node] for node in members.tolist()]
+    references = {r.path for node in nodes if node.is_reference for r in node.records}
+    records = [node.first for node in nodes]
+    return int(members[rules.keep.choose(records, lambda record: record.path in references)[0]])
+
+
 def link(linker: Linker, joins: Joins = LOCAL_JOINS) -> Grouping:
     """Score all that `dedupe` does, and group."""
     score_candidates(linker, joins)
     grouping = linker.groups()
-    linker.score_all(pairs_with_kept(linker.collection, grouping, linker.rules), "Checking groups")
-    linker.score_weakest(grouping, "Checking groups")
+    check_groups(linker, grouping, linker.rules)
     return linker.groups()
+
+
+def check_groups(linker: Linker, grouping: Grouping, rules: GroupRules) -> None:
+    """Score each member with the file to keep, split groups at lone links, and look for weak pairs."""
+    told = "Checking groups"
+    linker.score_all(pairs_with_kept(linker.collection, grouping, rules), told)
+    linker.leave_out_lone_links(rules, told)
+    if linker.left_out:
+        linker.score_all(pairs_with_kept(linker.collection, linker.groups(), rules), told)
+    linker.score_weakest(linker.groups(), told)

@@ -56,12 +56,10 @@ class Prover:
         self._standings: dict[str, Standing] = {}
 
     def check_groups(self) -> None:
-        """Score what is told of each group: every member with the file to keep, and the weakest pair."""
+        """Score what is told of each group; see `linking.check_groups`."""
         grouping = self._linker.groups()
         self._look_for_originals(grouping)
-        kept = pairs_with_kept(self._collection, grouping, self.rules)
-        self._linker.score_all(kept, "Checking groups")
-        self._linker.score_weakest(grouping, "Checking groups")
+        check_groups(self._linker, grouping, self.rules)
 
     def _look_for_originals(self, grouping: Grouping) -> None:
         """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""

@@ -26,6 +26,7 @@ from cvsim.reading.identity import (
     is_same_code,
     may_be_equal,
 )
+from cvsim.scoring.model import IDENTITY
 from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.types import Comparison, ImageRecord, Pair, Proof, ScoredPair
 
@@ -125,9 +126,12 @@ class Explainer:
 
     def confirm_pixels(self, rows: Indices) -> None:
         """Say so where the pixels of two files are equal; decodes at full size only where that is likely."""
-        candidates = self._as_alike_as_can_be(rows)
+        identity = self._scores.similarities.get(IDENTITY)
+        is_known = np.zeros(len(rows), bool) if identity is None else identity[rows] == 1
+        candidates = self._as_alike_as_can_be(rows[~is_known])
         self._judge(candidates)
         alike = [row for row in candidates.tolist() if self._looks_identical(row)]
+        alike += rows[is_known].tolist()
         records = {}
         for row in alike:
             for node in (self._scores.a[row], self._scores.b[row]):
@@ -233,6 +237,7 @@ class Explainer:
                     self._detail(name, row, is_reversed),
                 )
                 for name, similarities, weights in columns
+                if name != IDENTITY or not math.isnan(similarities[k])
             )
             pair = Pair(first.path, second.path)
             found.append(

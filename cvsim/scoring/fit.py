@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from cvsim.arrays import sigmoid
 from cvsim.errors import UsageError
-from cvsim.scoring.model import Curve, FusionModel
+from cvsim.scoring.model import CASES, COVERAGE, TEXTURE, Curve, FusionModel, cases_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,8 @@ def fit_model(
     pivots: Mapping[str, float],
     prior: float,
     ridge: float = 0.5,
+    weight: NDArray[Any] | None = None,
+    by_case: Sequence[str] = (),
     origin: Mapping[str, Any] | None = None,
 ) -> FusionModel:
     """A model from labelled pairs.
@@ -50,6 +52,10 @@ def fit_model(
         Log-odds, held fixed.
     ridge : float
         Penalty on squared rises, against curves that bend for a single pair.
+    weight : (n,) array, optional
+        How much each pair counts; 1 if not given.
+    by_case : sequence of str
+        Signals that get a curve for each of `CASES`.
 
     Raises
     ------
@@ -58,15 +64,19 @@ def fit_model(
     """
     if is_same.all() or not is_same.any():
         raise UsageError("a fusion model needs pairs that are the same and pairs that are not")
-    names = list(knots)
-    design = [_rises(similarities[n], np.asarray(knots[n], float), pivots[n]) for n in names]
+    blocks = _blocks(similarities, list(knots), by_case)
+    names = list(blocks)
+    knots = {n: knots[n.partition("@")[0]] for n in names}
+    pivots = {n: pivots[n.partition("@")[0]] for n in names}
+    design = [_rises(blocks[n], np.asarray(knots[n], float), pivots[n]) for n in names]
     x = np.concatenate(design, axis=1)
     target = is_same.astype(float)
+    counts = np.ones(len(target)) if weight is None else np.asarray(weight, float)
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = prior + x @ theta
-        value = (np.logaddexp(0, z) - target * z).sum() + 0.5 * ridge * (theta @ theta)
-        return float(value), x.T @ (sigmoid(z) - target) + ridge * theta
+        value = counts @ (np.logaddexp(0, z) - target * z) + 0.5 * ridge * (theta @ theta)
+        return float(value), x.T @ (counts * (sigmoid(z) - target)) + ridge * theta
 
     found = minimize(
         loss,
@@ -84,7 +94,24 @@ def fit_model(
         heights = np.concatenate([[0.0], np.cumsum(rises)])
         heights -= np.interp(pivots[signal], k, heights)
         curves[signal] = Curve(tuple(k.tolist()), tuple(np.round(heights, 4).tolist()))
+    if by_case:  # the cases themselves are no evidence
+        curves |= dict.fromkeys((COVERAGE, TEXTURE), Curve((0.0, 1.0), (0.0, 0.0)))
     return FusionModel(name, prior, curves, dict(origin or {}))
+
+
+def _blocks(
+    similarities: Mapping[str, Similarities], names: Sequence[str], by_case: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """What each curve is fitted to: where a signal has one for each case, each sees its own pairs alone."""
+    case = cases_of(similarities)
+    blocks: dict[str, NDArray[Any]] = {}
+    for name in names:
+        if name not in by_case:
+            blocks[name] = similarities[name]
+            continue
+        for k, ending in enumerate(CASES):
+            blocks[name + ending] = np.where(case == k, similarities[name], np.nan)
+    return blocks
 
 
 def _rises(similarity: NDArray[Any], knots: NDArray[np.float64], pivot: float) -> NDArray[np.float64]:

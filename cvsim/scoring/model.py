@@ -6,6 +6,7 @@ adds nothing. The model is a JSON file that says what it was made from.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,20 @@ class Curve:
         return max(0.0, *self.weights)
 
 
+COVERAGE, WHOLE = "coverage", 0.85
+"""The signal that says how much of both pictures lies under each other, and from where on all of it does."""
+TEXTURE, TEXTURED = "texture", 0.9
+"""The signal that says how much of both pictures is not flat, and from where on they are like photographs."""
+CASES = ("", "@part", "@flat", "@part@flat")
+"""What ends the name of a signal's curve in each case: what an aligned part says is weighed otherwise than
+what whole pictures say, and on flat ground, in drawings and on pages, agreement is cheap."""
+IDENTITY = "identity"
+"""The signal of equal pixels, the same under every model."""
+_ADDS_NOTHING = Curve((0.0, 1.0), (0.0, 0.0))
+_CERTAIN = Curve((0.0, 1.0), (0.0, 60.0))
+"""More than all signals together: equal pixels are linked whatever else is, or is not, seen in them."""
+
+
 @dataclass(frozen=True)
 class FusionModel:
     """Prior and curves.
@@ -68,7 +83,7 @@ class FusionModel:
     prior : float
         Log-odds of a pair of which nothing is known.
     curves : mapping of str to Curve
-        By signal.
+        By signal; a signal's name with one of `CASES` where it is for that case alone.
     origin : mapping
         Data, seed and figures that it came from.
     """
@@ -90,13 +105,40 @@ class FusionModel:
 
     def best_score(self, signals: Iterable[str]) -> float:
         """The score of a pair that all these signals find as alike as can be."""
-        best = sum(self.curves[signal].largest for signal in signals if signal in self.curves)
-        return float(sigmoid(self.prior + best))
+        return float(sigmoid(self.prior + self.most(signals)))
+
+    def most(self, signals: Iterable[str]) -> float:
+        """What these signals add at most, in log-odds."""
+        return sum(max(0.0, *(c.largest for c in self._curves_of(signal))) for signal in signals)
+
+    def least(self, signals: Iterable[str]) -> float:
+        """What these signals add at least, in log-odds, 0 or less."""
+        return sum(min(0.0, *(c.weights[0] for c in self._curves_of(signal))) for signal in signals)
+
+    def _curves_of(self, signal: str) -> list[Curve]:
+        """Of a signal in all cases."""
+        return [self.curves[signal + end] for end in CASES if signal + end in self.curves] or [_ADDS_NOTHING]
 
     def weights(self, similarities: Mapping[str, Similarities]) -> dict[str, NDArray[np.float64]]:
         """What each signal adds, in log-odds; a signal that the model does not know adds nothing."""
-        zero = Curve((0.0, 1.0), (0.0, 0.0))
-        return {name: self.curves.get(name, zero)(s) for name, s in similarities.items()}
+        case = cases_of(similarities)
+        found = {}
+        for name, similarity in similarities.items():
+            curve = _CERTAIN if name == IDENTITY else self.curves.get(name, _ADDS_NOTHING)
+            found[name] = curve(similarity)
+            for k, ending in enumerate(CASES[1:], 1):
+                if ending and name + ending in self.curves:
+                    found[name] = np.where(case == k, self.curves[name + ending](similarity), found[name])
+        return found
+
+    def bound(self, similarities: Mapping[str, Similarities], *, upper: bool) -> NDArray[np.float64]:
+        """Prior and weights of signals of pairs whose case is not known yet: the most or the least, (n,)."""
+        choose = np.maximum if upper else np.minimum
+        total: NDArray[np.float64] = np.asarray(self.prior, np.float64)
+        for name, similarity in similarities.items():
+            curves = [_CERTAIN] if name == IDENTITY else self._curves_of(name)
+            total = total + functools.reduce(choose, (curve(similarity) for curve in curves))
+        return total
 
     def log_odds(self, similarities: Mapping[str, Similarities]) -> NDArray[np.float64]:
         """Prior and weights together, (n,)."""
@@ -117,6 +159,17 @@ class FusionModel:
             "origin": dict(self.origin),
         }
         return json.dumps(document, indent=1) + "\n"
+
+
+def cases_of(similarities: Mapping[str, Similarities]) -> NDArray[np.int64]:
+    """Which of `CASES` each pair is, of the similarities' shape; a part where nothing is laid over."""
+    coverage, texture = similarities.get(COVERAGE), similarities.get(TEXTURE)
+    case = np.zeros((), np.int64)
+    if coverage is not None:
+        case = case + ~(np.asarray(coverage) >= WHOLE)
+    if texture is not None:
+        case = case + 2 * ~(np.asarray(texture) >= TEXTURED)
+    return case
 
 
 def read_model(path: Path) -> FusionModel:

@@ -38,6 +38,9 @@ MIN_COLOR, MIN_ALIGNED_COLOR = 0.95, 0.88
 say more about that: noise and strong compression change the histogram, too."""
 MAX_RECOLORED = 0.01
 """See `cvsim.features.overlay.recoloring.recolored_share`."""
+MANY_RECOLORED, HARDLY_BROKEN = 0.03, 0.05
+"""Share of recoloured tiles from which, of broken ones up to which, tones that are off are colours: of the
+filtered pictures of `make_real.py` three in four, and of the captioned ones none."""
 MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
@@ -127,21 +130,27 @@ class Verdict:
 def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
     """From the evidence of aligned pixels, a row of `cvsim.features.evidence.EVIDENCE`."""
     changes: list[Relation] = []
+    if row["perspective"]:
+        changes.append("edited")
+    if row["negative"]:
+        changes.append("recolored")
     turn = _turn_deg(row)
     if np.linalg.det(row["matrix"][:, :2]) < 0:
         changes.append("mirrored")
-    elif abs(turn) > MIN_TURN_DEG:
+    elif abs(turn) > MIN_TURN_DEG and not row["perspective"]:
         changes.append("rotated")
     if (part := _part(row)) is not None:
         relation, contained = part
         return Verdict.of(*changes, relation, contained=contained)
     shows_all = min(row["coverage_a"], row["coverage_b"]) >= MIN_CONTAINED
-    if changes:
+    if "mirrored" in changes or "rotated" in changes:
         if not shows_all and _is_tilted(turn) and changes == ["rotated"]:
             changes.append("cropped")  # turned in its frame, a picture loses its corners
-    elif not shows_all or row["outliers"] > MAX_OUTLIERS:
+    elif "edited" not in changes and (
+        not shows_all or (row["outliers"] > MAX_OUTLIERS and not _is_colored_anew(row))
+    ):
         changes.append("edited")
-    if _is_recolored(row, look):
+    if "recolored" not in changes and _is_recolored(row, look):
         changes.append("recolored")
     if look.is_resized:
         changes.append("resized")
@@ -153,6 +162,11 @@ def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
 def _is_tilted(turn_deg: float) -> bool:
     """Whether a turn is none of whole quarters."""
     return abs(turn_deg - 90 * round(turn_deg / 90)) > MIN_TURN_DEG
+
+
+def _is_colored_anew(row: Any) -> bool:
+    """Whether tones are off because each part has a colour of its own: every edge is where it was."""
+    return bool(row["recolored"] > MANY_RECOLORED and row["broken"] < HARDLY_BROKEN)
 
 
 def _is_recolored(row: Any, look: PairFacts) -> bool:

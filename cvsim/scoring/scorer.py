@@ -14,6 +14,7 @@ from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import overlaying
 from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
 from cvsim.groups.components import component_labels
+from cvsim.scoring.model import IDENTITY, TEXTURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,8 @@ class Scorer:
     ) -> None:
         self._global = [feature for feature in collection.features if not feature.overlays]
         self.local = overlaying(collection.features)
-        self._packed = collection.packed
+        self._collection, self._packed = collection, collection.packed
+        self._texture = collection.told(lambda feature, packed: feature.texture(packed))
         self._digests = collection.digests
         self._store = collection.store
         self._model = model
@@ -176,13 +178,9 @@ class Scorer:
 
     def least_log_odds(self, glance: GlobalSimilarities) -> NDArray[np.float64]:
         """What the score of each pair cannot fall below, without asking the local signal."""
-        curves = self._model.curves
-        signals = self.local.signals if self.local is not None else ()
-        worst = sum(min(0.0, curves[signal].weights[0]) for signal in signals if signal in curves)
-        least: NDArray[np.float64] = self._model.log_odds(glance.similarities) + np.full(
-            len(glance.orientation), worst
-        )
-        return least
+        worst = self._model.least(self.local.signals if self.local is not None else ())
+        least = self._model.bound(glance.similarities, upper=False)
+        return np.full(len(glance.orientation), worst) + least
 
     def glance(self, a: Indices, b: Indices) -> GlobalSimilarities:
         """What the global signals say of the pairs ``zip(a, b)``."""
@@ -196,6 +194,12 @@ class Scorer:
                 found[feature.name], orientation = feature.compare_oriented(packed, a, b)
             else:
                 found.update(feature.compare_many(packed, a, b))
+        texture = self._texture
+        if texture is not None:
+            found[TEXTURE] = np.fmax(texture[a], texture[b])
+        pixels = self._collection.pixels
+        same = (pixels[a] == pixels[b]) & (pixels[a] >= 0)
+        found[IDENTITY] = np.where(same, np.float32(1), np.float32(np.nan))
         return GlobalSimilarities(found, orientation)[np.argsort(order)]
 
     def score(
@@ -220,9 +224,8 @@ class Scorer:
 
     def _may_reach(self, found: Mapping[str, Similarities], n: int) -> NDArray[np.bool_]:
         assert self.local is not None
-        curves = self._model.curves
-        best = sum(curves[signal].largest for signal in self.local.signals if signal in curves)
-        return self._model.log_odds(found) + np.zeros(n) + best >= self._min_log_odds
+        best = self._model.most(self.local.signals)
+        return self._model.bound(found, upper=True) + np.zeros(n) + best >= self._min_log_odds
 
     def _evidence(self, a: Indices, b: Indices, advance: Callable[[int], None]) -> NDArray[Any]:
         """Evidence of the pairs, from the store where it is known."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cvsim.errors import UsageError
-from cvsim.groups.components import connected_components
+from cvsim.groups.components import bridges_of, connected_components
 
 
 @st.composite
@@ -124,6 +124,28 @@ def test_the_order_of_nodes_and_edges_does_not_matter(graph, seed):
     before, after = run(n, edges), run(n, shuffled)
     assert {frozenset(renamed[node] for node in group) for group in sets(before.labels)} == sets(after.labels)
     assert before.n_bridges.sum() == after.n_bridges.sum()
+
+
+@settings(max_examples=200, deadline=None)
+@given(graph=graphs(), min_side=st.integers(1, 3))
+def test_links_that_alone_hold_two_parts_together_equal_networkx(graph, min_side):
+    n, edges = graph
+    a, b, *_ = columns(edges)
+    grouping = run(n, edges)
+    a, b = np.asarray(a, int), np.asarray(b, int)
+    found = {
+        frozenset(split.ends): {frozenset(part.tolist()) for part in split.parts}
+        for split in bridges_of(grouping, a, b, min_side)
+    }
+    linked = nx.Graph(zip(a[grouping.linked].tolist(), b[grouping.linked].tolist(), strict=True))
+    wanted = {}
+    for edge in nx.bridges(linked):
+        rest = linked.copy()
+        rest.remove_edge(*edge)
+        parts = {frozenset(nx.node_connected_component(rest, end)) for end in edge}
+        if min(map(len, parts)) >= min_side:
+            wanted[frozenset(edge)] = parts
+    assert found == wanted
 
 
 FULL, CROP, PASTED = (-1, False), (0, False), (0, True)

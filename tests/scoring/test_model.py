@@ -13,7 +13,7 @@ from cvsim.arrays import sigmoid
 from cvsim.errors import SettingsError, UsageError
 from cvsim.recipes.scoring_plan import MODELS
 from cvsim.scoring.fit import fit_model
-from cvsim.scoring.model import Curve, FusionModel, read_model
+from cvsim.scoring.model import COVERAGE, TEXTURE, Curve, FusionModel, read_model
 from cvsim.settings import PROFILES
 
 MODEL = FusionModel(
@@ -168,7 +168,8 @@ def test_a_shipped_model_says_what_it_came_from_and_rises(path: Path) -> None:
     assert model.prior < 0, "unknown pairs are mostly different"
     for name, curve in model.curves.items():
         assert all(b >= a for a, b in zip(curve.weights, curve.weights[1:], strict=False)), name
-        assert curve.largest > 0, f"{name} never speaks for a pair: leave it out"
+    for name in {name.partition("@")[0] for name in model.curves} - {COVERAGE, TEXTURE}:
+        assert model.most([name]) > 0, f"{name} never speaks for a pair: leave it out"
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -255,3 +256,30 @@ def test_pairs_of_one_kind_teach_nothing() -> None:
     for labels in (np.ones_like(same), np.zeros_like(same)):
         with pytest.raises(UsageError, match="same"):
             fit_model("none", similarities, labels, **FIT)  # type: ignore[arg-type]
+
+
+def test_a_signal_weighs_otherwise_on_parts_and_on_flat_ground() -> None:
+    def line(most: float) -> Curve:
+        return Curve((0.0, 1.0), (0.0, most))
+
+    model = FusionModel("m", -1.0, {"pixels": line(1.0), "pixels@part": line(2.0), "pixels@flat": line(3.0)})
+    known = {
+        "pixels": np.ones(5, np.float32),
+        "coverage": np.array([1.0, 0.5, 1.0, 0.5, np.nan], np.float32),
+        "texture": np.array([0.9, 0.9, 0.2, 0.2, 0.9], np.float32),
+    }
+    # A part on flat ground has no curve of its own here: it is weighed as usual.
+    assert model.weights(known)["pixels"].tolist() == [1.0, 2.0, 3.0, 1.0, 2.0]
+    alone = {"pixels": np.ones(1, np.float32)}
+    assert model.weights(alone)["pixels"].tolist() == [1.0]
+    assert model.bound(alone, upper=True).tolist() == [2.0]
+    assert model.bound(alone, upper=False).tolist() == [0.0]
+    assert model.most(["pixels"]) == 3.0
+    assert model.least(["pixels"]) == 0.0
+
+
+def test_equal_pixels_outweigh_everything() -> None:
+    model = FusionModel("m", -7.0, {"pixels": Curve((0.0, 1.0), (-20.0, 1.0))})
+    score = model.score({"pixels": np.zeros(2, np.float32), "identity": np.array([1.0, np.nan], np.float32)})
+    assert score[0] > 0.9999
+    assert score[1] < 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ import numpy as np
 from cvsim.features.overlay.appearance import Appearance, appearance_change, toned
 from cvsim.features.overlay.correlation import (
     Agreement,
+    Structure,
     cauchy_weights,
     contrast_weight,
     edge_likeness,
+    structure,
     tile_agreement,
 )
-from cvsim.features.overlay.recoloring import Colors, is_changed, recolored_share, sample
+from cvsim.features.overlay.recoloring import Colors, has_color, is_changed, recolored_share, sample
 from cvsim.features.overlay.transforms import affine_least_squares, scale_of
 
 if TYPE_CHECKING:
@@ -42,6 +45,10 @@ MIN_STEEPNESS_RATIO = 1.04
 FOCUS_BLURS_PX, MIN_BLUR_PX = (0.7, 1.0, 1.4, 2.0, 2.8), 0.3
 CLEAR_SHARE, HOPELESS_CORRELATION = 0.75, 0.4
 """Refinement is left out where the tiles agree already, or where nothing correlates."""
+AT_BORDER, CENTRAL = 0.1, 0.25
+"""What a tile at a picture's border counts, and from which distance, in shares of the side, it counts 1."""
+MIN_RECOLORED = 0.02
+"""Share of recoloured tiles below which equal colours speak for a pair: only where there is colour."""
 MIN_REFINED_PX = 36
 REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 1e-4)
 SAME_SCENE_CORRELATION = 0.9
@@ -133,6 +140,13 @@ def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Extent) -> NDArray[np.bool
     return (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
 
 
+def _centrality(x: NDArray[Any], y: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """What points of a picture of size (width, height) count for their place: from `AT_BORDER` to 1."""
+    width, height = size
+    reach = np.minimum(np.minimum(x, width - x) / width, np.minimum(y, height - y) / height)
+    return np.asarray(AT_BORDER + (1 - AT_BORDER) * np.clip(reach / CENTRAL, 0.0, 1.0))
+
+
 @dataclass(frozen=True, eq=False)
 class Overlap:
     """Two rasters laid over each other.
@@ -156,26 +170,54 @@ class Overlap:
         """What happened to the grey values, from the more detailed side to the other."""
         return appearance_change(self.laid.source, self.laid.target, self.laid.inside)
 
-    def recolored(self, a: Colored, b: Colored) -> float:
-        """See `recoloring.recolored_share`; over the tiles that lie inside the borders of both."""
+    @functools.cached_property
+    def likeness(self) -> NDArray[np.float32]:
+        """Of the tiles' edges: see `correlation.edge_likeness`."""
+        return edge_likeness(self.laid.source, self.laid.target, self.agreement.places, OVERLAP_TILE_PX)
+
+    def structure(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> Structure:
+        """See `correlation.structure`; the sizes (width, height) are those of the rasters.
+
+        What lies in the middle of both pictures counts most: around a picture lie frames, captions and
+        programs' windows, which strangers share and copies lack.
+        """
+        x, y, u, v = self._places()
+        source, target = (size_b, size_a) if self.is_reversed else (size_a, size_b)
+        central = _centrality(u, v, source) * _centrality(x, y, target)
+        return structure(self.agreement, self.likeness, central)
+
+    def _places(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Centres of the tiles: x, y in the target's raster and u, v in the source's."""
         x, y = (self.agreement.places + np.asarray(self.laid.origin, np.float32)).T
+        return x, y, *self._in_source(x, y)
+
+    def _in_source(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        to_other = self.matrix if self.is_reversed else inverted(self.matrix)
+        return (
+            to_other[0, 0] * x + to_other[0, 1] * y + to_other[0, 2],
+            to_other[1, 0] * x + to_other[1, 1] * y + to_other[1, 2],
+        )
+
+    def recolored(self, a: Colored, b: Colored) -> float | None:
+        """See `recoloring.recolored_share`; over the tiles that lie inside the borders of both.
+
+        None where neither side has colour there.
+        """
+        x, y, _, _ = self._places()
         offset = np.array([-OVERLAP_TILE_PX / 3, 0, OVERLAP_TILE_PX / 3], np.float32)
         x = np.repeat(x[:, None] + offset, 3, axis=1)  # nine points a tile
         y = np.tile(y[:, None] + offset, (1, 3))
-        to_other = inverted(self.matrix) if not self.is_reversed else self.matrix
-        u = to_other[0, 0] * x + to_other[0, 1] * y + to_other[0, 2]
-        v = to_other[1, 0] * x + to_other[1, 1] * y + to_other[1, 2]
+        u, v = self._in_source(x, y)
         source, target = (b, a) if self.is_reversed else (a, b)
         inside = _is_inside(u[:, 4], v[:, 4], source.box) & _is_inside(x[:, 4], y[:, 4], target.box)
         if inside.sum() < MIN_OVERLAP_TILES:
-            return 0.0
+            return None
         before = Colors.of(source.at(u[inside], v[inside]))
         after = Colors.of(target.at(x[inside], y[inside]))
-        if not is_changed(before, after):
-            return 0.0
-        places, deviation = self.agreement.places[inside], self.agreement.deviation[inside]
-        likeness = edge_likeness(self.laid.source, self.laid.target, places, OVERLAP_TILE_PX)
-        return recolored_share(before, after, deviation, likeness)
+        share = 0.0
+        if is_changed(before, after):
+            share = recolored_share(before, after, self.agreement.deviation[inside], self.likeness[inside])
+        return share if share >= MIN_RECOLORED or has_color(before, after) else None
 
 
 def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: Matrix) -> Overlap | None:
@@ -227,7 +269,7 @@ def _refined(source: NDArray[np.uint8], target: NDArray[np.uint8], first: Overla
         if agreement.correlation < SAME_SCENE_CORRELATION or agreement.shift_px < MIN_SHIFT_PX:
             break
         motion = _common_motion(best)
-        moved = None if motion is None else _overlap(source, target, _composed(motion, best.matrix))
+        moved = None if motion is None else _overlap(source, target, composed(motion, best.matrix))
         if moved is None or _exactness(moved.agreement) <= _exactness(agreement):
             break
         best = moved
@@ -260,7 +302,7 @@ def _common_motion(overlap: Overlap) -> Matrix | None:
     return motion
 
 
-def _composed(outer: Matrix, inner: Matrix) -> Matrix:
+def composed(outer: Matrix, inner: Matrix) -> Matrix:
     """First the inner map, then the outer one."""
     return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
 

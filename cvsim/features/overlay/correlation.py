@@ -29,6 +29,8 @@ MIN_CORRELATION = 0.9
 MAX_DISPLACEMENT_PX = 0.3
 """What makes a tile agree. Moving a camera by a hand's breadth displaces near things against far ones by
 more; decoding, resizing, turning and recolouring a file do not displace anything."""
+BROKEN, KEPT = (0.1, 0.5), (0.3, 0.7)
+"""Likeness of the edges between which a tile's structure is less and less broken, more and more kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +176,34 @@ def _agreement_of(tiles: NDArray[np.float32], places: NDArray[np.float32]) -> Ag
         shifts=shifts,
         places=places,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Whether what an overlap holds has the same edges in the same places.
+
+    Attributes
+    ----------
+    kept, broken : float
+        Shares of the overlap's contrast, in [0, 1]: in tiles whose edges run the same way on both sides, and
+        in tiles whose edges have nothing to do with each other. Flat ground counts on neither side.
+    n_tiles : float
+        Tiles of full contrast that the overlap comes to.
+    """
+
+    kept: float
+    broken: float
+    n_tiles: float
+
+
+def structure(agreement: Agreement, likeness: NDArray[np.float32], central: NDArray[Any]) -> Structure:
+    """Of an overlap, from its tiles, their `edge_likeness`, and what each counts for its place; (n,) each."""
+    contrast = contrast_weight(agreement.deviation)
+    weight = contrast * central
+    total = max(float(weight.sum()), 1e-6)
+    kept = np.clip((likeness - KEPT[0]) / (KEPT[1] - KEPT[0]), 0, 1)
+    broken = np.clip((BROKEN[1] - likeness) / (BROKEN[1] - BROKEN[0]), 0, 1)
+    return Structure(float(weight @ kept) / total, float(weight @ broken) / total, float(contrast.sum()))
 
 
 def edge_likeness(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import cv2
 import numpy as np
 
-from cvsim.features.overlay.correlation import cauchy_weights
+from cvsim.features.overlay.correlation import BROKEN, KEPT, cauchy_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +26,15 @@ RECOLORING_PX = 32
 """Side of the coloured square that is kept of a picture."""
 CHROMA_TOLERANCE, CHROMA_SHARE = 10.0, 0.35
 """Distance in the plane of a and b that is explained, in units and as a share of the stronger chroma."""
+MIN_TILE_CHROMA, MIN_COLORED = 6.0, 0.1
+"""Distance from grey at which a tile has a colour, and the share of the tiles that must have one."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LUMA_TOLERANCE = 32.0
 UNCHANGED_LUMA, MOVED_LUMA = 3.0, 8.0
 UNCHANGED_CHROMA, MOVED_CHROMA = 1.5, 4.0
 """A tile that differs by less than the first does not follow a rule that is off by more than the second."""
+MIN_HUE_DIVERSITY = 0.1
+"""See `_hue_diversity`: from which a turn of all hues can be told from another colour of one thing."""
 MAX_CAST, MAX_TONE = 10.0, 28.0
 """Chroma of a colour cast, and of a toned (sepia) picture, at most."""
 CLIPPED, DARK = 250.0, 8.0
@@ -39,8 +43,6 @@ WHITE = 235.0
 """Mean luma from which part of a tile may have been cut off."""
 FAINT, STRUCTURED = 3.0, 11.0
 """Standard deviations in grey levels between which a tile's structure comes to count."""
-BROKEN, KEPT = (0.1, 0.5), (0.3, 0.7)
-"""Likeness of the edges between which a tile's structure is less and less broken, more and more kept."""
 SAME_EDGES = 0.4
 """From which a tile counts in full where a rule is fitted."""
 MIN_STRUCTURED = 0.15
@@ -93,6 +95,12 @@ def sample(colors: NDArray[np.uint8], x: Floats, y: Floats) -> Floats:
 def is_changed(a: Colors, b: Colors) -> bool:
     """Whether any tile's colour is not what it was."""
     return bool(_changed(a, b).any())
+
+
+def has_color(a: Colors, b: Colors) -> bool:
+    """Whether enough tiles of both sides have a colour: equal greys are no equal colours."""
+    colored = (np.minimum(np.hypot(*a.chroma.T), np.hypot(*b.chroma.T)) >= MIN_TILE_CHROMA).mean()
+    return bool(colored >= MIN_COLORED)
 
 
 def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -> float:
@@ -171,7 +179,7 @@ def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
     odd_a = _is_odd_chroma(_graded(b, a, weight), a.chroma, still) | ~b.is_known
     odd_b = _is_odd_chroma(_graded(a, b, weight), b.chroma, still) | ~a.is_known
     yield odd_a & odd_b & (a.is_known | b.is_known)
-    for rule in (_cast, _toned):
+    for rule in (_cast, _toned, _hue_turned):
         for source, target in ((a, b), (b, a)):
             odd = _is_odd_chroma(rule(source, target, weight), target.chroma, still)
             yield odd & a.is_known & b.is_known
@@ -250,6 +258,31 @@ def _toned(_source: Colors, target: Colors, weight: Floats) -> Floats:
     hue = trust @ tone
     hue = hue / max(float(np.hypot(*hue)), 1e-9)
     return np.clip(tone @ hue, 0, MAX_TONE)[:, None] * hue
+
+
+def _hue_turned(origin: Colors, target: Colors, weight: Floats) -> Floats:
+    """a and b of the target from the source's by one turn of all hues and one factor.
+
+    Only where there are several hues to turn: of a picture with one coloured thing on white, any other colour
+    of that thing is a turn of its hue.
+    """
+    source = origin.chroma @ np.array([1, 1j])
+    wanted = target.chroma @ np.array([1, 1j])
+    if min(_hue_diversity(source, weight), _hue_diversity(wanted, weight)) < MIN_HUE_DIVERSITY:
+        return origin.chroma
+    turn, trust = 1 + 0j, weight
+    for _ in range(N_FIT_ROUNDS):
+        turn = complex((trust * wanted) @ source.conj() / (trust @ np.abs(source) ** 2 + 1e-6))
+        residual = wanted - turn * source
+        trust = cauchy_weights(np.stack([residual.real, residual.imag], axis=1), weight, 6.0)
+    found = turn * source
+    return np.stack([found.real, found.imag], axis=1)
+
+
+def _hue_diversity(chroma: Floats, weight: Floats) -> float:
+    """Smaller to larger eigenvalue of the second moments of a and b, from a + ib: 0 for a single hue."""
+    square, twice = weight @ np.abs(chroma) ** 2, abs(weight @ chroma**2)
+    return float((square - twice) / (square + twice + 1e-9))
 
 
 def _odd_luma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:

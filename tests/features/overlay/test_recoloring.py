@@ -20,9 +20,9 @@ def _said(a: RGB, b: RGB) -> tuple[float, float]:
     assert x is not None
     assert y is not None
     said = {c.feature: c.similarity for c in local.compare(x, y)}
-    assert said["coloring"] is not None
     assert said["pixels"] is not None
-    return said["coloring"], said["pixels"]
+    # Of a picture without colour nothing is said.
+    return 1.0 if said["coloring"] is None else said["coloring"], said["pixels"]
 
 
 def _gray(rgb: RGB) -> RGB:

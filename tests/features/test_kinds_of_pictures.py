@@ -1,0 +1,114 @@
+"""Evidence lies where there is something to see: frames, flat ground and missing colours prove nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from generate import RGB, scene
+
+from cvsim.features.evidence import similarities
+from cvsim.features.local import Local
+
+SEEDS = (0, 1, 4, 8)
+SPEAKS_FOR = 0.8
+"""Structure up to which no shipped model takes it for evidence of a copy."""
+
+
+def _evidence(a: RGB, b: RGB) -> Any:
+    local = Local()
+    x, y = local.extract(a), local.extract(b)
+    assert x is not None
+    assert y is not None
+    return local.evidence(x, y)
+
+
+def _said(a: RGB, b: RGB) -> dict[str, float]:
+    return {name: float(value) for name, value in similarities(_evidence(a, b)).items()}
+
+
+def _framed(picture: RGB) -> RGB:
+    """In a white frame with handwriting, on a table."""
+    framed = np.full((720, 640, 3), (200, 215, 230), np.uint8)
+    framed[40:690, 60:580] = 252
+    framed[90 : 90 + 360, 80 : 80 + 480] = cv2.resize(picture, (480, 360))
+    for y, words in ((540, "summer 2019"), (600, "at the lake"), (660, "with everybody")):
+        cv2.putText(framed, words, (120, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.8, (60, 50, 40), 3)
+    return framed
+
+
+def test_two_pictures_in_one_frame_have_no_structure_in_common() -> None:
+    for seed in SEEDS:
+        a, b = scene(seed, 480, 360), scene(seed + 100, 480, 360)
+        assert _said(_framed(a), _framed(b))["structure"] < SPEAKS_FOR, seed
+        assert _said(_framed(a), a)["structure"] > 0.9, seed
+
+
+def _solarized(rgb: RGB) -> RGB:
+    return np.where(rgb > 150, 255 - rgb, rgb).astype(np.uint8)
+
+
+def test_other_tones_keep_the_structure() -> None:
+    for seed in SEEDS:
+        rgb = scene(seed, 480, 360)
+        assert _said(rgb, _solarized(rgb))["structure"] > 0.85, seed
+
+
+def test_without_colour_nothing_is_said_of_colours() -> None:
+    gray = np.repeat(cv2.cvtColor(scene(1, 480, 360), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    darker = (gray * 0.9).astype(np.uint8)
+    assert np.isnan(_said(gray, darker)["coloring"])
+    assert _said(gray, darker)["pixels"] > 0.9
+
+
+def test_a_picture_seen_from_one_side_is_rectified() -> None:
+    corners = np.array([[0, 0], [640, 0], [640, 480], [0, 480]], np.float32)
+    seen = np.array([[110, 40], [610, 0], [640, 480], [0, 395]], np.float32)
+    for seed in SEEDS:
+        rgb = scene(seed, 640, 480)
+        matrix = cv2.getPerspectiveTransform(corners, seen)
+        row = _evidence(rgb, cv2.warpPerspective(rgb, matrix, (640, 480)))
+        assert row["perspective"], seed
+        assert row["share"] > 0.5, seed
+
+
+def test_a_mirrored_crop_is_found() -> None:
+    for seed in SEEDS:
+        rgb = scene(seed, 480, 360)
+        crop = np.ascontiguousarray(rgb[30:330, 60:440][:, ::-1])
+        row = _evidence(rgb, crop)
+        assert row["share"] > 0.7, seed
+        assert np.linalg.det(row["matrix"][:, :2]) < 0, seed
+
+
+def test_a_negative_is_found_and_called_so() -> None:
+    for seed in SEEDS:
+        rgb = scene(seed, 480, 360)
+        row = _evidence(rgb, 255 - rgb)
+        assert row["negative"], seed
+        assert row["share"] > 0.9, seed
+        assert not _evidence(rgb, (rgb * 0.8).astype(np.uint8))["negative"]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 24), (1000, 100), (30, 400)])
+def test_small_and_wide_pictures_are_laid_over_each_other(size: tuple[int, int]) -> None:
+    for seed in SEEDS:
+        # A strip of the scene: squeezed into the shape, it would have edges of one direction alone.
+        whole, share = scene(seed, 1000, 750), max(size[0] / 1000, size[1] / 750)
+        height, width = round(size[1] / share), round(size[0] / share)
+        top, left = (750 - height) // 2, (1000 - width) // 2  # the middle, where no sky is flat
+        strip = whole[top : top + height, left : left + width]
+        rgb = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
+        said = _said(rgb, np.clip(rgb * 0.95 + 3, 0, 255).astype(np.uint8))
+        assert said["pixels"] > 0.8, seed
+
+
+def test_what_is_described_in_the_mirror_is_stored() -> None:
+    local = Local()
+    descriptor = local.extract(scene(4, 480, 360))
+    assert descriptor is not None
+    back = local.from_bytes(local.to_bytes(descriptor))
+    assert len(back.mirrored) > 50
+    assert np.array_equal(back.mirrored, descriptor.mirrored)
