@@ -17,7 +17,7 @@ import numpy as np
 
 from cvsim.errors import ImageError
 from cvsim.features.laying import match
-from cvsim.features.local import KEYPOINT
+from cvsim.features.local_descriptor import KEYPOINT
 from cvsim.features.overlay.alignment import OVERLAP_BLUR_PX, lay_over, rescaled
 from cvsim.features.overlay.correlation import contrast_weight
 from cvsim.features.overlay.transforms import fit_transform, is_plausible

@@ -8,34 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.executors.artefacts import stored_or_made
 from cvsim.executors.base import Demand
 from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.jpeg import JpegIdentities
 
 if TYPE_CHECKING:
-    from cvsim.reading.collection import Collection
     from cvsim.stores import Store
     from cvsim.types import Indices
 
 IDENTITY_KEY, EDGES_KEY, PIXELS_KEY = "identity:2", "edges:1", "pixels:1"
 """Keys under which the results of `IdentityJob`, `EdgesJob` and `PixelDigestJob` are stored."""
 NO_EDGES = bytes(4 * EDGE_DIGEST_BYTES)
-
-
-def digest_pixels(collection: Collection, n_workers: int = 1) -> None:
-    """Know the pixels of those pictures that hold no evidence: equal pixels are all that can link them.
-
-    Most formats were digested when they were decoded. Of the others, those that share their size with another
-    picture without evidence are decoded whole.
-    """
-    of_size: dict[tuple[int, int], dict[str, str]] = {}
-    for k in np.flatnonzero(collection.is_plain).tolist():
-        record = collection.nodes[k].first
-        of_size.setdefault((record.width_px, record.height_px), {})[record.digest] = record.path
-    paths = {d: path for same in of_size.values() if len(same) > 1 for d, path in same.items()}
-    stored_or_made(collection.store, PIXELS_KEY, paths, PixelDigestJob, n_workers)
 
 
 def pixel_numbers(digests: Sequence[str], store: Store) -> Indices:

@@ -32,8 +32,9 @@ from cvsim.proof.prove import SAME_BYTES
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import artefacts, working_px
 from cvsim.reading.files import read_files
-from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, digest_pixels, make_identity
+from cvsim.reading.identity import EDGES_KEY, IDENTITY_KEY, NO_EDGES, PIXELS_KEY, make_identity
 from cvsim.reading.nodes import make_nodes
+from cvsim.reading.plain_pictures import digest_pixels
 from cvsim.recipes.linking import Linker
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan

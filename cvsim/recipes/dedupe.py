@@ -14,8 +14,8 @@ from cvsim.images.scan import require_paths, scan
 from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
 from cvsim.reading.files import read_files
-from cvsim.reading.identity import digest_pixels
 from cvsim.reading.nodes import Sides
+from cvsim.reading.plain_pictures import digest_pixels
 from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan

@@ -16,7 +16,8 @@ from cvsim.executors import open_executor
 from cvsim.features import make_features
 from cvsim.features.base import Feature
 from cvsim.features.embedding import Embedding
-from cvsim.features.local import KEYPOINT, Local
+from cvsim.features.local import Local
+from cvsim.features.local_descriptor import KEYPOINT
 from cvsim.features.vector import VectorFeature
 from cvsim.images.decode import decode
 from cvsim.images.scan import require_paths, scan

@@ -12,7 +12,7 @@ from cvsim.groups.keep import Standing
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
 from cvsim.proof.prove import FileRef, file_ref, prove
-from cvsim.recipes.linking import pairs_with_kept
+from cvsim.recipes.linking import check_groups, pairs_with_kept
 from cvsim.recipes.report_groups import Draft, draft_groups, finished_groups
 from cvsim.scoring.explainer import with_proof
 from cvsim.types import Group, Holdings, ImageRecord, Proof, ScoredPair, Side
