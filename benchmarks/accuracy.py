@@ -25,9 +25,10 @@ import numpy as np
 from ablation import run_ablation
 from accuracy_tables import write_tables
 from cvsim_runs import calibration, report_figures, run_dedupe, scored_collection
+from domain_sets import BESIDE, domain_sets, n_false_links
 from fingerprint import code_fingerprint
 from flat_pictures import flat_pictures
-from labelled_sets import LabelledSet, copy_set, different_photographs
+from labelled_sets import LabelledSet, copy_set, different_photographs, read_truth
 from parts import names, run_parts
 from peer_runs import PeerRun, available, link_all
 
@@ -37,7 +38,7 @@ from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import EFFORTS, Settings
 
 RESULTS = Path(__file__).with_name("results") / "accuracy.json"
-PARTS = ("cvsim", "pairs", "peers", "ablation")
+PARTS = ("cvsim", "pairs", "peers", "ablation", "domains")
 HARD_NEGATIVES = ("distractors", "products-catalogue")
 ABLATED = "default"
 SAME_FIGURE = 1e-9
@@ -51,6 +52,7 @@ def main() -> None:
         "pairs": bench.pairs,
         "ablation": bench.ablation,
         "peers": bench.peers,
+        "domains": bench.domains,
     }
     result = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {}
     result["machine"] = machine()
@@ -66,6 +68,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="folders of photographs")
     parser.add_argument("--eval", type=Path, help="maker and scorer of copy sets")
+    parser.add_argument("--domains", type=Path, help="folders of pictures of one sort, and true_pairs.json")
+    parser.add_argument("--real", type=Path, help="images/ and truth.csv of real-world alterations")
     parser.add_argument("--work", type=Path, required=True, help="sets and results on the way are kept here")
     parser.add_argument("--parts", type=names, default=PARTS, metavar=",".join(PARTS))
     parser.add_argument("--efforts", type=names, default=EFFORTS, metavar=",".join(EFFORTS))
@@ -163,6 +167,30 @@ class Bench:
                 raise SystemExit(
                     f"{scorer} says {key} = {theirs}, cvsim.groups.evaluation {own}, of {data.name}"
                 )
+
+    def domains(self) -> dict[str, Any]:
+        """False links in pictures of one sort, by set, and recall of real-world alterations, by kind."""
+        sets = [] if self._args.domains is None else domain_sets(self._args.domains)
+        real = [] if self._args.real is None else [read_truth(self._args.real, "real")]
+        found: dict[str, Any] = {
+            f"cvsim {effort}": {
+                data.name: self._kept(f"{data.name}-{data.fingerprint}-{effort}", self._dedupe, data, effort)
+                for data in (*sets, *real)
+            }
+            for effort in self._args.efforts
+        }
+        for effort, by_set in found.items():
+            for data in sets:
+                by_set[data.name]["n_false"] = n_false_links(data, by_set[data.name])
+            print(f"{effort}: {sum(by_set[data.name]['n_false'] for data in sets)} false", file=sys.stderr)
+        known = available(self._args.peers_python) if (sets or real) else {}
+        beside = [peer for peer in BESIDE if "version" in known.get(peer, {})]
+        if beside:
+            folder = link_all(self._args.peers_python, beside, (*sets, *real), self._work)
+            for peer in beside:
+                usual = known[peer]["usual"]
+                found[peer] = {data.name: PeerRun(folder, peer, data).at(usual) for data in (*sets, *real)}
+        return found
 
     def pairs(self) -> dict[str, Any]:
         """By effort: what became of pairs scored in each bin, and what every original's copies are called."""

@@ -30,8 +30,11 @@ def write_tables(result: Result, readme: Path) -> None:
         "accuracy-calibration": calibration_table,
         "accuracy-relations": relations_table,
         "accuracy-ablation": ablation_table,
+        "accuracy-domains": domains_table,
+        "accuracy-real": real_table,
     }
     needs = {"accuracy-calibration": "pairs", "accuracy-relations": "pairs", "accuracy-ablation": "ablation"}
+    needs |= dict.fromkeys(("accuracy-domains", "accuracy-real"), "domains")
     for name, make in sections.items():
         if needs.get(name, "cvsim") in result:
             write_section(name, make(result), readme)
@@ -97,6 +100,28 @@ def _best(found: Result) -> str:
 def _of_files(result: Result, name: str) -> str:
     first = next(iter(result["cvsim"].values()))[name]
     return f"{first['n_images']:,} files."
+
+
+def domains_table(result: Result) -> str:
+    """False links among pictures of one sort: for cvsim links, for the others pairs within radius."""
+    shown = {name: found for name, found in result["domains"].items() if found}
+    sets = [name for name in next(iter(shown.values()), {}) if name != "real"]
+
+    def false(figures: Result) -> int:
+        return int(figures.get("n_false", figures["n_false_pairs"]))
+
+    rows = [[one, *[count(false(found[one])) for found in shown.values()]] for one in sets]
+    total = ["together", *[count(sum(false(found[s]) for s in sets)) for found in shown.values()]]
+    return table(["false links", *shown], [*rows, total])
+
+
+def real_table(result: Result) -> str:
+    """Recall of real-world alterations by kind."""
+    shown = {name: found["real"] for name, found in result["domains"].items() if "real" in found}
+    kinds = list(next(iter(shown.values()))["kinds"]) if shown else []
+    rows = [[kind, *[share(found["kinds"].get(kind), 2) for found in shown.values()]] for kind in kinds]
+    precision = ["precision", *[share(found["pair_precision"], 4) for found in shown.values()]]
+    return table(["kind", *shown], [*rows, precision])
 
 
 def light_table(result: Result) -> str:

@@ -48,7 +48,7 @@ EXPECTED_RELATIONS: Mapping[str, frozenset[str]] = {
     for kind in kinds.split()
 }
 """What an edge between an original and its copy must be called, by what made the copy."""
-N_NAMED = 50
+N_NAMED = 500
 """False edges that are listed by name, to be looked at."""
 
 

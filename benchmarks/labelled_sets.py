@@ -102,10 +102,15 @@ def copy_set(evaluation: Path | None, sets: Path, part: str | None = None, kinds
         command = [sys.executable, str(evaluation / "make_dev_set.py"), str(unfinished), "--kinds", kinds]
         subprocess.run(command + ([] if part is None else ["--part", part]), check=True, stdout=sys.stderr)
         unfinished.rename(out)
-    with (out / "truth.csv").open(newline="") as stream:
+    return read_truth(out, name)
+
+
+def read_truth(folder: Path, name: str) -> LabelledSet:
+    """A set of ``images/`` with ``truth.csv`` (file,group,kind)."""
+    with (folder / "truth.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     return LabelledSet(
-        name, out / "images", {r["file"]: r["group"] for r in rows}, {r["file"]: r["kind"] for r in rows}
+        name, folder / "images", {r["file"]: r["group"] for r in rows}, {r["file"]: r["kind"] for r in rows}
     )
 
 

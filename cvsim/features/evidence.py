@@ -34,15 +34,18 @@ EVIDENCE = np.dtype(
         ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
         ("recolored", "<f4"),  # see recoloring.recolored_share; NaN: there is no colour
-        ("kept", "<f4"),  # see correlation.Structure
+        ("inner_share", "<f4"),  # see structure.Structure, as the next five
+        ("inner_shift_px", "<f4"),
+        ("n_kept", "<f4"),
         ("broken", "<f4"),
-        ("n_tiles", "<f4"),
+        ("unlike", "<f4"),
+        ("spread", "<f4"),
         ("negative", "u1"),  # one side is the other's negative
         ("perspective", "u1"),  # one side was rectified under a homography
     ]
 )
-"""All that is known of a pair, 116 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 23
+"""All that is known of a pair, 128 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 24
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -58,40 +61,40 @@ LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
 SIGNALS = (
     *("keypoints", "pixels", "registration", "coloring"),
-    *("structure", "content", "coverage"),
+    *("structure", "content", "spread", "coverage"),
 )
-AMOUNTS = ("content", "coverage")
+AMOUNTS = ("content", "spread", "coverage")
 NEARLY_ALL = 0.98
 """Coverage of both sides from which neither has anything around the other."""
 HALF_RECOLORED = 0.1
 """Share of tiles of a colour of their own at which `coloring` is a half."""
-HALF_CONTENT, FULL_CONTENT = 16.0, 64.0
-"""Tiles of full contrast with the same edges on both sides: so many bend the curve of `content`, and so many
-are all that anybody could ask for."""
+HALF_CONTENT, FULL_CONTENT = 8.0, 40.0
+"""Tiles of full contrast in the middle with the same edges on both sides: so many bend the curve of
+`content`, and so many are all that anybody could ask for."""
+MIN_SHARE_TO_LOOK = 0.05
+"""Agreement below which the structure is not looked at: nothing is the same."""
 MIN_SHARE_TO_EXPLAIN = 0.1
 """Agreement below which nobody asks what happened between the two."""
 
 
 def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
-    """Similarities of the seven signals from `EVIDENCE` rows of any shape, NaN for none."""
-    share = np.nan_to_num(evidence["share"])
+    """Similarities of the eight signals from `EVIDENCE` rows of any shape, NaN for none."""
+    is_laid = ~np.isnan(evidence["share"])
+    share = np.where(is_laid, evidence["inner_share"], 0.0)
+    is_alike = (share >= MIN_SHARE_TO_EXPLAIN) & (np.nan_to_num(evidence["share"]) >= MIN_SHARE_TO_EXPLAIN)
     shown = np.maximum(evidence["coverage_a"], evidence["coverage_b"])
     trust = np.minimum(1.0, LEAST_TRUST + (1 - LEAST_TRUST) * shown / FULLY_SHOWN)
-    pixels = np.where(np.isnan(evidence["share"]), np.nan, share * trust)
-    registration = 1 - np.minimum(evidence["shift_px"] / UNREGISTERED_PX, 1.0)
-    registration = registration * trust * _ramp(share, *REGISTERED)
-    registration = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, registration)
-    coloring = HALF_RECOLORED / (HALF_RECOLORED + evidence["recolored"])
-    coloring = np.where(share < MIN_SHARE_TO_EXPLAIN, np.nan, coloring)
-    structure = np.where(np.isnan(evidence["share"]), np.nan, 1.0 - evidence["broken"])
-    n_kept = evidence["n_tiles"] * evidence["kept"]
+    pixels = np.where(is_laid, share * trust, np.nan)
+    registration = 1 - np.minimum(evidence["inner_shift_px"] / UNREGISTERED_PX, 1.0)
+    registration = np.where(is_alike, registration * trust * _ramp(share, *REGISTERED), np.nan)
+    coloring = np.where(is_alike, HALF_RECOLORED / (HALF_RECOLORED + evidence["recolored"]), np.nan)
+    structure = 1.0 - np.minimum(evidence["broken"], evidence["unlike"])
+    n_kept = evidence["n_kept"]
     content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))
-    content = np.where(np.isnan(evidence["share"]), np.nan, content)
     covered = np.minimum(evidence["coverage_a"], evidence["coverage_b"])
-    covered = np.where(np.isnan(evidence["share"]), np.nan, covered)
     n = evidence["n_inliers"].astype(np.float32)
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
-    doubt = np.where(np.isnan(pixels), 0.0, 1 - _ramp(share * trust, *BORNE_OUT))
+    doubt = np.where(is_laid, 1 - _ramp(share * trust, *BORNE_OUT), 0.0)
     borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
     keypoints = (NONE_SHARED + (1 - NONE_SHARED) * n / (np.maximum(n, 0) + 8)) * borne_out
     keypoints = np.where(n < 0, np.nan, keypoints)
@@ -100,9 +103,10 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
         "pixels": pixels,
         "registration": registration,
         "coloring": coloring,
-        "structure": structure,
-        "content": content,
-        "coverage": covered,
+        "structure": np.where(is_laid, structure, np.nan),
+        "content": np.where(is_laid, content, np.nan),
+        "spread": np.where(is_laid, evidence["spread"], np.nan),
+        "coverage": np.where(is_laid, covered, np.nan),
     }
     return {signal: np.asarray(values, np.float32) for signal, values in found.items()}
 

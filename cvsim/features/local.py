@@ -20,6 +20,7 @@ from cvsim.features.evidence import (
     AMOUNTS,
     EVIDENCE,
     MIN_SHARE_TO_EXPLAIN,
+    MIN_SHARE_TO_LOOK,
     NEARLY_ALL,
     SIGNALS,
     no_evidence,
@@ -74,14 +75,15 @@ SUFFICIENT_SHARE = 0.5
 
 
 class Local(OverlayFeature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, seven comparisons.
+    """ORB keypoints and aligned pixels: one transform, eight comparisons.
 
     ``keypoints``: 0.2 + 0.8 n / (n + 8) for n spread, one-to-one matches that agree on one plausible
     transform; 0.2 where they agree on none, towards 0 where many agree on one that the pixels do not bear
     out; None where a picture has too few, or where the outlines already explain the pair.
 
     ``pixels``: the share of the overlap whose tiles agree (`correlation.tile_agreement`), less where the
-    overlap is a small part of both pictures; None without a transform or where the overlap is flat.
+    overlap is a small part of both pictures; None without a transform or where the overlap is flat. What lies
+    in the middle of both pictures counts most here and below, for strangers share frames.
 
     ``registration``: how exactly what is alike in the overlap lies in one place: 1 - d / 0.5 for a median
     displacement of d raster pixels. What is painted over a copy leaves the rest exactly where it was; a
@@ -92,12 +94,13 @@ class Local(OverlayFeature[LocalDescriptor]):
     (`recoloring.recolored_share`), a half at a share of 0.1: one product in two colours is not one picture.
     None where nothing is alike, and where equal colours are no colours at all.
 
-    ``structure``: 1 less the share of the overlap's contrast in tiles whose edges have nothing to do with
-    each other, whatever their tones. What lies in the middle of both pictures counts most, for strangers
-    share frames.
+    ``structure``: 1 less the share of the overlap's edges that have nothing to do with each other, whatever
+    their tones, and whatever was painted over one of the two (`structure.Structure`).
 
-    ``content``: how much of the same structure there is, up to 64 tiles of full contrast: a few strokes on
+    ``content``: how much of the same structure there is, up to 40 tiles of full contrast: a few strokes on
     flat ground agree by chance.
+
+    ``spread``: whether the same edges fill the middle, or lie on one side of it.
 
     ``coverage``: the share of the picture that lies less under the other one. It is no evidence by itself:
     what the others say of a part is weighed otherwise.
@@ -336,8 +339,13 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
     row["shift_px"] = best.agreement.shift_px
     row["matrix"] = matrix * np.array([[wa / wb, ha / wb, 1 / wb], [wa / hb, ha / hb, 1 / hb]])
     row["negative"], row["perspective"] = laid.is_negative, laid.homography is not None
+    if best.agreement.share < MIN_SHARE_TO_LOOK:
+        row["broken"] = row["unlike"] = 1.0
+        return row
     structure = best.structure(laid.a.colored.size, laid.b.colored.size)
-    row["kept"], row["broken"], row["n_tiles"] = structure.kept, structure.broken, structure.n_tiles
+    row["inner_share"], row["inner_shift_px"] = structure.share, structure.shift_px
+    row["n_kept"], row["broken"] = structure.n_kept, structure.broken
+    row["unlike"], row["spread"] = structure.unlike, structure.spread
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row
     row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], matrix)

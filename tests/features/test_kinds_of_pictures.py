@@ -46,6 +46,36 @@ def test_two_pictures_in_one_frame_have_no_structure_in_common() -> None:
         assert _said(_framed(a), a)["structure"] > 0.9, seed
 
 
+def test_two_pictures_in_one_frame_have_little_in_common() -> None:
+    for seed in SEEDS:
+        said = _said(_framed(scene(seed, 480, 360)), _framed(scene(seed + 100, 480, 360)))
+        assert said["content"] < 0.5, seed
+        assert said["spread"] < 0.3, seed
+
+
+def _with_sticker(rgb: RGB) -> RGB:
+    """A disc of one colour over a sixth of the picture, and words over the rest."""
+    painted = rgb.copy()
+    height, width = rgb.shape[:2]
+    cv2.circle(
+        painted, (width * 3 // 5, height // 2), round((height * width / 6 / np.pi) ** 0.5), (20, 200, 90), -1
+    )
+    for y in (0.2, 0.9):
+        cv2.putText(
+            painted, "MY HOLIDAY", (20, round(height * y)), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 4
+        )
+    return painted
+
+
+def test_what_is_painted_over_a_picture_leaves_its_structure() -> None:
+    for seed in SEEDS:
+        rgb = scene(seed, 480, 360)
+        stranger, painted = scene(seed + 100, 480, 360), _with_sticker(rgb)
+        assert _said(rgb, painted)["structure"] > SPEAKS_FOR, seed
+        beside = _said(stranger, painted)
+        assert np.isnan(beside["structure"]) or beside["structure"] < SPEAKS_FOR, seed
+
+
 def _solarized(rgb: RGB) -> RGB:
     return np.where(rgb > 150, 255 - rgb, rgb).astype(np.uint8)
 

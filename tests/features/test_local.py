@@ -111,13 +111,14 @@ def test_black_corners_of_a_turn_do_not_pull_the_alignment(
 
 def test_keypoints_that_the_pixels_refute_say_less_than_none(local: Local, originals: dict) -> None:
     row = no_evidence()
-    row["share"], row["coverage_a"], row["coverage_b"] = 0.2, 1.0, 1.0
+    row["share"] = row["inner_share"] = 0.2
+    row["coverage_a"] = row["coverage_b"] = 1.0
     said = []
     for n_inliers in (60, 0, 6, 14):
         row["n_inliers"] = n_inliers
         said.append(float(similarities(row)["keypoints"]))
     assert said == sorted(said)
-    row["share"] = 0.9
+    row["share"] = row["inner_share"] = 0.9
     row["n_inliers"] = 60
     assert similarities(row)["keypoints"] > said[-1]
 

@@ -12,14 +12,13 @@ import numpy as np
 from cvsim.features.overlay.appearance import Appearance, appearance_change, toned
 from cvsim.features.overlay.correlation import (
     Agreement,
-    Structure,
     cauchy_weights,
     contrast_weight,
     edge_likeness,
-    structure,
     tile_agreement,
 )
 from cvsim.features.overlay.recoloring import Colors, has_color, is_changed, recolored_share, sample
+from cvsim.features.overlay.structure import Structure, centrality, structure
 from cvsim.features.overlay.transforms import affine_least_squares, scale_of
 
 if TYPE_CHECKING:
@@ -45,13 +44,11 @@ MIN_STEEPNESS_RATIO = 1.04
 FOCUS_BLURS_PX, MIN_BLUR_PX = (0.7, 1.0, 1.4, 2.0, 2.8), 0.3
 CLEAR_SHARE, HOPELESS_CORRELATION = 0.75, 0.4
 """Refinement is left out where the tiles agree already, or where nothing correlates."""
-AT_BORDER, CENTRAL = 0.1, 0.25
-"""What a tile at a picture's border counts, and from which distance, in shares of the side, it counts 1."""
 MIN_RECOLORED = 0.02
 """Share of recoloured tiles below which equal colours speak for a pair: only where there is colour."""
 MIN_REFINED_PX = 36
 REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 1e-4)
-SAME_SCENE_CORRELATION = 0.9
+SAME_SCENE_CORRELATION = 0.55
 """Median correlation of the tiles from which they may say together where they belong."""
 N_REFINEMENTS, N_FITS = 5, 3
 MIN_TRACKED, MAX_TRACKED_PX, MIN_TRACKED_TILES = 0.7, 2.0, 8
@@ -140,13 +137,6 @@ def _is_inside(x: NDArray[Any], y: NDArray[Any], box: Extent) -> NDArray[np.bool
     return (x >= x0 + margin) & (x <= x1 - margin) & (y >= y0 + margin) & (y <= y1 - margin)
 
 
-def _centrality(x: NDArray[Any], y: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """What points of a picture of size (width, height) count for their place: from `AT_BORDER` to 1."""
-    width, height = size
-    reach = np.minimum(np.minimum(x, width - x) / width, np.minimum(y, height - y) / height)
-    return np.asarray(AT_BORDER + (1 - AT_BORDER) * np.clip(reach / CENTRAL, 0.0, 1.0))
-
-
 @dataclass(frozen=True, eq=False)
 class Overlap:
     """Two rasters laid over each other.
@@ -176,15 +166,12 @@ class Overlap:
         return edge_likeness(self.laid.source, self.laid.target, self.agreement.places, OVERLAP_TILE_PX)
 
     def structure(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> Structure:
-        """See `correlation.structure`; the sizes (width, height) are those of the rasters.
-
-        What lies in the middle of both pictures counts most: around a picture lie frames, captions and
-        programs' windows, which strangers share and copies lack.
-        """
+        """See `structure.structure`; the sizes (width, height) are those of the rasters."""
         x, y, u, v = self._places()
         source, target = (size_b, size_a) if self.is_reversed else (size_a, size_b)
-        central = _centrality(u, v, source) * _centrality(x, y, target)
-        return structure(self.agreement, self.likeness, central)
+        central = centrality(u, v, source) * centrality(x, y, target)
+        a, b = self.laid.source, self.laid.target
+        return structure(a, b, self.agreement, self.likeness, central, OVERLAP_TILE_PX)
 
     def _places(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Centres of the tiles: x, y in the target's raster and u, v in the source's."""

@@ -91,6 +91,11 @@ def _median_shift(shift_px: NDArray[Any], weight: NDArray[Any], alike: NDArray[n
     return lower_median(shift_px[alike], weight[alike]) if total > 0 else float("inf")
 
 
+def median_shift(agreement: Agreement, shift_px: NDArray[Any], weight: NDArray[Any]) -> float:
+    """Median displacement of the tiles that correlate, under other weights; infinite where none does."""
+    return _median_shift(shift_px, weight, agreement.correlations > MIN_LIKENESS)
+
+
 def contrast_weight(deviation: NDArray[Any]) -> NDArray[Any]:
     """What a tile of this standard deviation counts, in [0, 1]."""
     return np.clip((deviation - NO_CONTRAST) / (FULL_CONTRAST - NO_CONTRAST), 0.0, 1.0)
@@ -176,34 +181,6 @@ def _agreement_of(tiles: NDArray[np.float32], places: NDArray[np.float32]) -> Ag
         shifts=shifts,
         places=places,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """Whether what an overlap holds has the same edges in the same places.
-
-    Attributes
-    ----------
-    kept, broken : float
-        Shares of the overlap's contrast, in [0, 1]: in tiles whose edges run the same way on both sides, and
-        in tiles whose edges have nothing to do with each other. Flat ground counts on neither side.
-    n_tiles : float
-        Tiles of full contrast that the overlap comes to.
-    """
-
-    kept: float
-    broken: float
-    n_tiles: float
-
-
-def structure(agreement: Agreement, likeness: NDArray[np.float32], central: NDArray[Any]) -> Structure:
-    """Of an overlap, from its tiles, their `edge_likeness`, and what each counts for its place; (n,) each."""
-    contrast = contrast_weight(agreement.deviation)
-    weight = contrast * central
-    total = max(float(weight.sum()), 1e-6)
-    kept = np.clip((likeness - KEPT[0]) / (KEPT[1] - KEPT[0]), 0, 1)
-    broken = np.clip((BROKEN[1] - likeness) / (BROKEN[1] - BROKEN[0]), 0, 1)
-    return Structure(float(weight @ kept) / total, float(weight @ broken) / total, float(contrast.sum()))
 
 
 def edge_likeness(
