@@ -46,13 +46,6 @@ def test_two_pictures_in_one_frame_have_no_structure_in_common() -> None:
         assert _said(_framed(a), a)["structure"] > 0.9, seed
 
 
-def test_two_pictures_in_one_frame_have_little_in_common() -> None:
-    for seed in SEEDS:
-        said = _said(_framed(scene(seed, 480, 360)), _framed(scene(seed + 100, 480, 360)))
-        assert said["content"] < 0.5, seed
-        assert said["spread"] < 0.3, seed
-
-
 def _with_sticker(rgb: RGB) -> RGB:
     """A disc of one colour over a sixth of the picture, and words over the rest."""
     painted = rgb.copy()
@@ -67,13 +60,13 @@ def _with_sticker(rgb: RGB) -> RGB:
     return painted
 
 
-def test_what_is_painted_over_a_picture_leaves_its_structure() -> None:
+def test_what_is_painted_over_a_picture_breaks_less_of_its_structure_than_it_covers() -> None:
     for seed in SEEDS:
         rgb = scene(seed, 480, 360)
-        stranger, painted = scene(seed + 100, 480, 360), _with_sticker(rgb)
-        assert _said(rgb, painted)["structure"] > SPEAKS_FOR, seed
-        beside = _said(stranger, painted)
-        assert np.isnan(beside["structure"]) or beside["structure"] < SPEAKS_FOR, seed
+        row = _evidence(rgb, _with_sticker(rgb))
+        assert row["unlike"] < 0.3 < row["broken"], seed
+        assert row["inner_shift_px"] < 0.1, seed
+        assert row["spread"] > 0.4, seed
 
 
 def _solarized(rgb: RGB) -> RGB:
