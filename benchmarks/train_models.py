@@ -59,9 +59,14 @@ PIVOTS = {
     "spread": 0.4,
 }
 TRAINED = ("fast", "default")
-TRAINING_DOMAINS = ("charts", "icons", "docpages", "bloodcells")
+TRAINING_DOMAINS = ("charts", "icons", "sprites_wesnoth", "docpages", "bloodcells")
 """The others are what the fit is judged on."""
-WEIGHTS = {"same photograph": 5.0, "same photograph, flat": 3.0, "different": 2.0}
+WEIGHTS = {
+    "same photograph": 5.0,
+    "same photograph, flat": 3.0,
+    "different": 2.0,
+    "different, of one sort": 3.0,
+}
 """Of pairs of photographs that are the same, by `TEXTURE`, and of all that are different; 1 for the others.
 Chosen on part b of the copy set, the other domains and the kinds of copies that a fit of 1 each lost."""
 INDIRECT = 0.3
@@ -132,7 +137,10 @@ def fitted(name: str, sets: list[tuple[str, bool, LabelledPairs]]) -> FusionMode
     of_photographs = np.concatenate([np.full(len(pairs.is_same), photo) for _, photo, pairs in sets])
     textured = cases_of({TEXTURE: similarities[TEXTURE]}) == 0
     same = np.where(textured, WEIGHTS["same photograph"], WEIGHTS["same photograph, flat"])
-    weight = np.where(is_same, np.where(of_photographs, same, 1.0), WEIGHTS["different"])
+    names = [one.removesuffix("-copies") for one, _, pairs in sets for _ in range(len(pairs.is_same))]
+    of_one_sort = np.isin(names, TRAINING_DOMAINS)
+    different = np.where(of_one_sort, WEIGHTS["different, of one sort"], WEIGHTS["different"])
+    weight = np.where(is_same, np.where(of_photographs, same, 1.0), different)
     weight *= np.where(is_same & ~is_direct, INDIRECT, 1.0)
     seen = np.nan_to_num(similarities["phash"]) > SEEN_PHASH
     if "pixels" in similarities:

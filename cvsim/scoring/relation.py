@@ -38,7 +38,7 @@ MIN_COLOR, MIN_ALIGNED_COLOR = 0.95, 0.88
 say more about that: noise and strong compression change the histogram, too."""
 MAX_RECOLORED = 0.01
 """See `cvsim.features.overlay.recoloring.recolored_share`."""
-MANY_RECOLORED, HARDLY_BROKEN = 0.03, 0.05
+MANY_RECOLORED, HARDLY_BROKEN = 0.03, 0.1
 """Share of recoloured tiles from which, of broken ones up to which, tones that are off are colours: of the
 filtered pictures of `make_real.py` three in four, and of the captioned ones none."""
 MAX_DETAIL = 0.14
@@ -166,7 +166,7 @@ def _is_tilted(turn_deg: float) -> bool:
 
 def _is_colored_anew(row: Any) -> bool:
     """Whether tones are off because each part has a colour of its own: every edge is where it was."""
-    return bool(row["recolored"] > MANY_RECOLORED and row["broken"] < HARDLY_BROKEN)
+    return bool(row["recolored"] > MANY_RECOLORED and min(row["broken"], row["unlike"]) < HARDLY_BROKEN)
 
 
 def _is_recolored(row: Any, look: PairFacts) -> bool:
