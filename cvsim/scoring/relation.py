@@ -41,6 +41,9 @@ MAX_RECOLORED = 0.01
 MANY_RECOLORED, HARDLY_BROKEN = 0.03, 0.1
 """Share of recoloured tiles from which, of broken ones up to which, tones that are off are colours: of the
 filtered pictures of `make_real.py` three in four, and of the captioned ones none."""
+OTHER_COLORS, NOT_BROKEN = 0.8, 0.01
+"""See `MIN_COLOR`: below, with no more than this share of broken tiles, the colours are others. Of the
+captioned pictures of the copy sets none has so few."""
 MAX_DETAIL = 0.14
 """Log-ratio of the rasters' detail; beyond, one side is blurred or sharpened."""
 MIN_NOISE, MIN_NOISE_RATIO = 3.3, 1.25
@@ -147,7 +150,7 @@ def relation_by_geometry(row: Any, look: PairFacts) -> Verdict:
         if not shows_all and _is_tilted(turn) and changes == ["rotated"]:
             changes.append("cropped")  # turned in its frame, a picture loses its corners
     elif "edited" not in changes and (
-        not shows_all or (row["outliers"] > MAX_OUTLIERS and not _is_colored_anew(row))
+        not shows_all or (row["outliers"] > MAX_OUTLIERS and not _is_colored_anew(row, look))
     ):
         changes.append("edited")
     if "recolored" not in changes and _is_recolored(row, look):
@@ -164,8 +167,10 @@ def _is_tilted(turn_deg: float) -> bool:
     return abs(turn_deg - 90 * round(turn_deg / 90)) > MIN_TURN_DEG
 
 
-def _is_colored_anew(row: Any) -> bool:
+def _is_colored_anew(row: Any, look: PairFacts) -> bool:
     """Whether tones are off because each part has a colour of its own: every edge is where it was."""
+    if look.color < OTHER_COLORS and row["broken"] < NOT_BROKEN:
+        return True
     return bool(row["recolored"] > MANY_RECOLORED and min(row["broken"], row["unlike"]) < HARDLY_BROKEN)
 
 
