@@ -62,7 +62,7 @@ TRAINED = ("fast", "default")
 TRAINING_DOMAINS = ("charts", "icons", "sprites_wesnoth", "docpages", "bloodcells")
 """The others are what the fit is judged on."""
 WEIGHTS = {
-    "same photograph": 5.0,
+    "same photograph": 7.0,
     "same photograph, flat": 3.0,
     "different": 2.0,
     "different, of one sort": 3.0,

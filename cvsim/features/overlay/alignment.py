@@ -44,6 +44,8 @@ MIN_STEEPNESS_RATIO = 1.04
 FOCUS_BLURS_PX, MIN_BLUR_PX = (0.7, 1.0, 1.4, 2.0, 2.8), 0.3
 CLEAR_SHARE, HOPELESS_CORRELATION = 0.75, 0.4
 """Refinement is left out where the tiles agree already, or where nothing correlates."""
+PARTLY_ALIKE = 0.1
+"""Share of tiles that agree from which the rest may only be painted over."""
 MIN_RECOLORED = 0.02
 """Share of recoloured tiles below which equal colours speak for a pair: only where there is colour."""
 MIN_REFINED_PX = 36
@@ -229,21 +231,20 @@ def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: M
         return None if back is None else replace(back, matrix=inverted(back.matrix), is_reversed=True)
     source = _shrinkable(raster_a, scale_of(matrix))
     first = _overlap(source, raster_b, matrix)
-    if (
-        first is None
-        or first.agreement.share >= CLEAR_SHARE
-        or first.agreement.correlation < HOPELESS_CORRELATION
-    ):
+    if first is None or first.agreement.share >= CLEAR_SHARE or _is_hopeless(first.agreement):
         return first
     return _retoned(_refocused(_refined(source, raster_b, first)))
+
+
+def _is_hopeless(agreement: Agreement) -> bool:
+    return agreement.correlation < HOPELESS_CORRELATION and agreement.share < PARTLY_ALIKE
 
 
 def _refined(source: NDArray[np.uint8], target: NDArray[np.uint8], first: Overlap) -> Overlap:
     """The overlap under a better transform, if there is one.
 
     First the one under which all pixels correlate most. It is pulled aside by bars that a turn leaves in the
-    corners, which is why the tiles are asked next; but only where nearly all show the same: asked of two
-    photographs of one scene in which something moved, they would align all that stood still.
+    corners, and by what was painted over, which is why the tiles are asked next.
     """
     best = first
     if best.agreement.shift_px >= MIN_SHIFT_PX:
@@ -253,7 +254,8 @@ def _refined(source: NDArray[np.uint8], target: NDArray[np.uint8], first: Overla
             best = moved
     for _ in range(N_REFINEMENTS):
         agreement = best.agreement
-        if agreement.correlation < SAME_SCENE_CORRELATION or agreement.shift_px < MIN_SHIFT_PX:
+        is_same_scene = agreement.correlation >= SAME_SCENE_CORRELATION or agreement.share >= PARTLY_ALIKE
+        if not is_same_scene or agreement.shift_px < MIN_SHIFT_PX:
             break
         motion = _common_motion(best)
         moved = None if motion is None else _overlap(source, target, composed(motion, best.matrix))
