@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +99,30 @@ class Bench:
         self._args = args
         self._work: Path = args.work
         sets = args.work / "sets"
-        self.learned = copy_set(args.eval, sets, "a")
-        self.reported = copy_set(args.eval, sets, "b")
-        self.learned_light = copy_set(args.eval, sets, "a", "light")
-        self.light = copy_set(args.eval, sets, "b", "light")
         self.negatives = [different_photographs(args.data / name) for name in HARD_NEGATIVES]
         # The halves that the models did not learn from, by themselves.
         halves = [different_photographs(args.data / name, "b", sets) for name in HARD_NEGATIVES]
         self.negatives.append(flat_pictures(sets))
         self.unseen_halves = [half for half in halves if len(half.files) > 1]
+
+    def _copies(self, part: str, kinds: str = "all") -> LabelledSet:
+        return copy_set(self._args.eval, self._work / "sets", part, kinds)
+
+    @cached_property
+    def learned(self) -> LabelledSet:
+        return self._copies("a")
+
+    @cached_property
+    def reported(self) -> LabelledSet:
+        return self._copies("b")
+
+    @cached_property
+    def learned_light(self) -> LabelledSet:
+        return self._copies("a", "light")
+
+    @cached_property
+    def light(self) -> LabelledSet:
+        return self._copies("b", "light")
 
     def cvsim_figures(self) -> dict[str, Any]:
         """By effort and set, what the report says."""
