@@ -32,7 +32,7 @@ WIDE_MIN_VOTES = 3
 STAND_IN_TILES = 0.85
 """Before there is a model: pictures that correlate by this much stand for each other in the word search."""
 
-MOST_FROM_HASHES, MOST_FROM_WORDS = 6000, 2500
+MOST_FROM_HASHES, MOST_FROM_WORDS = 6000, 10_000
 """Of one set: more pairs of strangers would say no more."""
 SHARE_OF_INDIRECT = 0.25
 """Of the pairs of two copies of one original, how many are looked at beside those with the original."""
