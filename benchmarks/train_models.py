@@ -64,7 +64,7 @@ TRAINING_DOMAINS = ("charts", "icons", "sprites_wesnoth", "docpages", "bloodcell
 WEIGHTS = {
     "same photograph": 7.0,
     "same photograph, flat": 3.0,
-    "different": 3.0,
+    "different": 4.0,
     "different, of one sort": 3.0,
 }
 """Of pairs of photographs that are the same, by `TEXTURE`, and of all that are different; 1 for the others.
