@@ -48,7 +48,7 @@ EXPECTED_RELATIONS: Mapping[str, frozenset[str]] = {
     for kind in kinds.split()
 }
 """What an edge between an original and its copy must be called, by what made the copy."""
-N_NAMED = 500
+N_NAMED = 50
 """False edges that are listed by name, to be looked at."""
 
 
@@ -111,6 +111,7 @@ def report_figures(data: LabelledSet, result: DedupeResult) -> dict[str, Any]:
         if data.group[a] != data.group[b]
     ]
     figures["n_false_edges"], figures["false_edges"] = len(false), false[:N_NAMED]
+    figures["false_relations"] = dict(Counter(edge["relation"] for edge in false))
     figures["n_skipped"] = len(result.skipped)
     figures["stats"] = dict(result.stats)
     return figures
