@@ -191,6 +191,8 @@ def _knots(
             knots[name] = KNOTS[name]
             continue
         known = ~np.isnan(values)
+        if not known.any():
+            continue
         knots[name] = np.unique(np.quantile(values[known], KNOT_SHARES).round(4)).tolist()
         different = np.median(values[known & ~is_same])
         pivots[name] = min(knots[name], key=lambda knot: abs(knot - different))

@@ -43,6 +43,7 @@ ALONG, ACROSS = (0.5, 0.8), (0.3, 0.7)
 another one."""
 LITTLE_SLOPE = 0.3
 """Mean slope of a tile that says half as much as a steep one."""
+_DIGITS = 4
 GRID = 4
 """Cells a side of the grid on which agreement must be spread."""
 EQUAL_TILES = 3
@@ -107,13 +108,18 @@ def structure(
     same, crossing, only_a, only_b = (float(weight @ part) for part in edges)
     unlike = crossing + min(only_a, only_b)
     return Structure(
-        share=float(weight @ agrees) / total,
+        share=_plain(float(weight @ agrees) / total),
         shift_px=median_shift(agreement, shift_px, weight),
-        n_kept=float(weight @ kept),
-        broken=float(weight @ broken) / total,
-        unlike=unlike / (same + unlike + 1e-3),
-        spread=_spread(agreement.places, contrast, edges.same),
+        n_kept=_plain(float(weight @ kept)),
+        broken=_plain(float(weight @ broken) / total),
+        unlike=_plain(unlike / (same + unlike + 1e-3)),
+        spread=_plain(_spread(agreement.places, contrast, edges.same)),
     )
+
+
+def _plain(value: float) -> float:
+    """Without the last digits, which depend on where in memory the planes lie."""
+    return round(value, _DIGITS)
 
 
 def centrality(x: NDArray[Any], y: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
