@@ -67,7 +67,7 @@ def _windows(h: int, w: int) -> list[tuple[int, int, int, int]]:
 
 
 def _spread(side: int) -> list[int]:
-    n = min(_WINDOWS_ACROSS, -(-side // _WINDOW_PX))
+    n = min(_WINDOWS_ACROSS, -(-side // (2 * _WINDOW_PX)))
     return [max(0, side - _WINDOW_PX) * (2 * i + 1) // (2 * n) // GRID_PX * GRID_PX for i in range(n)]
 
 

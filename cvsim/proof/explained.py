@@ -14,7 +14,7 @@ from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, shrunk, tur
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
-from cvsim.proof.scan import MOST_BOXES, Noise, Spot, excess, is_seen, merged, spots
+from cvsim.proof.scan import MOST_BOXES, Noise, Samples, Spot, excess, is_seen, merged, spots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,6 +149,7 @@ class _Proof:
         self._most = 0.0
         self._by: dict[str, float] = {}
         self._noises: dict[tuple[int, Kind], Noise] = {}
+        self._places: dict[int, Samples] = {}
         h, w = explainer.size
         is_whole = h * w <= _WHOLE_PIXELS
         windows = [with_margin(0, 0, h, w, h, w)] if is_whole else _samples(h, w)
@@ -172,8 +173,11 @@ class _Proof:
     def _noise(self, channel: int, kind: Kind) -> Noise:
         key = channel, kind
         if key not in self._noises:
-            samples = [(r.plane(channel, kind), r.active(channel)) for r in self._sample]
-            self._noises[key] = Noise(samples, _LOSSY_BOUNDS if kind == "as encoded" else self._bounds)
+            if channel not in self._places:
+                self._places[channel] = Samples([r.active(channel) for r in self._sample])
+            bounds = _LOSSY_BOUNDS if kind == "as encoded" else self._bounds
+            residuals = [r.plane(channel, kind) for r in self._sample]
+            self._noises[key] = Noise(residuals, self._places[channel], bounds)
         return self._noises[key]
 
     def _floor(self, channel: int, kind: Kind) -> float:
@@ -188,8 +192,11 @@ class _Proof:
     def _look(self, residual: Residual) -> None:
         ratio = np.zeros(residual.copy[0].shape, np.float32)
         for channel, name in enumerate(PLANE_NAMES):
+            likeliest = residual.likeliest(channel)
+            if not is_seen(likeliest, EXACT_FLOOR):
+                continue  # whatever the floors are: they take the noise to be measured
             floors = {kind: self._floor(channel, kind) for kind in residual.kinds(channel)}
-            if not is_seen(residual.likeliest(channel), min(floors.values())):
+            if not is_seen(likeliest, min(floors.values())):
                 continue
             for kind, floor in floors.items():
                 noise, active = self._noise(channel, kind), residual.active(channel)

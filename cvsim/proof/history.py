@@ -14,6 +14,7 @@ import numpy as np
 
 from cvsim.proof.encoding import BLOCK_PX, coefficients, encoded_again
 from cvsim.proof.grids import INVERSE, turned
+from cvsim.proof.residual import GRID_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ _LEAST_BLOCKS, _LEAST_SHARE = 40, 0.8
 LEAST_COARSE_STEP = 14.0
 """About quality 40: nobody keeps such a picture for its quality."""
 _TIMES_ITS_OWN = 2.0
+_WINDOW_SIDE = 512
 _MOST_MISSED, _MOST_OF_BACK = 0.3, 0.5
 """Of 8 photographs of metadata-extractor-images in 5 qualities, encoded again in 6, all missed 0.00 grey
 levels. Where both came from a third picture it was 0.5 and more; or both missed alike, having equal steps."""
@@ -68,12 +70,18 @@ def _miss(made: ProofPicture, source: RGB) -> float | None:
     """Mean difference, in grey levels of luma, of `made` from what its encoder makes of `source`."""
     if made.jpeg is None or not made.jpeg.is_simulable or source.shape != made.rgb.shape:
         return None
-    parts = [
-        np.ascontiguousarray(turned(rgb, made.stored_as)[:_READ_PX, :_READ_PX]) for rgb in (made.rgb, source)
-    ]
+    stored = [turned(rgb, made.stored_as) for rgb in (made.rgb, source)]
+    rows, columns = (_middle(side) for side in stored[0].shape[:2])
+    parts = [np.ascontiguousarray(rgb[rows, columns]) for rgb in stored]
     shown = parts[0], encoded_again(parts[1], made.jpeg)
     difference = cv2.absdiff(*(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) for rgb in shown))
     return float(difference.mean())
+
+
+def _middle(side: int) -> slice:
+    """A window on the grid of the largest units that a JPEG codes at once."""
+    start = max(0, side - _WINDOW_SIDE) // 2 // GRID_PX * GRID_PX
+    return slice(start, start + _WINDOW_SIDE)
 
 
 def _luma_blocks(rgb: RGB) -> NDArray[np.float32] | None:

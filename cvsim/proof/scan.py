@@ -31,7 +31,7 @@ _HARDLY_ANY, _BUSIEST = 0.98, 0.1
 MARGIN_PX = 48
 """What a tile needs around it: half the largest box, and the filters before."""
 MOST_BOXES = 16
-_BAND_ROWS = 192
+_BAND_ROWS = 384
 
 
 class Band(NamedTuple):
@@ -75,6 +75,28 @@ def _fits(side: int, plane: Plane) -> bool:
     return bool(2 * side <= min(plane.shape))
 
 
+class Samples:
+    """Activity in windows of a picture, in bins, for whatever residuals there are.
+
+    Parameters
+    ----------
+    active : list of (h, w) float32
+    """
+
+    def __init__(self, active: list[Plane]) -> None:
+        self.active = active
+
+    @cached_property
+    def fine(self) -> Places:
+        """Of single pixels."""
+        return Places(self.active)
+
+    @cached_property
+    def coarse(self) -> Places:
+        """Of means of 2 x 2 pixels."""
+        return Places([halved(active) for active in self.active])
+
+
 class Noise:
     """What a pair's residual has of noise: single pixels, and means in boxes by their side.
 
@@ -83,33 +105,27 @@ class Noise:
 
     Parameters
     ----------
-    samples : list of pairs of (h, w) float32
-        Windows of the residual, with the activity there. None: there is no noise.
+    residuals : list of (h, w) float32
+        Windows. None: there is no noise.
+    samples : Samples
+        The activity there.
     bounds : Bounds
     """
 
-    def __init__(self, samples: list[tuple[Plane, Plane]], bounds: Bounds) -> None:
-        self._samples, self._bounds = samples, bounds
+    def __init__(self, residuals: list[Plane], samples: Samples, bounds: Bounds) -> None:
+        self._residuals, self._samples, self._bounds = residuals, samples, bounds
         self._means: dict[int, NoiseCurve | None] = {}
 
     @cached_property
     def pixels(self) -> NoiseCurve:
         """Of single pixels."""
-        if not self._samples:
+        if not self._residuals:
             return NoiseCurve(np.zeros(1, np.float32), np.zeros(1, np.float32), self._bounds)
-        return self._places.curve([residual for residual, _ in self._samples], self._bounds)
-
-    @cached_property
-    def _places(self) -> Places:
-        return Places([active for _, active in self._samples])
-
-    @cached_property
-    def _coarse_places(self) -> Places:
-        return Places([halved(active) for _, active in self._samples])
+        return self._samples.fine.curve(self._residuals, self._bounds)
 
     @cached_property
     def _layers(self) -> list[tuple[Plane, Plane]]:
-        return [(residual, halved(residual)) for residual, _ in self._samples]
+        return [(residual, halved(residual)) for residual in self._residuals]
 
     @property
     def typical(self) -> float:
@@ -122,12 +138,12 @@ class Noise:
 
         White paper is exact in any pair, and says nothing of what lies on it.
         """
-        if not self._samples:
+        if not self._residuals:
             return 0.0
         means = [np.abs(_mean(layers, min(VISIBLE))) for layers in self._layers]
         step = 1 + sum(m.size for m in means) // 60_000
         taken = np.concatenate([m.ravel()[::step] for m in means])
-        busy = np.concatenate([active.ravel()[::step] for _, active in self._samples])
+        busy = np.concatenate([active.ravel()[::step] for active in self._samples.active])
         return float(np.quantile(taken[busy >= np.quantile(busy, 1 - _BUSIEST)], _HARDLY_ANY))
 
     def mean(self, side: int) -> NoiseCurve | None:
@@ -137,9 +153,9 @@ class Noise:
         return self._means[side]
 
     def _measured(self, side: int) -> NoiseCurve | None:
-        if not self._samples or not all(_fits(side, full) for full, _ in self._layers):
+        if not self._residuals or not all(_fits(side, full) for full, _ in self._layers):
             return None
-        where = self._coarse_places if side > _FINE_SIDE else self._places
+        where = self._samples.coarse if side > _FINE_SIDE else self._samples.fine
         most_share = 2.2 * (side / 3) ** 0.5 / side
         return where.curve([_mean(r, side) for r in self._layers], self._bounds, 1 / side, most_share)
 
