@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 # Files of tests run beside each other, one a core. Threads of linear algebra would wait for cores that others
 # have, and they burn CPU while they wait. It must be said before numpy is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# What an earlier version kept in this user's cache is no part of a test, and tests leave nothing there.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cvsim-tests-")
 
 import hypothesis
 import pytest
@@ -19,6 +25,8 @@ from generate import RGB, scene
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that: the programs

@@ -143,13 +143,13 @@ def _edges(a: NDArray[np.uint8], b: NDArray[np.uint8], agreement: Agreement, til
     height, width = (n // tile_px * tile_px for n in a.shape)
 
     def means(values: Plane) -> Plane:
-        size = (width // tile_px, height // tile_px)
-        found: Plane = cv2.resize(values[:height, :width], size, interpolation=cv2.INTER_AREA)[rows, columns]
+        cells = values[:height, :width].reshape(height // tile_px, tile_px, width // tile_px, tile_px)
+        found: Plane = cells.sum(axis=1).sum(axis=2)[rows, columns] / np.float32(tile_px**2)
         return found
 
     gain = _gain(a, b, agreement, means)
     (ax, ay), (bx, by) = _slopes(a, 1.0), _slopes(b, gain)
-    steep_a, steep_b = cv2.magnitude(ax, ay), cv2.magnitude(bx, by)
+    steep_a, steep_b = np.sqrt(ax * ax + ay * ay), np.sqrt(bx * bx + by * by)
     near = np.ones((NEAR_PX, NEAR_PX), np.uint8)
     only_a = steep_a * ((steep_a > CLEAR_SLOPE) & (cv2.dilate(steep_b, near) < MUCH_FLATTER * steep_a))
     only_b = steep_b * ((steep_b > CLEAR_SLOPE) & (cv2.dilate(steep_a, near) < MUCH_FLATTER * steep_b))
@@ -180,9 +180,12 @@ def _gain(a: NDArray[np.uint8], b: NDArray[np.uint8], agreement: Agreement, mean
 
 
 def _slopes(gray: NDArray[np.uint8], gain: float) -> tuple[Plane, Plane]:
-    """Along x and along y, in levels a pixel."""
-    x, y = (cv2.Sobel(gray, cv2.CV_32F, *along, scale=gain / 8) for along in ((1, 0), (0, 1)))
-    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+    """Along x and along y, in levels a pixel.
+
+    Whole numbers first: what OpenCV makes of floats differs, in the last digit, by where they lie in memory.
+    """
+    x, y = (cv2.Sobel(gray, cv2.CV_16S, *along).astype(np.float32) for along in ((1, 0), (0, 1)))
+    return x * np.float32(gain / 8), y * np.float32(gain / 8)
 
 
 def _spread(places: NDArray[np.float32], contrast: NDArray[Any], same: Plane) -> float:
