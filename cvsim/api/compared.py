@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from cvsim.executors.opencv_threads import one_opencv_thread
-from cvsim.files import FilePath, delivered, delivered_bytes, dumps
+from cvsim.files import FilePath, JsonResult, delivered_bytes
 
 if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cvsim.types import Comparison, Relation, ScoredPair, Side
 
 
-class Compared:
+class Compared(JsonResult):
     """What `compare` found of two pictures, and the ways to write it down.
 
     Attributes
@@ -54,28 +54,12 @@ class Compared:
         """Every signal with its similarity and its weight."""
         return self.result.comparisons
 
-    @overload
-    def to_json(self, path: None = None) -> str: ...
-    @overload
-    def to_json(self, path: FilePath) -> None: ...
-    def to_json(self, path: FilePath | None = None) -> str | None:
-        """What ``cvsim compare --json`` prints.
-
-        Parameters
-        ----------
-        path : path, optional
-            A file to write.
-
-        Returns
-        -------
-        str or None
-            The text if no path is given.
-        """
+    def document(self) -> dict[str, Any]:
+        """What ``cvsim compare --json`` prints, as plain values."""
         from cvsim.recipes.scoring_plan import scoring_plan
         from cvsim.reports.json import comparison_document
 
-        threshold = scoring_plan(self._settings).threshold
-        return delivered([dumps(comparison_document(self.result, threshold)).encode()], path)
+        return comparison_document(self.result, scoring_plan(self._settings).threshold)
 
     @overload
     def to_picture(self, path: None = None) -> bytes: ...

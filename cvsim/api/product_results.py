@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from cvsim.files import FilePath, delivered, delivered_bytes, dumps
+from cvsim.files import FilePath, JsonResult, delivered, delivered_bytes
 from cvsim.names import path_cell, text_cell
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Clusters:
+class Clusters(JsonResult):
     """Product photos by product.
 
     Attributes
@@ -74,20 +74,10 @@ class Clusters:
         """
         return delivered_bytes(_npy(self.labels), path)
 
-    @overload
-    def to_json(self, path: None = None) -> str: ...
-    @overload
-    def to_json(self, path: FilePath) -> None: ...
-    def to_json(self, path: FilePath | None = None) -> str | None:
-        """Totals, as ``cvsim cluster --json`` prints them.
-
-        Parameters
-        ----------
-        path : path, optional
-        """
+    def document(self) -> dict[str, Any]:
+        """Totals, as ``cvsim cluster --json`` prints them."""
         n_unreadable = int((self.labels < 0).sum())
-        totals = {"n_images": len(self.labels), "n_groups": self.n_groups, "n_unreadable": n_unreadable}
-        return delivered([_json(totals)], path)
+        return {"n_images": len(self.labels), "n_groups": self.n_groups, "n_unreadable": n_unreadable}
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +192,7 @@ def list_beside(path: FilePath) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class Trained(JsonResult):
     """A profile that was learned from labelled product photos.
 
     Attributes
@@ -237,20 +227,11 @@ class Trained:
         """
         return delivered_bytes(self.model.to_bytes(), path)
 
-    @overload
-    def to_json(self, path: None = None) -> str: ...
-    @overload
-    def to_json(self, path: FilePath) -> None: ...
-    def to_json(self, path: FilePath | None = None) -> str | None:
-        """What it was made of and how well it does, as ``cvsim train --json`` prints it.
-
-        Parameters
-        ----------
-        path : path, optional
-        """
+    def document(self) -> dict[str, Any]:
+        """What it was made of and how well it does, as ``cvsim train --json`` prints it."""
         weights = {name: round(weight, 4) for name, weight in self.weights.items()}
-        about = {**self.model.provenance, "weights": weights, "method": self.model.grouping.method}
-        return delivered([_json({**about, "quality": self.quality})], path)
+        method = self.model.grouping.method
+        return {**self.model.provenance, "weights": weights, "method": method, "quality": self.quality}
 
 
 @dataclass(frozen=True, eq=False)
@@ -401,7 +382,3 @@ def _npy(array: NDArray[np.generic]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return stream.getvalue()
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return dumps(value).encode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cvsim.api.calls import working_folder
 from cvsim.executors.opencv_threads import one_opencv_thread
-from cvsim.files import FilePath, delivered
+from cvsim.files import FilePath, JsonResult, delivered
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cvsim.types import Counts, DedupeResult, Group, Skipped
 
 
-class Report:
+class Report(JsonResult):
     """What `cvsim.dedupe` found, and the ways to write it down.
 
     It is a value: it holds no file open, can be pickled, and may be used from any thread. Each of
@@ -69,26 +69,11 @@ class Report:
         """Totals of the run."""
         return self.result.counts
 
-    @overload
-    def to_json(self, path: None = None) -> str: ...
-    @overload
-    def to_json(self, path: FilePath) -> None: ...
-    def to_json(self, path: FilePath | None = None) -> str | None:
-        """The ``cvsim.report/1`` document.
+    def document(self) -> dict[str, Any]:
+        """The ``cvsim.report/1`` document, as plain values."""
+        from cvsim.reports.json import document
 
-        Parameters
-        ----------
-        path : path, optional
-            A file to write.
-
-        Returns
-        -------
-        str or None
-            The text if no path is given; it is ASCII.
-        """
-        from cvsim.reports.json import to_json
-
-        return delivered([to_json(self.result).encode()], path)
+        return document(self.result)
 
     @overload
     def to_csv(self, path: None = None) -> str: ...
