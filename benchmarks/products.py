@@ -21,7 +21,8 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from cvsim.groups.evaluation import read_labels
 from cvsim.products.gallery import classify
 from cvsim.products.grouping import group, untrained
-from cvsim.products.partition import METHODS, build_tree
+from cvsim.products.methods import METHODS
+from cvsim.products.partition import build_tree
 from cvsim.products.training import PROBABILITIES, train
 from cvsim.recipes.products import labels_for, read_vectors, vector_features
 from cvsim.settings import Settings
@@ -104,18 +105,22 @@ def measure_split(vectors, codes, learn) -> dict[str, dict[str, float]]:
         found[f"{title}, trained"] = grouped(model, held, truth)
         if len(chosen) > 1:
             for method in METHODS:
-                found[f"{title}, trained, {method}"] = {"ari": ari(truth, group(model, held, method=method))}
+                found[f"{title}, trained, {method}"] = {
+                    "ari": ari(truth, group(model, held, method=method).labels)
+                }
     return found
 
 
 def grouped(model, blocks, truth) -> dict[str, float]:
     """ARI at the program's own threshold, and how far the best threshold is above it."""
-    own = ari(truth, group(model, blocks))
+    found = group(model, blocks).labels
+    own = ari(truth, found)
     method = model.grouping.method
+    method = "average" if method == "measured" else method
     tree = build_tree(model.fuse_collection(blocks), method)
     curve = model.grouping.curves[method]
     best = max(ari(truth, tree.cut(curve.height(p))) for p in PROBABILITIES)
-    return {"ari": own, "gap": max(0.0, best - own), "n_groups": len(set(group(model, blocks).tolist()))}
+    return {"ari": own, "gap": max(0.0, best - own), "n_groups": len(set(found.tolist()))}
 
 
 def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:

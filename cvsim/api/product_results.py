@@ -36,16 +36,41 @@ class Clusters(JsonResult):
         Of the group of each; -1 for a picture that could not be read.
     skipped : tuple of Skipped
         Files that could not be used, each with its reason.
+    alternative : int or None
+        How many groups there would be if products had many photos where few were assumed, or few where many
+        were; None where the collection leaves no doubt, or the number was given.
+    many_photos : bool
+        Whether products were found to have many photos.
     """
 
     files: tuple[str, ...]
     labels: NDArray[np.int64]
     skipped: tuple[Skipped, ...] = ()
+    alternative: int | None = None
+    many_photos: bool = False
 
     @property
     def n_groups(self) -> int:
         """How many products were found."""
         return len(set(self.labels[self.labels >= 0].tolist()))
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What to know before the result is used, as sentences; nothing for most."""
+        n, found = int((self.labels >= 0).sum()), []
+        if self.alternative is not None:
+            other = "few (up to nine)" if self.many_photos else "many (ten or more)"
+            hint = "4" if self.many_photos else "30"
+            found.append(
+                f"{self.n_groups:,} groups, or {self.alternative:,} if most products have {other} photos: "
+                f"say so with --photos-per-product {hint}"
+            )
+        ways = "say more with --photos-per-product, --n-clusters or --threshold"
+        if n > 1 and self.n_groups == 1:
+            found.append(f"all {n:,} pictures are in one group; if that is wrong, {ways}")
+        if n > 1 and self.n_groups == n:
+            found.append(f"each of the {n:,} pictures is alone in its group; if that is wrong, {ways}")
+        return tuple(found)
 
     @overload
     def to_csv(self, path: None = None) -> str: ...
@@ -77,7 +102,13 @@ class Clusters(JsonResult):
     def document(self) -> dict[str, Any]:
         """Totals, as ``cvsim cluster --json`` prints them."""
         n_unreadable = int((self.labels < 0).sum())
-        return {"n_images": len(self.labels), "n_groups": self.n_groups, "n_unreadable": n_unreadable}
+        return {
+            "n_images": len(self.labels),
+            "n_groups": self.n_groups,
+            "n_unreadable": n_unreadable,
+            "alternative_n_groups": self.alternative,
+            "doubts": list(self.doubts),
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ def cluster(
     threshold: float | None = None,
     method: str | None = None,
     n_clusters: int | None = None,
+    photos_per_product: float | None = None,
     signals: Names | None = None,
     embedding: PathLike | None = None,
     settings: Settings | None = None,
@@ -55,10 +57,13 @@ def cluster(
         Join what is at least this sure to be one product; for features without a profile, what is at least
         this similar. The profile's if not given.
     method : str, optional
-        ``"components"``, ``"average"``, ``"ward"``, ``"kmeans"``, ``"density"`` or ``"chance"``; the
-        profile's if not given.
+        ``"measured"``, ``"components"``, ``"average"``, ``"ward"``, ``"kmeans"``, ``"density"`` or
+        ``"chance"``; the profile's if not given, which is ``"measured"`` for the built-in one: the number of
+        groups is what the collection itself shows.
     n_clusters : int, optional
         Make this many groups.
+    photos_per_product : float, optional
+        About how many photos each product has: within a factor of two is enough.
     signals : str or sequence of str, optional
         These signals: vectors only.
     embedding : str or path, optional
@@ -93,14 +98,18 @@ def cluster(
     """
     from cvsim.recipes import products as recipes
 
-    if threshold is not None and n_clusters is not None:
-        raise UsageError("threshold and n_clusters exclude each other")
+    if sum(given is not None for given in (threshold, n_clusters, photos_per_product)) > 1:
+        raise UsageError("threshold, n_clusters and photos_per_product exclude each other")
+    if photos_per_product is not None and not 1 <= photos_per_product < math.inf:
+        raise UsageError("photos_per_product is a number of photos, 1 or more")
     model = built_model(profile)
     how: dict[str, Any] = {"method": method, "threshold": threshold, "n_clusters": n_clusters}
+    how["photos_per_product"] = photos_per_product
     table = features_given(paths)
     if table is not None:
-        labels = recipes.cluster_features(table, model, **how)
-        return Clusters(tuple(map(str, range(len(labels)))), labels)
+        found = recipes.cluster_features(table, model, **how)
+        names = tuple(map(str, range(len(found.labels))))
+        return Clusters(names, found.labels, (), found.alternative, found.many_photos)
     asked = asked_settings(
         settings,
         cache=cache,
@@ -112,8 +121,8 @@ def cluster(
     )
     vectors = read_vectors(paths, asked, signals, embedding, model, listed, progress)
     with (progress or SilentProgress()).task("Grouping", None):
-        labels = recipes.cluster(vectors, model, **how)
-    return Clusters(vectors.files, labels, vectors.skipped)
+        found = recipes.cluster(vectors, model, **how)
+    return Clusters(vectors.files, found.labels, vectors.skipped, found.alternative, found.many_photos)
 
 
 @public

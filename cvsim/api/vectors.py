@@ -194,7 +194,7 @@ def plot(
     if table is not None:
         names = tuple(map(str, range(len(table))))
         if labels is None:
-            groups = recipes.cluster_features(table, model)
+            groups = recipes.cluster_features(table, model).labels
             found = tuple(map(str, groups.tolist()))
         else:
             found = tuple(row_labels(labels, len(table)))
@@ -210,7 +210,7 @@ def plot(
     )
     vectors = read_vectors(paths, asked, signals, embedding, model, listed, progress)
     if labels is None:
-        found = tuple(map(str, recipes.cluster(vectors, model).tolist()))
+        found = tuple(map(str, recipes.cluster(vectors, model).labels.tolist()))
     else:
         found = tuple(labels_of(vectors.files, labels))
     fused = recipes.fused_vectors(vectors, model)

@@ -25,6 +25,12 @@ from cvsim.products.methods import METHODS
 )
 @click.option("--method", type=click.Choice(METHODS), help="How groups are made.  [default: the profile's]")
 @click.option("--n-clusters", type=click.IntRange(min=1), metavar="N", help="Make this many groups.")
+@click.option(
+    "--photos-per-product",
+    type=click.FloatRange(min=1),
+    metavar="N",
+    help="About how many photos each product has; within a factor of two is enough.",
+)
 @products.signals
 @options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
@@ -38,6 +44,7 @@ def cluster(
     threshold: float | None,
     method: str | None,
     n_clusters: int | None,
+    photos_per_product: float | None,
     signals: tuple[str, ...] | None,
     embedding: str | None,
     as_json: bool,
@@ -51,8 +58,8 @@ def cluster(
     """
     if as_json and output == "-":
         raise click.UsageError("--json and -o - cannot both go to stdout.")
-    if threshold is not None and n_clusters is not None:
-        raise click.UsageError("--threshold and --n-clusters exclude each other.")
+    if sum(given is not None for given in (threshold, n_clusters, photos_per_product)) > 1:
+        raise click.UsageError("--threshold, --n-clusters and --photos-per-product exclude each other.")
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
@@ -66,6 +73,7 @@ def cluster(
             threshold=threshold,
             method=method,
             n_clusters=n_clusters,
+            photos_per_product=photos_per_product,
             signals=signals,
             embedding=embedding,
             settings=settings,
@@ -74,6 +82,8 @@ def cluster(
         )
     products.note_skipped(found.skipped, quiet)
     products.write(output, found.to_npy if as_array else found.to_csv, quiet)
+    for doubt in () if quiet else found.doubts:
+        click.echo(f"cvsim: {doubt}", err=True)
     if as_json:
         click.echo(found.to_json(), nl=False)
     elif output != "-" and not quiet:

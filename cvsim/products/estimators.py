@@ -159,6 +159,8 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
         Merges that are at least this probably right are made, in [0, 1].
     n_clusters : int, optional
         A given number of groups instead of a threshold.
+    photos_per_product : float, optional
+        About how many, within a factor of two, where no model is trained.
     blocks : sequence of int, optional
         Columns of each signal.
 
@@ -175,12 +177,14 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
         threshold: float | None = None,
         n_clusters: int | None = None,
         blocks: Sequence[int] | None = None,
+        photos_per_product: float | None = None,
     ) -> None:
         self.model = model
         self.method = method
         self.threshold = threshold
         self.n_clusters = n_clusters
         self.blocks = blocks
+        self.photos_per_product = photos_per_product
 
     def fit(self, X: ArrayLike, y: object = None) -> ProductClusterer:
         """Group vectors.
@@ -196,8 +200,13 @@ class ProductClusterer(_AllowsNaN, ClusterMixin, BaseEstimator):
         try:
             model = self.model or untrained(blocks, _sources(len(blocks)))
             self.labels_ = group(
-                model, blocks, method=self.method, threshold=self.threshold, n_clusters=self.n_clusters
-            )
+                model,
+                blocks,
+                method=self.method,
+                threshold=self.threshold,
+                n_clusters=self.n_clusters,
+                photos_per_product=self.photos_per_product,
+            ).labels
         except UsageError as exc:
             raise EstimatorError(str(exc)) from exc
         return self

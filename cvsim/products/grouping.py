@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
 from cvsim.products.methods import METHODS, TREES
-from cvsim.products.metric import has_evidence, spread_evenly
+from cvsim.products.metric import has_evidence, normalised, spread_evenly
 from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
 from cvsim.products.partition import build_tree, density, kmeans
+from cvsim.products.stopping import Stopped, stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,12 +37,19 @@ UNTRAINED_STEEPNESS = -30.0
 UNTRAINED_SURENESS = 4.4
 """How many deviations nearer than chance a merge is at even odds (see `against_chance`).
 
-Chosen on the partings with seeds 400 to 419 of ``benchmarks/products.md``; 500 to 519 were looked at
-afterwards.
+Where ``--method chance`` stops. Chosen on the partings with seeds 400 to 419 of ``benchmarks/products.md``;
+500 to 519 were looked at afterwards.
 """
 
 CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
 """The curve of the tree of chance, trained or not: its heights mean the same everywhere."""
+
+ALIKE = 0.9995
+"""Cosine of all signals together from which two pictures are as good as one."""
+ONE_THING = 0.93
+"""A collection is one product if of all its pairs but one in a hundred the cosine is so large. Of pairs of
+different cartons half are below 0.77 by colour; of the catalogue, below 0.60."""
+_COMPARED_ROWS = 1024
 
 _NO_CURVES = GroupingRule("components", 0.0, {}, {})
 """The rule for a given number of groups, which needs no threshold."""
@@ -54,7 +65,7 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
     curves = {**dict.fromkeys(TREES, curve), "chance": CHANCE_CURVE}
-    grouping = GroupingRule("chance", 0.0, dict.fromkeys(TREES, 0.5), curves)
+    grouping = GroupingRule("measured", 0.0, dict.fromkeys(TREES, 0.5), curves)
     return ProductModel(tuple(signals), 10.0, -3.0, grouping)
 
 
@@ -65,8 +76,11 @@ def group(
     method: str | None = None,
     threshold: float | None = None,
     n_clusters: int | None = None,
-) -> Indices:
-    """(n,) labels from 0 in the order of first images.
+    photos_per_product: float | None = None,
+) -> Stopped:
+    """Group a collection: labels from 0 in the order of first images, and how sure their number is.
+
+    Pictures that are as good as identical always share a label.
 
     Parameters
     ----------
@@ -78,16 +92,63 @@ def group(
     threshold : float, optional
         In [0, 1]: merges are made that are at least this probably right; the learned one if not given.
     n_clusters : int, optional
-        That many groups instead of a threshold.
+        That many groups instead of a threshold; fewer if there are fewer different pictures.
+    photos_per_product : float, optional
+        About how many photos a product has, for the method ``measured``.
     """
     vectors = model.fuse_collection(blocks)
     # A picture without any evidence is like no other: it stands alone, and must not draw others to it.
     known = has_evidence(blocks)
     labels = np.full(len(vectors), -1, np.int64)
+    found = Stopped(labels, None, False)
     if known.any():
-        labels[known] = group_vectors(vectors[known], model.grouping, method, threshold, n_clusters)
+        plain = normalised(model.fuse_plain(blocks)[known])
+        copies = _copies(plain)
+        first = np.unique(copies, return_index=True)[1]
+        rows = vectors[known][first]
+        if n_clusters is not None and n_clusters <= len(vectors):
+            n_clusters = min(n_clusters, len(rows))
+        method = method or model.grouping.method
+        if photos_per_product is not None and (threshold is not None or n_clusters is not None):
+            raise UsageError("photos per product, a threshold and a number of groups exclude each other")
+        if photos_per_product is not None or (
+            method == "measured" and threshold is None and n_clusters is None
+        ):
+            if method != "measured":
+                raise UsageError("photos per product are for the method 'measured'; leave out the method")
+            found = _measured(rows, plain[first], photos_per_product)
+        else:
+            of_rows = group_vectors(rows, model.grouping, method, threshold, n_clusters)
+            found = Stopped(of_rows, None, False)
+        labels[known] = labelled_in_order(found.labels[copies])
     labels[~known] = labels.max(initial=-1) + 1 + np.arange(int((~known).sum()))
-    return labels
+    return Stopped(labels, found.alternative, found.many_photos)
+
+
+def _measured(
+    vectors: NDArray[np.float32], plain: NDArray[np.float32], photos_per_product: float | None
+) -> Stopped:
+    """Cut where the collection says; two pictures, or some that are all alike, say nothing of themselves."""
+    n = len(vectors)
+    drawn = plain if n <= 2000 else plain[np.random.default_rng(0).choice(n, 2000, replace=False)]
+    pairs = (drawn @ drawn.T)[np.triu_indices(len(drawn), 1)]
+    if photos_per_product is None and (n < 2 or np.quantile(pairs, 0.01) >= ONE_THING):
+        return Stopped(np.zeros(n, np.int64), None, False)
+    if n < 3:
+        one = photos_per_product is not None and photos_per_product >= 2
+        return Stopped(np.zeros(n, np.int64) if one else np.arange(n), None, False)
+    return stop(vectors, photos_per_product)
+
+
+def _copies(plain: NDArray[np.float32]) -> Indices:
+    """(n,) codes of pictures that are as good as one."""
+    n, edges = len(plain), [np.zeros((0, 2), np.int64)]
+    for start in range(0, n, _COMPARED_ROWS):
+        near = np.argwhere(plain[start : start + _COMPARED_ROWS] @ plain.T >= ALIKE)
+        edges.append(near + np.array([[start, 0]], np.int64))
+    a, b = np.concatenate(edges).T
+    graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(n, n))
+    return labelled_in_order(connected_components(graph, directed=False)[1])
 
 
 def group_vectors(
@@ -107,7 +168,7 @@ def group_vectors(
         if n_clusters is not None:
             raise UsageError("density finds the number of groups itself; leave out the number or the method")
         return density(vectors, _height(grouping, "components", threshold))
-    tree_method = "ward" if method == "kmeans" else method
+    tree_method = {"kmeans": "ward", "measured": "average"}.get(method, method)
     if method == "kmeans" and n_clusters is not None:
         return kmeans(vectors, n_clusters)
     tree = build_tree(vectors, tree_method)
@@ -135,8 +196,8 @@ def group_by_cosine(
     height = float(np.sqrt(max(0.0, 2 - 2 * threshold))) + 1e-4
     if n_clusters is not None:
         return group_vectors(unit, _NO_CURVES, method, None, n_clusters)
-    if method == "chance":
-        raise UsageError("chance knows no threshold of similarity; leave out the threshold or the method")
+    if method in ("chance", "measured"):
+        raise UsageError(f"{method} knows no threshold of similarity; leave out the threshold or the method")
     if method == "density":
         return density(unit, height)
     tree = build_tree(unit, "ward" if method == "kmeans" else method)

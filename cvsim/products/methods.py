@@ -4,5 +4,8 @@ from __future__ import annotations
 
 TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
 """Methods that cut a tree, and scipy's names for how it is built. Training tries them in this order."""
-METHODS = ("components", "average", "ward", "kmeans", "density", "chance")
-"""Names of all methods, as ``cvsim cluster --method`` offers them."""
+METHODS = ("measured", "components", "average", "ward", "kmeans", "density", "chance")
+"""Names of all methods, as ``cvsim cluster --method`` offers them.
+
+``measured`` is the tree of average link, cut where the collection itself says (`cvsim.products.stopping`).
+"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from cvsim.products.gallery import Assignment, classify
 from cvsim.products.grouping import group, group_by_cosine, untrained
 from cvsim.products.model import ProductModel, SignalSource, read_product_model
 from cvsim.products.pretrained import resolve
+from cvsim.products.stopping import Stopped
 from cvsim.products.training import train
 from cvsim.progress import SilentProgress
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
@@ -39,13 +40,22 @@ if TYPE_CHECKING:
 
     from cvsim.progress import Progress
     from cvsim.settings import Settings
-    from cvsim.types import RGB, Indices, Skipped
+    from cvsim.types import RGB, Skipped
 
 PRODUCT_SIGNALS = ("color-layout", "gradient")
 """What tells products apart without a network; an embedding is added to them where one is given."""
 BUILT_IN = "product"
 """The profile that needs no training."""
 _LOCAL = Local()
+
+
+class GroupingRequest(TypedDict, total=False):
+    """How to group; see `cvsim.products.grouping.group`."""
+
+    method: str | None
+    threshold: float | None
+    n_clusters: int | None
+    photos_per_product: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,20 +342,20 @@ def train_profile(
     )
 
 
-def cluster(
-    vectors: Vectors,
-    model: ProductModel | None = None,
-    *,
-    method: str | None = None,
-    threshold: float | None = None,
-    n_clusters: int | None = None,
-) -> Indices:
-    """(n,) labels of the pictures by product; -1 for those that could not be read."""
+def cluster(vectors: Vectors, model: ProductModel | None = None, **how: Unpack[GroupingRequest]) -> Stopped:
+    """Labels of the pictures by product; -1 for those that could not be read. Identical files share one."""
+    if model is None and int(vectors.readable.sum()) == 1:
+        return Stopped(np.where(vectors.readable, 0, -1), None, False)
     rows = [block[vectors.readable] for block in vectors.blocks]
-    model = model or untrained(rows, vectors.sources)
+    found = group(model or untrained(rows, vectors.sources), rows, **how)
     labels = np.full(len(vectors.files), -1, np.int64)
-    labels[vectors.readable] = group(model, rows, method=method, threshold=threshold, n_clusters=n_clusters)
-    return labels
+    labels[vectors.readable] = found.labels
+    first: dict[bytes, int] = {}
+    for i, thumbnail in enumerate(vectors.thumbnails):
+        # Pictures without evidence stand alone, but for those that are the same.
+        if thumbnail is not None and not any(np.isfinite(block[i]).all() for block in vectors.blocks):
+            labels[i] = first.setdefault(thumbnail, int(labels[i]))
+    return replace(found, labels=labels)
 
 
 def fused_vectors(vectors: Vectors, model: ProductModel | None = None) -> NDArray[np.float32]:
@@ -358,14 +368,9 @@ def fused_vectors(vectors: Vectors, model: ProductModel | None = None) -> NDArra
 
 
 def cluster_features(
-    features: NDArray[np.floating[Any]],
-    model: ProductModel | None = None,
-    *,
-    method: str | None = None,
-    threshold: float | None = None,
-    n_clusters: int | None = None,
-) -> Indices:
-    """(n,) labels for an array of vectors from elsewhere; a row with NaN gets -1.
+    features: NDArray[np.floating[Any]], model: ProductModel | None = None, **how: Unpack[GroupingRequest]
+) -> Stopped:
+    """Labels for an array of vectors from elsewhere; a row with NaN gets -1.
 
     With a threshold and without a model the threshold is a cosine: 0.95 links what is 95 % similar.
     """
@@ -374,19 +379,25 @@ def cluster_features(
     rows = features[known].astype(np.float32)
     if not len(rows):
         raise UsageError("every row of the features holds NaN: nothing to group")
+    if model is None and len(rows) == 1:
+        return Stopped(np.where(known, 0, -1), None, False)
+    method, threshold, n_clusters = how.get("method"), how.get("threshold"), how.get("n_clusters")
+    if model is None and how.get("photos_per_product") is None and (threshold, n_clusters) != (None, None):
+        default = "components" if n_clusters is None else "ward"
+        labels[known] = group_by_cosine(rows, threshold or 0.0, method or default, n_clusters)
+        return Stopped(labels, None, False)
+    blocks = [rows]
     if model is not None:
         sizes = [len(signal.map.mean) for signal in model.signals]
         if sum(sizes) != rows.shape[1]:
             raise UsageError(f"the profile wants {sum(sizes)} columns and the features have {rows.shape[1]}")
         blocks = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
-        labels[known] = group(model, blocks, method=method, threshold=threshold, n_clusters=n_clusters)
-    elif threshold is not None or n_clusters is not None:
-        default = "components" if n_clusters is None else "ward"
-        labels[known] = group_by_cosine(rows, threshold or 0.0, method or default, n_clusters)
     else:
-        base = untrained([rows], [SignalSource("features", 1, {})])
-        labels[known] = group(base, [rows], method=method)
-    return labels
+        # Of a network or of something alike: what is fit for an embedding is fit for most.
+        model = untrained(blocks, [SignalSource(Embedding.name, 1, {})])
+    found = group(model, blocks, **how)
+    labels[known] = found.labels
+    return replace(found, labels=labels)
 
 
 def assign(vectors: Vectors, model: ProductModel) -> Assignment:

@@ -55,7 +55,7 @@ def test_merge_agreement_counts_every_pair_once():
     assert same.sum() == (sizes * (sizes - 1) / 2).sum()
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "chance"])
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("chance", "measured")])
 def test_every_method_parts_clear_groups(method):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), 8)
@@ -115,14 +115,14 @@ def test_a_trained_model_groups_new_products(method):
     seen, seen_labels = make_products(16, 10, seed=1)
     new, new_labels = make_products(8, 10, seed=2)
     model = train([seen], seen_labels, [SignalSource("made", 1, {})], with_gallery=False)
-    assert adjusted_rand_score(new_labels, group(model, [new], method=method)) > 0.8
+    assert adjusted_rand_score(new_labels, group(model, [new], method=method).labels) > 0.8
     assert 0 <= model.grouping.thresholds["ward"] <= 1
 
 
 def test_a_picture_without_evidence_stands_alone():
     rows, _ = make_products(5, 6)
     rows[[0, 7]] = np.nan
-    found = group(untrained([rows], [SignalSource("made", 1, {})]), [rows])
+    found = group(untrained([rows], [SignalSource("made", 1, {})]), [rows]).labels
     for row in (0, 7):
         assert (found == found[row]).sum() == 1
 

@@ -1,0 +1,222 @@
+"""Rendered products with answers: a turntable, a shop with few and many photos a product, a web shop.
+
+    python benchmarks/product_sets.py FOLDER [--kind turntable|shop|webshop] [--seed N]
+
+Writes ``FOLDER/KIND/images`` and ``FOLDER/KIND/labels.csv``. Nothing in them is a photograph, and no constant
+of the package was chosen on them: they show whether what was chosen on photographs holds on other kinds.
+
+- ``turntable``: 24 objects on black, seen every 5 degrees: 72 pictures each.
+- ``shop``: 40 products with 3 to 100 pictures each from anywhere in front of them, in other light, on
+  cluttered ground. Every fourth product is another flavour of the one before: its colours are others.
+- ``webshop``: 120 products on white, 2 to 7 pictures each, from the front, the sides and behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SIDE_PX = 256
+KINDS = ("turntable", "shop", "webshop")
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Faces of four corners, (n, 4, 3), and the colour of each, (n, 3)."""
+
+    faces: np.ndarray
+    colors: np.ndarray
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for kind in options.kind or KINDS:
+        print(f"{kind}: {make_set(options.folder / kind, kind, options.seed)} pictures", flush=True)
+
+
+def make_set(folder: Path, kind: str, seed: int = 0) -> int:
+    """Write the set of that kind; say how many pictures it has."""
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    pictures = {"turntable": turntable, "shop": shop, "webshop": webshop}[kind](rng)
+    rows = []
+    for product, rgb in pictures:
+        rows.append((f"{rng.integers(1 << 48):012x}.jpg", f"product {product}"))
+        cv2.imwrite(str(images / rows[-1][0]), rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    with open(folder / "labels.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("file", "label"))
+        writer.writerows(sorted(rows))
+    return len(rows)
+
+
+def turntable(rng, n_objects=24, n_views=72):
+    for product in range(n_objects):
+        mesh = object_of_parts(rng)
+        for view in range(n_views):
+            yield (
+                product,
+                render(mesh, np.zeros((SIDE_PX, SIDE_PX, 3)), 2 * np.pi * view / n_views, 0.35, 0.9),
+            )
+
+
+def shop(rng, n_products=40):
+    sizes = np.exp(rng.uniform(np.log(3), np.log(101), n_products)).astype(int)
+    mesh = None
+    for product, n_pictures in enumerate(sizes):
+        mesh = recolored(mesh, rng) if product % 4 == 3 else product_of(rng)
+        for _ in range(n_pictures):
+            yaw, pitch = rng.uniform(-0.9, 0.9), rng.uniform(-0.1, 0.5)
+            shift = rng.uniform(-0.15, 0.15, 2)
+            light = rng.uniform(0.6, 1.25) * rng.uniform(0.9, 1.1, 3)
+            rgb = render(mesh, clutter(rng), yaw, pitch, rng.uniform(0.6, 1.0), shift)
+            noise = rng.normal(0, 4, rgb.shape)
+            yield product, np.clip(rgb * light + noise, 0, 255).astype(np.uint8)
+
+
+def webshop(rng, n_products=120):
+    mesh = None
+    for product in range(n_products):
+        mesh = recolored(mesh, rng) if product % 4 == 3 else product_of(rng)
+        yaws = rng.permutation([0.0, 0.5, -0.5, 1.2, -1.2, 3.1, 0.25])[: rng.integers(2, 8)]
+        for yaw in yaws:
+            white = np.full((SIDE_PX, SIDE_PX, 3), 255.0)
+            yield product, render(mesh, white, yaw, rng.uniform(0, 0.3), rng.uniform(0.75, 1.0))
+
+
+def object_of_parts(rng) -> Mesh:
+    """Two to four solids on top of each other and beside each other, in colours that go together."""
+    parts, base = [], rng.uniform(0, 255, (3, 3))
+    bottom = -0.7
+    for _ in range(rng.integers(2, 5)):
+        height, radius = rng.uniform(0.25, 0.7), rng.uniform(0.15, 0.5)
+        x, z = rng.uniform(-0.25, 0.25, 2)
+        part = solid(rng, radius, height, base)
+        parts.append(Mesh(part.faces + np.array([x, bottom + height / 2, z]), part.colors))
+        bottom += height * rng.uniform(0.3, 1.0)
+    return joined(parts)
+
+
+def product_of(rng) -> Mesh:
+    """A package: a printed box, a bottle with a label and a cap, or an object of parts."""
+    kind = rng.integers(3)
+    if kind == 2:
+        return object_of_parts(rng)
+    size = rng.uniform(0.35, 0.75, 3) * [0.8, 1.1, 0.6]
+    prints = rng.uniform(0, 255, (4, 3))
+    if kind == 0:
+        return printed(box(size, 9), prints, rng)
+    radius, height = size[0] * 0.6, size[1] * 1.5
+    body = printed(turned(np.full(9, radius), height, 20), prints, rng)
+    cap = turned(np.full(2, radius * rng.uniform(0.3, 0.9)), height * 0.2, 20)
+    cap = Mesh(cap.faces + np.array([0, height * 0.6, 0]), np.tile(prints[3], (len(cap.faces), 1)))
+    return joined([body, cap])
+
+
+def solid(rng, radius, height, base) -> Mesh:
+    kind = rng.integers(4)
+    if kind == 0:
+        mesh = box(np.array([radius, height / 2, radius * rng.uniform(0.4, 1)]), 3)
+    else:
+        t = np.linspace(0, 1, 7)
+        profile = (np.full(7, 1.0), 1.02 - t, np.sqrt(np.clip(1 - (2 * t - 1) ** 2, 0.01, 1)))[kind - 1]
+        mesh = turned(radius * profile, height, 18)
+    a, b = base[rng.integers(3)], base[rng.integers(3)]
+    stripes = (np.arange(len(mesh.faces)) // rng.integers(1, 7)) % 2
+    return Mesh(mesh.faces, np.where(stripes[:, None] == 1, a, b) + rng.normal(0, 8, (len(mesh.faces), 3)))
+
+
+def box(half, n) -> Mesh:
+    """A box, each side of which has n by n faces."""
+    grid = np.linspace(-1, 1, n + 1)
+    faces = []
+    for axis in range(3):
+        for side in (-1, 1):
+            for i in range(n):
+                for j in range(n):
+                    u = grid[[i, i + 1, i + 1, i]]
+                    v = grid[[j, j, j + 1, j + 1]]
+                    corner = np.empty((4, 3))
+                    corner[:, axis], corner[:, (axis + 1) % 3], corner[:, (axis + 2) % 3] = side, u, v
+                    faces.append(corner * half)
+    faces = np.array(faces)
+    return Mesh(faces, np.full((len(faces), 3), 128.0))
+
+
+def turned(radii, height, n) -> Mesh:
+    """A solid of revolution with rings of these radii, and a lid at either end."""
+    angle = np.linspace(0, 2 * np.pi, n + 1)
+    ys = np.linspace(-height / 2, height / 2, len(radii))
+    radii, ys = np.concatenate([[1e-3], radii, [1e-3]]), np.concatenate([ys[:1], ys, ys[-1:]])
+    ring = np.stack([np.cos(angle), np.zeros(n + 1), np.sin(angle)], axis=1)
+    points = ring[None] * radii[:, None, None] + np.array([0, 1, 0]) * ys[:, None, None]
+    faces = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1]], axis=2)
+    return Mesh(faces.reshape(-1, 4, 3), np.full((faces.shape[0] * n, 3), 128.0))
+
+
+def printed(mesh, prints, rng) -> Mesh:
+    """Faces coloured by where they are: a ground, a band and patches, as on a package."""
+    middle = mesh.faces.mean(axis=1)
+    low, high = np.sort(rng.uniform(-0.6, 0.6, 2))
+    colors = np.tile(prints[0], (len(middle), 1))
+    colors[(middle[:, 1] > low * 0.6) & (middle[:, 1] < high * 0.6)] = prints[1]
+    for _ in range(rng.integers(2, 6)):
+        spot = rng.uniform(-0.5, 0.5, 3)
+        near = np.abs(middle - spot).max(axis=1) < rng.uniform(0.12, 0.35)
+        colors[near] = prints[rng.integers(1, 4)]
+    return Mesh(mesh.faces, colors)
+
+
+def recolored(mesh: Mesh, rng) -> Mesh:
+    """Another flavour: hues turned, shapes and prints as they were."""
+    colors = np.clip(mesh.colors, 0, 255).astype(np.uint8)[None]
+    hsv = cv2.cvtColor(colors, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(40, 140))) % 180
+    return Mesh(mesh.faces, cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0].astype(float))
+
+
+def joined(parts) -> Mesh:
+    return Mesh(np.concatenate([p.faces for p in parts]), np.concatenate([p.colors for p in parts]))
+
+
+def clutter(rng) -> np.ndarray:
+    """A shelf: a ground that fades, and blurred things on it."""
+    ground = cv2.resize(rng.uniform(60, 200, (3, 3, 3)), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    for _ in range(rng.integers(4, 14)):
+        x, y = rng.integers(0, SIDE_PX, 2).tolist()
+        w, h = rng.integers(10, 90, 2).tolist()
+        cv2.rectangle(ground, (x, y), (x + w, y + h), rng.uniform(20, 235, 3).tolist(), -1)
+    return cv2.GaussianBlur(ground, (0, 0), float(rng.uniform(1, 3)))
+
+
+def render(mesh: Mesh, ground, yaw, pitch, scale, shift=(0.0, 0.0)) -> np.ndarray:
+    """The mesh over the ground, (h, w, 3) uint8: perspective, one light, faces from far to near."""
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    turn = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    points = mesh.faces @ turn.T
+    normals = np.cross(points[:, 1] - points[:, 0], points[:, 3] - points[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    light = 0.45 + 0.55 * np.abs(normals @ (np.array([0.4, 0.6, 0.7]) / 1.005))
+    colors = np.clip(mesh.colors * light[:, None], 0, 255)
+    depth = 4.0 - points[..., 2]
+    flat = points[..., :2] / depth[..., None] * [1, -1] * (1.35 * scale * SIDE_PX)
+    flat = flat + (np.array([0.5, 0.5]) + shift) * SIDE_PX
+    canvas = np.ascontiguousarray(ground, np.float64).copy()
+    for face in np.argsort(-depth.mean(axis=1)):
+        corners = np.round(flat[face] * 16).astype(np.int32)
+        cv2.fillConvexPoly(canvas, corners, colors[face].tolist(), cv2.LINE_8, 4)
+    return np.clip(cv2.GaussianBlur(canvas, (0, 0), 0.6), 0, 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()

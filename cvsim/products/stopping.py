@@ -1,0 +1,167 @@
+"""Where a tree of merges is cut when nobody knows how many products there are, measured on the collection.
+
+Two measures see two kinds of collection. Where a product has a few photos, its photos are nearer to each
+other than to the nearest other product: the mean silhouette (Rousseeuw, 1987) is largest at the products.
+Where it has many, each photo has a twin of the same moment, and the silhouette is largest at pairs; there the
+graph of nearest neighbours falls into the products, and its modularity (Newman, 2006) is largest at them,
+where with few photos it is largest at kinds of products. Which kind a collection is of shows in how fast
+neighbours thin out: the eighth of many is hardly further than the second, the eighth of four is a stranger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.hierarchy import leaves_list
+
+from cvsim.products.partition import MergeTree, build_tree
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cvsim.types import Indices
+
+N_CUTS = 48
+"""Numbers of groups that are tried, evenly by their logarithms."""
+N_MEASURED = 3000
+"""Pictures that are measured; of more, that many are drawn."""
+N_GRAPH_NEIGHBOURS = 7
+"""Of the graph of nearest neighbours. 5 and 10 were tried as well: 5 parts products of sixty photos, 10 joins
+those of twenty. Chosen on the cartons, whole and with 4 to 40 photos a product, and on the catalogue, whole
+and in parts (``benchmarks/products.md``)."""
+NEAR, FAR = 2, 8
+"""Ranks of the two neighbours that are compared."""
+MANY_PHOTOS = 0.43
+"""How near the `FAR`-th neighbour is, of the nearness of the `NEAR`-th (medians, from the mean distance of
+all pairs), from which products have many photos. On the same sets: 0.28 to 0.42 in the catalogue and its
+parts, 0.44 to 0.63 in the cartons with 4 to 60 photos each, 0.39 to 0.51 with nine or ten of the products."""
+UNSURE = 0.07
+"""Within so much of `MANY_PHOTOS` both kinds occur."""
+FEW_PHOTOS = 9
+"""Up to as many photos a product, if they are told, the silhouette decides."""
+HINT_FACTOR = 2.5
+"""How far off a told number of photos a product may be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stopped:
+    """A grouping that found its own number of groups.
+
+    Attributes
+    ----------
+    labels : (n,) int64
+    alternative : int or None
+        The number of groups if products had many photos where few were assumed, or few where many were;
+        None where there is no doubt.
+    many_photos : bool
+        Whether products were taken to have many photos.
+    """
+
+    labels: Indices
+    alternative: int | None
+    many_photos: bool
+
+
+def stop(vectors: NDArray[np.float32], photos_per_product: float | None = None, seed: int = 0) -> Stopped:
+    """Group vectors by average link, cut where the collection itself says.
+
+    Parameters
+    ----------
+    vectors : (n, n_dims) float array
+        At least three that are not all the same.
+    photos_per_product : float, optional
+        About how many, within a factor of two.
+    seed : int
+        Of the draw, where there are more than `N_MEASURED`.
+    """
+    tree = build_tree(vectors, "average")
+    n = tree.n_images
+    low, high = 2, n - 1
+    if photos_per_product is not None:
+        low = int(np.clip(n / photos_per_product / HINT_FACTOR, 1, n))
+        high = int(np.clip(np.ceil(n / photos_per_product * HINT_FACTOR), low, n))
+    tried = np.unique(np.geomspace(low, max(low, high), N_CUTS).round().astype(int))
+    cuts = [tree.cut_into(int(number)) for number in tried]
+    measured = _Measured.of(vectors, tree, seed)
+    by_silhouette = cuts[int(np.argmax([measured.silhouette(labels) for labels in cuts]))]
+    by_modularity = cuts[int(np.argmax([measured.modularity(labels) for labels in cuts]))]
+    if photos_per_product is not None:
+        many = photos_per_product > FEW_PHOTOS
+        return Stopped(by_modularity if many else by_silhouette, None, many)
+    many = measured.thinning >= MANY_PHOTOS
+    labels, other = (by_modularity, by_silhouette) if many else (by_silhouette, by_modularity)
+    alternative = int(other.max()) + 1 if abs(measured.thinning - MANY_PHOTOS) < UNSURE else None
+    return Stopped(labels, None if alternative == int(labels.max()) + 1 else alternative, many)
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Distances of some pictures to all.
+
+    Attributes
+    ----------
+    rows : (m,) int64
+        The pictures.
+    leaves : (n,) int64
+        All pictures in the order of the tree's leaves: every group of a cut is a run of it.
+    sums : (m, n + 1) float64
+        Sums of the distances to the first of the leaves.
+    nearest : (m, N_GRAPH_NEIGHBOURS) int64
+    thinning : float
+        See `MANY_PHOTOS`.
+    """
+
+    rows: Indices
+    leaves: Indices
+    sums: NDArray[np.float64]
+    nearest: Indices
+    thinning: float
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], tree: MergeTree, seed: int) -> _Measured:
+        n = len(vectors)
+        rows = np.arange(n)
+        if n > N_MEASURED:
+            rows = np.sort(np.random.default_rng(seed).choice(n, N_MEASURED, replace=False))
+        leaves = leaves_list(tree.merges).astype(np.int64)
+        squares = np.einsum("nd,nd->n", vectors, vectors)
+        distances = squares[rows, None] + squares - 2 * (vectors[rows] @ vectors.T)
+        distances = np.sqrt(np.maximum(distances, 0))
+        distances[np.arange(len(rows)), rows] = 0.0
+        sums = np.zeros((len(rows), n + 1))
+        np.cumsum(distances[:, leaves], axis=1, out=sums[:, 1:])
+        mean = float(sums[:, -1].mean()) / (n - 1)
+        distances[np.arange(len(rows)), rows] = np.inf
+        n_near = min(FAR, n - 1)
+        near = np.argpartition(distances, n_near - 1, axis=1)[:, :n_near]
+        order = np.argsort(np.take_along_axis(distances, near, axis=1), axis=1, kind="stable")
+        near = np.take_along_axis(near, order, axis=1)
+        far = np.median(mean - np.take_along_axis(distances, near, axis=1), axis=0)
+        thinning = float(far[-1] / max(far[min(NEAR, n_near) - 1], 1e-12)) if n_near == FAR else 0.0
+        return cls(rows, leaves, sums, near[:, :N_GRAPH_NEIGHBOURS], thinning)
+
+    def silhouette(self, labels: Indices) -> float:
+        """Mean silhouette; that of a picture alone is 0."""
+        in_order = labels[self.leaves]
+        starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
+        if len(starts) < 2:
+            return 0.0
+        sizes = np.diff(np.r_[starts, len(labels)])
+        column = np.empty(len(starts), np.int64)
+        column[in_order[starts]] = np.arange(len(starts))
+        own = column[labels[self.rows]]
+        totals = np.diff(self.sums[:, np.r_[starts, len(labels)]], axis=1)
+        at = np.arange(len(own))
+        within = totals[at, own] / np.maximum(sizes[own] - 1, 1)
+        means = totals / sizes
+        means[at, own] = np.inf
+        between = means.min(axis=1)
+        found = (between - within) / np.maximum(np.maximum(between, within), 1e-12)
+        return float(np.where(sizes[own] > 1, found, 0.0).mean())
+
+    def modularity(self, labels: Indices) -> float:
+        """Share of nearest neighbours in the same group, less what chance would give."""
+        share = np.bincount(labels) / len(labels)
+        return float((labels[self.nearest] == labels[self.rows, None]).mean() - (share**2).sum())

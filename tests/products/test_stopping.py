@@ -1,0 +1,61 @@
+"""The number of products is found where it is not told, and copies never part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from cvsim.errors import UsageError
+from cvsim.products.grouping import group, untrained
+from cvsim.products.model import SignalSource
+from cvsim.recipes.products import cluster_features
+
+SOURCE = [SignalSource("made", 1, {})]
+
+
+def rows_of(sizes: list[int], spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    centres = rng.normal(size=(len(sizes), 24))
+    return (centres[labels] + rng.normal(size=(len(labels), 24)) * spread).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("sizes", [[4] * 40, [3, 5, 2, 6] * 10, [60] * 8, [30, 45, 70, 100] * 2])
+def test_few_and_many_photos_a_product_are_both_found(sizes):
+    rows, labels = rows_of(sizes, 0.4)
+    found = group(untrained([rows], SOURCE), [rows])
+    assert adjusted_rand_score(labels, found.labels) > 0.85
+    for wrong in (0.5, 1, 2):
+        told = group(untrained([rows], SOURCE), [rows], photos_per_product=np.mean(sizes) * wrong)
+        assert adjusted_rand_score(labels, told.labels) > 0.8
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 17, 40])
+@pytest.mark.parametrize("n_others", [0, 1, 2, 5, 30])
+def test_identical_and_nearly_identical_vectors_share_a_label(n, n_others):
+    others, _ = rows_of([1] * n_others, 0.4, n)
+    rng = np.random.default_rng(n)
+    same = rng.normal(size=24) + rng.normal(size=(n, 24)) * 1e-3
+    rows = np.vstack([same, others]).astype(np.float32)
+    for how in ({}, {"photos_per_product": 2.0}, {"method": "average"}, {"n_clusters": 1 + n_others}):
+        labels = group(untrained([rows], SOURCE), [rows], **how).labels
+        assert len(set(labels[:n].tolist())) == 1
+    assert len(set(cluster_features(rows).labels[:n].tolist())) == 1
+
+
+@pytest.mark.parametrize("n", range(1, 21))
+def test_small_collections_have_a_label_a_picture(n):
+    rows, _ = rows_of([1] * n, 0.0, n)
+    labels = cluster_features(rows).labels
+    assert len(labels) == n
+    assert labels[0] == 0
+
+
+def test_what_is_told_excludes_the_rest():
+    rows, _ = rows_of([3] * 4, 0.3)
+    model = untrained([rows], SOURCE)
+    with pytest.raises(UsageError, match="exclude"):
+        group(model, [rows], photos_per_product=3, n_clusters=2)
+    with pytest.raises(UsageError, match="measured"):
+        group(model, [rows], photos_per_product=3, method="ward")
