@@ -82,11 +82,11 @@ def labels_given(labels: Labels | ArrayLike) -> Any:
     return np.asarray(labels)
 
 
-def labels_of(files: Sequence[str], labels: Labels | None) -> list[str]:
+def labels_of(files: Sequence[str], labels: Labels | None, paths: Sequence[str] = ()) -> list[str]:
     """One label a file; "" for one that is not to be used."""
     from cvsim.recipes.products import labels_for
 
-    return labels_for(files, None if labels is None else labels_given(labels), _name_of(labels))
+    return labels_for(files, None if labels is None else labels_given(labels), _name_of(labels), paths)
 
 
 def row_labels(labels: Labels, n: int) -> list[str]:

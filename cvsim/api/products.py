@@ -201,7 +201,7 @@ def train(
         min_size_bytes=min_size_bytes,
     )
     vectors = read_vectors(paths, asked, signals, embedding, None, listed, progress, with_details=True)
-    found = labels_of(vectors.files, labels)
+    found = labels_of(vectors.files, labels, vectors.paths)
     return Trained(recipes.train_profile(vectors, found, seed=seed, progress=progress), vectors.skipped)
 
 

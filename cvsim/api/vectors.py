@@ -212,6 +212,6 @@ def plot(
     if labels is None:
         found = tuple(map(str, recipes.cluster(vectors, model).labels.tolist()))
     else:
-        found = tuple(labels_of(vectors.files, labels))
+        found = tuple(labels_of(vectors.files, labels, vectors.paths))
     fused = recipes.fused_vectors(vectors, model)
     return Drawing(vectors.files, fused, found, vectors.thumbnails, layout, vectors.skipped)

@@ -113,7 +113,9 @@ class Embedding(VectorFeature):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
+        found = {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
+        # Vectors of such maps were means over other axes once; those that are kept must not be taken for these.
+        return {**found, "pooled": "height, width"} if self._has_last_channels else found
 
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
         picture = prepare(rgb, self._preprocessing, self._side)
@@ -132,11 +134,17 @@ class Embedding(VectorFeature):
         if self._channels_last:
             batch = batch.transpose(0, 2, 3, 1)
         session = self._ready()
-        # One picture at a time where the model was exported so.
-        parts = [batch] if self._takes_batches else list(batch[:, None])
-        outputs = [session.run([self._output], {self._input: np.ascontiguousarray(p)})[0] for p in parts]
-        pairs = zip(outputs, parts, strict=True)
-        return np.concatenate([_vectors(np.asarray(output, np.float64), len(p)) for output, p in pairs])
+        # As many at a time as the model was exported for; the last ones are filled up.
+        n = self._batch or len(batch)
+        found = []
+        for start in range(0, len(batch), n):
+            part = batch[start : start + n]
+            filled = np.concatenate([part, np.repeat(part[-1:], n - len(part), axis=0)])
+            output = session.run([self._output], {self._input: np.ascontiguousarray(filled)})[0]
+            maps = np.asarray(output, np.float64)
+            self._has_last_channels = maps.ndim == 4 and _is_channels_last(maps.shape, self._channels_last)
+            found.append(_vectors(maps, n, channels_last=self._has_last_channels)[: len(part)])
+        return np.concatenate(found)
 
     def _ready(self) -> Any:
         with self._lock:
@@ -171,7 +179,7 @@ class Embedding(VectorFeature):
         if len(known) > 1:
             raise SettingsError(f"{self._path} takes pictures of {sides}; square ones are supported")
         self._side = known.pop() if known else self._preprocessing.side_px
-        self._takes_batches = not isinstance(batch, int) or batch > 1
+        self._batch = batch if isinstance(batch, int) and batch > 0 else 0
         names = [output.name for output in session.get_outputs()]
         first = names[-1] if self._is_cut else names[0]
         self._output = next((name for name in PREFERRED_OUTPUTS if name in names), first)
@@ -222,11 +230,18 @@ def pooled_classifier(path: str) -> bytes:
     return found
 
 
-def _vectors(output: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+def _is_channels_last(shape: tuple[int, ...], input_is: bool) -> bool:
+    """Whether maps have channels last. Square ones say so themselves; others are laid out as the input is."""
+    _, first, second, third = shape
+    return first == second if (first == second) != (second == third) else input_is
+
+
+def _vectors(output: NDArray[np.float64], n: int, *, channels_last: bool = False) -> NDArray[np.float64]:
+    """One vector a picture: of tokens the first, of maps the mean over the picture, wherever channels are."""
     if output.ndim == 3 and len(output) == n:
         return output[:, 0]
     if output.ndim == 4 and len(output) == n:
-        found: NDArray[np.float64] = output.mean(axis=(2, 3))
+        found: NDArray[np.float64] = output.mean(axis=(1, 2) if channels_last else (2, 3))
         return found
     return output.reshape(n, -1)
 

@@ -9,6 +9,7 @@ References: Hubert and Arabie (1985) for the Adjusted Rand Index; Bagga and Bald
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,8 +110,8 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
     Parameters
     ----------
     predicted, true : (n,) arrays
-        One label an image, integers or strings; the names of labels do not matter. Every image counts: one
-        that stands alone needs a label of its own.
+        One label an image, integers or strings; the names of labels do not matter. Every image counts; -1 is
+        no group, and each stands alone.
 
     Returns
     -------
@@ -119,9 +120,12 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
     Raises
     ------
     UsageError
-        If the two differ in length.
+        If the two differ in length, are empty, or hold None or NaN.
     """
+    predicted, true = _checked(predicted, "predicted"), _checked(true, "true")
     table = Contingency.of(predicted, true)
+    if not len(table.counts):
+        raise UsageError("there are no labels to evaluate")
     n_images = int(table.counts.sum())
     n_both = _n_pairs(table.counts)
     n_predicted, n_true = _n_pairs(table.predicted_sizes), _n_pairs(table.true_sizes)
@@ -136,6 +140,18 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
         pair_f1=_harmonic_mean(precision, recall),
         bcubed_f1=_bcubed_f1(table, n_images),
     )
+
+
+def _checked(labels: ArrayLike, side: str) -> NDArray[np.int64]:
+    """Codes of the labels; each -1, which is no group, has one of its own. None and NaN are no labels."""
+    found = np.asarray(labels)
+    values = found.ravel().tolist()
+    if any(value is None or value != value for value in values):
+        raise UsageError(f"a {side} label is None or NaN; give -1 to what has no group")
+    codes: NDArray[np.int64] = np.unique(found, return_inverse=True)[1].reshape(found.shape)
+    alone = found.astype(str) == "-1"
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return codes
 
 
 def recall_by_kind(
@@ -210,6 +226,19 @@ def read_labels(path: str | Path) -> dict[str, str] | NDArray[np.int64]:
         raise UsageError(f"the labels in {path} cannot be read: {exc.strerror or exc}") from exc
 
 
+def plain_path(file: str) -> str:
+    """``./x/../y.jpg`` as ``y.jpg``, and an absolute path without the detours; other names as they are."""
+    if file.startswith(("/", "./")) or "/./" in file or "/../" in file or "//" in file:
+        return posixpath.normpath(file)
+    return file
+
+
+def _with_slashes(labels: Mapping[str, str], others: Mapping[str, str]) -> Mapping[str, str]:
+    """Names with backslashes as the other side writes them."""
+    changed = {file: file if file in others else plain_path(file.replace("\\", "/")) for file in labels}
+    return {changed[file] if changed[file] in others else file: label for file, label in labels.items()}
+
+
 def align_labels(
     predicted: Mapping[str, str] | NDArray[np.int64], true: Mapping[str, str] | NDArray[np.int64]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -228,6 +257,7 @@ def align_labels(
         If the two do not label the same images.
     """
     if isinstance(predicted, Mapping) and isinstance(true, Mapping):
+        predicted, true = _with_slashes(predicted, true), _with_slashes(true, predicted)
         missing, extra = sorted(true.keys() - predicted.keys()), sorted(predicted.keys() - true.keys())
         if missing or extra:
             raise UsageError(
@@ -267,7 +297,7 @@ def _read_csv(path: Path) -> dict[str, str]:
     for line, row in read_table(path, LABEL_COLUMNS):
         if not row.keys() >= set(LABEL_COLUMNS):
             raise UsageError(f"{path}, line {line}: a file and a label are needed")
-        file = of_cell(row["file"])
+        file = plain_path(of_cell(row["file"]))
         if file in labels:
             raise UsageError(f"{path}, line {line}: {file!r} is labelled twice")
         labels[file] = of_cell(row["label"])

@@ -19,6 +19,7 @@ from cvsim.features.embedding import Embedding
 from cvsim.features.local import Local
 from cvsim.features.local_descriptor import KEYPOINT
 from cvsim.features.vector import VectorFeature
+from cvsim.groups.evaluation import plain_path
 from cvsim.images.decode import decode
 from cvsim.images.scan import require_paths, scan
 from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
@@ -260,7 +261,10 @@ def _details(digests: Sequence[str | None], thumbnails: Sequence[bytes | None], 
 
 
 def labels_for(
-    files: Sequence[str], given: Mapping[str, str] | NDArray[Any] | None, name: str = "labels"
+    files: Sequence[str],
+    given: Mapping[str, str] | NDArray[Any] | None,
+    name: str = "labels",
+    paths: Sequence[str] = (),
 ) -> list[str]:
     """One label a file, or (None) the folder that each file is in.
 
@@ -273,6 +277,8 @@ def labels_for(
         Of an array of integers, a negative one is no label.
     name : str
         What to call the labels in a message.
+    paths : sequence of str
+        The files as they can be opened, for labels that name them so.
 
     Raises
     ------
@@ -293,11 +299,28 @@ def labels_for(
                 f"{name} has {len(given)} labels and there are {len(files)} pictures, in path order"
             )
         return ["" if isinstance(label, int) and label < 0 else str(label) for label in given.tolist()]
+    given = _as_listed(given, files, paths)
     missing = sorted(given.keys() - set(files))
     if missing:
         names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise UsageError(f"{name} labels {len(missing)} files that are not there: {names}")
-    return [given.get(file, "") for file in files]
+    found = [given.get(file, "") for file in files]
+    return ["" if label == "-1" else label for label in found]
+
+
+def _as_listed(given: Mapping[str, str], files: Sequence[str], paths: Sequence[str]) -> Mapping[str, str]:
+    """Labels by the names that the files have here: ``./x.jpg``, absolute and with backslashes, too."""
+    known = set(files)
+    by_path = {os.path.abspath(path): file for path, file in zip(paths, files, strict=True)} if paths else {}
+    found = {}
+    for name, label in given.items():
+        slashed = plain_path(name.replace("\\", "/"))
+        names = (name, plain_path(name), slashed, by_path.get(os.path.abspath(name), name))
+        file = next((one for one in names if one in known), name)
+        if file in found:
+            raise UsageError(f"{file!r} is labelled twice, once as {name!r}")
+        found[file] = label
+    return found
 
 
 def labels_in_order(given: Mapping[str, str] | NDArray[Any], n: int, name: str = "labels") -> list[str]:

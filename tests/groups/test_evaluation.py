@@ -13,8 +13,15 @@ from sklearn.metrics.cluster import pair_confusion_matrix
 from cvsim.errors import UsageError
 from cvsim.groups.evaluation import align_labels, evaluate, read_labels, recall_by_kind
 
-labellings = st.integers(0, 40).flatmap(
-    lambda n: st.tuples(*[st.lists(st.integers(-1, 6), min_size=n, max_size=n)] * 2)
+labellings = st.integers(1, 40).flatmap(
+    lambda n: st.tuples(
+        *[
+            st.lists(
+                st.integers(-3, 6).map(lambda label: -9 if label == -1 else label), min_size=n, max_size=n
+            )
+        ]
+        * 2
+    )
 )
 
 
@@ -167,3 +174,21 @@ def test_files_that_can_not_be_read_are_refused(tmp_path):
         read_labels(tmp_path)
     with pytest.raises(UsageError, match="not an array"):
         read_labels(write(tmp_path / "p.npy", "file,label\n"))
+
+
+def test_minus_one_is_no_group_and_what_is_no_label_is_an_error():
+    assert evaluate([0, 0, -1, -1], [0, 0, 1, 2]).ari == 1.0
+    assert evaluate(["a", "-1", "-1"], ["x", "y", "z"]).n_predicted == 3
+    for bad in ([None, 1], [float("nan"), 1.0]):
+        with pytest.raises(UsageError, match="None or NaN"):
+            evaluate(bad, [0, 1])
+    with pytest.raises(UsageError, match="no labels"):
+        evaluate([], [])
+
+
+def test_names_may_be_written_as_other_systems_write_them(tmp_path):
+    (tmp_path / "a.csv").write_text("file,label\n./x/a.jpg,1\nx\\b.jpg,1\n")
+    (tmp_path / "b.csv").write_text("file,label\nx/a.jpg,c\nx/b.jpg,c\n")
+    assert (
+        evaluate(*align_labels(read_labels(tmp_path / "a.csv"), read_labels(tmp_path / "b.csv"))).ari == 1.0
+    )

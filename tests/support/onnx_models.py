@@ -26,3 +26,12 @@ def mean_color_model(path, *, side=8, channels_last=False, batch="N", n_channels
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
     return str(path)
+
+
+def map_model(path, *, side=8, channels_last=True, batch="N") -> str:
+    """An ONNX model whose only output is a map: the picture itself."""
+    shape = [batch, side, side, 3] if channels_last else [batch, 3, side, side]
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", "map")]
+    graph = helper.make_graph([helper.make_node("Identity", ["input"], ["map"])], "map", info[:1], info[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return str(path)

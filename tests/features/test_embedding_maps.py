@@ -1,0 +1,19 @@
+"""What a network gives is averaged over the picture, wherever its channels are and however many it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx_models import map_model
+
+from cvsim.features.embedding import Embedding
+
+
+@pytest.mark.parametrize("batch", ["N", 1, 4])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_maps_are_averaged_over_space(tmp_path, channels_last, batch):
+    rgb = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    network = map_model(tmp_path / "m.onnx", channels_last=channels_last, batch=batch)
+    found = Embedding(f"unit={network}")
+    assert found.n_dims == 3
+    assert found.vector(rgb) == pytest.approx(rgb.mean(axis=(0, 1)) / 255, abs=1e-5)
