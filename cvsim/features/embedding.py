@@ -114,7 +114,7 @@ class Embedding(VectorFeature):
     @property
     def params(self) -> Mapping[str, Any]:
         found = {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
-        # Vectors of such maps were means over other axes once; those that are kept must not be taken for these.
+        # Such maps were averaged over other axes once; what is kept of that must not be taken for this.
         return {**found, "pooled": "height, width"} if self._has_last_channels else found
 
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:

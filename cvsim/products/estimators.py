@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, ClusterMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -59,6 +65,8 @@ def _rows(estimator: Any, X: ArrayLike, *, reset: bool) -> NDArray[np.float64]:
 def _require_labels(y: object) -> None:
     if y is None:
         raise EstimatorError("requires y to be passed, but the target y is None: the product of each image")
+    if any(label is None or label != label for label in np.asarray(y).ravel().tolist()):
+        raise EstimatorError("a label is None or NaN (Input y contains NaN): each image needs its product")
 
 
 def _clipped(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,7 +81,7 @@ class _AllowsNaN:
         return tags
 
 
-class ProductMetric(_AllowsNaN, TransformerMixin, BaseEstimator):
+class ProductMetric(_AllowsNaN, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A linear metric in which photos of one product lie close together.
 
     Parameters
@@ -125,6 +133,7 @@ class ProductMetric(_AllowsNaN, TransformerMixin, BaseEstimator):
         except UsageError as exc:
             raise EstimatorError(str(exc)) from exc
         self._sizes = sizes
+        self._n_features_out = sum(found.projection.shape[1] for found in self.maps_)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -57,3 +57,16 @@ def test_single_photos_teach_nothing():
     rows, _ = make_products(6, 1)
     with pytest.raises(UsageError, match="single picture"):
         fit_metric(rows, np.arange(6))
+
+
+def test_the_metric_names_its_columns_and_wants_a_label_for_each_row():
+    from cvsim import ProductMetric
+
+    rows, labels = make_products(4, 5)
+    metric = ProductMetric().fit(rows, labels)
+    names = metric.get_feature_names_out().tolist()
+    assert len(names) == metric.transform(rows).shape[1]
+    assert names[0] == "productmetric0"
+    for bad in (None, float("nan")):
+        with pytest.raises(ValueError, match="None or NaN"):
+            ProductMetric().fit(rows, [bad, *labels[1:].tolist()])
