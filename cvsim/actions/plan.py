@@ -39,6 +39,10 @@ from cvsim.types import PROVED, Group, Proof, ScoredPair, is_digest
 PLAN_SCHEMA = "cvsim.plan/1"
 BY_HAND = "by-hand"
 """The ``proof`` of what a person decided."""
+REVIEWED = "reviewed"
+"""Key of an entry: a person agreed with it as it stands."""
+OF_PAIR = ("score", "relation", "changes", "contained", "proof")
+"""Keys of an entry that speak of its pair with the kept file."""
 Decision = Literal["keep", "remove", "skip"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_PROBLEMS = 10
@@ -66,7 +70,8 @@ class Entry:
     extra : mapping
         Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation``, ``changes``,
         ``contained`` and ``proof`` (of the file's own pair with the kept one) where there is such a pair,
-        and ``holds``, in words, where a file holds more than a picture.
+        ``holds``, in words, where a file holds more than a picture, ``proposed``, the decision of the run,
+        and ``reviewed`` where a person agreed.
     """
 
     path: str
@@ -148,13 +153,7 @@ class Plan:
         rows, roots = document.get("entries"), document.get("roots")
         if not isinstance(rows, list) or not isinstance(roots, list):
             raise ActionError('A plan needs the lists "roots" and "entries"')
-        problems = [p for number, row in enumerate(rows, 1) for p in _row_problems(number, row)]
-        if problems:
-            raise ActionError("\n  ".join(["The plan makes no sense, nothing was done:", *_few(problems)]))
-        entries = tuple(
-            Entry(**{key: row[key] for key in _KEYS}, extra={k: v for k, v in row.items() if k not in _KEYS})
-            for row in rows
-        )
+        entries = read_rows(rows)
         extra = {key: value for key, value in document.items() if key not in ("schema", "roots", "entries")}
         return cls(tuple(roots), entries, extra)
 
@@ -226,9 +225,24 @@ class Plan:
         return replace(self, entries=tuple(decide(entry) for entry in self.entries))
 
 
+def read_rows(rows: Sequence[Any]) -> tuple[Entry, ...]:
+    """Entries from JSON objects; raises `ActionError` for those of the wrong shape."""
+    if problems := [p for number, row in enumerate(rows, 1) for p in _row_problems(number, row)]:
+        raise ActionError("\n  ".join(["The plan makes no sense, nothing was done:", *_few(problems)]))
+    return tuple(
+        Entry(**{key: row[key] for key in _KEYS}, extra={k: v for k, v in row.items() if k not in _KEYS})
+        for row in rows
+    )
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    """The JSON object of an entry."""
+    return {**{key: getattr(entry, key) for key in _KEYS}, **entry.extra}
+
+
 def entry_text(entry: Entry) -> str:
     """The line of an entry, without its indent and comma."""
-    return _dump({**{key: getattr(entry, key) for key in _KEYS}, **entry.extra})
+    return _dump(entry_row(entry))
 
 
 def plan_text(roots: Iterable[str], extra: Mapping[str, Any], rows: Iterable[str]) -> str:
@@ -286,17 +300,19 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
             extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
         if words := in_words(member.holds, record.format):
             extra["holds"] = words
-        kept = record.path == group.keep
+        decision: Decision = "skip"
+        if record.path == group.keep or member.proposed:
+            decision = "keep" if record.path == group.keep else "remove"
         yield Entry(
             os.path.abspath(os.path.join(folder, record.path)),
             record.digest,
             record.size_bytes,
             record.mtime_ns,
             group.id,
-            "keep" if kept else "remove" if member.proposed else "skip",
+            decision,
             group.rule,
             member.reason,
-            extra,
+            {**extra, "proposed": decision},
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.plan_file import PlanFile, overwriting
 
 if TYPE_CHECKING:
     from cvsim.api.report import Report
@@ -43,6 +44,7 @@ EXIT_FOUND = 3
     metavar="FILE",
     help="Write what to keep and what to remove, for cvsim review and cvsim apply.",
 )
+@overwriting
 @click.option(
     "--graph",
     "graph_file",
@@ -62,6 +64,8 @@ def dedupe(
     html_file: str | None,
     plan_file: str | None,
     graph_file: str | None,
+    force: bool,
+    fresh: bool,
     check: bool,
     config: str | None,
     quiet: bool,
@@ -75,6 +79,11 @@ def dedupe(
             f"{' and '.join(on_stdout)} cannot both go to stdout; give one of them a file."
         )
     settings = options.settings_from(config, given)
+    if (force or fresh) and plan_file in (None, "-"):
+        raise click.UsageError("--force and --fresh are about the file of --plan; name one.")
+    plan = None if plan_file is None else PlanFile(plan_file, force=force, fresh=fresh)
+    if plan is not None:
+        plan.require_own([*paths, *listed, *settings.reference])
 
     from cvsim.api.pictures import dedupe as find_copies
     from cvsim.cli.console import progress_bars
@@ -83,18 +92,21 @@ def dedupe(
         report = find_copies(paths, listed=listed, settings=settings, progress=progress)
         if as_json:
             click.echo(report.to_json(), nl=False)
-        written = _write(report, files, progress)
+        written = _write(report, files, progress, plan)
     if not quiet:
-        for file in written:
-            click.echo(f"cvsim: wrote {click.format_filename(file)}", err=True)
+        for file, said in written:
+            words = f"wrote {click.format_filename(file)}" + (f": {said}" if said else "")
+            click.echo(f"cvsim: {words}", err=True)
     if not on_stdout:
         _print(report, quiet or html_file is not None, plan_file)
     if check and report.groups:
         click.get_current_context().exit(EXIT_FOUND)
 
 
-def _write(report: Report, files: Mapping[str, str | None], progress: Progress) -> list[str]:
-    """Write what is asked for; the files that were written."""
+def _write(
+    report: Report, files: Mapping[str, str | None], progress: Progress, plan: PlanFile | None
+) -> list[tuple[str, str]]:
+    """Write what is asked for; the files that were written, and what is to be said of each."""
     from cvsim.cli.console import write_text
 
     ways: dict[str, Callable[[str | None], str | None]] = {
@@ -108,9 +120,11 @@ def _write(report: Report, files: Mapping[str, str | None], progress: Progress) 
         file = files[option]
         if file == "-":
             write_text(to_file(None) or "")
+        elif option == "--plan" and plan is not None:
+            written.append((plan.path, plan.write(report)))
         elif file is not None:
             to_file(file)
-            written.append(file)
+            written.append((file, ""))
     return written
 
 

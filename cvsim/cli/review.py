@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import click
 
 from cvsim.cli import options
+from cvsim.cli.plan_file import PlanFile, overwriting, own_plan
 from cvsim.settings import Settings
 
 
@@ -33,8 +33,9 @@ from cvsim.settings import Settings
     "plan_file",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Where the plan of a PATH is written.  [default: among your own plans]",
+    help="Where the plan of a PATH is written.  [default: among your own plans, one for the same PATHs]",
 )
+@overwriting
 @options.page
 @options.running
 @options.general
@@ -42,6 +43,8 @@ def review(
     paths: tuple[str, ...],
     listed: list[str],
     plan_file: str | None,
+    force: bool,
+    fresh: bool,
     port: int,
     no_browser: bool,
     config: str | None,
@@ -52,7 +55,8 @@ def review(
 
     Give a plan of cvsim dedupe --plan, or paths: then copies are looked for first. The page is on this
     machine only, for whoever has its address. Every decision is saved in the plan at once; no picture is
-    touched before you apply. Ctrl-C ends it; cvsim review PLAN goes on.
+    touched before you apply. Ctrl-C ends it. The same command goes on where you were, also after pictures
+    were renamed or added; --fresh starts anew.
     """
     from cvsim.web import require_server
 
@@ -61,9 +65,12 @@ def review(
     settings = replace(settings, decisions=os.path.abspath(settings.decisions or _own_decisions()))
     with _with_cache(settings) as settings:
         if not _is_plan(paths, listed):
-            plan_file = _new_plan(plan_file or _own_plan(), paths, listed, settings, quiet)
-        elif plan_file is not None:
-            raise click.UsageError("--plan is where the plan of a PATH goes; this is a plan already.")
+            plan = PlanFile(plan_file or own_plan([*paths, *listed]), force=force, fresh=fresh)
+            plan_file = _new_plan(plan, paths, listed, settings, quiet)
+        elif plan_file is not None or force or fresh:
+            raise click.UsageError(
+                "--plan, --force and --fresh are about the plan of a PATH; this is a plan already."
+            )
         else:
             plan_file = paths[0]
         settings = _as_planned(plan_file, settings, given)
@@ -98,22 +105,21 @@ def _as_planned(plan_file: str, settings: Settings, given: Mapping[str, Any]) ->
 
 
 def _new_plan(
-    plan_file: str, paths: Sequence[str], listed: Sequence[str], settings: Settings, quiet: bool
+    plan: PlanFile, paths: Sequence[str], listed: Sequence[str], settings: Settings, quiet: bool
 ) -> str:
     from cvsim.api.pictures import dedupe
     from cvsim.cli.console import progress_bars
-    from cvsim.errors import CvsimError, UsageError
-    from cvsim.names import printable
+    from cvsim.errors import CvsimError
 
-    if os.path.exists(plan_file):
-        shown = printable(plan_file)
-        raise UsageError(f"{shown} is there already; go on with cvsim review {shown}, or name another")
+    plan.require_own([*paths, *listed, *settings.reference])
     with progress_bars(quiet) as progress:
         report = dedupe(paths, listed=listed, settings=settings, progress=progress)
     if not report.groups:
         raise CvsimError("There is nothing to review: no two of these pictures are the same.")
-    report.to_plan(plan_file)
-    return plan_file
+    said = plan.write(report)
+    if said and not quiet:
+        click.echo(f"cvsim: {said}", err=True)
+    return plan.path
 
 
 def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
@@ -161,11 +167,3 @@ def _own_decisions() -> str:
     folder = platformdirs.user_data_dir("cvsim")
     os.makedirs(folder, exist_ok=True)
     return os.path.join(folder, "decisions.jsonl")
-
-
-def _own_plan() -> str:
-    import platformdirs
-
-    folder = os.path.join(platformdirs.user_data_dir("cvsim"), "plans")
-    os.makedirs(folder, exist_ok=True)
-    return os.path.join(folder, f"{datetime.now():%Y-%m-%d-%H%M%S}.json")

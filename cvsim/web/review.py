@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from cvsim.actions.journal import default_path, read_steps
-from cvsim.actions.plan import Decision, Entry, Plan, entry_text, pair_extra, plan_text
+from cvsim.actions.carry import carried_out
+from cvsim.actions.journal import default_path
+from cvsim.actions.plan import OF_PAIR, REVIEWED, Decision, Entry, Plan, entry_text, pair_extra, plan_text
 from cvsim.errors import ActionError, CvsimError, UsageError
 from cvsim.files import write
 from cvsim.groups.decisions import Answer, Decisions
 from cvsim.types import ScoredPair
 
-REVIEWED = "reviewed"
 ReviewState = Literal["open", "decided", "done"]
 Proposals = Callable[[Sequence[Entry], Entry, Decisions], tuple[dict[str, str], dict[str, ScoredPair]]]
 """(entries of a group, the one to keep, answers) -> what may go then, and each one's pair with it."""
@@ -416,14 +416,7 @@ class Review:
                     self.groups[number] = GroupView(number, group.entries, still)
 
     def _carried_out(self) -> frozenset[str]:
-        if not os.path.exists(self.journal):
-            return frozenset()
-        # Only shown here, and only of what is gone: whose journal it is matters when it is undone.
-        known = read_steps(self.journal, trust=True)
-        latest = {step.path: step for step in known if step.action != "metadata"}
-        done = {path for path, step in latest.items() if step.state == "done"}
-        # What is at its place again was brought back by hand.
-        return frozenset(path for path in done & set(self.paths) if not os.path.lexists(path))
+        return carried_out(self.journal, self.paths)
 
 
 def _name(entry: Entry) -> str:
@@ -445,12 +438,9 @@ def _on_hold(entry: Entry) -> Entry:
     return replace(entry, decision="skip", reason="not decided yet")
 
 
-_OF_PAIR = ("score", "relation", "changes", "contained", "proof")
-
-
 def _with_pair(entry: Entry, keep: Entry, pairs: Mapping[str, ScoredPair]) -> Entry:
     """The entry with what is known of its pair with the newly kept file, instead of the old one."""
-    extra = {k: v for k, v in entry.extra.items() if k not in _OF_PAIR}
+    extra = {k: v for k, v in entry.extra.items() if k not in OF_PAIR}
     pair = pairs.get(entry.path)
     if entry.path == keep.path:
         extra["score"] = 1.0

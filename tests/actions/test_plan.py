@@ -119,6 +119,7 @@ def test_the_plan_of_a_run() -> None:
     assert extra.pop("proof") == {
         "state": "differs", "boxes": [[1, 2, 3, 4]], "words": "", "kept": DIGEST, "asked": True
     }  # fmt: skip
+    assert extra.pop("proposed") == "remove"
     assert extra == {"score": 0.99, "relation": "cropped", "changes": ["cropped"], "contained": "this"}
 
 

@@ -68,7 +68,8 @@ def test_a_plan_goes_to_stdout_alone(photos: Path, tmp_path: Path) -> None:
         (("photos/a.jpg",), 1, "nothing to review"),
         (("broken.json",), 1, "no plan"),
         (("plan.json", "--plan", "other.json"), 2, "this is a plan already"),
-        (("photos", "--plan", "plan.json"), 2, "is there already"),
+        (("photos", "--plan", "broken.json"), 2, "is no plan that can be read"),
+        (("plan.json", "--fresh"), 2, "this is a plan already"),
     ],
 )
 def test_what_can_not_be_reviewed(
