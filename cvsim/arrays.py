@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenize import TokenError
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.types import Indices
+
+NOT_AN_ARRAY = (ValueError, EOFError, TokenError, SyntaxError)
+"""What `numpy.load` raises for bytes that it did not save: it parses the header as Python."""
 
 
 @overload

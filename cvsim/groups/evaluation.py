@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cvsim.arrays import NOT_AN_ARRAY
 from cvsim.errors import UsageError
 from cvsim.files import JsonResult, read_table
 from cvsim.names import of_cell
@@ -285,7 +286,7 @@ def _in_path_order(labels: Mapping[str, str] | NDArray[np.int64]) -> NDArray[Any
 def _read_npy(path: Path) -> NDArray[np.int64]:
     try:
         labels = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as exc:
+    except NOT_AN_ARRAY as exc:
         raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UsageError(f"{path} must hold a one-dimensional array of integers, one label an image")

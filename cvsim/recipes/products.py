@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import cv2
 import numpy as np
 
+from cvsim.arrays import NOT_AN_ARRAY
 from cvsim.errors import SettingsError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features import make_features
@@ -438,7 +439,7 @@ def load_features(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as exc:
+    except (OSError, *NOT_AN_ARRAY) as exc:
         raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
     return as_features(found, str(path))
 

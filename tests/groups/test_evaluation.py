@@ -12,6 +12,7 @@ from sklearn.metrics.cluster import pair_confusion_matrix
 
 from cvsim.errors import UsageError
 from cvsim.groups.evaluation import align_labels, evaluate, read_labels, recall_by_kind
+from cvsim.recipes.products import load_features
 
 labellings = st.integers(1, 40).flatmap(
     lambda n: st.tuples(
@@ -192,3 +193,13 @@ def test_names_may_be_written_as_other_systems_write_them(tmp_path):
     assert (
         evaluate(*align_labels(read_labels(tmp_path / "a.csv"), read_labels(tmp_path / "b.csv"))).ari == 1.0
     )
+
+
+def test_an_array_whose_header_is_cut_off_is_a_clear_error(tmp_path):
+    # numpy parses the header as Python, and what its tokenizer raises is no ValueError.
+    header = b"{'descr': ("
+    (tmp_path / "labels.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(UsageError, match="is not an array that numpy saved"):
+        read_labels(tmp_path / "labels.npy")
+    with pytest.raises(UsageError, match="is not an array that numpy saved"):
+        load_features(tmp_path / "labels.npy")
