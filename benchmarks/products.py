@@ -21,7 +21,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from cvsim.groups.evaluation import read_labels
 from cvsim.products.gallery import classify
 from cvsim.products.grouping import group, untrained
-from cvsim.products.methods import METHODS
+from cvsim.products.methods import METHODS, TREE_OF
 from cvsim.products.partition import build_tree
 from cvsim.products.training import PROBABILITIES, train
 from cvsim.recipes.products import labels_for, read_vectors, vector_features
@@ -147,7 +147,7 @@ def grouped(model, blocks, truth) -> dict[str, float]:
     found = group(model, blocks).labels
     own = ari(truth, found)
     method = model.grouping.method
-    method = "average" if method == "measured" else method
+    method = TREE_OF.get(method, method)
     tree = build_tree(model.fuse_collection(blocks), method)
     curve = model.grouping.curves[method]
     best = max(ari(truth, tree.cut(curve.height(p))) for p in PROBABILITIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenize import TokenError
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,6 +24,11 @@ def sigmoid(log_odds: float | NDArray[np.float64]) -> float | NDArray[np.float64
     """Turn log-odds into a probability, without overflow."""
     probability: float | NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
     return probability
+
+
+def holds_missing(labels: NDArray[Any]) -> bool:
+    """Whether any label is None or NaN, of an array of any type and shape."""
+    return any(label is None or label != label for label in labels.ravel().tolist())
 
 
 def labelled_in_order(labels: NDArray[np.integer]) -> Indices:

@@ -300,9 +300,8 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
             extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
         if words := in_words(member.holds, record.format):
             extra["holds"] = words
-        decision: Decision = "skip"
-        if record.path == group.keep or member.proposed:
-            decision = "keep" if record.path == group.keep else "remove"
+        kept = record.path == group.keep
+        decision: Decision = "keep" if kept else "remove" if member.proposed else "skip"
         yield Entry(
             os.path.abspath(os.path.join(folder, record.path)),
             record.digest,

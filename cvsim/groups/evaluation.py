@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cvsim.arrays import NOT_AN_ARRAY
+from cvsim.arrays import NOT_AN_ARRAY, holds_missing
 from cvsim.errors import UsageError
 from cvsim.files import JsonResult, read_table
 from cvsim.names import of_cell
@@ -146,8 +146,7 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
 def _checked(labels: ArrayLike, side: str) -> NDArray[np.int64]:
     """Codes of the labels; each -1, which is no group, has one of its own. None and NaN are no labels."""
     found = np.asarray(labels)
-    values = found.ravel().tolist()
-    if any(value is None or value != value for value in values):
+    if holds_missing(found):
         raise UsageError(f"a {side} label is None or NaN; give -1 to what has no group")
     codes: NDArray[np.int64] = np.unique(found, return_inverse=True)[1].reshape(found.shape)
     alone = found.astype(str) == "-1"

@@ -20,6 +20,7 @@ from sklearn.base import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from cvsim.arrays import holds_missing
 from cvsim.errors import UsageError
 from cvsim.products.gallery import Assignment, classify
 from cvsim.products.grouping import group, untrained
@@ -65,7 +66,7 @@ def _rows(estimator: Any, X: ArrayLike, *, reset: bool) -> NDArray[np.float64]:
 def _require_labels(y: object) -> None:
     if y is None:
         raise EstimatorError("requires y to be passed, but the target y is None: the product of each image")
-    if any(label is None or label != label for label in np.asarray(y).ravel().tolist()):
+    if holds_missing(np.asarray(y)):
         raise EstimatorError("a label is None or NaN (Input y contains NaN): each image needs its product")
 
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
-from cvsim.products.methods import METHODS, TREES
+from cvsim.products.methods import METHODS, TREE_OF, TREES
 from cvsim.products.metric import has_evidence, normalised, spread_evenly
 from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
 from cvsim.products.partition import build_tree, density, kmeans
@@ -45,7 +45,7 @@ CHANCE_CURVE = MergeCurve(-UNTRAINED_SURENESS, -1.0)
 """The curve of the tree of chance, trained or not: its heights mean the same everywhere."""
 
 ALIKE = 0.9995
-"""Cosine of all signals together from which two pictures are as good as one."""
+"""Cosine of all signals together from which two pictures are as good as one; set by hand, not fitted."""
 ONE_THING = 0.93
 """A collection is one product if of all its pairs but one in a hundred the cosine is so large. Of pairs of
 different cartons half are below 0.77 by colour; of the catalogue, below 0.60."""
@@ -130,14 +130,19 @@ def _measured(
 ) -> Stopped:
     """Cut where the collection says; two pictures, or some that are all alike, say nothing of themselves."""
     n = len(vectors)
-    drawn = plain if n <= 2000 else plain[np.random.default_rng(0).choice(n, 2000, replace=False)]
-    pairs = (drawn @ drawn.T)[np.triu_indices(len(drawn), 1)]
-    if photos_per_product is None and (n < 2 or np.quantile(pairs, 0.01) >= ONE_THING):
+    if photos_per_product is None and (n < 2 or _are_one_thing(plain)):
         return Stopped(np.zeros(n, np.int64), None, False)
     if n < 3:
         one = photos_per_product is not None and photos_per_product >= 2
         return Stopped(np.zeros(n, np.int64) if one else np.arange(n), None, False)
     return stop(vectors, photos_per_product)
+
+
+def _are_one_thing(plain: NDArray[np.float32]) -> bool:
+    n = len(plain)
+    drawn = plain if n <= 2000 else plain[np.random.default_rng(0).choice(n, 2000, replace=False)]
+    pairs = (drawn @ drawn.T)[np.triu_indices(len(drawn), 1)]
+    return bool(np.quantile(pairs, 0.01) >= ONE_THING)
 
 
 def _copies(plain: NDArray[np.float32]) -> Indices:
@@ -168,7 +173,7 @@ def group_vectors(
         if n_clusters is not None:
             raise UsageError("density finds the number of groups itself; leave out the number or the method")
         return density(vectors, _height(grouping, "components", threshold))
-    tree_method = {"kmeans": "ward", "measured": "average"}.get(method, method)
+    tree_method = TREE_OF.get(method, method)
     if method == "kmeans" and n_clusters is not None:
         return kmeans(vectors, n_clusters)
     tree = build_tree(vectors, tree_method)
@@ -200,6 +205,6 @@ def group_by_cosine(
         raise UsageError(f"{method} knows no threshold of similarity; leave out the threshold or the method")
     if method == "density":
         return density(unit, height)
-    tree = build_tree(unit, "ward" if method == "kmeans" else method)
+    tree = build_tree(unit, TREE_OF.get(method, method))
     labels = tree.cut(height)
     return kmeans(unit, int(labels.max()) + 1) if method == "kmeans" else labels
