@@ -84,6 +84,11 @@ def dumps(value: Any) -> str:
     return _text(value, 0) + "\n"
 
 
+def dumps_line(value: Any) -> str:
+    """The same on a line of its own, for a file of JSON lines."""
+    return _compact(value) + "\n"
+
+
 def _text(value: Any, depth: int) -> str:
     """What lies deepest goes on one line, by the encoder that is written in C."""
     if depth == BROKEN_LEVELS or not value or not isinstance(value, (dict, list, tuple)):

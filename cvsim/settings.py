@@ -12,7 +12,7 @@ import numbers
 import os
 import reprlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -85,14 +85,30 @@ class ScanSettings:
         Take hidden files and folders, too.
     follow_symlinks : bool
         Go where symbolic links lead.
+    one_file_system : bool
+        Leave out what lies on another file system than the folder that was named.
+    max_depth : int or None
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : tuple of str
+        Take only, and leave out, files whose names end so: ``"jpg"``, in any case.
     min_size_bytes : int
         Leave out smaller files. ``"10k"`` and ``"4MiB"`` are understood.
+    max_size_bytes : int or None
+        Leave out larger files.
+    min_pixels : int
+        Leave out pictures of fewer pixels. ``"0.3M"`` and ``"640x480"`` are understood.
     """
 
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     follow_symlinks: bool = False
+    one_file_system: bool = False
+    max_depth: int | None = None
+    include_ext: tuple[str, ...] = ()
+    exclude_ext: tuple[str, ...] = ()
     min_size_bytes: int = 1
+    max_size_bytes: int | None = None
+    min_pixels: int = 0
 
     def __post_init__(self) -> None:
         _check_fields(self)
@@ -234,6 +250,46 @@ def size_in_bytes(text: str) -> int:
         raise SettingsError(f"{text!r} is no size; write 2000, 10k, 1.5MB or 4MiB") from None
 
 
+def pixel_count(text: str) -> int:
+    """``300000``, ``300k``, ``0.3M`` or ``640x480`` as a number of pixels.
+
+    Raises
+    ------
+    SettingsError
+        The text is no number of pixels.
+    """
+    written = text.strip().lower().removesuffix("p")
+    sides = written.replace("×", "x").split("x")
+    try:
+        if len(sides) == 2:
+            return int(sides[0]) * int(sides[1])
+        number = written.rstrip("km")
+        return int(float(number) * _PIXEL_UNITS[written[len(number) :]])
+    except (ValueError, KeyError, OverflowError):
+        raise SettingsError(f"{text!r} is no number of pixels; write 300000, 0.3M or 640x480") from None
+
+
+def probability(text: str) -> float:
+    """``0.95``, ``95%`` or ``95 %`` as a number from 0 to 1.
+
+    Raises
+    ------
+    SettingsError
+        The text is no probability.
+    """
+    written = text.strip()
+    try:
+        value = float(written.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if written.endswith("%"):
+        value = round(value / 100, 12)
+    if 0 <= value <= 1:
+        return value
+    per_cent = f"; did you mean {written}%?" if 2 <= value <= 100 else ""
+    raise SettingsError(f"{text!r} is no probability; write 0.95 or 95%{per_cent}")
+
+
 def checked(name: str, value: Any) -> Any:
     """The value of a setting in its own type.
 
@@ -255,6 +311,7 @@ def checked(name: str, value: Any) -> Any:
 
 
 _SCAN_NAMES = tuple(f.name for f in fields(ScanSettings))
+_PIXEL_UNITS = {"": 1, "k": 10**3, "m": 10**6}
 _SIZE_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 WANTED: Mapping[str, str] = {
@@ -274,7 +331,13 @@ WANTED: Mapping[str, str] = {
     "exclude": "a list of patterns",
     "hidden": "true or false",
     "follow_symlinks": "true or false",
+    "one_file_system": "true or false",
+    "max_depth": "a whole number, at least 1",
+    "include_ext": "a list of extensions",
+    "exclude_ext": "a list of extensions",
     "min_size_bytes": "a size in bytes: 2000, '10k', '1.5MB' or '4MiB'",
+    "max_size_bytes": "a size in bytes: 2000, '10k', '1.5MB' or '4MiB'",
+    "min_pixels": "a number of pixels: 300000, '0.3M' or '640x480'",
 }
 """What each setting wants, in words. Settings that stand in no such list do not exist."""
 
@@ -288,9 +351,20 @@ def _types() -> dict[str, Any]:
         "threshold": Annotated[float, Meta(ge=0, le=1)] | None,
         "workers": Annotated[int, Meta(ge=1)] | None,
         "scheduler": Annotated[str, Meta(pattern=SCHEDULER)] | None,
+        "max_depth": Annotated[int, Meta(ge=1)] | None,
         "min_size_bytes": Annotated[int, Meta(ge=0)],
+        "max_size_bytes": Annotated[int, Meta(ge=0)] | None,
+        "min_pixels": Annotated[int, Meta(ge=0)],
     }
     return {**get_type_hints(ScanSettings), **get_type_hints(Settings), **limits}
+
+
+_WRITTEN: Mapping[str, Callable[[str], int]] = {
+    "min_size_bytes": size_in_bytes,
+    "max_size_bytes": size_in_bytes,
+    "min_pixels": pixel_count,
+}
+"""Numbers that may be written as text, with their units."""
 
 
 def _check_fields(settings: Settings | ScanSettings) -> None:
@@ -305,8 +379,10 @@ def _plain(name: str, value: Any) -> Any:
     """The value as text, numbers and lists of text; what is none of these stays for msgspec to refuse."""
     if isinstance(value, (str, bytes, os.PathLike)):
         text = os.fsdecode(value)
-        if name == "min_size_bytes":
-            return size_in_bytes(text)
+        if name in _WRITTEN:
+            return _WRITTEN[name](text)
+        if name == "threshold" and text.strip().endswith("%"):
+            return probability(text)
         return [text] if _takes_list(name) else text
     if isinstance(value, Mapping | bool):
         return value

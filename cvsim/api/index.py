@@ -52,7 +52,13 @@ class Index:
         exclude: Names | None = None,
         hidden: bool | None = None,
         follow_symlinks: bool | None = None,
+        one_file_system: bool | None = None,
+        max_depth: int | None = None,
+        include_ext: Names | None = None,
+        exclude_ext: Names | None = None,
         min_size_bytes: int | str | None = None,
+        max_size_bytes: int | str | None = None,
+        min_pixels: int | str | None = None,
     ) -> Index:
         """Open the index at a location, or make one.
 
@@ -84,8 +90,18 @@ class Index:
             Take hidden files and folders, too.
         follow_symlinks : bool, optional
             Go where symbolic links lead.
+        one_file_system : bool, optional
+            Stay on the file system of the folder that was named.
+        max_depth : int, optional
+            How many levels of folders are entered; 1 is the named folder alone.
+        include_ext, exclude_ext : str or sequence of str, optional
+            Take only, and leave out, files whose names end so: ``"jpg"``.
         min_size_bytes : int or str, optional
             Leave out smaller files: 2000, ``"10k"``.
+        max_size_bytes : int or str, optional
+            Leave out larger files.
+        min_pixels : int or str, optional
+            Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
 
         Raises
         ------
@@ -108,7 +124,13 @@ class Index:
             exclude=exclude,
             hidden=hidden,
             follow_symlinks=follow_symlinks,
+            one_file_system=one_file_system,
+            max_depth=max_depth,
+            include_ext=include_ext,
+            exclude_ext=exclude_ext,
             min_size_bytes=min_size_bytes,
+            max_size_bytes=max_size_bytes,
+            min_pixels=min_pixels,
         )
         taken = indexing.Signals.of(asked)
         store = open_index(location, create=create)

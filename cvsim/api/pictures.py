@@ -49,7 +49,13 @@ def dedupe(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Report:
@@ -94,8 +100,18 @@ def dedupe(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -139,7 +155,13 @@ def dedupe(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     warn_of_signals(asked)
     folder = working_folder()
@@ -245,7 +267,13 @@ def prefilter(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Prefiltered:
@@ -289,8 +317,18 @@ def prefilter(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -329,7 +367,13 @@ def prefilter(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     warn_of_signals(asked)
     return recipe.prefilter(

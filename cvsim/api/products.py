@@ -41,7 +41,13 @@ def cluster(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Clusters:
@@ -80,8 +86,18 @@ def cluster(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -117,7 +133,13 @@ def cluster(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     vectors = read_vectors(paths, asked, signals, embedding, model, listed, progress)
     with (progress or SilentProgress()).task("Grouping", None):
@@ -140,7 +162,13 @@ def train(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Trained:
@@ -173,8 +201,18 @@ def train(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -198,7 +236,13 @@ def train(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     vectors = read_vectors(paths, asked, signals, embedding, None, listed, progress, with_details=True)
     found = labels_of(vectors.files, labels, vectors.paths)
@@ -218,7 +262,13 @@ def train_network(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> TrainedNetwork:
@@ -244,8 +294,18 @@ def train_network(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -269,7 +329,13 @@ def train_network(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     vectors = read_vectors(paths, asked, None, None, None, listed, progress)
     onnx = recipes.train_autoencoder(vectors, n_epochs=n_epochs, seed=seed, progress=progress)
@@ -289,7 +355,13 @@ def classify(
     exclude: Names | None = None,
     hidden: bool | None = None,
     follow_symlinks: bool | None = None,
+    one_file_system: bool | None = None,
+    max_depth: int | None = None,
+    include_ext: Names | None = None,
+    exclude_ext: Names | None = None,
     min_size_bytes: int | str | None = None,
+    max_size_bytes: int | str | None = None,
+    min_pixels: int | str | None = None,
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Classified:
@@ -315,8 +387,18 @@ def classify(
         Take hidden files and folders, too.
     follow_symlinks : bool, optional
         Go where symbolic links lead.
+    one_file_system : bool, optional
+        Stay on the file system of the folder that was named.
+    max_depth : int, optional
+        How many levels of folders are entered; 1 is the named folder alone.
+    include_ext, exclude_ext : str or sequence of str, optional
+        Take only, and leave out, files whose names end so: ``"jpg"``.
     min_size_bytes : int or str, optional
         Leave out smaller files: 2000, ``"10k"``.
+    max_size_bytes : int or str, optional
+        Leave out larger files.
+    min_pixels : int or str, optional
+        Leave out pictures of fewer pixels: 300000, ``"0.3M"``, ``"640x480"``.
     listed : iterable of str
         More paths, from a list made earlier: one that is gone by now is skipped, not an error.
     progress : Progress, optional
@@ -341,7 +423,13 @@ def classify(
         exclude=exclude,
         hidden=hidden,
         follow_symlinks=follow_symlinks,
+        one_file_system=one_file_system,
+        max_depth=max_depth,
+        include_ext=include_ext,
+        exclude_ext=exclude_ext,
         min_size_bytes=min_size_bytes,
+        max_size_bytes=max_size_bytes,
+        min_pixels=min_pixels,
     )
     gallery = model.gallery
     with_details = gallery is not None and gallery.details is not None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, keeps_work
+from cvsim.cli.completed import actions, one_of
 from cvsim.cli.console import EXIT_NOT_ALL
 from cvsim.settings import read_config
 
@@ -26,13 +28,14 @@ _WILL = {
 }
 
 
-@click.command(epilog="Example: cvsim apply plan.json --action trash --dry-run")
+@click.command(cls=Verb, epilog="Example: cvsim apply plan.json --action trash --dry-run")
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False), metavar="PLAN")
 @click.option(
     "--action",
     required=True,
     metavar="ACTION",
     help="trash, move:DIR, hardlink, symlink, reflink or delete. Links are for identical files only.",
+    shell_complete=one_of(actions),
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, touch nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -77,6 +80,7 @@ def apply(
     chosen = Action.parse(action)
     if not (dry_run or yes):
         _ask(Plan.load(plan), chosen)
+    keeps_work()
     with progress_bars(quiet) as progress:
         applied = carry_out(
             plan,

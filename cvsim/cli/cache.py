@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, VerbGroup
 from cvsim.settings import read_config
 
 if TYPE_CHECKING:
     from cvsim.stores import StoreInfo
 
 
-@click.group(epilog="Example: cvsim cache info", invoke_without_command=False)
+@click.group(cls=VerbGroup, epilog="Example: cvsim cache info", invoke_without_command=False)
 def cache() -> None:
     """Look at, empty or tidy the cache.
 
@@ -42,7 +43,7 @@ def _location(command: Callable[..., None]) -> Callable[..., None]:
     return with_path
 
 
-@cache.command(epilog="Example: cvsim cache info --json")
+@cache.command(cls=Verb, epilog="Example: cvsim cache info --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @_location
 def info(path: Path, as_json: bool, quiet: bool) -> None:
@@ -96,7 +97,7 @@ def _document(path: Path, held: StoreInfo | None) -> dict[str, Any]:
     return document
 
 
-@cache.command(epilog="Example: cvsim cache clear")
+@cache.command(cls=Verb, epilog="Example: cvsim cache clear")
 @_location
 def clear(path: Path, quiet: bool) -> None:
     """Remove everything from the cache, also a damaged one."""
@@ -107,7 +108,7 @@ def clear(path: Path, quiet: bool) -> None:
         click.echo("The cache is empty now." if existed else "There is no cache there yet.", err=True)
 
 
-@cache.command(epilog="Example: cvsim cache prune --unused-days 90")
+@cache.command(cls=Verb, epilog="Example: cvsim cache prune --unused-days 90")
 @click.option(
     "--unused-days",
     type=click.IntRange(min=0),

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from cvsim.cli import options, products
+from cvsim.cli.command import Verb
 
 
-@click.command(epilog="Example: cvsim classify new --profile shop.npz -o labels.csv")
+@click.command(cls=Verb, epilog="Example: cvsim classify new --profile shop.npz -o labels.csv")
 @options.paths
 @click.option(
     "--profile",

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from cvsim.cli import options, products
+from cvsim.cli.command import Verb
 from cvsim.products.methods import METHODS
 
 
-@click.command(epilog="Example: cvsim cluster photos -o labels.csv")
+@click.command(cls=Verb, epilog="Example: cvsim cluster photos -o labels.csv")
 @options.paths
 @options.output(
     "labels.csv (file,label) or labels.npy (integers in the order of the paths); - is CSV on stdout."
@@ -18,7 +19,7 @@ from cvsim.products.methods import METHODS
 @products.profile
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=options.Probability(),
     metavar="P",
     help="Join what is at least this sure to be one product; for FEATURES.npy without a profile, "
     "what is at least this similar.  [default: the profile's]",
@@ -31,7 +32,7 @@ from cvsim.products.methods import METHODS
     metavar="N",
     help="About how many photos each product has; within a factor of two is enough.",
 )
-@products.signals
+@options.signals
 @options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
 @options.running

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 
 if TYPE_CHECKING:
     from cvsim.api.compared import Compared
 
 
-@click.command(epilog="Example: cvsim compare a.jpg b.jpg --picture why.png")
+@click.command(cls=Verb, epilog="Example: cvsim compare a.jpg b.jpg --picture why.png")
 @click.argument("a", type=click.Path(exists=True, dir_okay=False))
 @click.argument("b", type=click.Path(exists=True, dir_okay=False))
 @options.scoring

@@ -33,6 +33,31 @@ def notes_console() -> Console:
     return _console(sys.stderr, None)
 
 
+@contextmanager
+def paged_console() -> Iterator[Console]:
+    """A console for a long result, shown page by page by the user's own pager (``PAGER``, or less)."""
+    import click
+
+    console = _console(io.StringIO(), None if sys.stdout.isatty() else _PIPED_WIDTH)
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        # Colours, where the terminal has them, and no links: not every pager knows those.
+        screen = result_console()
+        console = Console(
+            file=io.StringIO(),
+            width=screen.width,
+            force_terminal=not screen.is_dumb_terminal,
+            color_system="standard" if screen.color_system else None,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+    yield console
+    assert isinstance(console.file, io.StringIO)
+    click.echo_via_pager(console.file.getvalue().removesuffix("\n"))
+
+
 def _console(stream: TextIO, width: int | None) -> Console:
     from rich.console import Console  # not above: a run that prints JSON to a pipe needs none of it
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
+from cvsim.cli.how_much import HowMuch
 from cvsim.cli.plan_file import PlanFile, overwriting
 
 if TYPE_CHECKING:
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from cvsim.progress import Progress
 
 EXIT_FOUND = 3
+EXIT_NOTHING_LOOKED_AT = 4
+FORMATS = ("table", "json", "jsonl", "csv", "paths0")
 
 
-@click.command(epilog="Example: cvsim dedupe photos --html report.html --csv copies.csv")
+@click.command(cls=Verb, epilog="Example: cvsim dedupe photos --html report.html --csv copies.csv")
 @options.paths
 @options.scoring
 @options.references
@@ -30,7 +34,21 @@ EXIT_FOUND = 3
     metavar="FILE",
     help="Heed the answers that are remembered in FILE.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="What goes to stdout: a table for people, one JSON document, a JSON line a group, CSV, or the files "
+    "to remove, each ended by a NUL, for xargs -0.  [default: table]",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Print N groups; 0 prints all.  [default: a screenful; all that go through a pipe]",
+)
+@click.option("--summary", is_flag=True, help="Print totals only.")
+@click.option("--pager", is_flag=True, help="Show all groups page by page.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: --format json.")
 @click.option(
     "--csv", "csv_file", type=options.OutputFile(), metavar="FILE", help="Write a row for each picture."
 )
@@ -52,13 +70,19 @@ EXIT_FOUND = 3
     metavar="FILE.graphml",
     help="Write the pictures of all groups and their links as a graph.",
 )
-@click.option("--check", is_flag=True, help="End with exit code 3 if there is any group.")
+@click.option(
+    "--check", is_flag=True, help="End with exit code 3 if there is a group, 4 if there was no picture."
+)
 @options.running
 @options.scheduler
 @options.general
 def dedupe(
     paths: tuple[str, ...],
     listed: list[str],
+    format: str | None,
+    limit: int | None,
+    summary: bool,
+    pager: bool,
     as_json: bool,
     csv_file: str | None,
     html_file: str | None,
@@ -72,12 +96,19 @@ def dedupe(
     **given: Any,
 ) -> None:
     """Find groups of copies under PATH... and say which to keep. Touches nothing."""
+    if as_json and format not in (None, "json"):
+        raise click.UsageError(f"--json and --format {format} exclude each other.")
+    format = "json" if as_json else format or "table"
     files = {"--csv": csv_file, "--html": html_file, "--plan": plan_file, "--graph": graph_file}
-    on_stdout = [name for name, file in {"--json": "-" if as_json else None, **files}.items() if file == "-"]
+    on_stdout = [name for name, file in files.items() if file == "-"]
+    if format != "table":
+        on_stdout.insert(0, "--json" if as_json else f"--format {format}")
     if len(on_stdout) > 1:
         raise click.UsageError(
             f"{' and '.join(on_stdout)} cannot both go to stdout; give one of them a file."
         )
+    if on_stdout and (limit is not None or summary or pager):
+        raise click.UsageError(f"--limit, --summary and --pager are for the table, not for {on_stdout[0]}.")
     settings = options.settings_from(config, given)
     if (force or fresh) and plan_file in (None, "-"):
         raise click.UsageError("--force and --fresh are about the file of --plan; name one.")
@@ -90,17 +121,33 @@ def dedupe(
 
     with progress_bars(quiet) as progress:
         report = find_copies(paths, listed=listed, settings=settings, progress=progress)
-        if as_json:
-            click.echo(report.to_json(), nl=False)
+        if format != "table":
+            _to_stdout(report, format)
         written = _write(report, files, progress, plan)
     if not quiet:
         for file, said in written:
             words = f"wrote {click.format_filename(file)}" + (f": {said}" if said else "")
             click.echo(f"cvsim: {words}", err=True)
     if not on_stdout:
-        _print(report, quiet or html_file is not None, plan_file)
+        how_much = HowMuch(limit=limit, summary=summary, pager=pager)
+        _print(report, how_much, quiet or html_file is not None, plan_file)
+    if check and not report.counts.images:
+        click.get_current_context().exit(EXIT_NOTHING_LOOKED_AT)
     if check and report.groups:
         click.get_current_context().exit(EXIT_FOUND)
+
+
+def _to_stdout(report: Report, format: str) -> None:
+    from cvsim.cli.console import write_bytes, write_text
+    from cvsim.reports.json import to_jsonl
+    from cvsim.reports.removals import to_paths0
+
+    if format == "paths0":
+        write_bytes(to_paths0(report.result))
+    elif format == "csv":
+        write_text(report.to_csv())
+    else:
+        write_text(report.to_json() if format == "json" else to_jsonl(report.result))
 
 
 def _write(
@@ -128,12 +175,16 @@ def _write(
     return written
 
 
-def _print(report: Report, without_hint: bool, plan_file: str | None) -> None:
-    from cvsim.cli.console import notes_console, result_console
+def _print(report: Report, how_much: HowMuch, without_hint: bool, plan_file: str | None) -> None:
+    from cvsim.cli.console import notes_console, paged_console, result_console
     from cvsim.cli.render_groups import print_result
     from cvsim.names import printable
 
-    print_result(result_console(), report.result)
+    if how_much.pager:
+        with paged_console() as console:
+            print_result(console, report.result, how_much)
+        return
+    print_result(result_console(), report.result, how_much)
     notes = notes_console()
     if report.groups and notes.is_terminal and not without_hint:
         next_step = "To decide picture by picture, run cvsim review with the same paths"

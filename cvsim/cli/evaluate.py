@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 
 
-@click.command(epilog="Example: cvsim evaluate labels.csv answers.csv")
+@click.command(cls=Verb, epilog="Example: cvsim evaluate labels.csv answers.csv")
 @click.argument("predicted", type=click.Path(exists=True, dir_okay=False))
 @click.argument("answers", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from cvsim.cli import options, products
+from cvsim.cli.command import Verb
 
 
-@click.command(epilog="Example: cvsim features photos -o features.npy")
+@click.command(cls=Verb, epilog="Example: cvsim features photos -o features.npy")
 @options.paths
 @options.output("features.npy, with the list of files in features.txt beside it, or features.parquet.")
-@products.signals
+@options.signals
 @options.embedding
 @options.running
 @options.general

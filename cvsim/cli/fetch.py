@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, keeps_work
 
 if TYPE_CHECKING:
     from cvsim.fetch.dataset import FetchResult
@@ -15,7 +16,7 @@ N_REASONS = 8
 """Reasons of failure that are printed; the manifest has all."""
 
 
-@click.command(epilog="Example: cvsim fetch train.json --label 42 -o products")
+@click.command(cls=Verb, epilog="Example: cvsim fetch train.json --label 42 -o products")
 @click.argument("manifest", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--label", "labels", multiple=True, metavar="ID", help="Only images with this label; repeatable."
@@ -94,6 +95,7 @@ def fetch(
     from cvsim.cli.console import progress_bars
     from cvsim.settings import read_config
 
+    keeps_work()
     read_config(config)
     with progress_bars(quiet) as progress:
         result = fetch_dataset(

@@ -12,8 +12,10 @@ import traceback
 from typing import IO, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cvsim._version import __version__
+from cvsim.cli.command import VerbGroup, after_interrupt
 from cvsim.errors import CvsimError, UsageError
 
 VERBS = {
@@ -35,6 +37,7 @@ VERBS = {
     "evaluate": "Measure a grouping against the right answers.",
     "cache": "Look at, empty or tidy the cache.",
     "info": "Show versions, optional parts, formats and where the cache is.",
+    "completion": "Let your shell complete commands, options and values.",
     "help": "Read the manual, a topic at a time.",
 }
 """Each verb is the command of the same name in the module of the same name."""
@@ -59,7 +62,7 @@ class Failure(click.ClickException):
         click.echo("cvsim: " + "\n       ".join(lines), file=file or sys.stderr)
 
 
-class VerbGroup(click.Group):
+class Program(VerbGroup):
     """Imports a verb on its first use and maps the errors of all of them in one place."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -78,6 +81,13 @@ class VerbGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Name the verbs that begin so, without importing them."""
+        verbs = [
+            CompletionItem(name, help=words) for name, words in VERBS.items() if name.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb, and end with the right exit code."""
         try:
@@ -87,13 +97,13 @@ class VerbGroup(click.Group):
         except CvsimError as error:
             raise Failure(error) from error
         except KeyboardInterrupt:
-            click.echo("\ncvsim: interrupted; what is done is kept, run it again to go on", err=True)
+            click.echo(f"\ncvsim: {after_interrupt(ctx.meta)}", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         return value
 
 
 @click.group(
-    cls=VerbGroup,
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: cvsim dedupe photos --html report.html. The manual: cvsim help.",
 )
@@ -102,5 +112,5 @@ def cvsim() -> None:
     """Find pictures that are the same, and say why.
 
     The result goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
-    --check found duplicates, 130 interrupted.
+    --check found duplicates, 4 --check found no picture to look at, 130 interrupted.
     """

@@ -6,7 +6,6 @@ without the marks that only the tests and a browser need.
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from importlib.resources import files
@@ -15,6 +14,7 @@ from importlib.resources.abc import Traversable
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, did_you_mean
 from cvsim.errors import UsageError
 
 CONTENTS = "README"
@@ -52,8 +52,12 @@ def plain(markdown: str) -> str:
     return _LINK_TO_FILE.sub(r"\1", text)
 
 
-@click.command(epilog="Example: cvsim help reading-results")
-@click.argument("name", required=False, metavar="[TOPIC|COMMAND]")
+def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in [*topics(), *_commands(context)] if name.startswith(incomplete)]
+
+
+@click.command(cls=Verb, epilog="Example: cvsim help reading-results")
+@click.argument("name", required=False, metavar="[TOPIC|COMMAND]", shell_complete=_names)
 @options.general
 @click.pass_context
 def help(context: click.Context, name: str | None, config: str | None, quiet: bool) -> None:
@@ -111,7 +115,4 @@ def _help_of(context: click.Context, name: str) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    near += [other for other in known if name in other and other not in near]
-    suggestion = f"; did you mean {' or '.join(near)}?" if near else "."
-    return f"the manual has no topic {name!r}{suggestion}\n'cvsim help' lists all topics"
+    return f"the manual has no topic {name!r}{did_you_mean(name, known)}\n'cvsim help' lists all topics"

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, keeps_work
 
 if TYPE_CHECKING:
     from cvsim.recipes.index import IndexReport
 
 
-@click.command(epilog="Example: cvsim index photos --store photos.db")
+@click.command(cls=Verb, epilog="Example: cvsim index photos --store photos.db")
 @options.paths
 @options.store
 @click.option(
@@ -42,6 +43,7 @@ def index(
     you like: the next run goes on from there.
     """
     settings = options.settings_from(config, given)
+    keeps_work()
 
     from cvsim.api.index import Index
     from cvsim.cli.console import progress_bars

@@ -14,6 +14,7 @@ import click
 
 from cvsim._version import __version__
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 from cvsim.settings import PROFILES, available_cores, user_config_path
 
 _CORE = (
@@ -52,7 +53,7 @@ runs from a source tree, where no metadata of an installation can be asked."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([\w-]+)['\"])?")
 
 
-@click.command(epilog="Example: cvsim info --json")
+@click.command(cls=Verb, epilog="Example: cvsim info --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @options.general
 def info(as_json: bool, config: str | None, quiet: bool) -> None:

@@ -16,9 +16,20 @@ from typing import Any, TypeVar
 import click
 
 from cvsim._version import __version__
+from cvsim.cli import completed
+from cvsim.cli.command import keeps_work
 from cvsim.errors import SettingsError
 from cvsim.executors.own_process import tune_own_process
-from cvsim.settings import DEFAULT_KEEP, EFFORTS, Settings, read_config, size_in_bytes, with_values
+from cvsim.settings import (
+    DEFAULT_KEEP,
+    EFFORTS,
+    Settings,
+    pixel_count,
+    probability,
+    read_config,
+    size_in_bytes,
+    with_values,
+)
 
 C = TypeVar("C", bound=Callable[..., Any])
 Decorator = Callable[[C], C]
@@ -35,6 +46,36 @@ class ByteSize(click.ParamType):
             return value
         try:
             return size_in_bytes(value)
+        except SettingsError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class PixelCount(click.ParamType):
+    """``300000``, ``0.3M``, ``640x480``."""
+
+    name = "pixels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Turn what was typed into the value; see `click.ParamType.convert`."""
+        if isinstance(value, int):
+            return value
+        try:
+            return pixel_count(value)
+        except SettingsError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class Probability(click.ParamType):
+    """``0.95``, ``95%``."""
+
+    name = "probability"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Turn what was typed into the value; see `click.ParamType.convert`."""
+        if isinstance(value, float):
+            return value
+        try:
+            return probability(value)
         except SettingsError as exc:
             self.fail(str(exc), param, ctx)
 
@@ -117,14 +158,36 @@ def paths(command: C) -> C:
 
     @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True))
     @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable.")
+    @click.option(
+        "--include-ext", type=NameList(), metavar="LIST", help="Take only files that end so: jpg,heic."
+    )
+    @click.option("--exclude-ext", type=NameList(), metavar="LIST", help="Leave out files that end so.")
     @click.option("--hidden", is_flag=True, default=None, help="Take hidden files and folders too.")
     @click.option("--follow-symlinks", is_flag=True, default=None, help="Go where symbolic links lead.")
+    @click.option(
+        "--one-file-system", is_flag=True, default=None, help="Stay on the file system of each PATH."
+    )
+    @click.option(
+        "--max-depth",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Enter N levels of folders; 1 is PATH alone.",
+    )
     @click.option(
         "--min-size",
         "min_size_bytes",
         type=ByteSize(),
         metavar="SIZE",
         help="Leave out smaller files: 10k, 1MB.",
+    )
+    @click.option(
+        "--max-size", "max_size_bytes", type=ByteSize(), metavar="SIZE", help="Leave out larger files."
+    )
+    @click.option(
+        "--min-pixels",
+        type=PixelCount(),
+        metavar="N",
+        help="Leave out pictures of fewer pixels: 0.3M, 640x480.",
     )
     @click.option(
         "--files-from",
@@ -156,9 +219,17 @@ def output(help: str) -> Decorator:
     return click.option("-o", "--output", required=True, type=OutputFile(), metavar="FILE", help=help)
 
 
+signals = click.option(
+    "--signals",
+    type=NameList(),
+    metavar="LIST",
+    help="Use these signals instead.",
+    shell_complete=completed.several_of(completed.signals),
+)
 embedding = click.option(
     "--embedding",
     metavar="FILE|PRESET",
+    shell_complete=completed.one_of(completed.presets, or_file=True),
     help="An image network as one more signal: FILE.onnx, KIND=FILE.onnx or a preset's name.",
 )
 
@@ -169,13 +240,18 @@ def scoring(command: C) -> C:
         command,
         click.option(
             "--threshold",
-            type=click.FloatRange(0, 1),
+            type=Probability(),
             metavar="P",
-            help="Link pairs that are at least this sure, 0 to 1.  [default: the profile's]",
+            help="Link pairs that are at least this sure: 0.95 or 95%.  [default: the profile's]",
         ),
-        click.option("--profile", metavar="NAME|FILE", help="What counts as the same.  [default: copy]"),
+        click.option(
+            "--profile",
+            metavar="NAME|FILE",
+            help="What counts as the same.  [default: copy]",
+            shell_complete=completed.one_of(completed.profiles, or_file=True),
+        ),
         click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
-        click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+        signals,
         embedding,
     )
 
@@ -232,7 +308,7 @@ def index_signals(command: C) -> C:
     return _all(
         command,
         click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),
-        click.option("--signals", type=NameList(), metavar="LIST", help="Use these signals instead."),
+        signals,
         embedding,
     )
 
@@ -270,13 +346,17 @@ def keeping(command: C) -> C:
     return _all(
         command,
         click.option(
-            "--keep", metavar="RULES", help=f"Which file stays, by rules in order.  [default: {DEFAULT_KEEP}]"
+            "--keep",
+            metavar="RULES",
+            help=f"Which file stays, by rules in order.  [default: {DEFAULT_KEEP}]",
+            shell_complete=completed.several_of(completed.keep_rules),
         ),
         click.option(
             "--include",
             type=NameList(),
             metavar="LIST",
             help="Also propose for removal: pasted,cropped,edited,recolored,similar.",
+            shell_complete=completed.several_of(completed.relations_to_include),
         ),
     )
 
@@ -303,4 +383,7 @@ def settings_from(config: str | None, given: Mapping[str, Any]) -> Settings:
         if given.get("cache") is not None:
             raise click.UsageError("--cache and --no-cache exclude each other.")
         values["cache"] = None
-    return with_values(Settings(), values)
+    settings = with_values(Settings(), values)
+    if "no_cache" in given and settings.cache is not None:
+        keeps_work()
+    return settings

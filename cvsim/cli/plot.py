@@ -8,9 +8,10 @@ from typing import Any, Literal
 import click
 
 from cvsim.cli import options, products
+from cvsim.cli.command import Verb
 
 
-@click.command(epilog="Example: cvsim plot photos --labels labels.csv -o map.html")
+@click.command(cls=Verb, epilog="Example: cvsim plot photos --labels labels.csv -o map.html")
 @options.paths
 @click.option(
     "--labels",
@@ -28,7 +29,7 @@ from cvsim.cli import options, products
 )
 @click.option("--layout", type=click.Choice(("tsne", "pca")), default="tsne", show_default=True)
 @products.profile
-@products.signals
+@options.signals
 @options.embedding
 @options.running
 @options.general

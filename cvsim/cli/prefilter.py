@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 
 if TYPE_CHECKING:
     from cvsim.recipes.prefilter import Prefiltered
 
 
-@click.command(epilog="Example: cvsim prefilter photos -o pairs.csv --recall 0.99")
+@click.command(cls=Verb, epilog="Example: cvsim prefilter photos -o pairs.csv --recall 0.99")
 @options.paths
 @options.output("Write the pairs to FILE: .csv, .jsonl or .parquet; - is CSV on stdout.")
 @click.option(

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-signals = click.option(
-    "--signals", type=options.NameList(), metavar="LIST", help="Use these signals instead."
-)
 profile = click.option(
     "--profile",
     metavar="product|FILE",

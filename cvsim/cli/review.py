@@ -12,11 +12,12 @@ from typing import Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 from cvsim.cli.plan_file import PlanFile, overwriting, own_plan
 from cvsim.settings import Settings
 
 
-@click.command(epilog="Example: cvsim review photos")
+@click.command(cls=Verb, epilog="Example: cvsim review photos")
 @options.paths
 @options.scoring
 @options.references

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 
 if TYPE_CHECKING:
     from cvsim.api.index import Index
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MAX_STDIN_BYTES = 200_000_000
 
 
-@click.command(epilog="Example: cvsim search query.jpg --store photos.db -k 5 --picture hits.png")
+@click.command(cls=Verb, epilog="Example: cvsim search query.jpg --store photos.db -k 5 --picture hits.png")
 @click.argument("query")
 @options.store
 @click.option("-k", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many hits.")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb
 
 if TYPE_CHECKING:
     from cvsim.stores import SearchableStore
 
 
-@click.command(epilog="Example: cvsim serve --store photos.db")
+@click.command(cls=Verb, epilog="Example: cvsim serve --store photos.db")
 @options.store
 @options.index_signals
 @options.page

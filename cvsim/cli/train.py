@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from cvsim.cli import options, products
+from cvsim.cli.command import Verb
 
 
-@click.command(epilog="Example: cvsim train photos --labels labels.csv -o shop.npz")
+@click.command(cls=Verb, epilog="Example: cvsim train photos --labels labels.csv -o shop.npz")
 @options.paths
 @click.option(
     "--labels",
@@ -41,7 +42,7 @@ from cvsim.cli import options, products
     help="How often the autoencoder sees each picture.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
-@products.signals
+@options.signals
 @options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print how well it did as one JSON document.")
 @options.running

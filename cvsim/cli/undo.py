@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cvsim.cli import options
+from cvsim.cli.command import Verb, keeps_work
 from cvsim.cli.console import EXIT_NOT_ALL
 from cvsim.settings import read_config
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from cvsim.actions.undo import Undone
 
 
-@click.command(epilog="Example: cvsim undo plan.journal.jsonl")
+@click.command(cls=Verb, epilog="Example: cvsim undo plan.journal.jsonl")
 @click.argument("journal", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[JOURNAL]")
 @click.option(
     "--trust",
@@ -41,6 +42,7 @@ def undo(journal: str | None, trust: bool, as_json: bool, config: str | None, qu
     path = journal or newest()
     if journal is None:
         click.echo(f"cvsim: undoing {printable(path)}", err=True)
+    keeps_work()
     with progress_bars(quiet) as progress:
         undone = take_back(path, trust=trust, progress=progress)
     if as_json:

@@ -155,7 +155,7 @@ class KeepRules:
         folders = [part.partition(":")[2] for part in parts if part.startswith("protected:")]
         rules = tuple(_rule(part) for part in parts if part and not part.startswith("protected:"))
         if not rules and not folders:
-            raise SettingsError(f"No keep rule was given; choose from: {_known()}")
+            raise SettingsError(f"No keep rule was given; choose from: {', '.join(rule_names())}")
         for folder in folders:
             # A misspelt folder would protect nothing, and nobody would notice.
             if not os.path.isdir(os.path.expanduser(folder)):
@@ -258,7 +258,7 @@ def _rule(text: str) -> KeepRule:
         order = [part.strip().lower().replace("jpg", "jpeg") for part in argument.split("/") if part.strip()]
         rank = {format_: position for position, format_ in enumerate(order or FORMAT_ORDER)}
         return KeepRule(text, lambda record: rank.get(record.format.lower(), len(rank)))
-    raise SettingsError(f"Unknown keep rule {text!r}; choose from: {_known()}")
+    raise SettingsError(f"Unknown keep rule {text!r}; choose from: {', '.join(rule_names())}")
 
 
 def _original(standings: Mapping[str, Standing]) -> list[KeepRule]:
@@ -273,5 +273,6 @@ def _under(folder: str) -> Callable[[str], bool]:
     return lambda path: os.path.abspath(path).startswith(root)
 
 
-def _known() -> str:
-    return ", ".join([*_SIMPLE, "format", "format:A/B/C", "folder:DIR", "protected:DIR"])
+def rule_names() -> list[str]:
+    """The rules as they are written, those with an argument included."""
+    return [*_SIMPLE, "format", "format:A/B/C", "folder:DIR", "protected:DIR"]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import struct
 
+from cvsim.errors import DecodeError
 from cvsim.images.exif import read_tiff_size
+from cvsim.images.jpeg import read_jpeg_header
+from cvsim.images.sniff import HEAD_BYTES, sniff
 
 # Memory the decoders were seen to take at 12 megapixels, in bytes a pixel: Pillow's raster is 4, the
 # rest is their own (planes of 32 bits, frames, copies between the two).
 _BYTES_PER_PIXEL = {"avif": 10, "heic": 8, "jpeg2000": 20, "webp": 17}
 _USUAL_BYTES_PER_PIXEL = 5
+
+# The second is for what stands before the size in some files: previews, colour profiles, maker's notes.
+_HEADERS_BYTES = (1 << 16, 1 << 20)
 
 
 def decoder_bytes(data: bytes, format: str) -> int:
@@ -26,6 +32,31 @@ def decoder_bytes(data: bytes, format: str) -> int:
     if size is None:
         return 0
     return size[0] * size[1] * _BYTES_PER_PIXEL.get(format, _USUAL_BYTES_PER_PIXEL)
+
+
+def claimed_pixels(path: str) -> int | None:
+    """How many pixels a file's header says that its picture has; None where it does not say."""
+    try:
+        with open(path, "rb") as stream:
+            for n_bytes in _HEADERS_BYTES:
+                stream.seek(0)
+                data = stream.read(n_bytes)
+                size = _claimed_size(data, sniff(data[:HEAD_BYTES], name=path))
+                if size is not None or len(data) < n_bytes:
+                    break
+    except OSError:
+        return None
+    return None if size is None else size[0] * size[1]
+
+
+def _claimed_size(data: bytes, format: str | None) -> tuple[int, int] | None:
+    if format != "jpeg":
+        return None if format is None else peek_size(data, format)
+    try:
+        header = read_jpeg_header(data)
+    except DecodeError:
+        return None
+    return header.width_px, header.height_px
 
 
 def peek_size(data: bytes, format: str) -> tuple[int, int] | None:

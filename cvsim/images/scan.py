@@ -1,4 +1,4 @@
-"""Finding files: one listing a folder, one stat a file, nothing opened."""
+"""Finding files: one listing a folder, one stat a file; nothing is opened unless pixels are to be counted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from cvsim.errors import UsageError
+from cvsim.images.header import claimed_pixels
 from cvsim.names import printable
 from cvsim.types import Skipped
 
@@ -81,7 +82,13 @@ def scan(
     exclude: Iterable[str] = (),
     hidden: bool = False,
     follow_symlinks: bool = False,
+    one_file_system: bool = False,
+    max_depth: int | None = None,
+    include_ext: Iterable[str] = (),
+    exclude_ext: Iterable[str] = (),
     min_size_bytes: int = 1,
+    max_size_bytes: int | None = None,
+    min_pixels: int = 0,
 ) -> Scan:
     """Find the files under `paths`, each of them once.
 
@@ -97,27 +104,45 @@ def scan(
         an error.
     exclude : iterable of str
         Globs; a file or folder is left out if its name, or its path below the named folder, matches.
-        ``*`` matches slashes too.
+        ``*`` matches slashes too. Case counts, on every platform.
     hidden : bool
         Also files and folders whose names begin with a dot.
     follow_symlinks : bool
         Also links found below a folder. Loops do no harm.
+    one_file_system : bool
+        Folders on another device than the named one are not entered.
+    max_depth : int, optional
+        How many levels of folders are entered: 1 takes the files of the named folder alone.
+    include_ext, exclude_ext : iterable of str
+        Only, and not, files whose names end in one of these, in any case, with or without the dot.
     min_size_bytes : int
         Smaller files are left out; an empty one is skipped with a reason unless this is above 1.
+    max_size_bytes : int, optional
+        Larger files are left out.
+    min_pixels : int
+        Pictures are left out whose header says that they have fewer; one that does not say stays. This
+        opens each file that is left.
 
     Raises
     ------
     UsageError
-        One of `paths` does not exist.
+        One of `paths` does not exist, or a pattern of `exclude` can match nothing.
     """
-    finder = _Finder(_excluder(exclude), hidden, follow_symlinks, min_size_bytes)
+    wanted = _Wanted(
+        _excluder(exclude), _extensions(include_ext), _extensions(exclude_ext), min_size_bytes, max_size_bytes
+    )
+    finder = _Finder(wanted, hidden, follow_symlinks, one_file_system, max_depth)
     named = {os.fsdecode(path) for path in paths}
     for path in sorted(named):
         if not os.path.lexists(path):
             raise UsageError(f"{printable(path)}: no such file or folder")
     for path in sorted(named | set(listed), key=_innermost_first):
         finder.add_named(path)
-    return finder.result()
+    found = finder.result()
+    if min_pixels <= 0:
+        return found
+    large = tuple(entry for entry in found.files if entry.path == entry.root or _has(entry.path, min_pixels))
+    return replace(found, files=large)
 
 
 def read_names(stream: BinaryIO, *, nul: bool = False) -> list[str]:
@@ -125,19 +150,39 @@ def read_names(stream: BinaryIO, *, nul: bool = False) -> list[str]:
     return [os.fsdecode(name) for name in stream.read().split(b"\0" if nul else b"\n") if name]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which files below a named folder are taken."""
+
+    is_excluded: Callable[[str, str], bool] | None
+    include_ext: tuple[str, ...]
+    exclude_ext: tuple[str, ...]
+    min_size_bytes: int
+    max_size_bytes: int | None
+
+    def has_extension(self, name: str) -> bool:
+        if not (self.include_ext or self.exclude_ext):
+            return True
+        name = name.lower()
+        if self.include_ext and not name.endswith(self.include_ext):
+            return False
+        return not (self.exclude_ext and name.endswith(self.exclude_ext))
+
+
 @dataclass(slots=True)
 class _Finder:
-    is_excluded: Callable[[str, str], bool] | None
+    wanted: _Wanted
     hidden: bool
     follow_symlinks: bool
-    min_size_bytes: int
+    one_file_system: bool
+    max_depth: int | None
     files: list[FileEntry] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     # Folders by device and inode: what two arguments or a link lead to is searched once.
     seen_folders: set[tuple[int, int]] = field(default_factory=set)
     # Links to folders wait until all that can be reached without a link is found, so that the name
     # a file gets does not depend on the order of a folder's listing.
-    linked_folders: list[tuple[str, str]] = field(default_factory=list)
+    linked_folders: list[tuple[str, str, int, int]] = field(default_factory=list)
 
     def add_named(self, path: str) -> None:
         try:
@@ -146,49 +191,57 @@ class _Finder:
             self._skip(path, exc)
             return
         if stat.S_ISDIR(status.st_mode):
-            self._walk(path, path, (status.st_dev, status.st_ino))
+            self._walk(path, path, status, status.st_dev, 1)
         else:
             self._add_file(path, status, path, smallest=1)
 
     def result(self) -> Scan:
         while self.linked_folders:
             pending, self.linked_folders = sorted(self.linked_folders), []
-            for path, root in pending:
+            for path, root, device, depth in pending:
                 try:
                     status = os.stat(path)
                 except OSError as exc:
                     self._skip(path, exc)
                     continue
-                self._walk(path, root, (status.st_dev, status.st_ino))
+                self._walk(path, root, status, device, depth)
         files, aliases = _one_entry_an_inode(self.files)
         skipped = {skip.path: skip for skip in self.skipped}
         return Scan(tuple(files), tuple(skipped[path] for path in sorted(skipped)), tuple(aliases))
 
-    def _walk(self, top: str, root: str, identity: tuple[int, int]) -> None:
-        folders = [(top, identity)]
+    def _walk(self, top: str, root: str, status: os.stat_result, device: int, depth: int) -> None:
+        """Everything under a folder that lies at this depth below a root on this device."""
+        folders = [(top, status, depth)]
         below_root = len(os.path.join(root, ""))
+        is_excluded = self.wanted.is_excluded
         while folders:
-            folder, identity = folders.pop()
-            if identity in self.seen_folders:
+            folder, status, depth = folders.pop()
+            identity = status.st_dev, status.st_ino
+            if identity in self.seen_folders or not self._is_entered(status, device, depth):
                 continue
             self.seen_folders.add(identity)
             for entry in self._listing(folder):
                 if not self.hidden and entry.name[0] == ".":
                     continue
-                if self.is_excluded is not None and self.is_excluded(entry.name, entry.path[below_root:]):
+                if is_excluded is not None and is_excluded(entry.name, entry.path[below_root:]):
                     continue
                 try:
                     if entry.is_symlink():
-                        self._add_link(entry.path, root)
+                        self._add_link(entry.path, root, device, depth + 1)
                         continue
-                    status = entry.stat(follow_symlinks=False)
+                    status = _own_status(entry)
                 except OSError as exc:
                     self._skip(entry.path, exc)
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    folders.append((entry.path, (status.st_dev, status.st_ino)))
+                    folders.append((entry.path, status, depth + 1))
                 else:
-                    self._add_file(entry.path, status, root, self.min_size_bytes)
+                    self._add_file(entry.path, status, root)
+
+    def _is_entered(self, status: os.stat_result, device: int, depth: int) -> bool:
+        if self.one_file_system and status.st_dev != device:
+            return False
+        return self.max_depth is None or depth <= self.max_depth
 
     def _listing(self, folder: str) -> Iterator[os.DirEntry[str]]:
         try:
@@ -197,16 +250,22 @@ class _Finder:
         except OSError as exc:
             self._skip(folder, exc)
 
-    def _add_link(self, path: str, root: str) -> None:
+    def _add_link(self, path: str, root: str, device: int, depth: int) -> None:
         if not self.follow_symlinks:
             return
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            self.linked_folders.append((path, root))
+            self.linked_folders.append((path, root, device, depth))
         else:
-            self._add_file(path, status, root, self.min_size_bytes)
+            self._add_file(path, status, root)
 
-    def _add_file(self, path: str, status: os.stat_result, root: str, smallest: int) -> None:
+    def _add_file(self, path: str, status: os.stat_result, root: str, *, smallest: int | None = None) -> None:
+        """A file below a folder; a named one, which is taken whatever it is, says how small it may be."""
+        if smallest is None:
+            largest = self.wanted.max_size_bytes
+            if not self.wanted.has_extension(path) or (largest is not None and status.st_size > largest):
+                return
+            smallest = self.wanted.min_size_bytes
         if not stat.S_ISREG(status.st_mode):
             reason = next((words for is_kind, words in _SPECIAL if is_kind(status.st_mode)), "not a file")
             self.skipped.append(Skipped(path, reason))
@@ -253,9 +312,41 @@ def _directory_entry(path: str) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
+def _own_status(entry: os.DirEntry[str]) -> os.stat_result:
+    """What a folder's listing knows of a file; Windows leaves out there which file it is."""
+    if os.name == "nt":
+        return os.stat(entry.path, follow_symlinks=False)
+    return entry.stat(follow_symlinks=False)
+
+
+def _has(path: str, min_pixels: int) -> bool:
+    n_pixels = claimed_pixels(path)
+    return n_pixels is None or n_pixels >= min_pixels
+
+
+def _extensions(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f".{one.strip().lstrip('*').lstrip('.').lower()}" for one in given if one.strip())
+
+
+def _require_glob(pattern: str) -> None:
+    """Refuse a pattern that is no pattern, or that no name can match: it would silently leave out nothing."""
+    shown = printable(repr(pattern))
+    if not pattern.strip("/ "):
+        raise UsageError(f"{shown} is no pattern; write '*.tmp.jpg' or 'folder/*'")
+    if pattern.startswith(("/", "./", "../")):
+        raise UsageError(
+            f"the pattern {shown} can match nothing: it is held against names, and against paths below the "
+            f"named folder, which begin with neither / nor ./; write {pattern.lstrip('./') or '*'!r}"
+        )
+    rest = re.sub(r"\[[!^]?\]?[^\]]*\]", "", pattern)
+    if "[" in rest:
+        raise UsageError(f"the pattern {shown} has a [ without its ]; write [[] for a [ itself")
+
+
 def _excluder(patterns: Iterable[str]) -> Callable[[str, str], bool] | None:
     globs: list[str] = []
     for pattern in patterns:
+        _require_glob(pattern)
         glob = pattern.rstrip("/")
         globs.append(glob)
         if glob.startswith("**/"):  # "at any depth" includes the top

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cvsim.files import dumps
+from cvsim.files import dumps, dumps_line
 from cvsim.images import holdings
 from cvsim.types import Comparison, DedupeResult, Group, Member, ScoredPair
 
@@ -32,6 +32,11 @@ def document(result: DedupeResult) -> dict[str, Any]:
         "groups": [_group(group) for group in result.groups],
         "skipped": [{"path": item.path, "reason": item.reason} for item in result.skipped],
     }
+
+
+def to_jsonl(result: DedupeResult) -> str:
+    """A line a group, as it stands in the document."""
+    return "".join(dumps_line(_group(group)) for group in result.groups)
 
 
 def comparison_document(pair: ScoredPair, threshold: float | None = None) -> dict[str, Any]:

@@ -113,6 +113,23 @@ def test_every_form_at_once(photos: Path, cache: str, tmp_path: Path) -> None:
     assert len(rows.read_bytes().splitlines()) == 4
 
 
+def test_the_formats_of_stdout_say_the_same(photos: Path, cache: str) -> None:
+    def out(*arguments: str) -> bytes:
+        return process("photos", "--cache", cache, *arguments, cwd=photos.parent).stdout
+
+    document = json.loads(out("--format", "json"))
+    assert [json.loads(line) for line in out("--format", "jsonl").splitlines()] == document["groups"]
+    assert out("--format", "csv") == out("--csv", "-")
+    members = [member for group in document["groups"] for member in group["members"]]
+    proposed = [os.fsencode(member["path"]) + b"\0" for member in members if member["proposed"]]
+    assert out("--format", "paths0") == b"".join(proposed)
+    assert len(proposed) == 2
+    summary = out("--summary").decode()
+    assert "Group 1" not in summary
+    assert "1 group, 2 duplicates" in summary
+    assert out("--pager") == out("--limit", "0") == out()
+
+
 def test_csv_on_stdout_keeps_the_bytes_of_names(photos: Path, cache: str) -> None:
     out = process(photos, "--csv", "-", "--cache", cache).stdout
     found = list(csv.DictReader(io.StringIO(out.decode("utf-8", "surrogateescape"), newline="")))
@@ -126,9 +143,10 @@ def test_html_on_stdout(photos: Path, cache: str) -> None:
     assert out.rstrip().endswith(b"</html>")
 
 
-def test_check_is_3_when_there_are_copies_and_0_when_not(photos: Path, cache: str) -> None:
+def test_check_tells_copies_none_and_nothing_looked_at_apart(photos: Path, cache: str) -> None:
     assert run(photos, "--check", "--cache", cache).exit_code == 3
     assert run(photos / "two.jpg", "--check", "--cache", cache).exit_code == 0
+    assert run(photos, "--include-ext", "txt", "--check", "--cache", cache).exit_code == 4
 
 
 def test_files_from_a_list_one_of_which_is_gone(photos: Path, cache: str) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from cvsim import __version__
 from cvsim.cli.group import VERBS, cvsim
 from cvsim.errors import DecodeError, SettingsError, StoreError
+from cvsim.groups.propose import INCLUDABLE
 
 PROGRAM = [sys.executable, "-m", "cvsim"]
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,10 @@ def test_version(arguments: list[str]) -> None:
         ["dedupe", ".", "--min-size", "large"],
         ["dedupe", ".", "-0"],
         ["dedupe", ".", "--json", "--csv", "-"],
+        ["dedupe", ".", "--json", "--format", "csv"],
+        ["dedupe", ".", "--format", "paths0", "--limit", "3"],
+        ["dedupe", ".", "--exclude", "[a"],
+        ["dedupe", ".", "--exclude", "/a"],
         ["dedupe", ".", "--html", "no/such/folder/x.html"],
         ["dedupe", ".", "--config", "no-such.toml"],
         ["dedupe", ".", "--cache", "c", "--no-cache"],
@@ -111,6 +117,77 @@ def test_an_error_is_one_line_and_no_traceback(
 def test_an_error_message_can_not_move_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(cvsim), "get_command", lambda *_: failing(StoreError("a\x1b[2J\udce9")))
     assert CliRunner().invoke(cvsim, ["info"]).stderr == "cvsim: a\\x1b[2J\\xe9\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("dedup", "did you mean dedupe?"),
+        ("hlep", "did you mean help?"),
+        ("cache infos", "did you mean info?"),
+    ],
+)
+def test_a_command_that_is_nearly_right_is_suggested(line: str, words: str) -> None:
+    result = CliRunner().invoke(cvsim, line.split())
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_the_help_of_a_command_has_its_options_in_sections() -> None:
+    text = CliRunner().invoke(cvsim, ["dedupe", "--help"]).stdout
+    titles = [line.rstrip(":") for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == [
+        "Which files",
+        "What counts as the same",
+        "What stays, and what may go",
+        "Output",
+        "How it runs",
+        "General",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("cvsim ded", {"dedupe"}),
+        ("cvsim dedupe --effort f", {"fast"}),
+        ("cvsim dedupe --keep original,re", {"original,resolution"}),
+        ("cvsim dedupe --include cropped,", {f"cropped,{name}" for name in INCLUDABLE if name != "cropped"}),
+        ("cvsim dedupe --profile c", {"copy"}),
+        ("cvsim dedupe --embedding mob", {"mobilenetv2"}),
+        ("cvsim dedupe --format p", {"paths0"}),
+        ("cvsim apply plan.json --action m", {"move:"}),
+        ("cvsim help keep", {"keep-rules"}),
+        ("cvsim completion z", {"zsh"}),
+    ],
+)
+def test_what_a_shell_completes(words: str, expected: set[str]) -> None:
+    *before, last = words.split(" ")
+    completer = BashComplete(cvsim, {}, "cvsim", "_CVSIM_COMPLETE")
+    found = completer.get_completions(before[1:], last)
+    assert {item.value for item in found if item.type == "plain"} == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell(shell: str) -> None:
+    result = CliRunner().invoke(cvsim, ["completion", shell])
+    assert result.exit_code == 0
+    assert f"_CVSIM_COMPLETE={shell}_complete" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [([], "what is done is kept"), (["--no-cache"], "nothing of this run is kept")]
+)
+def test_an_interrupt_promises_what_it_can_keep(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cvsim.api.pictures.dedupe", stopped)
+    result = CliRunner().invoke(cvsim, ["dedupe", str(tmp_path), *arguments])
+    assert result.exit_code == 130
+    assert words in result.stderr
 
 
 def test_interrupted_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

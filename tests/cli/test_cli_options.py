@@ -64,7 +64,8 @@ def test_nothing_given_is_the_default() -> None:
 def test_everything_given_arrives() -> None:
     line = (
         ". --threshold 0.9 --effort fast --signals phash,color --keep oldest --cache c.sqlite --workers 2 "
-        "--exclude *.tmp --exclude cache --hidden --follow-symlinks --min-size 10k"
+        "--exclude *.tmp --exclude cache --hidden --follow-symlinks --min-size 10k --max-size 1MB "
+        "--include-ext jpg,png --exclude-ext gif --one-file-system --max-depth 3 --min-pixels 640x480"
     )
     settings = settings_of(line.split())["settings"]
     assert settings.threshold == 0.9
@@ -76,7 +77,10 @@ def test_everything_given_arrives() -> None:
     assert settings.scan.exclude == ("*.tmp", "cache")
     assert settings.scan.hidden
     assert settings.scan.follow_symlinks
-    assert settings.scan.min_size_bytes == 10_000
+    assert (settings.scan.min_size_bytes, settings.scan.max_size_bytes) == (10_000, 1_000_000)
+    assert (settings.scan.include_ext, settings.scan.exclude_ext) == (("jpg", "png"), ("gif",))
+    assert settings.scan.one_file_system
+    assert (settings.scan.max_depth, settings.scan.min_pixels) == (3, 307_200)
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
@@ -84,6 +88,18 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(tmp_p
     config.write_text('threshold = 0.8\nhidden = true\nkeep = "oldest"\n')
     settings = settings_of([".", "--config", str(config), "--threshold", "0.7"])["settings"]
     assert (settings.threshold, settings.keep, settings.scan.hidden) == (0.7, "oldest", True)
+
+
+@pytest.mark.parametrize(("text", "value"), [("95%", 0.95), ("99.5 %", 0.995), ("0.9", 0.9), ("1", 1.0)])
+def test_a_threshold_may_be_a_percentage(text: str, value: float) -> None:
+    assert settings_of([".", "--threshold", text])["settings"].threshold == value
+
+
+@pytest.mark.parametrize(("text", "words"), [("95", "did you mean 95%?"), ("x", "write 0.95 or 95%")])
+def test_what_is_no_threshold(text: str, words: str) -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        options.Probability().convert(text, None, None)
+    assert words in str(refused.value)
 
 
 def test_no_cache_is_none() -> None:

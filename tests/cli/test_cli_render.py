@@ -10,6 +10,7 @@ from made_result import chain, made_result, record, renamed, scored, star
 from rich.console import Console
 
 from cvsim.cli.console import result_console
+from cvsim.cli.how_much import HowMuch
 from cvsim.cli.render_groups import print_result
 from cvsim.cli.render_pair import print_pair
 from cvsim.types import DedupeResult, Skipped
@@ -109,6 +110,55 @@ def test_nothing_found() -> None:
         empty, groups=(), counts=replace(empty.counts, groups=0, duplicates=0, reclaimable_bytes=0)
     )
     assert printed(empty) == "No copies. Looked at 5 pictures.\n"
+
+
+def test_nothing_looked_at_is_not_nothing_found() -> None:
+    nothing = DedupeResult(
+        {}, type(made_result().counts)(files=1, skipped=1), (), (Skipped("a", "not an image"),)
+    )
+    assert printed(nothing) == "There was no picture to look at; skipped 1 file (no images).\n"
+
+
+def many(n_groups: int = 300) -> DedupeResult:
+    groups = (star(i + 1, f"{i:03}/a.jpg", f"{i:03}/{'b' * (i % 9)}.jpg") for i in range(n_groups))
+    skipped = tuple(Skipped(f"broken-{i}.jpg", "truncated JPEG") for i in range(30))
+    return made_result(*groups, skipped=skipped)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 24), (80, 24), (120, 50)])
+def test_a_terminal_gets_a_screenful(width: int, height: int) -> None:
+    target = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
+    print_result(target, many())
+    lines = target.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) <= height
+    n_shown = sum("pictures ·" in line for line in lines)
+    assert n_shown >= 1
+    assert f"and {300 - n_shown} more groups ({600 - 2 * n_shown} pictures, " in "\n".join(lines)
+    assert "  and 26 more" in lines
+
+
+def test_a_limit_and_none() -> None:
+    target = console()
+    print_result(target, many(), HowMuch(limit=3))
+    text = target.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("Group ") == 3
+    assert "and 297 more groups" in text
+    assert printed(many()).count("Group ") == 300
+    assert " more" not in printed(many())
+
+
+def test_columns_stand_under_each_other_in_all_groups() -> None:
+    lines = [line for line in printed(made_result()).splitlines() if line.endswith(".jpg")]
+    assert len({line.index(" × ") for line in lines}) == 1
+    assert len({line.index(line.split()[-1]) for line in lines}) == 1
+
+
+def test_a_summary_counts_by_relation() -> None:
+    target = console()
+    print_result(target, many(), HowMuch(summary=True))
+    text = target.file.getvalue()  # type: ignore[attr-defined]
+    assert "Group " not in text
+    assert ["resized", "300", "300", "15.0", "MB"] in [line.split() for line in text.splitlines()]
 
 
 def test_damaged_pictures_are_marked() -> None:

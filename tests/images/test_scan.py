@@ -8,8 +8,10 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from generate import save_image, scene
 
 from cvsim.errors import UsageError
 from cvsim.images.scan import Alias, Scan, read_names, scan
@@ -84,6 +86,55 @@ def test_exclude_matches_names_and_paths_below_the_root(tmp_path: Path, glob: st
 def test_a_named_file_is_taken_whatever_the_globs_say(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg")
     assert names(scan([tmp_path / "a.jpg"], exclude=["*.jpg"], min_size_bytes=100), tmp_path) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("glob", ["", "/", "[a", "a[!b", "/a.jpg", "./a.jpg", "../a"])
+def test_a_pattern_that_can_match_nothing_is_refused(tmp_path: Path, glob: str) -> None:
+    with pytest.raises(UsageError, match="pattern"):
+        scan([tmp_path], exclude=[glob])
+
+
+def test_brackets_that_are_closed_are_none_the_worse(tmp_path: Path) -> None:
+    make(tmp_path, "a[1].jpg", "b].jpg", "c.jpg")
+    assert names(scan([tmp_path], exclude=["a[[]1].jpg", "[!a-c]", "[]]", "b[]].jpg"]), tmp_path) == ["c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"include_ext": ["JPG", ".png"]}, ["a.jpg", "deep/er/b.PNG", "deep/large.jpg"]),
+        ({"exclude_ext": ["txt", "*.jpg"]}, ["deep/er/b.PNG", "none"]),
+        ({"max_depth": 1}, ["a.jpg", "none"]),
+        ({"max_depth": 2, "max_size_bytes": 99}, ["a.jpg", "deep/c.txt", "none"]),
+        ({"min_size_bytes": 2}, ["deep/large.jpg"]),
+    ],
+)
+def test_the_filters(tmp_path: Path, options: dict[str, Any], left: list[str]) -> None:
+    make(tmp_path, "a.jpg", "none", "deep/c.txt", "deep/er/b.PNG")
+    make(tmp_path, "deep/large.jpg", content=b"x" * 100)
+    assert names(scan([tmp_path], **options), tmp_path) == left
+
+
+def test_pictures_of_too_few_pixels_are_left_out_by_their_headers(tmp_path: Path) -> None:
+    for name in ("small.jpg", "small.png", "small.webp"):
+        save_image(tmp_path / name, scene(1, 60, 40))
+    save_image(tmp_path / "large.jpg", scene(1, 80, 60))
+    make(tmp_path, "unknown.jpg", content=b"\xff\xd8\xff\xe0 and no more")
+    found = scan([tmp_path, tmp_path / "small.png"], min_pixels=60 * 40 + 1)
+    assert names(found, tmp_path) == ["large.jpg", "small.png", "unknown.jpg"]
+    assert len(scan([tmp_path], min_pixels=60 * 40).files) == 5
+
+
+def test_it_stays_on_one_file_system(tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not os.access(other, os.W_OK) or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        make(Path(folder), "there.jpg")
+        make(tmp_path, "here.jpg")
+        (tmp_path / "link").symlink_to(folder)
+        assert len(scan([tmp_path], follow_symlinks=True).files) == 2
+        assert names(scan([tmp_path], follow_symlinks=True, one_file_system=True), tmp_path) == ["here.jpg"]
 
 
 def test_empty_files_are_skipped_and_small_ones_left_out(tmp_path: Path) -> None:
