@@ -8,6 +8,7 @@ CvsimError
 │   ├── DecodeError       the content is a picture that cannot be decoded
 │   └── TooLargeError     more pixels or bytes than the limits allow
 ├── StoreError            a cache or an index: locked, full, damaged, of another version
+│   ├── DamagedStoreError what was kept is lost or is not what was put
 │   └── WrongStoreError   the file is something else than the store that was asked for
 ├── MissingExtraError     an optional dependency is not installed; names the extra
 ├── ActionError           a plan or a journal cannot be carried out
@@ -66,6 +67,10 @@ class WrongStoreError(StoreError):
 
     Nothing was changed in it. Going on without it would hide a mistake in the command.
     """
+
+
+class DamagedStoreError(StoreError):
+    """What a store holds is not what was put there, or was lost: a run that uses it must begin again."""
 
 
 class MissingExtraError(CvsimError):

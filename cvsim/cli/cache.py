@@ -50,9 +50,7 @@ def info(path: Path, as_json: bool, quiet: bool) -> None:
     """Show where the cache is and what it holds."""
     held = _read(path)
     if as_json:
-        from cvsim.files import dumps
-
-        click.echo(dumps(_document(path, held)), nl=False)
+        _print(_document(path, held))
         return
     from cvsim.names import printable
     from cvsim.reports.wording import byte_size, quantity
@@ -95,6 +93,56 @@ def _document(path: Path, held: StoreInfo | None) -> dict[str, Any]:
             },
         }
     return document
+
+
+@cache.command(cls=Verb, epilog="Example: cvsim cache check")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@_location
+def check(path: Path, as_json: bool, quiet: bool) -> None:
+    """Look at every row of the cache; changes nothing, and fails if something is damaged.
+
+    Damaged rows never change a result: a run that meets one removes it and computes anew what it held.
+    """
+    from cvsim.errors import StoreError
+    from cvsim.names import printable
+    from cvsim.reports.wording import quantity
+    from cvsim.stores import open_store
+
+    if not path.exists():
+        if as_json:
+            _print({"location": os.fspath(path), "exists": False})
+        else:
+            click.echo("There is no cache there yet.")
+        return
+    with open_store(path, "cache") as store:
+        found = store.check()
+    if as_json:
+        _print(
+            {
+                "location": os.fspath(path),
+                "exists": True,
+                "n_rows": found.n_rows,
+                "n_damaged": found.n_damaged,
+                "structure": found.structure or "ok",
+            }
+        )
+    elif found.is_sound and not quiet:
+        click.echo(f"{quantity(found.n_rows, 'row')}, none of them damaged")
+    if found.structure:
+        raise StoreError(
+            f"the cache {printable(os.fspath(path))} is damaged ({found.structure}); run cvsim cache clear"
+        )
+    if found.n_damaged:
+        raise StoreError(
+            f"{found.n_damaged:,} of {quantity(found.n_rows, 'row')} of the cache {printable(os.fspath(path))} are "
+            "damaged; what they held is computed anew by the run that needs it, or run cvsim cache clear"
+        )
+
+
+def _print(document: dict[str, Any]) -> None:
+    from cvsim.files import dumps
+
+    click.echo(dumps(document), nl=False)
 
 
 @cache.command(cls=Verb, epilog="Example: cvsim cache clear")

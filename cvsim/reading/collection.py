@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from cvsim.errors import DamagedStoreError
 from cvsim.reading.identity import pixel_numbers
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def pack_descriptors(
         if feature.overlays:
             continue
         data = store.descriptors(feature.key, set(digests))
+        if not data.keys() >= set(digests):
+            raise DamagedStoreError(f"{store.location} has lost what it held of {feature.name}")
         packed[feature.name] = feature.pack(
             [None if (d := data.get(digest)) is None else feature.from_bytes(d) for digest in digests]
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from cvsim.errors import CvsimError
+from cvsim.errors import CvsimError, DamagedStoreError
 from cvsim.executors import LocalExecutor
 from cvsim.images.scan import FileEntry, Scan
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys
@@ -101,6 +101,8 @@ def read_files(
     if todo:
         asked = set(digests.values())
         images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
+        if lost := asked - images.keys() - failures.keys():
+            raise DamagedStoreError(f"{store.location} has lost {len(lost)} pictures that were just put there")
     records, skipped = _records(found, digests, images, failures, reasons)
     store.touch({record.digest for record in records})
     return Reading(

@@ -40,7 +40,7 @@ from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.scoring.explainer import Explainer
 from cvsim.settings import ScanSettings
-from cvsim.stores import Extraction, MemoryStore, open_run_store
+from cvsim.stores import Extraction, MemoryStore, Store, on_sound_store
 from cvsim.types import Holdings, ImageRecord, Pair, ScoredPair, Side
 
 if TYPE_CHECKING:
@@ -71,35 +71,43 @@ def compare(a: ImageSource, b: ImageSource, settings: Settings, *, kept: Side | 
     """
     if is_encoded(a) or is_encoded(b):
         return _compare_as_files(a, b, settings, kept)
+    if is_path(a) and is_path(b):
+        return on_sound_store(settings.cache, lambda store: _on_store(a, b, settings, kept, store))
+    with MemoryStore() as store:
+        return _on_store(a, b, settings, kept, store)
+
+
+def _on_store(
+    a: ImageSource, b: ImageSource, settings: Settings, kept: Side | None, store: Store
+) -> ScoredPair:
     plan = scoring_plan(settings)
     names = _names(a, b)
     are_files = is_path(a) and is_path(b)
-    with open_run_store(settings.cache) if are_files else MemoryStore() as store:
-        files = _read_files(
-            [n for n, s in zip(names, (a, b), strict=True) if is_path(s)], plan, settings, store
-        )
-        first, second = (
-            files[name] if is_path(source) else _put_pixels(source, name, plan, store)
-            for source, name in zip((a, b), names, strict=True)
-        )
-        nodes = make_nodes(dict.fromkeys((first, second)))
-        if len(nodes) == 1:
-            same = Explainer.identical(first, second, plan.model.prior, paths=(names[0], names[1]))
-            if not are_files:
-                same = replace(same, relation="identical-pixels", changes=("identical-pixels",))
-            return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
-        collection = Collection(nodes, plan.features, store)
-        if are_files:
-            digest_pixels(collection, settings.n_workers)
-        linker = Linker(collection, plan, n_workers=settings.n_workers)
-        linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
-        explainer = linker.explainer()
-        explainer.confirm_pixels(np.array([0]))
-        pair = explainer.pair(0, first, second)
-        if pair.score < plan.threshold or not are_files:
-            return pair
-        prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
-        return prover.proved_pair(pair, first, second, kept)
+    files = _read_files(
+        [n for n, s in zip(names, (a, b), strict=True) if is_path(s)], plan, settings, store
+    )
+    first, second = (
+        files[name] if is_path(source) else _put_pixels(source, name, plan, store)
+        for source, name in zip((a, b), names, strict=True)
+    )
+    nodes = make_nodes(dict.fromkeys((first, second)))
+    if len(nodes) == 1:
+        same = Explainer.identical(first, second, plan.model.prior, paths=(names[0], names[1]))
+        if not are_files:
+            same = replace(same, relation="identical-pixels", changes=("identical-pixels",))
+        return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
+    collection = Collection(nodes, plan.features, store)
+    if are_files:
+        digest_pixels(collection, settings.n_workers)
+    linker = Linker(collection, plan, n_workers=settings.n_workers)
+    linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
+    explainer = linker.explainer()
+    explainer.confirm_pixels(np.array([0]))
+    pair = explainer.pair(0, first, second)
+    if pair.score < plan.threshold or not are_files:
+        return pair
+    prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
+    return prover.proved_pair(pair, first, second, kept)
 
 
 def _names(a: ImageSource, b: ImageSource) -> list[str]:

@@ -19,7 +19,7 @@ from cvsim.reading.plain_pictures import digest_pixels
 from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
-from cvsim.stores import open_run_store
+from cvsim.stores import Store, on_sound_store
 from cvsim.types import DedupeResult
 
 if TYPE_CHECKING:
@@ -51,10 +51,25 @@ def dedupe(
     described = _described(paths, settings, plan)
     rules = GroupRules.of(settings, plan.threshold)
     require_paths(paths, listed)
-    with (
-        open_run_store(settings.cache) as store,
-        open_executor(settings.scheduler, settings.n_workers) as executor,
-    ):
+
+    def run(store: Store) -> DedupeResult:
+        return _on_store(paths, listed, settings, plan, rules, store, progress, clock, described)
+
+    return on_sound_store(settings.cache, run)
+
+
+def _on_store(
+    paths: Sequence[str],
+    listed: Sequence[str],
+    settings: Settings,
+    plan: ScoringPlan,
+    rules: GroupRules,
+    store: Store,
+    progress: Progress,
+    clock: Clock,
+    described: dict[str, Any],
+) -> DedupeResult:
+    with open_executor(settings.scheduler, settings.n_workers) as executor:
         found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from cvsim.features.vector import VectorFeature
 from cvsim.files import JsonResult, read_table
 from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.images.scan import require_paths, scan
-from cvsim.names import of_cell
+from cvsim.names import of_cell, printable
 from cvsim.progress import SilentProgress
 from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from cvsim.progress import Progress
     from cvsim.recipes.scoring_plan import ScoringPlan
     from cvsim.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 N_WORD_TABLES = 2
 WORD_BITS = 20
@@ -159,6 +162,7 @@ def add(
     require_paths(paths, listed)
     progress = progress or SilentProgress()
     found = scan(paths, listed=listed, **settings.scan.keywords)
+    _forget_damaged(store, paths)
     unfinished = store.note(_ADDING, "begun") == "begun"
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
     below = _known_below(store, paths)
@@ -193,6 +197,28 @@ def add(
         n_vanished=len(gone),
         skipped=reading.skipped,
     )
+
+
+def _forget_damaged(store: SearchableStore, paths: Sequence[str]) -> None:
+    """Forget the contents that are damaged, so that their files are read again.
+
+    Raises
+    ------
+    StoreError
+        Some of their files lie elsewhere, and would be forgotten for good.
+    """
+    damaged = store.damaged_contents()
+    if not damaged:
+        return
+    files = {path for found in store.files_of(damaged).values() for path in found}
+    if elsewhere := sorted(files - _known_below(store, paths).keys()):
+        raise StoreError(
+            f"{store.location} is damaged: index these together with the others: "
+            + ", ".join(printable(os.fsdecode(path)) for path in elsewhere)
+        )
+    store.delete(damaged)
+    store.is_damaged = False
+    _log.info("%s: %d damaged pictures are indexed again", store.location, len(damaged))
 
 
 def remove(store: SearchableStore, paths: Sequence[str]) -> int:

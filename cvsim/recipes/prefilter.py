@@ -36,7 +36,7 @@ from cvsim.recipes.prefilter_sample import CopySample
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.reports.pairs import csv_chunks, write_pairs
 from cvsim.settings import PROFILES
-from cvsim.stores import open_run_store
+from cvsim.stores import Store, on_sound_store
 from cvsim.types import ImageRecord, Skipped
 
 if TYPE_CHECKING:
@@ -179,9 +179,24 @@ def prefilter(
     trained = None if settings.profile in PROFILES else _trained_cutoff(plan, recall)
     if trained is not None:
         plan = replace(plan, min_nearness=_log_odds(trained[0]) - plan.model.prior)
-    store = open_run_store(settings.cache)
-    executor = open_executor(settings.scheduler, settings.n_workers)
-    try:
+    return on_sound_store(
+        settings.cache,
+        lambda store: _on_store(store, paths, listed, settings, plan, trained, recall, n_sampled, progress),
+    )
+
+
+def _on_store(
+    store: Store,
+    paths: Sequence[str],
+    listed: Sequence[str],
+    settings: Settings,
+    plan: ScoringPlan,
+    trained: tuple[float, float | None] | None,
+    recall: float,
+    n_sampled: int,
+    progress: Progress,
+) -> Prefiltered:
+    with open_executor(settings.scheduler, settings.n_workers) as executor:
         found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         nodes = Sides.of(settings).nodes(reading.records, reading.roots)
@@ -209,9 +224,6 @@ def prefilter(
             kept = ranked_pairs(linker, candidates, cutoff)
             n_copies = sample.n_copies
             measured = sample.recall(cutoff)[0] if n_copies else None
-    finally:
-        executor.close()
-        store.close()
     n_files = np.array([len(_standing(node)) for node in nodes], np.int64)
     n_identical = sum(1 for node in nodes for _ in _identical(node))
     return Prefiltered(

@@ -35,7 +35,7 @@ from cvsim.progress import SilentProgress
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.reading.files import read_files
 from cvsim.settings import PROFILES
-from cvsim.stores import open_run_store
+from cvsim.stores import Store, on_sound_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,31 +187,44 @@ def read_vectors(
     """
     listed = list(listed)
     require_paths(paths, listed)
-    store = open_run_store(settings.cache)
-    try:
-        found = scan(list(paths), listed=listed, **settings.scan.keywords)
-        with open_executor(settings.scheduler, settings.n_workers) as executor:
-            wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
-            reading = read_files(
-                found,
-                wanted_features,
-                store,
-                executor=executor,
-                progress=progress or SilentProgress(),
-                thumbnails=True,
-            )
-        digests = {record.path: record.digest for record in reading.records}
-        root_of = {entry.path: entry.root for entry in found.files}
-        wanted = [path for path in root_of if path in digests or not _is_no_image(path, reading.skipped)]
-        files = {path: _relative(path, root_of[path]) for path in wanted}
-        order = sorted(wanted, key=lambda path: (files[path], path))
-        rows = [digests.get(path) for path in order]
-        blocks = tuple(_block(feature, rows, store) for feature in features)
-        small = store.descriptors(THUMBNAIL_KEY, set(digests.values()))
-        thumbnails = tuple(None if row is None else small.get(row) for row in rows)
-        details = _details(rows, thumbnails, store) if with_details else None
-    finally:
-        store.close()
+    return on_sound_store(
+        settings.cache,
+        lambda store: _vectors_on(
+            store, paths, features, settings, listed, with_details, progress or SilentProgress()
+        ),
+    )
+
+
+def _vectors_on(
+    store: Store,
+    paths: Sequence[str],
+    features: Sequence[VectorFeature],
+    settings: Settings,
+    listed: Sequence[str],
+    with_details: bool,
+    progress: Progress,
+) -> Vectors:
+    found = scan(list(paths), listed=listed, **settings.scan.keywords)
+    with open_executor(settings.scheduler, settings.n_workers) as executor:
+        wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
+        reading = read_files(
+            found,
+            wanted_features,
+            store,
+            executor=executor,
+            progress=progress,
+            thumbnails=True,
+        )
+    digests = {record.path: record.digest for record in reading.records}
+    root_of = {entry.path: entry.root for entry in found.files}
+    wanted = [path for path in root_of if path in digests or not _is_no_image(path, reading.skipped)]
+    files = {path: _relative(path, root_of[path]) for path in wanted}
+    order = sorted(wanted, key=lambda path: (files[path], path))
+    rows = [digests.get(path) for path in order]
+    blocks = tuple(_block(feature, rows, store) for feature in features)
+    small = store.descriptors(THUMBNAIL_KEY, set(digests.values()))
+    thumbnails = tuple(None if row is None else small.get(row) for row in rows)
+    details = _details(rows, thumbnails, store) if with_details else None
     if not digests:
         raise UsageError("no picture could be read there" + _reasons(reading.skipped))
     return Vectors(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.arrays import sigmoid
-from cvsim.errors import CvsimError, DecodeError, TooLargeError
+from cvsim.errors import CvsimError, DamagedStoreError, DecodeError, TooLargeError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.features.base import Feature
@@ -174,6 +174,13 @@ def search(
     label: str | None = None,
 ) -> list[Hit]:
     """The best `k` pictures of the index for a query; see `cvsim.Index.search`."""
+    with store.sound():
+        return _search(store, signals, query, settings, k, label)
+
+
+def _search(
+    store: SearchableStore, signals: Signals, query: Query, settings: Settings, k: int, label: str | None
+) -> list[Hit]:
     kept = query.kept
     among = None if label is None else store.labelled(label)
     copies = _copies(
@@ -267,7 +274,10 @@ def _apart(store: SearchableStore, signals: Signals, digests: Collection[str]) -
     """What scoring needs of some pictures of the index, in memory."""
     apart = MemoryStore()
     for key in artefact_keys(signals.plan.features):
-        for digest, data in store.descriptors(key, digests).items():
+        held = store.descriptors(key, digests)
+        if len(held) < len(set(digests)):
+            raise DamagedStoreError("it has lost what it held of a picture")
+        for digest, data in held.items():
             apart.put(Extraction(digest, artefacts={key: data}))
     return apart
 
@@ -291,7 +301,9 @@ def _records(store: SearchableStore, digests: Collection[str]) -> dict[str, Imag
     """A record for each content, of its first file."""
     files = store.files_of(digests)
     images = store.images(DECODER, digests)
-    return {digest: _record(files[digest][0], digest, images[digest]) for digest in files if digest in images}
+    if lost := files.keys() - images.keys():
+        raise DamagedStoreError(f"it has lost what decoding gave of {len(lost)} pictures")
+    return {digest: _record(files[digest][0], digest, images[digest]) for digest in files}
 
 
 def _record(path: bytes, digest: str, info: ImageInfo) -> ImageRecord:

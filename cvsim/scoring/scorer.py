@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.errors import DamagedStoreError
 from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import overlaying
 from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
@@ -115,8 +116,14 @@ class Descriptors:
     def __getitem__(self, row: int) -> Any:
         """The descriptor of one picture, which is not held; None for one without."""
         digest = self._digests[row]
-        data = self._store.descriptors(self._feature.key, [digest]).get(digest)
+        data = self._found([digest])[digest]
         return None if data is None else self._feature.from_bytes(data)
+
+    def _found(self, digests: Sequence[str]) -> dict[str, bytes | None]:
+        found = self._store.descriptors(self._feature.key, digests)
+        if len(found) < len(digests):
+            raise DamagedStoreError(f"{self._store.location} has lost what it held of {self._feature.name}")
+        return found
 
     def fetch(self, rows: Indices) -> dict[int, tuple[Any, bytes]]:
         """Get descriptors by position, each with a digest, which is equal for two of the same pixels.
@@ -125,9 +132,9 @@ class Descriptors:
         """
         wanted = {int(row): self._digests[int(row)] for row in rows}
         missing = sorted({digest for digest in wanted.values() if digest not in self._held})
-        found = self._store.descriptors(self._feature.key, missing) if missing else {}
+        found = self._found(missing) if missing else {}
         for digest in missing:
-            data = found.get(digest)
+            data = found[digest]
             descriptor = None if data is None else self._feature.from_bytes(data)
             self._held[digest] = descriptor, blake2b(data or b"", digest_size=16).digest()
         result = {}

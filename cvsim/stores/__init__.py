@@ -11,9 +11,9 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from cvsim.errors import StoreError, UsageError, WrongStoreError
+from cvsim.errors import DamagedStoreError, StoreError, UsageError, WrongStoreError
 from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
@@ -40,6 +40,7 @@ __all__ = [
     "clear_cache",
     "default_cache_path",
     "known_engines",
+    "on_sound_store",
     "open_cache",
     "open_index",
     "open_run_store",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def _milvus(location: str, create: bool) -> SearchableStore:
@@ -189,6 +191,43 @@ def open_run_store(cache: str | None) -> CacheGuard:
         The cache file; ``""``: the user's own; None: a scratch store that ends with the process.
     """
     return open_scratch() if cache is None else open_cache(cache or None)
+
+
+def on_sound_store(cache: str | None, run: Callable[[CacheGuard], T]) -> T:
+    """What `run` makes of the store of one run.
+
+    Where the cache turns out to be damaged, what the run made of it counts for nothing: the rows that are
+    damaged are removed, and it is made again; where that does not help, without the cache.
+
+    Parameters
+    ----------
+    cache : str or None
+        See `open_run_store`.
+    run : callable
+        Gets the store. It can be called again.
+    """
+    for _ in range(2):
+        with open_run_store(cache) as store:
+            try:
+                found = run(store)
+            except Exception as error:  # whatever damaged data led to, if it was damaged
+                if not (store.is_damaged or isinstance(error, DamagedStoreError)):
+                    raise
+            else:
+                if not store.is_damaged:
+                    return found
+            store.abandon()
+            try:
+                n_rows = store.mend()
+            except StoreError as error:
+                _log.info("%s", error)
+                break
+        if not n_rows:
+            break
+        _log.info("%s: %d damaged rows were removed; what they held is made anew", store.location, n_rows)
+    _log.warning("The cache %s is damaged; run cvsim cache clear. Going on without it", store.location)
+    with open_scratch(f"the cache {store.location} is damaged") as scratch:
+        return run(scratch)
 
 
 def open_scratch(failure: str | None = None) -> CacheGuard:

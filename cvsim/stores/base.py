@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from cvsim.errors import StoreError
+from cvsim.stores.sums import Soundness
 
 BATCH_ROWS = 2000
 """A batch is written when it holds so many rows,"""
@@ -181,6 +182,9 @@ class Store(ABC):
     `Extraction` is there whole or absent. When writing fails, `StoreError` is raised and the batch is
     kept: a later `flush` tries again, `abandon` takes it out.
 
+    Where an engine finds that a row does not hold what was written, it leaves the row out, and `is_damaged`
+    says so from then on: what was made of the store's content since it was opened must be made again.
+
     All calls come from one thread. Several processes may use one location at once. Every method raises
     `StoreError` where the store cannot be used.
     """
@@ -189,6 +193,7 @@ class Store(ABC):
 
     def __init__(self, location: str) -> None:
         self.location = location
+        self.is_damaged = False
         self._pending = Batch()
         self._closed = False
 
@@ -290,6 +295,14 @@ class Store(ABC):
         """Remove all that is kept of these contents: files, images, artefacts, pair results."""
         self.flush()
         self._delete(digests)
+
+    def check(self) -> Soundness:
+        """Look at every row; engines that look after their rows themselves say that all is well."""
+        return Soundness(0, 0)
+
+    def mend(self) -> int:
+        """Remove the rows that are damaged, as if they had never been put; how many there were."""
+        return 0
 
     def prune(
         self,

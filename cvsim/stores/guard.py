@@ -9,6 +9,7 @@ from typing import TypeVar
 from cvsim.errors import StoreError
 from cvsim.stores.base import Batch, ImageInfo, KnownFile, Store, StoreInfo
 from cvsim.stores.memory import MemoryStore
+from cvsim.stores.sums import Soundness
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,9 +39,9 @@ class CacheGuard(Store):
     """
 
     def __init__(self, inner: Store, failure: str | None = None) -> None:
+        self._inner = inner
         super().__init__(inner.location)
         self.failure = failure
-        self._inner = inner
         self._inner_works = True
         self._overflow = MemoryStore()
 
@@ -52,6 +53,23 @@ class CacheGuard(Store):
             except StoreError as error:
                 self._fail(error)
         self._overflow._write(batch)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something that was asked for could not be read, or was not what had been put."""
+        return self._lost or self._inner.is_damaged
+
+    @is_damaged.setter
+    def is_damaged(self, value: bool) -> None:
+        self._lost = value
+
+    def check(self) -> Soundness:
+        """Look at every row of the inner store."""
+        return self._inner.check()
+
+    def mend(self) -> int:
+        """Remove the damaged rows of the inner store."""
+        return self._inner.mend()
 
     def _fail(self, error: StoreError) -> None:
         self._inner_works = False
@@ -65,6 +83,7 @@ class CacheGuard(Store):
             return read(self._inner)
         except StoreError as error:
             self._fail(error)
+            self._lost = True
             return None
 
     def _known_files(self, paths: Collection[bytes] | None) -> dict[bytes, KnownFile]:

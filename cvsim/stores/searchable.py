@@ -7,7 +7,8 @@ candidates and nothing else: the caller scores them, so that every engine gives 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,27 @@ class SearchableStore(Store):
     @abstractmethod
     def note(self, name: str, value: str) -> str:
         """Keep `value` under `name`; the value that was kept before, empty if there was none."""
+
+    @contextmanager
+    def sound(self) -> Iterator[None]:
+        """What is read in this block is sound, or the block ends with an error.
+
+        Raises
+        ------
+        DamagedStoreError
+            The message says which files to index again. Engines that look after their rows raise their own.
+        """
+        yield
+
+    def damaged_contents(self) -> set[str]:
+        """Contents of which something that is kept is damaged.
+
+        Raises
+        ------
+        DamagedStoreError
+            It cannot be told which.
+        """
+        return set()
 
     def orphans(self) -> set[str]:
         """Contents that no known file has."""

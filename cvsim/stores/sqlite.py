@@ -15,7 +15,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -34,10 +34,11 @@ from cvsim.stores.base import (
 )
 from cvsim.stores.sqlite_errors import explain
 from cvsim.stores.sqlite_file import APPLICATION_IDS, BUSY_S, Purpose, connect, file_parts
+from cvsim.stores.sums import Soundness, blob_sum, row_sum
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _KEY_SHIFT = 40
 _IMAGE_MASK = (1 << _KEY_SHIFT) - 1
 _PAGE_BYTES = 8192
@@ -50,18 +51,30 @@ CREATE TABLE key (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE image (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, used_day INTEGER NOT NULL);
 CREATE TABLE file (
     path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    inode INTEGER NOT NULL, device INTEGER NOT NULL, image_id INTEGER NOT NULL
+    inode INTEGER NOT NULL, device INTEGER NOT NULL, image_id INTEGER NOT NULL, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE decoded (
     id INTEGER PRIMARY KEY, width_px INTEGER, height_px INTEGER, format TEXT, damaged INTEGER,
-    taken_at TEXT, has_gps INTEGER, failure BLOB
+    taken_at TEXT, has_gps INTEGER, failure BLOB, sum INTEGER NOT NULL
 );
-CREATE TABLE artefact (id INTEGER PRIMARY KEY, data BLOB);
+CREATE TABLE artefact (id INTEGER PRIMARY KEY, sum INTEGER NOT NULL, data BLOB);
 CREATE TABLE pair (
     key_id INTEGER NOT NULL, a_id INTEGER NOT NULL, b_id INTEGER NOT NULL, data BLOB NOT NULL,
+    sum INTEGER NOT NULL,
     PRIMARY KEY (key_id, a_id, b_id)
 ) WITHOUT ROWID;
 """
+_PRIMARY_KEYS = {
+    "file": ("path",), "decoded": ("id",), "artefact": ("id",), "pair": ("key_id", "a_id", "b_id"),
+}  # fmt: skip
+"""The tables whose rows bear a checksum."""
+_COLUMNS = {
+    "file": "size_bytes, mtime_ns, inode, device, image_id",
+    "decoded": "width_px, height_px, format, damaged, taken_at, has_gps, failure",
+    "artefact": "data",
+    "pair": "data",
+}
+_DECODED = "r.width_px, r.height_px, r.format, r.damaged, r.taken_at, r.has_gps, r.failure, r.sum"
 _TABLES = ("pair", "artefact", "decoded", "file", "image", "key")
 
 
@@ -179,31 +192,41 @@ class SqliteStore(Store):
     def _write(self, batch: Batch) -> None:
         with self._mapped("write to"), self._transaction():
             keys = self._intern_keys(batch)
+            sums = {key: row_sum(key) for key in keys}
             images = self._intern_images(batch)
             self._db.executemany(
-                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)",
-                ((path, *known[:4], images[known.digest]) for path, known in batch.files.items()),
-            )
-            self._db.executemany(
-                "INSERT OR REPLACE INTO decoded VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (keys[x.decoder] << _KEY_SHIFT | images[x.digest], *_decoded_row(x))
-                    for x in batch.extractions
-                    if x.image is not None or x.failure is not None
+                    (path, *known[:4], images[known.digest], row_sum(path, *known))
+                    for path, known in batch.files.items()
                 ),
             )
             self._db.executemany(
-                "INSERT OR REPLACE INTO artefact VALUES (?, ?)",
+                "INSERT OR REPLACE INTO decoded VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (keys[key] << _KEY_SHIFT | images[x.digest], blob)
+                    (
+                        keys[x.decoder] << _KEY_SHIFT | images[x.digest],
+                        *row,
+                        row_sum(x.decoder, x.digest, *row),
+                    )
                     for x in batch.extractions
+                    if x.image is not None or x.failure is not None
+                    for row in (_decoded_row(x),)
+                ),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO artefact VALUES (?, ?, ?)",
+                (
+                    (keys[key] << _KEY_SHIFT | images[x.digest], blob_sum(sums[key], digest, blob), blob)
+                    for x in batch.extractions
+                    for digest in (bytes.fromhex(x.digest),)
                     for key, blob in x.artefacts.items()
                 ),
             )
             self._db.executemany(
-                "INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO pair VALUES (?, ?, ?, ?, ?)",
                 (
-                    (keys[key], images[a], images[b], blob)
+                    (keys[key], images[a], images[b], blob, blob_sum(sums[key], f"{a}{b}".encode(), blob))
                     for key, results in batch.pairs.items()
                     for (a, b), blob in results.items()
                 ),
@@ -236,34 +259,54 @@ class SqliteStore(Store):
 
     def _known_files(self, paths: Collection[bytes] | None) -> dict[bytes, KnownFile]:
         query = (
-            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest "
+            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest, f.sum "
             "FROM file f CROSS JOIN image i ON i.id = f.image_id"
         )
         with self._snapshot():
-            rows = self._select(query, f"{query} WHERE f.path", paths)
-            return {
-                path: KnownFile(size, mtime, inode, device, digest.hex())
-                for path, size, mtime, inode, device, digest in rows
-            }
+            return self._files_in(self._select(query, f"{query} WHERE f.path", paths))
 
     def _images(self, decoder: str, digests: Collection[str] | None) -> dict[str, ImageInfo]:
-        columns = "r.width_px, r.height_px, r.format, r.damaged, r.taken_at, r.has_gps"
-        with self._snapshot():
-            rows = self._select_by_digest("decoded", columns, "r.failure IS NULL", decoder, digests)
-            return {
-                digest.hex(): ImageInfo(width, height, format, damaged == 1, taken_at, has_gps == 1)
-                for digest, width, height, format, damaged, taken_at, has_gps in rows
-            }
+        return {
+            digest: ImageInfo(width, height, format, damaged == 1, taken_at, has_gps == 1)
+            for digest, width, height, format, damaged, taken_at, has_gps, failure in self._decoded(
+                decoder, digests, "r.failure IS NULL"
+            )
+            if failure is None
+        }
 
     def _failures(self, decoder: str, digests: Collection[str] | None) -> dict[str, str]:
+        rows = self._decoded(decoder, digests, "r.failure IS NOT NULL")
+        return {digest: failure.decode("utf-8", "surrogatepass") for digest, *_, failure in rows}
+
+    def _decoded(self, decoder: str, digests: Collection[str] | None, where: str) -> list[tuple[Any, ...]]:
+        """Sound rows of what decoding gave, the digest first and the failure last."""
         with self._snapshot():
-            rows = self._select_by_digest("decoded", "r.failure", "r.failure IS NOT NULL", decoder, digests)
-            return {digest.hex(): failure.decode("utf-8", "surrogatepass") for digest, failure in rows}
+            rows = self._select_by_digest("decoded", _DECODED, where, decoder, digests)
+            found = ((_hex(digest), *row) for digest, *row in rows)
+            return [row[:-1] for row in found if self._is_sound(row[-1] == row_sum(decoder, *row[:-1]))]
+
+    def _files_in(self, rows: Iterable[Any]) -> dict[bytes, KnownFile]:
+        """What sound rows of files say, by path."""
+        found = {}
+        for path, size, mtime, inode, device, digest, sum in rows:
+            known = KnownFile(size, mtime, inode, device, _hex(digest))
+            if self._is_sound(sum == row_sum(path, *known)):
+                found[path] = known
+        return found
+
+    def _is_sound(self, sound: bool) -> bool:
+        """Note that a row is not."""
+        self.is_damaged |= not sound
+        return sound
 
     def _descriptors(self, key: str, digests: Collection[str] | None) -> dict[str, bytes | None]:
         with self._snapshot():
-            rows = self._select_by_digest("artefact", "r.data", "TRUE", key, digests)
-            return {digest.hex(): data for digest, data in rows}
+            key_sum, found = row_sum(key), {}
+            rows = self._select_by_digest("artefact", "r.data, r.sum", "TRUE", key, digests)
+            for digest, data, sum in rows:
+                if self._is_sound(sum == blob_sum(key_sum, digest, data)):
+                    found[digest.hex()] = data
+            return found
 
     def _complete(self, keys: tuple[str, ...], digests: Collection[str] | None) -> set[str]:
         with self._snapshot():
@@ -275,7 +318,7 @@ class SqliteStore(Store):
             query = " AND ".join(["SELECT i.digest FROM image i WHERE TRUE", *tests])
             # The order keeps SQLite from going through the index, and so through the artefacts at random.
             rows = self._select(f"{query} ORDER BY i.id", f"{query} AND i.digest", _blobs(digests))
-            return {digest.hex() for (digest,) in rows}
+            return {_hex(digest) for (digest,) in rows}
 
     def _pairs(self, key: str, digests: Collection[str] | None) -> dict[tuple[str, str], bytes]:
         with self._snapshot():
@@ -283,9 +326,15 @@ class SqliteStore(Store):
             if key_id is None:
                 return {}
             names = {id: digest for digest, id in self._ids(digests).items()}
-            query = f"SELECT a_id, b_id, data FROM pair WHERE key_id = {key_id}"
+            query = f"SELECT a_id, b_id, data, sum FROM pair WHERE key_id = {key_id}"
             rows = self._select(query, f"{query} AND a_id", None if digests is None else names)
-            return {(names[a], names[b]): data for a, b, data in rows if a in names and b in names}
+            key_sum, found = row_sum(key), {}
+            for a, b, data, sum in rows:
+                if a in names and b in names:
+                    pair = names[a], names[b]
+                    if self._is_sound(sum == blob_sum(key_sum, "".join(pair).encode(), data)):
+                        found[pair] = data
+            return found
 
     def _select_by_digest(
         self, table: str, columns: str, where: str, key: str, digests: Collection[str] | None
@@ -326,7 +375,7 @@ class SqliteStore(Store):
     def _ids(self, digests: Collection[str] | None) -> dict[str, int]:
         query = "SELECT digest, id FROM image"
         rows = self._select(query, f"{query} WHERE digest", _blobs(digests))
-        return {digest.hex(): id for digest, id in rows}
+        return {_hex(digest): id for digest, id in rows}
 
     def _info(self) -> StoreInfo:
         with self._snapshot():
@@ -352,6 +401,69 @@ class SqliteStore(Store):
         if self._path is None:
             return self._value("PRAGMA page_count") * self._value("PRAGMA page_size")
         return sum(part.stat().st_size for part in file_parts(self._path) if part.exists())
+
+    # Soundness
+
+    def check(self) -> Soundness:
+        """Look at every row; nothing is changed."""
+        self.flush()
+        with self._mapped("read"):
+            structure = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        if structure != "ok":
+            return Soundness(0, 0, structure.splitlines()[-1])
+        n_rows, damaged = self._damaged_rows()
+        return Soundness(n_rows, sum(map(len, damaged.values())))
+
+    def mend(self) -> int:
+        """Remove the rows that are damaged; how many there were."""
+        self.flush()
+        _, damaged = self._damaged_rows()
+        self.is_damaged = False
+        with self._mapped("write to"), self._transaction():
+            for table, rows in damaged.items():
+                where = " AND ".join(f"{column} IS ?" for column in _PRIMARY_KEYS[table])
+                self._db.executemany(f"DELETE FROM {table} WHERE {where}", rows)
+        return sum(map(len, damaged.values()))
+
+    def _damaged_rows(self) -> tuple[int, dict[str, list[tuple[Any, ...]]]]:
+        """How many rows there are, and the primary keys of those that are damaged, by table."""
+        n_rows = 0
+        damaged: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _PRIMARY_KEYS}
+        with self._snapshot():
+            keys = {id: text for text, id in self._db.execute("SELECT text, id FROM key")}
+            names = dict(self._db.execute("SELECT id, digest FROM image"))
+            sums = {id: row_sum(text) for id, text in keys.items()}
+            for table, wanted in self._expected_sums(keys, names, sums).items():
+                columns = ", ".join(_PRIMARY_KEYS[table])
+                n_primary = len(_PRIMARY_KEYS[table])
+                rows = self._db.execute(f"SELECT {columns}, sum, {_COLUMNS[table]} FROM {table}")
+                for row in rows:
+                    n_rows += 1
+                    if row[n_primary] != wanted(*row[:n_primary], *row[n_primary + 1 :]):
+                        damaged[table].append(row[:n_primary])
+        return n_rows, damaged
+
+    def _expected_sums(
+        self, keys: Mapping[int, str], names: Mapping[int, Any], sums: Mapping[int, int]
+    ) -> dict[str, Callable[..., int]]:
+        """By table: the checksum that a row must have."""
+
+        def name(id: int) -> str:
+            return _hex(names.get(id))
+
+        def of_file(path: Any, size: Any, mtime: Any, inode: Any, device: Any, image: Any) -> int:
+            return row_sum(path, size, mtime, inode, device, name(image))
+
+        def of_decoded(id: int, *row: Any) -> int:
+            return row_sum(keys.get(id >> _KEY_SHIFT), name(id & _IMAGE_MASK), *row)
+
+        def of_artefact(id: int, data: Any) -> int:
+            return blob_sum(sums.get(id >> _KEY_SHIFT, 0), names.get(id & _IMAGE_MASK), data)
+
+        def of_pair(key: int, a: int, b: int, data: Any) -> int:
+            return blob_sum(sums.get(key, 0), f"{name(a)}{name(b)}".encode(), data)
+
+        return {"file": of_file, "decoded": of_decoded, "artefact": of_artefact, "pair": of_pair}
 
     # Housekeeping
 
@@ -400,12 +512,12 @@ class SqliteStore(Store):
     def _orphans(self) -> set[str]:
         with self._snapshot():
             rows = self._db.execute("SELECT digest FROM image WHERE id NOT IN (SELECT image_id FROM file)")
-            return {digest.hex() for (digest,) in rows}
+            return {_hex(digest) for (digest,) in rows}
 
     def _unused_since(self, day: int) -> set[str]:
         with self._snapshot():
             rows = self._db.execute("SELECT digest FROM image WHERE used_day < ?", (day,))
-            return {digest.hex() for (digest,) in rows}
+            return {_hex(digest) for (digest,) in rows}
 
     def _compact(self) -> None:
         try:
@@ -466,10 +578,15 @@ class SqliteStore(Store):
 def _decoded_row(extraction: Extraction) -> tuple[Any, ...]:
     if extraction.image is not None:
         width, height, format, damaged, taken_at, has_gps = extraction.image
-        return int(width), int(height), format, bool(damaged), taken_at, bool(has_gps), None
+        return int(width), int(height), format, int(damaged), taken_at, int(has_gps), None
     assert extraction.failure is not None
     # A reason may quote a file name that is not UTF-8, which SQLite takes for text only as bytes.
     return (None, None, None, None, None, None, extraction.failure.encode("utf-8", "surrogatepass"))
+
+
+def _hex(digest: Any) -> str:
+    """A digest as text; what is none, since the file is damaged, matches no checksum."""
+    return digest.hex() if type(digest) is bytes else ""
 
 
 def _base(key_id: int) -> int:

@@ -52,6 +52,8 @@ def remove_sqlite(path: str | os.PathLike[str], purpose: Purpose = "cache") -> b
 def connect(path: str) -> sqlite3.Connection:
     """Open a file, or make it; the empty name is a scratch file."""
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    # A damaged text is told by the checksum of its row, not by an error of the whole query.
+    db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -16000")  # KiB
     db.execute("PRAGMA journal_size_limit = 67108864")

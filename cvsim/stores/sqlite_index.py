@@ -7,30 +7,34 @@ search looks up a few thousand of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cvsim.errors import WrongStoreError
+from cvsim.errors import DamagedStoreError, WrongStoreError
+from cvsim.names import printable
 from cvsim.stores.base import KnownFile, chunks_of
 from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
-from cvsim.stores.sqlite import CHUNK_KEYS, SqliteStore, _blobs, _marks
+from cvsim.stores.sqlite import _IMAGE_MASK, CHUNK_KEYS, SqliteStore, _blobs, _hex, _marks
 from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, SegmentKind, Segments
+from cvsim.stores.sums import row_sum
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import NDArray
 
 _INDEX_TABLES = f"""
-CREATE TABLE IF NOT EXISTS description (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS description (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS label (
-    path BLOB NOT NULL, label TEXT NOT NULL, PRIMARY KEY (path, label)
+    path BLOB NOT NULL, label TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (path, label)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS label_by_text ON label (label);
 CREATE INDEX IF NOT EXISTS file_by_image ON file (image_id);
 {SEGMENT_SCHEMA}"""
+_SEARCHED = ("key", "image", "file", "entry", "segment", "label", "description")
+_N_NAMED = 5
 _LIVING_IN = 200
 """Entries in the order of their rank that are asked for at once: nearly all of them are there."""
 
@@ -41,6 +45,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path, "index")
         self._segments = Segments(self._db)
+        self._structure: str | None = None
         try:
             with self._mapped("open"), self._transaction():
                 if self._value("SELECT count(*) FROM sqlite_master WHERE name = 'word_list'"):
@@ -58,17 +63,22 @@ class SqliteIndex(SqliteStore, SearchableStore):
         """Read a note of the store, which keeps `value` if it has none; see `SearchableStore.describe`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?)", (name, value))
-            found = self._db.execute("SELECT value FROM description WHERE name = ?", (name,)).fetchone()
-        return str(found[0])
+            self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?, ?)", (name, value, row_sum(name, value)))
+            return self._note(name)
 
     def note(self, name: str, value: str) -> str:
         """Write a note; see `SearchableStore.note`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
-            found = self._db.execute("SELECT value FROM description WHERE name = ?", (name,)).fetchone()
-            self._db.execute("INSERT OR REPLACE INTO description VALUES (?, ?)", (name, value))
-        return "" if found is None else str(found[0])
+            found = self._note(name)
+            self._db.execute("INSERT OR REPLACE INTO description VALUES (?, ?, ?)", (name, value, row_sum(name, value)))
+        return found
+
+    def _note(self, name: str) -> str:
+        rows = self._db.execute("SELECT name, value, sum FROM description").fetchall()
+        if any(sum != row_sum(*row) for *row, sum in rows):
+            raise DamagedStoreError(self._whole_damage("a note of it is not what was written"))
+        return next((str(value) for its_name, value, _ in rows if its_name == name), "")
 
     # Keys
 
@@ -93,6 +103,18 @@ class SqliteIndex(SqliteStore, SearchableStore):
         for chunk in chunks_of(images, CHUNK_KEYS):
             query = f"SELECT image_id, id FROM entry WHERE image_id IN ({_marks(chunk)})"
             found.update(self._db.execute(query, chunk))
+        names = self._names(found)
+        self._db.executemany(
+            "UPDATE entry SET sum = ? WHERE id = ?",
+            ((row_sum(entry, names[image]), entry) for image, entry in found.items()),
+        )
+        return found
+
+    def _names(self, images: Iterable[int]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for chunk in chunks_of(images, CHUNK_KEYS):
+            query = f"SELECT id, digest FROM image WHERE id IN ({_marks(chunk)})"
+            found.update((id, _hex(digest)) for id, digest in self._db.execute(query, chunk))
         return found
 
     def _put(self, kind: SegmentKind, space: int, rows: Sequence[tuple[int, NDArray[Any]]]) -> None:
@@ -207,10 +229,13 @@ class SqliteIndex(SqliteStore, SearchableStore):
         found: dict[int, str] = {}
         for chunk in chunks_of(entries, CHUNK_KEYS):
             query = (
-                "SELECT e.id, i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id "
+                "SELECT e.id, i.digest, e.sum FROM entry e CROSS JOIN image i ON i.id = e.image_id "
                 f"WHERE e.id IN ({_marks(chunk)})"
             )
-            found.update({id: digest.hex() for id, digest in self._db.execute(query, chunk)})
+            for id, digest, sum in self._db.execute(query, chunk):
+                found[id] = _hex(digest)
+                if not self._is_sound(sum == row_sum(id, found[id])):
+                    raise DamagedStoreError("an entry is not what was written")
         return found
 
     # Files and labels
@@ -220,16 +245,13 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         inside = folder.rstrip(b"/") + b"/"
         query = (
-            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest "
+            "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest, f.sum "
             "FROM file f CROSS JOIN image i ON i.id = f.image_id "
             "WHERE f.path = ? OR (f.path >= ? AND f.path < ?)"
         )
         with self._snapshot():
             rows = self._db.execute(query, (folder, inside, inside[:-1] + b"0"))  # "0" follows "/"
-            return {
-                path: KnownFile(size, mtime, inode, device, digest.hex())
-                for path, size, mtime, inode, device, digest in rows
-            }
+            return self._files_in(rows)
 
     def files_of(self, digests: Collection[str]) -> dict[str, list[bytes]]:
         """Name the files of these contents; see `SearchableStore.files_of`."""
@@ -238,11 +260,12 @@ class SqliteIndex(SqliteStore, SearchableStore):
         with self._snapshot():
             for chunk in chunks_of(_blobs(digests), CHUNK_KEYS):
                 query = (
-                    "SELECT i.digest, f.path FROM image i JOIN file f ON f.image_id = i.id "
+                    "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest, f.sum "
+                    "FROM image i JOIN file f ON f.image_id = i.id "
                     f"WHERE i.digest IN ({_marks(chunk)}) ORDER BY f.path"
                 )
-                for digest, path in self._db.execute(query, chunk):
-                    found.setdefault(digest.hex(), []).append(path)
+                for path, known in self._files_in(self._db.execute(query, chunk)).items():
+                    found.setdefault(known.digest, []).append(path)
         return found
 
     def put_labels(self, labels: Iterable[tuple[bytes, str]]) -> None:
@@ -251,8 +274,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
         with self._mapped("write to"), self._transaction():
             self._db.executemany("DELETE FROM label WHERE path = ?", {(path,) for path, _ in rows})
             self._db.executemany(
-                "INSERT INTO label VALUES (?, ?)",
-                ((path, as_text(label)) for path, label in rows),
+                "INSERT INTO label VALUES (?, ?, ?)",
+                ((path, as_text(label), row_sum(path, as_text(label))) for path, label in rows),
             )
 
     def _forget_files(self, paths: Collection[bytes]) -> None:
@@ -265,8 +288,9 @@ class SqliteIndex(SqliteStore, SearchableStore):
         found: dict[bytes, tuple[str, ...]] = {}
         with self._snapshot():
             for chunk in chunks_of(paths, CHUNK_KEYS):
-                query = f"SELECT path, label FROM label WHERE path IN ({_marks(chunk)}) ORDER BY path, label"
-                for path, label in self._db.execute(query, chunk):
+                query = f"SELECT path, label, sum FROM label WHERE path IN ({_marks(chunk)}) ORDER BY path, label"
+                for path, label, sum in self._db.execute(query, chunk):
+                    self._is_sound(sum == row_sum(path, label))
                     found[path] = (*found.get(path, ()), label)
         return found
 
@@ -275,8 +299,75 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         with self._snapshot():
             rows = self._db.execute(
-                "SELECT DISTINCT i.digest FROM label l JOIN file f ON f.path = l.path "
+                "SELECT i.digest, l.path, l.label, l.sum FROM label l JOIN file f ON f.path = l.path "
                 "JOIN image i ON i.id = f.image_id WHERE l.label = ?",
                 (as_text(label),),
             )
-            return {digest.hex() for (digest,) in rows}
+            return {_hex(digest) for digest, *row, sum in rows if self._is_sound(sum == row_sum(*row))}
+
+    # Soundness
+
+    @contextmanager
+    def sound(self) -> Iterator[None]:
+        """Refuse what was read of damaged rows; see `SearchableStore.sound`."""
+        if self._structure is None:
+            self._structure = self._lost_rows()
+        if self._structure:
+            raise DamagedStoreError(self._whole_damage(self._structure))
+        try:
+            yield
+        except Exception as error:  # whatever damaged data led to, if it was damaged
+            if not (self.is_damaged or isinstance(error, DamagedStoreError)):
+                raise
+            self._say_what_is_damaged(str(error))
+        if self.is_damaged:
+            self._say_what_is_damaged("what was read of it is not what was written")
+
+    def _lost_rows(self) -> str:
+        """What is wrong with the tables of small rows: any of them may have lost some."""
+        with self._mapped("read"):
+            for table in _SEARCHED:
+                found = str(self._db.execute(f"PRAGMA integrity_check({table})").fetchone()[0])
+                if found != "ok":
+                    return found.splitlines()[-1]
+        return ""
+
+    def _say_what_is_damaged(self, why: str) -> NoReturn:
+        contents = self.damaged_contents()
+        files = sorted(path for paths in self.files_of(contents).values() for path in paths)
+        if not files:
+            raise DamagedStoreError(self._whole_damage(why))
+        shown = ", ".join(printable(os.fsdecode(path)) for path in files[:_N_NAMED])
+        more = f" and {len(files) - _N_NAMED:,} more" if len(files) > _N_NAMED else ""
+        raise DamagedStoreError(
+            f"the index {self.location} is damaged: what it holds of {shown}{more} is not what was written; "
+            f"index what they lie in again: cvsim index PATH --store {self.location}"
+        )
+
+    def _whole_damage(self, why: str) -> str:
+        return f"the index {self.location} is damaged ({why}); index the pictures again into a new file"
+
+    def damaged_contents(self) -> set[str]:
+        """Look at every row; see `SearchableStore.damaged_contents`."""
+        found = self.check()
+        if found.structure:
+            raise DamagedStoreError(self._whole_damage(found.structure))
+        _, rows = self._damaged_rows()
+        if rows["file"] or rows["pair"]:
+            raise DamagedStoreError(self._whole_damage("rows of files are not what was written"))
+        images = {id & _IMAGE_MASK for table in ("artefact", "decoded") for (id,) in rows[table]}
+        with self._snapshot():
+            for kind, key in self._db.execute("SELECT DISTINCT kind, key_id FROM segment").fetchall():
+                try:
+                    self._segments.look_through(kind, key)
+                except DamagedStoreError as error:
+                    raise DamagedStoreError(self._whole_damage(str(error))) from error
+            entries = self._db.execute(
+                "SELECT e.id, e.sum, i.digest FROM entry e LEFT JOIN image i ON i.id = e.image_id"
+            )
+            labels = self._db.execute("SELECT sum, path, label FROM label")
+            if any(sum != row_sum(id, _hex(d)) for id, sum, d in entries) or any(
+                sum != row_sum(*row) for sum, *row in labels
+            ):
+                raise DamagedStoreError(self._whole_damage("an entry is not what was written"))
+            return set(self._names(images).values())

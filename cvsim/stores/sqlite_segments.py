@@ -19,18 +19,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cvsim.errors import DamagedStoreError
+from cvsim.stores.sums import blob_sum, row_sum
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SegmentKind = Literal["hash", "vector", "word"]
 
 SEGMENT_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT, image_id INTEGER NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT, image_id INTEGER NOT NULL UNIQUE,
+    sum INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS segment (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key_id INTEGER NOT NULL,
-    level INTEGER NOT NULL, n_rows INTEGER NOT NULL, width INTEGER NOT NULL, first BLOB NOT NULL
+    level INTEGER NOT NULL, n_rows INTEGER NOT NULL, width INTEGER NOT NULL, first BLOB NOT NULL,
+    sum INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, data BLOB NOT NULL)
+CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, sum INTEGER NOT NULL, data BLOB NOT NULL)
 """
 N_TO_MERGE = 8
 MAX_MERGED_ROWS: dict[str, int] = {"hash": 1 << 26, "vector": 1 << 20, "word": 1 << 24}
@@ -100,15 +106,21 @@ class Segments:
             "INSERT INTO segment (kind, key_id, level, n_rows, width, first) VALUES (?, ?, ?, ?, ?, ?)",
             (kind, key_id, level, len(entries), width, first),
         )
-        base = (cursor.lastrowid or 0) << _BLOCK_SHIFT
-        self._db.executemany(
-            "INSERT INTO block VALUES (?, ?)",
-            (
-                (base | k, entries[at : at + n].astype("<u4").tobytes() + values[at : at + n].tobytes())
-                for k, at in enumerate(starts)
-                if (n := _BLOCK_ROWS[kind])
-            ),
+        id = cursor.lastrowid or 0
+        row = id, kind, key_id, level, len(entries), width, first
+        self._db.execute("UPDATE segment SET sum = ? WHERE id = ?", (self._segment_sum(*row), id))
+        base, n = id << _BLOCK_SHIFT, _BLOCK_ROWS[kind]
+        blocks = (
+            (base | k, entries[at : at + n].astype("<u4").tobytes() + values[at : at + n].tobytes())
+            for k, at in enumerate(starts)
         )
+        self._db.executemany(
+            "INSERT INTO block VALUES (?, ?, ?)", ((number, _block_sum(number, b), b) for number, b in blocks)
+        )
+
+    def _segment_sum(self, id: int, kind: str, key_id: int, *row: Any) -> int:
+        text = self._db.execute("SELECT text FROM key WHERE id = ?", (key_id,)).fetchone()
+        return row_sum(id, kind, key_id, text, *row)
 
     def _merge(self, kind: SegmentKind, key_id: int, segments: list[StoredSegment]) -> None:
         parts = [self._read(kind, segment) for segment in segments]
@@ -168,14 +180,21 @@ class Segments:
                 found.append(entries[words[at] == values])
         return np.concatenate(found)
 
+    def look_through(self, kind: SegmentKind, key_id: int) -> None:
+        """Raise `DamagedStoreError` if anything of these segments is not what was written."""
+        for segment in self._list(kind, key_id):
+            self._read(kind, segment)
+
     def _list(self, kind: SegmentKind, key_id: int) -> list[StoredSegment]:
-        rows = self._db.execute(
-            "SELECT id, level, n_rows, width, first FROM segment WHERE kind = ? AND key_id = ? ORDER BY id",
-            (kind, key_id),
-        )
+        # All of them are looked at: of one that is damaged it cannot be said to whom it belongs.
+        query = "SELECT id, kind, key_id, level, n_rows, width, first, sum FROM segment ORDER BY id"
+        rows = self._db.execute(query).fetchall()
+        if any(row[-1] != self._segment_sum(*row[:-1]) for row in rows):
+            raise DamagedStoreError("a list of what pictures are found by is not what was written")
         return [
             StoredSegment(id, level, n_rows, width, np.frombuffer(first, "<u4"))
-            for id, level, n_rows, width, first in rows
+            for id, its_kind, its_key, level, n_rows, width, first, _ in rows
+            if (its_kind, its_key) == (kind, key_id)
         ]
 
     def _read(self, kind: SegmentKind, segment: StoredSegment) -> Rows:
@@ -189,11 +208,16 @@ class Segments:
         for start in range(0, len(numbers), _IN):
             ids = [base | k for k in numbers[start : start + _IN]]
             marks = ",".join("?" * len(ids))
-            parts = [
-                _unpacked(kind, segment.width, data)
-                for (data,) in self._db.execute(f"SELECT data FROM block WHERE id IN ({marks})", ids)
-            ]
+            query = f"SELECT id, data, sum FROM block WHERE id IN ({marks})"
+            rows = self._db.execute(query, ids).fetchall()
+            if len(rows) < len(ids) or any(sum != _block_sum(id, data) for id, data, sum in rows):
+                raise DamagedStoreError("a part of what pictures are found by is not what was written")
+            parts = [_unpacked(kind, segment.width, data) for _, data, _ in rows]
             yield np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _block_sum(id: int, data: Any) -> int:
+    return blob_sum(id & 0xFFFFFFFF, str(id).encode(), data)
 
 
 def _unpacked(kind: SegmentKind, width: int, data: bytes) -> Rows:
