@@ -27,6 +27,7 @@ from cvsim.api.vectors import evaluate as evaluate, extract_features as extract_
 from cvsim.errors import (
     ActionError as ActionError,
     CvsimError as CvsimError,
+    DamagedStoreError as DamagedStoreError,
     DecodeError as DecodeError,
     FetchError as FetchError,
     ImageError as ImageError,

@@ -256,7 +256,7 @@ def test_features_know_no_path_no_store_and_no_score() -> None:
 def test_tests_mirror_the_package() -> None:
     """Each folder of tests is that of a room, of the ground floor, or of something beside the package."""
     rooms = {name for floor in FLOORS for name in floor if (PACKAGE / name).is_dir()}
-    beside = {"api", "benchmarks", "ground", "manual", "samples", "support"}
+    beside = {"api", "benchmarks", "fuzz", "ground", "manual", "samples", "support"}
     folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir()} - {"__pycache__"}
     assert folders - rooms - beside == set()
     loose = {path.name for path in Path(__file__).parent.glob("*.py")}

@@ -63,6 +63,7 @@ RESULTS = [
 ERRORS = [
     "ActionError",
     "CvsimError",
+    "DamagedStoreError",
     "DecodeError",
     "FetchError",
     "ImageError",

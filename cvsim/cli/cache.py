@@ -133,9 +133,10 @@ def check(path: Path, as_json: bool, quiet: bool) -> None:
             f"the cache {printable(os.fspath(path))} is damaged ({found.structure}); run cvsim cache clear"
         )
     if found.n_damaged:
+        where = f"{quantity(found.n_rows, 'row')} of the cache {printable(os.fspath(path))}"
         raise StoreError(
-            f"{found.n_damaged:,} of {quantity(found.n_rows, 'row')} of the cache {printable(os.fspath(path))} are "
-            "damaged; what they held is computed anew by the run that needs it, or run cvsim cache clear"
+            f"{found.n_damaged:,} of {where} are damaged; what they held is computed anew when it is needed, "
+            "or run cvsim cache clear"
         )
 
 

@@ -35,6 +35,8 @@ class PlanFile:
     def __init__(self, path: str, *, force: bool = False, fresh: bool = False) -> None:
         self.path, self._force, self._fresh = path, force, fresh
         self.earlier = None if path == "-" or not os.path.exists(path) else self._load()
+        if self.earlier is not None and not fresh:
+            self._require_journal()
 
     def _load(self) -> Plan | None:
         from cvsim.actions.plan import Plan
@@ -48,6 +50,19 @@ class PlanFile:
             raise UsageError(
                 f"{shown} is there already and is no plan that can be read; name another file, or give "
                 f"--force to write over it\n{exc}"
+            ) from exc
+
+    def _require_journal(self) -> None:
+        """Refuse a damaged journal beside the plan now, and not when a long run is over."""
+        from cvsim.actions.carry import carried_out
+        from cvsim.actions.journal import default_path
+
+        try:
+            carried_out(default_path(self.path), ())
+        except CvsimError as exc:
+            raise UsageError(
+                f"what the plan {printable(self.path)} was carried out by cannot be read; name another plan, "
+                f"or give --fresh to start anew\n{exc}"
             ) from exc
 
     def require_own(self, paths: Iterable[str]) -> None:

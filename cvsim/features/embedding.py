@@ -105,7 +105,10 @@ class Embedding(VectorFeature):
         self._lock = threading.Lock()
         self._session: Any = None
         self._is_cut = False
-        self._open()
+        try:
+            self._open()
+        except UnicodeDecodeError as exc:  # the runtime hands names over only when they are asked for
+            raise SettingsError(f"{path} is no ONNX model that can be used: a name in it is no text") from exc
 
     @property
     def n_dims(self) -> int:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,30 +131,37 @@ def _is_whole(line: bytes) -> bool:
         json.loads(line)
     except ValueError:
         return False
+    except RecursionError:  # no crash leaves half a line that is nested so deeply
+        return True
     return True
 
 
 def _read_line(answers: dict[tuple[str, str], Answer], line: bytes, where: str) -> None:
     try:
         row = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ActionError(f"{where} is damaged: {exc}") from exc
     if not isinstance(row, dict):
-        raise ActionError(f"{where} is no answer: {row!r}")
+        raise ActionError(f"{where} is no answer: {_shown(row)}")
     if "schema" in row:
         if row["schema"] != DECISIONS_SCHEMA:
             raise ActionError(
-                f"{where} is of schema {row['schema']!r}; this cvsim knows {DECISIONS_SCHEMA!r}"
+                f"{where} is of schema {_shown(row['schema'])}; this cvsim knows {DECISIONS_SCHEMA!r}"
             )
         return
     if row.get("answer") not in get_args(Answer):
         raise ActionError(
-            f"{where}: the answer is {row.get('answer')!r}; there are: {', '.join(get_args(Answer))}"
+            f"{where}: the answer is {_shown(row.get('answer'))}; there are: {', '.join(get_args(Answer))}"
         )
     sides = str(row.get("a")), str(row.get("b"))
     if not all(map(is_digest, sides)):
         raise ActionError(f"{where}: a and b must be digests of 64 lower-case hexadecimal digits")
     answers[_key(*sides)] = row["answer"]
+
+
+def _shown(value: Any) -> str:
+    """A value that may be anything, short and in one line."""
+    return printable(reprlib.repr(value))
 
 
 def _append(path: str, row: Mapping[str, Any]) -> None:

@@ -287,6 +287,8 @@ def _read_npy(path: Path) -> NDArray[np.int64]:
         labels = np.load(path, allow_pickle=False)
     except NOT_AN_ARRAY as exc:
         raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
+    except MemoryError as exc:
+        raise UsageError(f"there is not enough memory for the array that {path} says it holds") from exc
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UsageError(f"{path} must hold a one-dimensional array of integers, one label an image")
     return labels.astype(np.int64)

@@ -102,7 +102,7 @@ def read_files(
         asked = set(digests.values())
         images, failures = store.images(DECODER, asked), store.failures(DECODER, asked)
         if lost := asked - images.keys() - failures.keys():
-            raise DamagedStoreError(f"{store.location} has lost {len(lost)} pictures that were just put there")
+            raise DamagedStoreError(f"{store.location} has lost {len(lost)} pictures that were just put")
     records, skipped = _records(found, digests, images, failures, reasons)
     store.touch({record.digest for record in records})
     return Reading(

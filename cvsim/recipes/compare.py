@@ -83,9 +83,7 @@ def _on_store(
     plan = scoring_plan(settings)
     names = _names(a, b)
     are_files = is_path(a) and is_path(b)
-    files = _read_files(
-        [n for n, s in zip(names, (a, b), strict=True) if is_path(s)], plan, settings, store
-    )
+    files = _read_files([n for n, s in zip(names, (a, b), strict=True) if is_path(s)], plan, settings, store)
     first, second = (
         files[name] if is_path(source) else _put_pixels(source, name, plan, store)
         for source, name in zip((a, b), names, strict=True)

@@ -454,6 +454,8 @@ def load_features(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         found = np.load(path, allow_pickle=False)
     except (OSError, *NOT_AN_ARRAY) as exc:
         raise UsageError(f"{path} is not an array that numpy saved: {exc}") from exc
+    except MemoryError as exc:
+        raise UsageError(f"there is not enough memory for the array that {path} says it holds") from exc
     return as_features(found, str(path))
 
 

@@ -218,13 +218,11 @@ def on_sound_store(cache: str | None, run: Callable[[CacheGuard], T]) -> T:
                     return found
             store.abandon()
             try:
-                n_rows = store.mend()
+                store.mend()  # there may be none left: the run wrote over those that it met first
             except StoreError as error:
                 _log.info("%s", error)
                 break
-        if not n_rows:
-            break
-        _log.info("%s: %d damaged rows were removed; what they held is made anew", store.location, n_rows)
+        _log.info("%s: damaged rows were removed; what they held is made anew", store.location)
     _log.warning("The cache %s is damaged; run cvsim cache clear. Going on without it", store.location)
     with open_scratch(f"the cache {store.location} is damaged") as scratch:
         return run(scratch)

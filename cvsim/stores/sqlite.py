@@ -14,68 +14,31 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from cvsim.errors import WrongStoreError
-from cvsim.stores.base import (
-    Batch,
-    Extraction,
-    ImageInfo,
-    KeyInfo,
-    KnownFile,
-    Store,
-    StoreInfo,
-    chunks_of,
-    today,
-)
+from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, chunks_of, today
 from cvsim.stores.sqlite_errors import explain
-from cvsim.stores.sqlite_file import APPLICATION_IDS, BUSY_S, Purpose, connect, file_parts
+from cvsim.stores.sqlite_file import Purpose, connect, file_parts, prepare, transaction
+from cvsim.stores.sqlite_rows import (
+    ALL_TABLES,
+    CHUNK_KEYS,
+    DECODED_COLUMNS,
+    IMAGE_MASK,
+    KEY_SHIFT,
+    PRIMARY_KEYS,
+    blobs_of,
+    damaged_rows,
+    decoded_row,
+    first_row,
+    hex_of,
+    marks,
+)
 from cvsim.stores.sums import Soundness, blob_sum, row_sum
 
 _log = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 2
-_KEY_SHIFT = 40
-_IMAGE_MASK = (1 << _KEY_SHIFT) - 1
-_PAGE_BYTES = 8192
-"""Faster than 4 kB on descriptors of 500 bytes; 16 kB would waste half a page on each blob of 10 kB."""
-CHUNK_KEYS = 1000
-"""Values in one ``IN (...)``: SQLite allows 32,766, and more than this gains nothing."""
-
-_CACHE_TABLES = """
-CREATE TABLE key (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE image (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, used_day INTEGER NOT NULL);
-CREATE TABLE file (
-    path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    inode INTEGER NOT NULL, device INTEGER NOT NULL, image_id INTEGER NOT NULL, sum INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE decoded (
-    id INTEGER PRIMARY KEY, width_px INTEGER, height_px INTEGER, format TEXT, damaged INTEGER,
-    taken_at TEXT, has_gps INTEGER, failure BLOB, sum INTEGER NOT NULL
-);
-CREATE TABLE artefact (id INTEGER PRIMARY KEY, sum INTEGER NOT NULL, data BLOB);
-CREATE TABLE pair (
-    key_id INTEGER NOT NULL, a_id INTEGER NOT NULL, b_id INTEGER NOT NULL, data BLOB NOT NULL,
-    sum INTEGER NOT NULL,
-    PRIMARY KEY (key_id, a_id, b_id)
-) WITHOUT ROWID;
-"""
-_PRIMARY_KEYS = {
-    "file": ("path",), "decoded": ("id",), "artefact": ("id",), "pair": ("key_id", "a_id", "b_id"),
-}  # fmt: skip
-"""The tables whose rows bear a checksum."""
-_COLUMNS = {
-    "file": "size_bytes, mtime_ns, inode, device, image_id",
-    "decoded": "width_px, height_px, format, damaged, taken_at, has_gps, failure",
-    "artefact": "data",
-    "pair": "data",
-}
-_DECODED = "r.width_px, r.height_px, r.format, r.damaged, r.taken_at, r.has_gps, r.failure, r.sum"
-_TABLES = ("pair", "artefact", "decoded", "file", "image", "key")
 
 
 class SqliteStore(Store):
@@ -107,85 +70,10 @@ class SqliteStore(Store):
             self._db = connect("" if self._path is None else os.fspath(self._path))
         try:
             with self._mapped("open"):
-                self._prepare()
+                prepare(self._db, self.location, purpose)
         except BaseException:
             self._db.close()
             raise
-
-    # Opening
-
-    def _prepare(self) -> None:
-        """Check whose file this is before anything is written to it; then bring it into shape."""
-        with self._transaction("DEFERRED"):  # another process may be making the file just now
-            application_id, version, n_tables = self._identity()
-        if application_id == 0 and version == 0 and n_tables == 0:
-            self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        else:
-            self._refuse_others(application_id, version)
-        self._use_write_ahead_log()
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        with self._transaction():  # also shows at once that the file can be written
-            application_id, version, n_tables = self._identity()  # another process may have been faster
-            if n_tables and version == SCHEMA_VERSION:
-                return
-            if n_tables:
-                _log.warning("%s was made by an older version of cvsim: starting it anew", self.location)
-                self._drop_tables()
-            for statement in _CACHE_TABLES.split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_IDS[self._purpose]}")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def _use_write_ahead_log(self) -> None:
-        """Writers then do not stop readers. The file remembers it.
-
-        Without shared memory (a network drive) SQLite stays with its rollback journal, which is as safe.
-        """
-        deadline = time.monotonic() + BUSY_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                # For this one change SQLite does not wait by itself when another process opens the file, too.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.005)
-
-    def _identity(self) -> tuple[int, int, int]:
-        return (
-            self._value("PRAGMA application_id"),
-            self._value("PRAGMA user_version"),
-            self._value("SELECT count(*) FROM sqlite_master"),
-        )
-
-    def _refuse_others(self, application_id: int, version: int) -> None:
-        purposes = {number: purpose for purpose, number in APPLICATION_IDS.items()}
-        purpose = purposes.get(application_id)
-        if purpose is None:
-            raise WrongStoreError(
-                f"{self.location} is the database of another program and was left as it is; name another file"
-            )
-        if purpose != self._purpose:
-            raise WrongStoreError(
-                f"{self.location} is a cvsim {purpose}, not {_a(self._purpose)}; name another file"
-            )
-        if version > SCHEMA_VERSION:
-            raise WrongStoreError(
-                f"{self.location} was made by a newer version of cvsim (layout {version}, this one knows "
-                f"{SCHEMA_VERSION}); update cvsim or name another file"
-            )
-        if version < SCHEMA_VERSION and purpose == "index":
-            raise WrongStoreError(
-                f"{self.location} was made by an older version of cvsim (layout {version}, this one needs "
-                f"{SCHEMA_VERSION}); index the pictures again into a new file"
-            )
-
-    def _drop_tables(self) -> None:
-        names = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for name in names:
-            quoted = name.replace('"', '""')
-            self._db.execute(f'DROP TABLE "{quoted}"')
 
     # Writing
 
@@ -205,19 +93,19 @@ class SqliteStore(Store):
                 "INSERT OR REPLACE INTO decoded VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     (
-                        keys[x.decoder] << _KEY_SHIFT | images[x.digest],
+                        keys[x.decoder] << KEY_SHIFT | images[x.digest],
                         *row,
                         row_sum(x.decoder, x.digest, *row),
                     )
                     for x in batch.extractions
                     if x.image is not None or x.failure is not None
-                    for row in (_decoded_row(x),)
+                    for row in (decoded_row(x),)
                 ),
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO artefact VALUES (?, ?, ?)",
                 (
-                    (keys[key] << _KEY_SHIFT | images[x.digest], blob_sum(sums[key], digest, blob), blob)
+                    (keys[key] << KEY_SHIFT | images[x.digest], blob_sum(sums[key], digest, blob), blob)
                     for x in batch.extractions
                     for digest in (bytes.fromhex(x.digest),)
                     for key, blob in x.artefacts.items()
@@ -281,15 +169,15 @@ class SqliteStore(Store):
     def _decoded(self, decoder: str, digests: Collection[str] | None, where: str) -> list[tuple[Any, ...]]:
         """Sound rows of what decoding gave, the digest first and the failure last."""
         with self._snapshot():
-            rows = self._select_by_digest("decoded", _DECODED, where, decoder, digests)
-            found = ((_hex(digest), *row) for digest, *row in rows)
+            rows = self._select_by_digest("decoded", DECODED_COLUMNS, where, decoder, digests)
+            found = ((hex_of(digest), *row) for digest, *row in rows)
             return [row[:-1] for row in found if self._is_sound(row[-1] == row_sum(decoder, *row[:-1]))]
 
     def _files_in(self, rows: Iterable[Any]) -> dict[bytes, KnownFile]:
         """What sound rows of files say, by path."""
         found = {}
         for path, size, mtime, inode, device, digest, sum in rows:
-            known = KnownFile(size, mtime, inode, device, _hex(digest))
+            known = KnownFile(size, mtime, inode, device, hex_of(digest))
             if self._is_sound(sum == row_sum(path, *known)):
                 found[path] = known
         return found
@@ -313,12 +201,12 @@ class SqliteStore(Store):
             known = self._keys()
             if any(key not in known for key in keys):
                 return set()
-            ids = (f"{_base(known[key])} + i.id" for key in keys)
+            ids = (f"{first_row(known[key])} + i.id" for key in keys)
             tests = (f"EXISTS (SELECT 1 FROM artefact WHERE id = {id})" for id in ids)
             query = " AND ".join(["SELECT i.digest FROM image i WHERE TRUE", *tests])
             # The order keeps SQLite from going through the index, and so through the artefacts at random.
-            rows = self._select(f"{query} ORDER BY i.id", f"{query} AND i.digest", _blobs(digests))
-            return {_hex(digest) for (digest,) in rows}
+            rows = self._select(f"{query} ORDER BY i.id", f"{query} AND i.digest", blobs_of(digests))
+            return {hex_of(digest) for (digest,) in rows}
 
     def _pairs(self, key: str, digests: Collection[str] | None) -> dict[tuple[str, str], bytes]:
         with self._snapshot():
@@ -343,16 +231,16 @@ class SqliteStore(Store):
         key_id = self._keys().get(key)
         if key_id is None:
             return ()
-        base = _base(key_id)
+        base = first_row(key_id)
         sweep = (
-            f"SELECT i.digest, {columns} FROM {table} r CROSS JOIN image i ON i.id = r.id & {_IMAGE_MASK} "
-            f"WHERE r.id BETWEEN {base} AND {base | _IMAGE_MASK} AND {where}"
+            f"SELECT i.digest, {columns} FROM {table} r CROSS JOIN image i ON i.id = r.id & {IMAGE_MASK} "
+            f"WHERE r.id BETWEEN {base} AND {base | IMAGE_MASK} AND {where}"
         )
         look_up = (
             f"SELECT i.digest, {columns} FROM image i CROSS JOIN {table} r ON r.id = {base} + i.id "
             f"WHERE {where} AND i.digest"
         )
-        return self._select(sweep, look_up, _blobs(digests))
+        return self._select(sweep, look_up, blobs_of(digests))
 
     def _select(self, sweep: str, look_up: str, wanted: Collection[Any] | None) -> Iterator[Any]:
         """Rows whose first column is among `wanted` (None: all).
@@ -367,15 +255,15 @@ class SqliteStore(Store):
             yield from (row for row in self._db.execute(sweep) if row[0] in wanted)
         else:
             for chunk in chunks_of(wanted, CHUNK_KEYS):
-                yield from self._db.execute(f"{look_up} IN ({_marks(chunk)})", chunk)
+                yield from self._db.execute(f"{look_up} IN ({marks(chunk)})", chunk)
 
     def _keys(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT text, id FROM key"))
 
     def _ids(self, digests: Collection[str] | None) -> dict[str, int]:
         query = "SELECT digest, id FROM image"
-        rows = self._select(query, f"{query} WHERE digest", _blobs(digests))
-        return {_hex(digest): id for digest, id in rows}
+        rows = self._select(query, f"{query} WHERE digest", blobs_of(digests))
+        return {hex_of(digest): id for digest, id in rows}
 
     def _info(self) -> StoreInfo:
         with self._snapshot():
@@ -383,7 +271,7 @@ class SqliteStore(Store):
             for text, id in sorted(self._keys().items()):
                 n_rows, n_bytes = self._db.execute(
                     "SELECT count(*), coalesce(sum(length(data)), 0) FROM artefact WHERE id BETWEEN ? AND ?",
-                    (_base(id), _base(id) | _IMAGE_MASK),
+                    (first_row(id), first_row(id) | IMAGE_MASK),
                 ).fetchone()
                 if n_rows:
                     artefacts[text] = KeyInfo(n_rows, n_bytes)
@@ -411,59 +299,21 @@ class SqliteStore(Store):
             structure = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
         if structure != "ok":
             return Soundness(0, 0, structure.splitlines()[-1])
-        n_rows, damaged = self._damaged_rows()
+        with self._snapshot():
+            n_rows, damaged = damaged_rows(self._db)
         return Soundness(n_rows, sum(map(len, damaged.values())))
 
     def mend(self) -> int:
         """Remove the rows that are damaged; how many there were."""
         self.flush()
-        _, damaged = self._damaged_rows()
+        with self._snapshot():
+            _, damaged = damaged_rows(self._db)
         self.is_damaged = False
         with self._mapped("write to"), self._transaction():
             for table, rows in damaged.items():
-                where = " AND ".join(f"{column} IS ?" for column in _PRIMARY_KEYS[table])
+                where = " AND ".join(f"{column} IS ?" for column in PRIMARY_KEYS[table])
                 self._db.executemany(f"DELETE FROM {table} WHERE {where}", rows)
         return sum(map(len, damaged.values()))
-
-    def _damaged_rows(self) -> tuple[int, dict[str, list[tuple[Any, ...]]]]:
-        """How many rows there are, and the primary keys of those that are damaged, by table."""
-        n_rows = 0
-        damaged: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _PRIMARY_KEYS}
-        with self._snapshot():
-            keys = {id: text for text, id in self._db.execute("SELECT text, id FROM key")}
-            names = dict(self._db.execute("SELECT id, digest FROM image"))
-            sums = {id: row_sum(text) for id, text in keys.items()}
-            for table, wanted in self._expected_sums(keys, names, sums).items():
-                columns = ", ".join(_PRIMARY_KEYS[table])
-                n_primary = len(_PRIMARY_KEYS[table])
-                rows = self._db.execute(f"SELECT {columns}, sum, {_COLUMNS[table]} FROM {table}")
-                for row in rows:
-                    n_rows += 1
-                    if row[n_primary] != wanted(*row[:n_primary], *row[n_primary + 1 :]):
-                        damaged[table].append(row[:n_primary])
-        return n_rows, damaged
-
-    def _expected_sums(
-        self, keys: Mapping[int, str], names: Mapping[int, Any], sums: Mapping[int, int]
-    ) -> dict[str, Callable[..., int]]:
-        """By table: the checksum that a row must have."""
-
-        def name(id: int) -> str:
-            return _hex(names.get(id))
-
-        def of_file(path: Any, size: Any, mtime: Any, inode: Any, device: Any, image: Any) -> int:
-            return row_sum(path, size, mtime, inode, device, name(image))
-
-        def of_decoded(id: int, *row: Any) -> int:
-            return row_sum(keys.get(id >> _KEY_SHIFT), name(id & _IMAGE_MASK), *row)
-
-        def of_artefact(id: int, data: Any) -> int:
-            return blob_sum(sums.get(id >> _KEY_SHIFT, 0), names.get(id & _IMAGE_MASK), data)
-
-        def of_pair(key: int, a: int, b: int, data: Any) -> int:
-            return blob_sum(sums.get(key, 0), f"{name(a)}{name(b)}".encode(), data)
-
-        return {"file": of_file, "decoded": of_decoded, "artefact": of_artefact, "pair": of_pair}
 
     # Housekeeping
 
@@ -473,7 +323,7 @@ class SqliteStore(Store):
             stale = {
                 d for (d,) in self._db.execute("SELECT digest FROM image WHERE used_day < ?", (day - 6,))
             }
-            rows = [(day, digest) for digest in stale.intersection(_blobs(digests))]
+            rows = [(day, digest) for digest in stale.intersection(blobs_of(digests))]
             if rows:
                 with self._transaction():
                     self._db.executemany("UPDATE image SET used_day = ? WHERE digest = ?", rows)
@@ -496,7 +346,7 @@ class SqliteStore(Store):
             for table in ("artefact", "decoded"):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE id IN "
-                    f"(SELECT (k.id << {_KEY_SHIFT}) | d.id FROM key k CROSS JOIN temp.doomed d)"
+                    f"(SELECT (k.id << {KEY_SHIFT}) | d.id FROM key k CROSS JOIN temp.doomed d)"
                 )
             self._db.execute("DELETE FROM image WHERE id IN (SELECT id FROM temp.doomed)")
             self._db.execute("DROP TABLE temp.doomed")
@@ -505,19 +355,19 @@ class SqliteStore(Store):
         with self._mapped("write to"), self._transaction():
             for text, id in self._keys().items():
                 if text not in keep:
-                    bounds = (_base(id), _base(id) | _IMAGE_MASK)
+                    bounds = (first_row(id), first_row(id) | IMAGE_MASK)
                     self._db.execute("DELETE FROM artefact WHERE id BETWEEN ? AND ?", bounds)
                     self._db.execute("DELETE FROM pair WHERE key_id = ?", (id,))
 
     def _orphans(self) -> set[str]:
         with self._snapshot():
             rows = self._db.execute("SELECT digest FROM image WHERE id NOT IN (SELECT image_id FROM file)")
-            return {_hex(digest) for (digest,) in rows}
+            return {hex_of(digest) for (digest,) in rows}
 
     def _unused_since(self, day: int) -> set[str]:
         with self._snapshot():
             rows = self._db.execute("SELECT digest FROM image WHERE used_day < ?", (day,))
-            return {_hex(digest) for (digest,) in rows}
+            return {hex_of(digest) for (digest,) in rows}
 
     def _compact(self) -> None:
         try:
@@ -529,7 +379,7 @@ class SqliteStore(Store):
 
     def _clear(self) -> None:
         with self._mapped("write to"), self._transaction():
-            for table in _TABLES:
+            for table in ALL_TABLES:
                 self._db.execute(f"DELETE FROM {table}")
         self._compact()
 
@@ -543,22 +393,10 @@ class SqliteStore(Store):
         value: int = self._db.execute(query).fetchone()[0]
         return value
 
-    @contextmanager
-    def _transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
-        """A short transaction.
-
-        One that writes takes the lock at its start, so that it never fails half way; one that only reads is
-        deferred, and sees a single moment.
-        """
-        self._db.execute(f"BEGIN {kind}")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite itself rolls back after some errors, a full disk among them
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-            raise
+    def _transaction(
+        self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE"
+    ) -> AbstractContextManager[None]:
+        return transaction(self._db, kind)
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -573,34 +411,3 @@ class SqliteStore(Store):
             yield
         except (sqlite3.Error, OSError) as error:
             raise explain(error, self.location, doing, self._purpose) from error
-
-
-def _decoded_row(extraction: Extraction) -> tuple[Any, ...]:
-    if extraction.image is not None:
-        width, height, format, damaged, taken_at, has_gps = extraction.image
-        return int(width), int(height), format, int(damaged), taken_at, int(has_gps), None
-    assert extraction.failure is not None
-    # A reason may quote a file name that is not UTF-8, which SQLite takes for text only as bytes.
-    return (None, None, None, None, None, None, extraction.failure.encode("utf-8", "surrogatepass"))
-
-
-def _hex(digest: Any) -> str:
-    """A digest as text; what is none, since the file is damaged, matches no checksum."""
-    return digest.hex() if type(digest) is bytes else ""
-
-
-def _base(key_id: int) -> int:
-    """The row number below the first one of a key."""
-    return key_id << _KEY_SHIFT
-
-
-def _blobs(digests: Collection[str] | None) -> Any:
-    return None if digests is None else [bytes.fromhex(digest) for digest in digests]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
-
-
-def _a(purpose: str) -> str:
-    return f"an {purpose}" if purpose == "index" else f"a {purpose}"

@@ -18,7 +18,8 @@ from cvsim.errors import DamagedStoreError, WrongStoreError
 from cvsim.names import printable
 from cvsim.stores.base import KnownFile, chunks_of
 from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
-from cvsim.stores.sqlite import _IMAGE_MASK, CHUNK_KEYS, SqliteStore, _blobs, _hex, _marks
+from cvsim.stores.sqlite import SqliteStore
+from cvsim.stores.sqlite_rows import CHUNK_KEYS, IMAGE_MASK, blobs_of, damaged_rows, hex_of, marks
 from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, SegmentKind, Segments
 from cvsim.stores.sums import row_sum
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX_TABLES = f"""
-CREATE TABLE IF NOT EXISTS description (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS description (
+    name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS label (
     path BLOB NOT NULL, label TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (path, label)
 ) WITHOUT ROWID;
@@ -34,7 +37,7 @@ CREATE INDEX IF NOT EXISTS label_by_text ON label (label);
 CREATE INDEX IF NOT EXISTS file_by_image ON file (image_id);
 {SEGMENT_SCHEMA}"""
 _SEARCHED = ("key", "image", "file", "entry", "segment", "label", "description")
-_N_NAMED = 5
+_N_FILES_NAMED = 5
 _LIVING_IN = 200
 """Entries in the order of their rank that are asked for at once: nearly all of them are there."""
 
@@ -63,7 +66,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
         """Read a note of the store, which keeps `value` if it has none; see `SearchableStore.describe`."""
         self.flush()
         with self._mapped("write to"), self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?, ?)", (name, value, row_sum(name, value)))
+            row = name, value, row_sum(name, value)
+            self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?, ?)", row)
             return self._note(name)
 
     def note(self, name: str, value: str) -> str:
@@ -71,7 +75,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         with self._mapped("write to"), self._transaction():
             found = self._note(name)
-            self._db.execute("INSERT OR REPLACE INTO description VALUES (?, ?, ?)", (name, value, row_sum(name, value)))
+            row = name, value, row_sum(name, value)
+            self._db.execute("INSERT OR REPLACE INTO description VALUES (?, ?, ?)", row)
         return found
 
     def _note(self, name: str) -> str:
@@ -101,7 +106,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self._db.executemany("INSERT INTO entry (image_id) VALUES (?)", ((image,) for image in images))
         found: dict[int, int] = {}
         for chunk in chunks_of(images, CHUNK_KEYS):
-            query = f"SELECT image_id, id FROM entry WHERE image_id IN ({_marks(chunk)})"
+            query = f"SELECT image_id, id FROM entry WHERE image_id IN ({marks(chunk)})"
             found.update(self._db.execute(query, chunk))
         names = self._names(found)
         self._db.executemany(
@@ -113,8 +118,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
     def _names(self, images: Iterable[int]) -> dict[int, str]:
         found: dict[int, str] = {}
         for chunk in chunks_of(images, CHUNK_KEYS):
-            query = f"SELECT id, digest FROM image WHERE id IN ({_marks(chunk)})"
-            found.update((id, _hex(digest)) for id, digest in self._db.execute(query, chunk))
+            query = f"SELECT id, digest FROM image WHERE id IN ({marks(chunk)})"
+            found.update((id, hex_of(digest)) for id, digest in self._db.execute(query, chunk))
         return found
 
     def _put(self, kind: SegmentKind, space: int, rows: Sequence[tuple[int, NDArray[Any]]]) -> None:
@@ -137,7 +142,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
         query = "SELECT i.digest FROM entry e CROSS JOIN image i ON i.id = e.image_id"
         one = "SELECT i.digest FROM image i CROSS JOIN entry e ON e.image_id = i.id WHERE i.digest"
         with self._snapshot():
-            return {digest.hex() for (digest,) in self._select(query, one, _blobs(digests))}
+            return {digest.hex() for (digest,) in self._select(query, one, blobs_of(digests))}
 
     def n_keyed(self) -> int:
         """Count the contents that can be found."""
@@ -230,10 +235,10 @@ class SqliteIndex(SqliteStore, SearchableStore):
         for chunk in chunks_of(entries, CHUNK_KEYS):
             query = (
                 "SELECT e.id, i.digest, e.sum FROM entry e CROSS JOIN image i ON i.id = e.image_id "
-                f"WHERE e.id IN ({_marks(chunk)})"
+                f"WHERE e.id IN ({marks(chunk)})"
             )
             for id, digest, sum in self._db.execute(query, chunk):
-                found[id] = _hex(digest)
+                found[id] = hex_of(digest)
                 if not self._is_sound(sum == row_sum(id, found[id])):
                     raise DamagedStoreError("an entry is not what was written")
         return found
@@ -258,11 +263,11 @@ class SqliteIndex(SqliteStore, SearchableStore):
         self.flush()
         found: dict[str, list[bytes]] = {}
         with self._snapshot():
-            for chunk in chunks_of(_blobs(digests), CHUNK_KEYS):
+            for chunk in chunks_of(blobs_of(digests), CHUNK_KEYS):
                 query = (
                     "SELECT f.path, f.size_bytes, f.mtime_ns, f.inode, f.device, i.digest, f.sum "
                     "FROM image i JOIN file f ON f.image_id = i.id "
-                    f"WHERE i.digest IN ({_marks(chunk)}) ORDER BY f.path"
+                    f"WHERE i.digest IN ({marks(chunk)}) ORDER BY f.path"
                 )
                 for path, known in self._files_in(self._db.execute(query, chunk)).items():
                     found.setdefault(known.digest, []).append(path)
@@ -288,8 +293,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
         found: dict[bytes, tuple[str, ...]] = {}
         with self._snapshot():
             for chunk in chunks_of(paths, CHUNK_KEYS):
-                query = f"SELECT path, label, sum FROM label WHERE path IN ({_marks(chunk)}) ORDER BY path, label"
-                for path, label, sum in self._db.execute(query, chunk):
+                query = f"SELECT path, label, sum FROM label WHERE path IN ({marks(chunk)})"
+                for path, label, sum in self._db.execute(f"{query} ORDER BY path, label", chunk):
                     self._is_sound(sum == row_sum(path, label))
                     found[path] = (*found.get(path, ()), label)
         return found
@@ -303,7 +308,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
                 "JOIN image i ON i.id = f.image_id WHERE l.label = ?",
                 (as_text(label),),
             )
-            return {_hex(digest) for digest, *row, sum in rows if self._is_sound(sum == row_sum(*row))}
+            return {hex_of(digest) for digest, *row, sum in rows if self._is_sound(sum == row_sum(*row))}
 
     # Soundness
 
@@ -337,8 +342,8 @@ class SqliteIndex(SqliteStore, SearchableStore):
         files = sorted(path for paths in self.files_of(contents).values() for path in paths)
         if not files:
             raise DamagedStoreError(self._whole_damage(why))
-        shown = ", ".join(printable(os.fsdecode(path)) for path in files[:_N_NAMED])
-        more = f" and {len(files) - _N_NAMED:,} more" if len(files) > _N_NAMED else ""
+        shown = ", ".join(printable(os.fsdecode(path)) for path in files[:_N_FILES_NAMED])
+        more = f" and {len(files) - _N_FILES_NAMED:,} more" if len(files) > _N_FILES_NAMED else ""
         raise DamagedStoreError(
             f"the index {self.location} is damaged: what it holds of {shown}{more} is not what was written; "
             f"index what they lie in again: cvsim index PATH --store {self.location}"
@@ -352,10 +357,11 @@ class SqliteIndex(SqliteStore, SearchableStore):
         found = self.check()
         if found.structure:
             raise DamagedStoreError(self._whole_damage(found.structure))
-        _, rows = self._damaged_rows()
+        with self._snapshot():
+            _, rows = damaged_rows(self._db)
         if rows["file"] or rows["pair"]:
             raise DamagedStoreError(self._whole_damage("rows of files are not what was written"))
-        images = {id & _IMAGE_MASK for table in ("artefact", "decoded") for (id,) in rows[table]}
+        images = {id & IMAGE_MASK for table in ("artefact", "decoded") for (id,) in rows[table]}
         with self._snapshot():
             for kind, key in self._db.execute("SELECT DISTINCT kind, key_id FROM segment").fetchall():
                 try:
@@ -366,7 +372,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
                 "SELECT e.id, e.sum, i.digest FROM entry e LEFT JOIN image i ON i.id = e.image_id"
             )
             labels = self._db.execute("SELECT sum, path, label FROM label")
-            if any(sum != row_sum(id, _hex(d)) for id, sum, d in entries) or any(
+            if any(sum != row_sum(id, hex_of(d)) for id, sum, d in entries) or any(
                 sum != row_sum(*row) for sum, *row in labels
             ):
                 raise DamagedStoreError(self._whole_damage("an entry is not what was written"))

@@ -203,3 +203,17 @@ def test_the_plan_of_other_folders_is_not_written_over(place: Path) -> None:
     (place / "notes.json").write_text("my notes")
     assert "is no plan that can be read" in dedupe(place, name="notes.json").output
     assert (place / "notes.json").read_text() == "my notes"
+
+
+def test_a_damaged_journal_beside_the_plan_is_said_before_the_run(place: Path) -> None:
+    assert dedupe(place).exit_code == 0
+    before = (place / "plan.json").read_bytes()
+    (place / "plan.journal.jsonl").write_text('{"schema": "cvsim.journal/1"}\n{"event": "start"}\n')
+    (place / "cache.db").unlink()
+    refused = dedupe(place)
+    assert refused.exit_code == 2
+    assert "Line 2 of the journal" in refused.output
+    assert "--fresh" in refused.output
+    assert not (place / "cache.db").exists()  # nothing was read for nothing
+    assert (place / "plan.json").read_bytes() == before
+    assert dedupe(place, "--fresh").exit_code == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx_models import map_model
 
+from cvsim.errors import SettingsError
 from cvsim.features.embedding import Embedding
 
 
@@ -17,3 +18,11 @@ def test_maps_are_averaged_over_space(tmp_path, channels_last, batch):
     found = Embedding(f"unit={network}")
     assert found.n_dims == 3
     assert found.vector(rgb) == pytest.approx(rgb.mean(axis=(0, 1)) / 255, abs=1e-5)
+
+
+def test_a_network_with_a_name_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "m.onnx"
+    map_model(path, batch="BATCH")
+    path.write_bytes(path.read_bytes().replace(b"BATCH", b"\xaaATCH"))
+    with pytest.raises(SettingsError, match="a name in it is no text"):
+        Embedding(str(path))

@@ -108,7 +108,8 @@ def _features(path: Path) -> None:
 def _profile(path: Path) -> None:
     rows, labels = make_products(6, 4)
     sources = [SignalSource("made", 1, {"a": 1})]
-    path.write_bytes(train([rows], [f"product {label}" for label in labels], sources, provenance={}).to_bytes())
+    names = [f"product {label}" for label in labels]
+    path.write_bytes(train([rows], names, sources, provenance={}).to_bytes())
 
 
 def _fill(store: Store) -> None:
@@ -177,8 +178,10 @@ PARSERS: dict[str, Parser] = {
     "plan": Parser("plan.json", Plan.load, _plan),
     "journal": Parser("journal.jsonl", lambda path: read_steps(str(path), trust=True), _journal),
     "decisions": Parser("decisions.jsonl", lambda path: Decisions.load(str(path)), _decisions),
-    "toml": Parser("cvsim.toml", read_config, _text('threshold = 0.9\neffort = "fast"\nmin_size = "10k"\n')),
-    "labels": Parser("labels.csv", read_labels, _text("file,label\na.jpg,1\n\"b,'.jpg\",2\n")),
+    "toml": Parser(
+        "cvsim.toml", read_config, _text('threshold = 0.9\neffort = "fast"\nmin_size_bytes = "10k"\n')
+    ),
+    "labels": Parser("labels.csv", read_labels, _text('file,label\na.jpg,1\n"b,\'.jpg",2\n')),
     "labels-array": Parser("labels.npy", read_labels, _labels_npy),
     "features": Parser("features.npy", load_features, _features),
     "profile": Parser("profile.npz", read_product_model, _profile),
@@ -191,6 +194,19 @@ PARSERS: dict[str, Parser] = {
     "cache": Parser("cache.sqlite", _read_cache, _cache),
     "index": Parser("index.sqlite", _read_index, _index),
 }
+
+
+def _npy(header: str, data: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+_HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4)}\n"
+FINDINGS: dict[str, tuple[bytes, ...]] = {
+    "decisions": (b"[" * 100_000 + b"]" * 100_000,),
+    "features": (_npy("{'descr': '<f4', 'shape': (3\n"), _npy(_HUGE % 2**70), _npy(_HUGE % 2**45)),
+    "labels-array": (_npy("{'descr': '<f4', 'shape': (3\n"), _npy(_HUGE % 2**70), _npy(_HUGE % 2**45)),
+}
+"""What fuzzing found: inputs that ended in something else than a `CvsimError` once."""
 
 
 def sound_bytes(parser: Parser, folder: Path) -> bytes:

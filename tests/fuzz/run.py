@@ -1,7 +1,7 @@
 """Fuzz one parser with atheris, guided by coverage: ``run.py PARSER [--seconds N] [--corpus DIR]``.
 
-See README.md here. A crash, a hang of more than a minute or anything but a `CvsimError` ends the run and leaves
-the input in ``crash-*`` or ``timeout-*`` in the working folder.
+See README.md here. A crash, a hang of more than a minute or anything but a `CvsimError` ends the run and
+leaves the input in ``crash-*`` or ``timeout-*`` in the working folder.
 """
 
 from __future__ import annotations

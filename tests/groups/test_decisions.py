@@ -136,3 +136,11 @@ def test_the_order_of_the_two_never_matters(asked: list[tuple[str, str]]) -> Non
     decisions = Decisions({(A, B): "keep-both"})
     for one, other in asked:
         assert decisions.answer(one, other) == decisions.answer(other, one)
+
+
+def test_a_line_that_is_nested_without_end_is_an_error_of_that_line(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    for end in ("\n", ""):
+        path.write_text('{"schema": "cvsim.decisions/1"}\n' + "[" * 100_000 + "]" * 100_000 + end)
+        with pytest.raises(ActionError, match=r"Line 2 .*damaged"):
+            Decisions.load(str(path))

@@ -33,9 +33,9 @@ from cvsim.stores import (
     open_cache,
     open_scratch,
     open_store,
-    sqlite,
     sqlite_file,
 )
+from cvsim.stores.sqlite_rows import SCHEMA_VERSION
 
 KEYS = ("phash:1", "color:1", "thumbnail:1")
 NOBODY = 65534
@@ -424,7 +424,7 @@ def _with_version(path: Path, version: int, purpose: str) -> Path:
 
 
 def test_an_older_cache_is_started_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = _with_version(tmp_path / "cache.sqlite", sqlite.SCHEMA_VERSION - 1, "cache")
+    path = _with_version(tmp_path / "cache.sqlite", SCHEMA_VERSION - 1, "cache")
     with SqliteStore(path) as store:
         assert store.images("decoder:1") == {}
         store.put(extraction(1))
@@ -433,7 +433,7 @@ def test_an_older_cache_is_started_anew(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 def test_an_older_index_is_not_dropped(tmp_path: Path) -> None:
-    path = _with_version(tmp_path / "index.sqlite", sqlite.SCHEMA_VERSION - 1, "index")
+    path = _with_version(tmp_path / "index.sqlite", SCHEMA_VERSION - 1, "index")
     before = path.read_bytes()
     with pytest.raises(WrongStoreError, match=r"older version.*index the pictures again"):
         open_store(path)
@@ -441,7 +441,7 @@ def test_an_older_index_is_not_dropped(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
-    path = _with_version(tmp_path / "cache.sqlite", sqlite.SCHEMA_VERSION + 1, "cache")
+    path = _with_version(tmp_path / "cache.sqlite", SCHEMA_VERSION + 1, "cache")
     with pytest.raises(WrongStoreError, match="update cvsim"):
         open_cache(path)
 
