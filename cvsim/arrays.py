@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cvsim.types import Indices
 
-NOT_AN_ARRAY = (ValueError, EOFError, TokenError, SyntaxError, OverflowError)
+NOT_AN_ARRAY = (ValueError, EOFError, TokenError, SyntaxError, OverflowError, TypeError)
 """What `numpy.load` raises for bytes that it did not save: it parses the header as Python."""
 
 

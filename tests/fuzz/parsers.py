@@ -203,7 +203,12 @@ def _npy(header: str, data: bytes = b"") -> bytes:
 _HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4)}\n"
 FINDINGS: dict[str, tuple[bytes, ...]] = {
     "decisions": (b"[" * 100_000 + b"]" * 100_000,),
-    "features": (_npy("{'descr': '<f4', 'shape': (3\n"), _npy(_HUGE % 2**70), _npy(_HUGE % 2**45)),
+    "features": (
+        _npy("{'descr': '<f4', b'shape': (3, 4), }\n"),
+        _npy("{'descr': '<f4', 'shape': (3\n"),
+        _npy(_HUGE % 2**70),
+        _npy(_HUGE % 2**45),
+    ),
     "labels-array": (_npy("{'descr': '<f4', 'shape': (3\n"), _npy(_HUGE % 2**70), _npy(_HUGE % 2**45)),
 }
 """What fuzzing found: inputs that ended in something else than a `CvsimError` once."""
