@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from cvsim.errors import DamagedStoreError
 from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo, chunks_of, today
 from cvsim.stores.sqlite_errors import explain
 from cvsim.stores.sqlite_file import Purpose, connect, file_parts, prepare, transaction
@@ -127,7 +128,13 @@ class SqliteStore(Store):
         self._db.executemany(
             "INSERT OR IGNORE INTO key (text) VALUES (?)", ((key,) for key in sorted(wanted))
         )
-        return self._keys()
+        return self._whole(self._keys(), wanted)
+
+    def _whole(self, numbers: dict[str, int], wanted: Collection[str]) -> dict[str, int]:
+        """The numbers, if each of `wanted` has one; a damaged index of the table may hide a row of it."""
+        if any(text not in numbers for text in wanted):
+            raise DamagedStoreError(f"{self.location} is damaged: it has lost what was just written")
+        return numbers
 
     def _intern_images(self, batch: Batch) -> dict[str, int]:
         wanted = dict.fromkeys(x.digest for x in batch.extractions)
@@ -141,7 +148,7 @@ class SqliteStore(Store):
             "WHERE used_day < excluded.used_day",
             ((bytes.fromhex(digest), day) for digest in wanted),
         )
-        return self._ids(wanted)
+        return self._whole(self._ids(wanted), wanted)
 
     # Reading
 
@@ -258,12 +265,13 @@ class SqliteStore(Store):
                 yield from self._db.execute(f"{look_up} IN ({marks(chunk)})", chunk)
 
     def _keys(self) -> dict[str, int]:
-        return dict(self._db.execute("SELECT text, id FROM key"))
+        rows = self._db.execute("SELECT text, id FROM key")
+        return {text: id for text, id in rows if type(id) is int}
 
     def _ids(self, digests: Collection[str] | None) -> dict[str, int]:
         query = "SELECT digest, id FROM image"
         rows = self._select(query, f"{query} WHERE digest", blobs_of(digests))
-        return {hex_of(digest): id for digest, id in rows}
+        return {hex_of(digest): id for digest, id in rows if type(id) is int}
 
     def _info(self) -> StoreInfo:
         with self._snapshot():
@@ -390,7 +398,9 @@ class SqliteStore(Store):
     # SQLite's ways
 
     def _value(self, query: str) -> int:
-        value: int = self._db.execute(query).fetchone()[0]
+        value = self._db.execute(query).fetchone()[0]
+        if type(value) is not int:
+            raise DamagedStoreError(f"{self.location} is damaged: a number in it is none")
         return value
 
     def _transaction(
@@ -409,5 +419,8 @@ class SqliteStore(Store):
         """Turn what SQLite and the system raise into `StoreError`."""
         try:
             yield
+        except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its message, as bytes
+            damage = sqlite3.DatabaseError("malformed database schema")
+            raise explain(damage, self.location, doing, self._purpose) from error
         except (sqlite3.Error, OSError) as error:
             raise explain(error, self.location, doing, self._purpose) from error

@@ -34,7 +34,7 @@ def explain(error: sqlite3.Error | OSError, location: str, doing: str, purpose: 
         return WrongStoreError(
             f"{location} is not a cvsim {purpose} and was left as it is; name another file"
         )
-    if primary == sqlite3.SQLITE_CORRUPT or "no such" in str(error):
+    if primary == sqlite3.SQLITE_CORRUPT or any(words in str(error) for words in ("no such", "malformed")):
         remedy = "delete it or run cvsim cache clear" if purpose == "cache" else "index the pictures again"
         return StoreError(f"{start}it is damaged ({error}); {remedy}")
     return StoreError(f"{start}{error}; {elsewhere}")

@@ -53,12 +53,17 @@ def damaged_rows(db: sqlite3.Connection) -> tuple[int, dict[str, list[tuple[Any,
     damaged: dict[str, list[tuple[Any, ...]]] = {table: [] for table in PRIMARY_KEYS}
     keys = {id: text for text, id in db.execute("SELECT text, id FROM key")}
     names = dict(db.execute("SELECT id, digest FROM image"))
+    expected: int | None
     for table, wanted in _expected_sums(keys, names).items():
         columns = ", ".join(PRIMARY_KEYS[table])
         n_primary = len(PRIMARY_KEYS[table])
         for row in db.execute(f"SELECT {columns}, sum, {_COLUMNS[table]} FROM {table}"):
             n_rows += 1
-            if row[n_primary] != wanted(*row[:n_primary], *row[n_primary + 1 :]):
+            try:
+                expected = wanted(*row[:n_primary], *row[n_primary + 1 :])
+            except TypeError:  # a number of the row is none
+                expected = None
+            if expected is None or row[n_primary] != expected:
                 damaged[table].append(row[:n_primary])
     return n_rows, damaged
 
