@@ -73,6 +73,8 @@ def settle(
     if step.action == "move" and undoing == ended:  # undone, or taken back
         remove_made_for(journal, step)
     if ended:
+        if stranded:
+            _log.warning("%s was changed by somebody meanwhile; it is at %s", printable(step.path), stranded)
         found = {"trashed": step.fields["trashed"]} if "trashed" in step.fields else {}
         journal.record(step, "undone" if undoing else "done", **found)
     else:
@@ -91,9 +93,9 @@ def _clear_temporaries(step: JournalStep, folder: int, name: str) -> str | None:
         here = lstat_at(name, folder)
         if here is None:
             rename_noreplace(folder, step.old_name, folder, name)
-        elif _is_replacement(step, folder, name):
+        elif _is_replacement(step, folder, name) and _is_seen_elsewhere(step, folder, old):
             os.unlink(step.old_name, dir_fd=folder)
-        elif _is_ours(step, folder, name, here):
+        elif _is_ours(step, folder, name, here) and not _is_replacement(step, folder, name):
             os.unlink(name, dir_fd=folder)
             rename_noreplace(folder, step.old_name, folder, name)
         else:
@@ -110,6 +112,14 @@ def _is_replacement(step: JournalStep, folder: int, name: str) -> bool:
     if step.state == "undoing":
         return found == step.digest and not _is_link(name, folder)
     return bool(found == step.fields.get("digest_after", step.digest))
+
+
+def _is_seen_elsewhere(step: JournalStep, folder: int, old: os.stat_result) -> bool:
+    """Whether what was set aside can go: it is a link, or nobody wrote to it since its step began."""
+    if stat.S_ISLNK(old.st_mode) or old.st_nlink > 1:
+        return True
+    known = {step.digest, step.fields.get("digest_after", step.digest)}
+    return digest_at(step.old_name, folder) in known
 
 
 def _is_ours(step: JournalStep, folder: int, name: str, here: os.stat_result) -> bool:

@@ -184,6 +184,8 @@ class Embedding(VectorFeature):
         self._side = known.pop() if known else self._preprocessing.side_px
         self._batch = batch if isinstance(batch, int) and batch > 0 else 0
         names = [output.name for output in session.get_outputs()]
+        if not names:
+            raise SettingsError(f"{self._path} is no image model: it gives nothing")
         first = names[-1] if self._is_cut else names[0]
         self._output = next((name for name in PREFERRED_OUTPUTS if name in names), first)
         self._n_dims = 0

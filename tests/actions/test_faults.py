@@ -433,3 +433,26 @@ def test_missing_journals_and_plans(tmp_path: Path) -> None:
         Plan.load(tmp_path / "none.json")
     with pytest.raises(CvsimError):
         apply_plan(Plan((str(tmp_path / "none"),), ()), "trash", str(tmp_path / "j"))
+
+
+@pytest.mark.parametrize("word", ["set aside", "placed"])
+@pytest.mark.parametrize("action", ["hardlink", "symlink"])
+def test_what_is_written_to_a_file_that_a_crash_left_aside_is_not_lost(
+    action: str, word: str, root: Path, tmp_path: Path
+) -> None:
+    plan = library(root, 1, 1, identical=True)
+
+    def cut(now: str) -> None:
+        if now == word:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        act(plan, action, tmp_path, checkpoint=cut)
+    for aside in (root / "folder 0").glob(".cvsim-*.old"):
+        aside.write_bytes(b"by a program that had the file open")
+        before = contents([root])
+        act(plan, action, tmp_path)
+        assert contents([root]) >= before
+        undo_journal(str(tmp_path / "journal"))
+        assert contents([root]) >= before
+        assert not list((root / "folder 0").glob(".cvsim-*"))

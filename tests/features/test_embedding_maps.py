@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx_models import map_model
 
@@ -25,4 +26,14 @@ def test_a_network_with_a_name_that_is_no_text_is_refused(tmp_path):
     map_model(path, batch="BATCH")
     path.write_bytes(path.read_bytes().replace(b"BATCH", b"\xaaATCH"))
     with pytest.raises(SettingsError, match="a name in it is no text"):
+        Embedding(str(path))
+
+
+def test_a_network_that_gives_nothing_is_refused(tmp_path):
+    path = tmp_path / "m.onnx"
+    map_model(path)
+    model = onnx.load(path)
+    del model.graph.output[:]
+    onnx.save(model, path)
+    with pytest.raises(SettingsError, match=r"it gives nothing|not an ONNX model"):
         Embedding(str(path))
