@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from cvsim.actions.support import require_held_folders
 from cvsim.api.calls import public
 from cvsim.api.report import Report
 from cvsim.errors import UsageError
@@ -64,6 +65,7 @@ def apply(
     ActionError
         The plan or the journal cannot be used.
     """
+    require_held_folders()
     from cvsim.actions.apply import apply_plan
     from cvsim.actions.journal import default_path
     from cvsim.actions.plan import Plan
@@ -128,6 +130,7 @@ def undo(
         It is none, is not your own, names a place outside the folders it worked in, or is in use, or such
         a folder cannot be opened.
     """
+    require_held_folders()
     from cvsim.actions.journal import newest
     from cvsim.actions.undo import undo_journal
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
+from cvsim.actions.support import require_held_folders
 from cvsim.api.calls import working_folder
 from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.files import FilePath, JsonResult, delivered
@@ -138,6 +139,7 @@ class Report(JsonResult):
         """
         from dataclasses import replace
 
+        require_held_folders()
         from cvsim.actions.plan import make_plan, roots_of
 
         settings = self.result.settings

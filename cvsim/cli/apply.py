@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cvsim.actions.support import require_held_folders
 from cvsim.cli import options
 from cvsim.cli.command import Verb, keeps_work
 from cvsim.cli.completed import actions, one_of
@@ -71,6 +72,7 @@ def apply(
     delete can be taken back with cvsim undo. Run it again to go on after an interruption.
     """
     read_config(config)
+    require_held_folders()
 
     from cvsim.actions.apply import Action
     from cvsim.actions.plan import Plan

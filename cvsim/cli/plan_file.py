@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cvsim.actions.support import require_held_folders
 from cvsim.errors import CvsimError, UsageError
 from cvsim.names import printable
 
@@ -33,6 +34,7 @@ class PlanFile:
     """
 
     def __init__(self, path: str, *, force: bool = False, fresh: bool = False) -> None:
+        require_held_folders()
         self.path, self._force, self._fresh = path, force, fresh
         self.earlier = None if path == "-" or not os.path.exists(path) else self._load()
         if self.earlier is not None and not fresh:

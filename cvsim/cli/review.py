@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cvsim.actions.support import require_held_folders
 from cvsim.cli import options
 from cvsim.cli.command import Verb
 from cvsim.cli.plan_file import PlanFile, overwriting, own_plan
@@ -62,6 +63,7 @@ def review(
     from cvsim.web import require_server
 
     require_server()
+    require_held_folders()
     settings = options.settings_from(config, given)
     settings = replace(settings, decisions=os.path.abspath(settings.decisions or _own_decisions()))
     with _with_cache(settings) as settings:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cvsim.actions.support import require_held_folders
 from cvsim.cli import options
 from cvsim.cli.command import Verb, keeps_work
 from cvsim.cli.console import EXIT_NOT_ALL
@@ -33,6 +34,7 @@ def undo(journal: str | None, trust: bool, as_json: bool, config: str | None, qu
     is refused.
     """
     read_config(config)
+    require_held_folders()
 
     from cvsim.actions.journal import newest
     from cvsim.api.plans import undo as take_back

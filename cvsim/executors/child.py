@@ -164,7 +164,10 @@ def own_memory_bytes() -> Memory | None:
 
 def _limit_memory(memory_bytes: int) -> None:
     """Let this process allocate `memory_bytes` more than it has, so that a bomb fails to go off."""
-    import resource
+    try:
+        import resource
+    except ImportError:  # this system has no such limit; the one of time is left
+        return
 
     memory = own_memory_bytes()
     used_bytes = 1 << 30 if memory is None else memory.mapped  # the limit counts what is mapped, too

@@ -24,6 +24,8 @@ CARRIED_BYTES = 64 << 20
 """A larger file is not held in memory; the decoder reads it a second time."""
 MAX_JPEG_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
+_READING = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""Not every system has, or needs, all of these."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _digest_of_rest(head: bytes, stream: BinaryIO) -> str:
 def _open_regular(path: str) -> Iterator[BinaryIO]:
     try:
         # Not blocking: what was a file when it was found may have become a pipe that nobody writes to.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _READING)
         with open(descriptor, "rb", buffering=0) as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise DecodeError("not a file any more")
