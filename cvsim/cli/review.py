@@ -145,13 +145,18 @@ def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool,
             click.echo("cvsim: open this address; Ctrl-C ends it, and loses nothing", err=True)
 
     serve(
-        lambda: make_review_app(state, pairs, pictures),
+        lambda: make_review_app(state, pairs, pictures, _open_file),
         port=port,
         open_browser=open_browser,
         on_ready=on_ready,
     )
     if not quiet:
         click.echo(f"cvsim: go on with: cvsim review {printable(plan_file)}", err=True)
+
+
+def _open_file(path: str, reveal: bool) -> bool:
+    """Whether the desktop has a program that opens a file, or shows it in its folder."""
+    return click.launch(path, locate=reveal) == 0
 
 
 @contextmanager

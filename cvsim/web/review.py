@@ -199,7 +199,7 @@ class Review:
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
         self.journal = default_path(self.path)
-        self._decisions = Decisions.load(self.decisions_path)
+        self.decisions = Decisions.load(self.decisions_path)
         self._load()
 
     def _load(self) -> None:
@@ -285,14 +285,14 @@ class Review:
         """Agree with the group as it stands."""
         with self.lock:
             group = self._changeable(number)
-            return self._change(group, [_reviewed(entry) for entry in group.entries], "accepted")
+            return self._change(group, [reviewed(entry) for entry in group.entries], "accepted")
 
     def accept_all(self, min_score: float, filters: Filters) -> list[int]:
         """Agree with every open group among the filtered whose proposals are all at least that sure."""
         with self.lock:
             numbers = self.acceptable(min_score, filters)
             before = {number: self.groups[number].entries for number in numbers}
-            after = {n: tuple(map(_reviewed, entries)) for n, entries in before.items()}
+            after = {n: tuple(map(reviewed, entries)) for n, entries in before.items()}
             if numbers:
                 self._commit(_Change(f"accepted {len(numbers):,} groups", before), after)
             return numbers
@@ -305,22 +305,33 @@ class Review:
     def keep(self, number: int, file: int) -> GroupView:
         """Keep this file; of the rest of its group, only what is a full copy of it goes."""
         group, chosen = self.group(number), self.entry(self.group(number), file)
-        removals, pairs = self.proposals(group.entries, chosen, self._decisions)
+        entries = [reviewed(entry) for entry in kept_instead(self, group, chosen)]
         with self.lock:
             if self._changeable(number).entries != group.entries:
                 raise ActionError("The group was changed just now; look again.")
-            changed = Plan(self.roots, group.entries).with_kept(chosen.path, removals).entries
-            entries = [_reviewed(_with_pair(entry, chosen, pairs)) for entry in changed]
             return self._change(group, entries, f"kept {_name(chosen)}")
 
-    def decide(self, number: int, file: int, decision: Decision) -> GroupView:
-        """Let one more file go, or leave it alone, without an answer that is remembered."""
+    def change_many(
+        self, words: str, before: Mapping[int, tuple[Entry, ...]], after: Mapping[int, tuple[Entry, ...]]
+    ) -> None:
+        """Decide about many groups at once, as one decision; see `cvsim.web.bulk`."""
+        with self.lock:
+            if any(self._changeable(number).entries != entries for number, entries in before.items()):
+                raise ActionError("Groups were changed just now; look again.")
+            if after:
+                self._commit(_Change(words, before), after)
+
+    def decide(self, number: int, files: Sequence[int], decision: Decision) -> GroupView:
+        """Let more files go, or leave them alone, without an answer that is remembered."""
         with self.lock:
             group = self._changeable(number)
-            entry = self.entry(group, file)
+            chosen = [self.entry(group, file) for file in files]
             words = "removed by hand" if decision == "remove" else "left alone by hand"
-            changed = Plan(self.roots, group.entries).decided(entry.path, decision, words).entries
-            return self._change(group, _settled(changed), f"{words}: {_name(entry)}")
+            plan = Plan(self.roots, group.entries)
+            for entry in chosen:
+                plan = plan.decided(entry.path, decision, words)
+            name = _name(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} files"
+            return self._change(group, _settled(plan.entries), f"{words}: {name}")
 
     def answer(self, number: int, file: int, answer: Answer) -> GroupView:
         """Leave a file alone because it is no duplicate of the kept one, or because both are wanted."""
@@ -334,7 +345,7 @@ class Review:
             said = _Said(
                 (kept.digest, entry.digest),
                 (_name(kept), _name(entry)),
-                self._decisions.answer(kept.digest, entry.digest) or "forget",
+                self.decisions.answer(kept.digest, entry.digest) or "forget",
             )
             self._refuse_foreign_changes()  # before the answer is on the disk
             self._remember(said, answer)
@@ -356,7 +367,7 @@ class Review:
             return min(change.before)
 
     def _remember(self, said: _Said, answer: Answer) -> None:
-        self._decisions.remember(self.decisions_path, answer, *said.digests, said.names)
+        self.decisions.remember(self.decisions_path, answer, *said.digests, said.names)
 
     def _changeable(self, number: int) -> GroupView:
         group = self.groups[number]
@@ -423,15 +434,23 @@ def _name(entry: Entry) -> str:
     return os.path.basename(entry.path)
 
 
-def _reviewed(entry: Entry) -> Entry:
+def reviewed(entry: Entry) -> Entry:
+    """The entry, agreed with as it stands."""
     return replace(entry, extra={**entry.extra, REVIEWED: True})
 
 
 def _settled(entries: Sequence[Entry]) -> Sequence[Entry]:
     """Decided, once nothing goes that a person has not spoken about; otherwise as it was."""
     if all(entry.rule == "you" for entry in entries if entry.decision == "remove"):
-        return [_reviewed(entry) for entry in entries]
+        return [reviewed(entry) for entry in entries]
     return entries
+
+
+def kept_instead(review: Review, group: GroupView, chosen: Entry) -> list[Entry]:
+    """The group's entries once another file is kept: only what is a full copy of that one goes."""
+    removals, pairs = review.proposals(group.entries, chosen, review.decisions)
+    changed = Plan(review.roots, group.entries).with_kept(chosen.path, removals).entries
+    return [_with_pair(entry, chosen, pairs) for entry in changed]
 
 
 def _on_hold(entry: Entry) -> Entry:

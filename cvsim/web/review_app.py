@@ -31,6 +31,7 @@ from cvsim.progress import Progress
 from cvsim.reports import wording
 from cvsim.reports.pages import page_templates
 from cvsim.web import review_views
+from cvsim.web.bulk import RULE_NAMES, BulkRule, RuleName, bulk_change
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
 from cvsim.web.review import ORDERS, Filters, Review
@@ -38,8 +39,11 @@ from cvsim.web.work import BackgroundWork, Ended
 
 MAX_ROWS = 100
 """Rows of the list that are made at once."""
+MAX_FILES = 1000
 MAX_TEXT = 4096
 MAX_NOTES = 200
+OpenFile = Callable[[str, bool], bool]
+"""(path, whether to show it in its folder instead of opening it) -> whether a program was found."""
 _STATES = ("", "open", "decided", "done")
 
 
@@ -51,11 +55,14 @@ class Parts:
     pairs: Pairs
     pictures: Pictures
     work: BackgroundWork
+    open_file: OpenFile | None
 
 
-def make_review_app(review: Review, pairs: Pairs, pictures: Pictures) -> Starlette:
+def make_review_app(
+    review: Review, pairs: Pairs, pictures: Pictures, open_file: OpenFile | None = None
+) -> Starlette:
     """The application. It belongs behind a `cvsim.web.guard.Guard`; by itself it lets everyone in."""
-    page = _ReviewPage(Parts(review, pairs, pictures, BackgroundWork()))
+    page = _ReviewPage(Parts(review, pairs, pictures, BackgroundWork(), open_file))
     get, post = ["GET"], ["POST"]
 
     @asynccontextmanager
@@ -73,7 +80,8 @@ def make_review_app(review: Review, pairs: Pairs, pictures: Pictures) -> Starlet
             Route("/picture/{digest:str}/{size:str}", page.picture, methods=get),
             Route("/work", page.work, methods=get),
             Route("/decide", page.decide, methods=post),
-            Route("/accept", page.accept, methods=post),
+            Route("/bulk", page.bulk, methods=post),
+            Route("/open", page.open, methods=post),
             Route("/undo", page.undo, methods=post),
             Route("/apply", page.apply, methods=post),
             Route("/restore", page.restore, methods=post),
@@ -88,6 +96,7 @@ class _ReviewPage:
     def __init__(self, parts: Parts) -> None:
         self._review, self._pairs = parts.review, parts.pairs
         self._pictures, self._work = parts.pictures, parts.work
+        self._open_file = parts.open_file
         self._templates = page_templates("cvsim.web")
 
     def _html(self, name: str, **values: Any) -> HTMLResponse:
@@ -164,12 +173,13 @@ class _ReviewPage:
         state, order = _text(given, "state"), _text(given, "order") or "plan"
         if state not in _STATES or order not in ORDERS:
             raise HTTPException(400, "There is no such filter.")
-        folder = _text(given, "folder")
-        if folder:
-            folders = self._review.folders()
-            number = _number(folder)
-            folder = folders[number][0] if number < len(folders) else ""
+        folder = self._folder(_text(given, "folder"))
         return Filters(state, _text(given, "relation"), folder, _text(given, "text"), order)
+
+    def _folder(self, number: str) -> str:
+        """A folder by its number in the list: no path comes in."""
+        folders = self._review.folders() if number else []
+        return folders[_number(number)][0] if number and _number(number) < len(folders) else ""
 
     def _standing(self) -> dict[str, Any]:
         """How far the review is, for the head of the page."""
@@ -185,12 +195,13 @@ class _ReviewPage:
     async def decide(self, request: Request) -> Response:
         body = await _body(request)
         number, action = _whole(body, "group"), _text(body, "action")
-        file = _whole(body, "file") if action != "accept" else 0
+        files = _several(body) if action in ("remove", "leave") else []
+        file = 0 if files or action == "accept" else _whole(body, "file")
         ways: Mapping[str, Callable[[], Any]] = {
             "accept": lambda: self._review.accept(number),
             "keep": lambda: self._review.keep(number, file),
-            "remove": lambda: self._review.decide(number, file, "remove"),
-            "leave": lambda: self._review.decide(number, file, "skip"),
+            "remove": lambda: self._review.decide(number, files, "remove"),
+            "leave": lambda: self._review.decide(number, files, "skip"),
             "keep-both": lambda: self._answer(number, file, "keep-both"),
             "not-a-duplicate": lambda: self._answer(number, file, "not-a-duplicate"),
         }
@@ -203,17 +214,48 @@ class _ReviewPage:
     def _answer(self, number: int, file: int, answer: str) -> Any:
         return self._review.answer(number, file, cast(Answer, answer))
 
-    async def accept(self, request: Request) -> Response:
-        """Bulk: count first (``dry``), then accept what was counted."""
+    async def bulk(self, request: Request) -> Response:
+        """A rule for many groups: first what it would do (``dry``), then the same in earnest."""
         body = await _body(request)
-        score, filters = body.get("min_score"), self._filters(body)
+        rule, filters = self._rule(body), self._filters(body)
+        self._work.refuse_while_running()
+        change = await run_in_threadpool(bulk_change, self._review, rule, filters)
+        n, removed = len(change.after), change.removed
+        words = wording.quantity(n, "group")
+        if body.get("dry") is not True:
+            review = self._review
+            await run_in_threadpool(review.change_many, f"decided about {words}", change.before, change.after)
+        counted = {
+            "n": n,
+            "groups_words": words,
+            "files_words": wording.quantity(len(removed), "file"),
+            "bytes_words": wording.byte_size(sum(entry.size_bytes for entry in removed)),
+        }
+        return JSONResponse({**counted, **self._standing()})
+
+    def _rule(self, body: Mapping[str, Any]) -> BulkRule:
+        name, score = _text(body, "rule"), body.get("min_score", 0)
+        if name not in RULE_NAMES:
+            raise HTTPException(400, "There is no such rule.")
         if not isinstance(score, (int, float)) or isinstance(score, bool) or not 0 <= score <= 1:
             raise HTTPException(400, "The score is a probability, from 0 to 1.")
-        if body.get("dry") is True:
-            return JSONResponse({"n": len(self._review.acceptable(score, filters))})
-        self._work.refuse_while_running()
-        numbers = await run_in_threadpool(self._review.accept_all, score, filters)
-        return JSONResponse({"n": len(numbers), **self._standing()})
+        folder = self._folder(_text(body, "under"))
+        if name.endswith("-under") and not folder:
+            raise HTTPException(400, "Choose a folder.")
+        return BulkRule(cast(RuleName, name), score, folder)
+
+    async def open(self, request: Request) -> Response:
+        """Open a file of the plan where the person sits, or show it in its folder."""
+        body = await _body(request)
+        group = self._review.group(_whole(body, "group"))
+        path = self._review.entry(group, _whole(body, "file")).path
+        if not os.path.lexists(path):
+            raise ActionError("It is not there any more.")
+        if self._open_file is None or not await run_in_threadpool(
+            self._open_file, path, body.get("reveal") is True
+        ):
+            raise ActionError(f"No program was found that opens it. It is {path}")
+        return JSONResponse({"opened": True})
 
     async def undo(self, request: Request) -> Response:
         await _body(request)
@@ -328,6 +370,14 @@ def _whole(given: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or value < 0:
         raise HTTPException(400, f"{name} is no whole number.")
     return value
+
+
+def _several(given: Mapping[str, Any]) -> list[int]:
+    """The files that a decision is about: one, or those of a list."""
+    files = given.get("files", [given.get("file")])
+    if not isinstance(files, list) or not 0 < len(files) <= MAX_FILES:
+        raise HTTPException(400, "files is no list of files.")
+    return [_whole({"file": file}, "file") for file in files]
 
 
 def _number(text: str) -> int:

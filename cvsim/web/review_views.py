@@ -41,6 +41,7 @@ class PictureView:
 
     file: int
     digest: str
+    path: str
     name: str
     folder: str
     decision: str
@@ -117,6 +118,7 @@ def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> Pi
     return PictureView(
         file=review.number[entry.path],
         digest=entry.digest,
+        path=printable(entry.path),
         name=printable(name),
         folder=printable(short_folder(folder, review.roots)),
         decision=entry.decision,
@@ -215,13 +217,13 @@ def _properties(review: Review, entry: Entry, facts: Facts) -> Iterator[tuple[st
     """List names and values, the same names for every file."""
     record = facts.records.get(entry.path)
     folder, name = os.path.split(entry.path)
+    yield "Taken", "?" if record is None else (record.taken_at or "unknown").replace("T", " ")
+    yield "Position", "?" if record is None else "yes" if record.has_gps else "none"
     yield "Folder", printable(short_folder(folder, review.roots))
     yield "Name", printable(name)
     yield "Pixels", "?" if record is None else dimensions(record.width_px, record.height_px)
     yield "Format", "?" if record is None else record.format.upper()
     yield "Size", byte_size(entry.size_bytes)
-    yield "Taken", "?" if record is None else (record.taken_at or "unknown").replace("T", " ")
-    yield "Position", "?" if record is None else "yes" if record.has_gps else "none"
     yield "Intact", "?" if record is None else "damaged" if record.damaged else "yes"
     yield "Changed", _time(entry.mtime_ns)
 

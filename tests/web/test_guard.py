@@ -168,7 +168,7 @@ def test_odd_cookies_of_other_local_pages_do_no_harm(page: Page) -> None:
 # --- changes -----------------------------------------------------------------------------------------------
 
 
-CHANGES = ("/decide", "/accept", "/undo", "/apply", "/restore")
+CHANGES = ("/decide", "/bulk", "/open", "/undo", "/apply", "/restore")
 
 
 @pytest.mark.parametrize("address", CHANGES)

@@ -16,6 +16,9 @@ from review_plan import Workplace
 
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
 
+import anyio
+import httpx
+
 from cvsim.actions.apply import apply_plan
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.undo import undo_journal
@@ -23,9 +26,11 @@ from cvsim.errors import ActionError, ImageError, UsageError
 from cvsim.groups.decisions import Decisions
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
+from cvsim.web.bulk import BulkRule, bulk_change
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
 from cvsim.web.review import Filters, Review
+from cvsim.web.review_app import make_review_app
 
 
 def opened(place: Workplace) -> Review:
@@ -126,6 +131,86 @@ def test_a_proposal_without_a_score_is_not_accepted_in_bulk(place: Workplace) ->
     assert 3 not in opened(place).acceptable(0.0, Filters())
 
 
+@pytest.mark.parametrize(
+    ("rule", "n_groups", "gone"),
+    [
+        (BulkRule("sure", min_score=0.5), 5, 6),
+        (BulkRule("pass"), 0, 0),
+        (BulkRule("largest"), 5, 6),
+        (BulkRule("keep-under", folder="originals"), 4, 5),
+        (BulkRule("remove-under", folder="copies"), 4, 5),
+        (BulkRule("remove-under", folder="elsewhere"), 0, 0),
+    ],
+)
+def test_a_rule_for_many_is_counted_done_and_taken_back_at_once(
+    review: Review, place: Workplace, rule: BulkRule, n_groups: int, gone: int
+) -> None:
+    rule = replace(rule, folder=rule.folder and str(place.photos / rule.folder))
+    before = place.plan.read_bytes()
+    change = bulk_change(review, rule, Filters())
+    assert (len(change.after), len(change.removed)) == (n_groups, gone)
+    assert place.plan.read_bytes() == before
+    review.change_many("decided", change.before, change.after)
+    assert (review.totals().decided, review.totals().files) == (n_groups, gone)
+    if n_groups:
+        review.undo()
+    assert review.totals().decided == 0
+    assert json.loads(place.plan.read_bytes()) == json.loads(before)
+
+
+def test_a_rule_removes_nothing_that_is_no_full_copy_of_what_it_keeps(
+    review: Review, place: Workplace
+) -> None:
+    """The originals are larger than the copies, but for one that was only encoded again."""
+    for rule in (
+        BulkRule("keep-under", folder=str(place.photos / "copies")),
+        BulkRule("remove-under", folder=str(place.photos / "originals")),
+    ):
+        removed = [entry.path for entry in bulk_change(review, rule, Filters()).removed]
+        assert [path for path in removed if "/originals/" in path and "scene0" not in path] == []
+
+
+def test_a_group_without_a_proposal_is_passed_over(review: Review) -> None:
+    review.decide(3, [review.number[review.group(3).others[0].path]], "skip")
+    review.undo()
+    group = review.group(3)
+    nothing = tuple(replace(e, decision="skip") if e in group.others else e for e in group.entries)
+    review.change_many("prepared", {3: group.entries}, {3: nothing})
+    change = bulk_change(review, BulkRule("pass"), Filters())
+    assert list(change.after) == [3]
+    review.change_many("passed over", change.before, change.after)
+    assert review.group(3).state == "decided"
+    assert review.totals().files == 0
+
+
+def test_a_file_is_opened_by_its_number_and_by_nothing_else(review: Review) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def opener(path: str, reveal: bool) -> bool:
+        asked.append((path, reveal))
+        return not reveal
+
+    pairs = Pairs(Settings(cache=None, workers=1))
+    app = make_review_app(review, pairs, Pictures(review.paths_of, lambda: None), opener)  # type: ignore[arg-type,return-value]
+
+    def post(**body: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                return await client.post("/open", json=body)
+
+        return anyio.run(send)
+
+    number = review.number[review.group(1).kept.path]
+    assert post(group=1, file=number).json() == {"opened": True}
+    refused = post(group=1, file=number, reveal=True)
+    assert refused.status_code == 409
+    assert review.group(1).kept.path in refused.json()["error"]
+    assert post(group=1, file=10**6).status_code == 404
+    assert post(group=1, path="/etc/passwd").status_code == 400
+    assert asked == [(review.group(1).kept.path, False), (review.group(1).kept.path, True)]
+
+
 def test_filters_and_orders(review: Review, place: Workplace) -> None:
     review.accept(4)
     assert review.find(Filters(state="open")) == [1, 2, 3, 5]
@@ -150,8 +235,8 @@ def test_undo_takes_back_any_history_bit_for_bit(review: Review, place: Workplac
             [
                 lambda n, f: review.accept(n),
                 lambda n, f: review.answer(n, f, "keep-both"),
-                lambda n, f: review.decide(n, f, "skip"),
-                lambda n, f: review.decide(n, f, "remove"),
+                lambda n, f: review.decide(n, [f], "skip"),
+                lambda n, f: review.decide(n, [f], "remove"),
                 lambda n, f: review.keep(n, f),
             ]
         )

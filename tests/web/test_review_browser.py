@@ -308,3 +308,71 @@ def test_it_fits_a_phone(browser: Any, shown: Program, scheme: str) -> None:
         on_group(page, 3)
         page.tap("#undo")
         on_group(page, 2)
+
+
+def test_the_focus_stays_keys_can_be_switched_off_and_a_link_skips_the_list(gallery: Any) -> None:
+    gallery.keyboard.press("Tab")
+    assert gallery.evaluate("document.activeElement.className") == "to-main"
+    gallery.keyboard.press("Enter")
+    assert gallery.evaluate("document.activeElement.id") == "main"
+    gallery.focus("[data-mode=blink]")
+    gallery.keyboard.press("Space")
+    gallery.wait_for_selector("#stage[data-mode=blink]")
+    assert gallery.evaluate("document.activeElement.dataset.mode") == "blink"
+    gallery.focus("[data-do=skip]")
+    gallery.keyboard.press("Enter")
+    on_group(gallery, 2)
+    assert gallery.evaluate("document.activeElement.dataset.do") == "skip"
+    gallery.keyboard.press("?")
+    gallery.uncheck("#keys-on")
+    gallery.keyboard.press("Escape")
+    gallery.keyboard.press("j")
+    gallery.wait_for_timeout(300)
+    on_group(gallery, 2)
+
+
+def test_a_rule_for_many_shows_what_it_would_do(gallery: Any) -> None:
+    gallery.click("#bulk-button")
+    gallery.check("[name=rule][value=remove-under]")
+    assert gallery.is_disabled("#bulk-go")
+    copies = gallery.eval_on_selector_all(
+        "[name=under] option", "all => all.find(one => one.textContent.includes('copies')).value"
+    )
+    gallery.select_option("[name=under]", copies)
+    wait_for_text(gallery, "#bulk-count", "4 groups")
+    wait_for_text(gallery, "#bulk-frees", "5 files would go, which frees")
+    gallery.click("#bulk-go")
+    wait_for_standing(gallery, "4 of 5 decided · 5 files,")
+    wait_for_standing(gallery, "will be freed")
+    gallery.keyboard.press("u")
+    wait_for_standing(gallery, "0 of 5 decided")
+
+
+def test_several_are_chosen_among_all_files_of_a_group(gallery: Any) -> None:
+    gallery.click("#list .row:nth-child(2)")
+    on_group(gallery, 2)
+    gallery.keyboard.press("5")
+    boxes = gallery.locator("#grid input[type=checkbox]")
+    assert boxes.count() == 2
+    assert gallery.is_disabled("[data-chosen=leave]")
+    for number in range(2):
+        boxes.nth(number).check()
+    gallery.click("[data-chosen=leave]")
+    gallery.wait_for_selector("article[data-state=decided] #grid:not([hidden])")
+    assert gallery.locator("#grid .card.skip").count() == 2
+    gallery.keyboard.press("u")
+    wait_for_standing(gallery, "0 of 5 decided")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_axe_has_nothing_serious_against_it(browser: Any, shown: Program, width: int, scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+    )
+    for page in opened(browser, shown, {"width": width, "height": 860}, color_scheme=scheme):
+        for key in ("1", "5", "?"):
+            page.keyboard.press(key)
+            page.wait_for_timeout(100)
+            found = axe.Axe().run(page).response["violations"]
+            serious = [one for one in found if one["impact"] in ("serious", "critical")]
+            assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []

@@ -63,7 +63,7 @@
     standing = now;
     const { groups: n, decided, done, open, files_words, bytes_words, files, gone } = now.totals;
     $("standing").textContent =
-      `${count(decided + done)} of ${count(n)} decided` + (files ? ` · ${files_words}, ${bytes_words} to remove` : "");
+      `${count(decided + done)} of ${count(n)} decided` + (files ? ` · ${files_words}, ${bytes_words} will be freed` : "");
     $("track-done").style.width = `${(100 * done) / n}%`;
     $("track-decided").style.width = `${(100 * decided) / n}%`;
     $("undo").disabled = !now.undo;
@@ -138,7 +138,15 @@
     main.replaceChildren(Object.assign(document.createElement("p"), { className: "blank", textContent: words }));
   }
 
+  // What has the focus, named so that it is found again in the page that takes its place.
+  function focused() {
+    const own = main.contains(document.activeElement) && document.activeElement !== main ? document.activeElement : null;
+    const name = own && ["do", "mode", "zoom", "pick", "grid", "chosen"].find((key) => key in own.dataset);
+    return name ? `[data-${name}="${own.dataset[name]}"]` : "";
+  }
+
   async function openGroup(number, file = null) {
+    const focus = focused();
     const mode = stage?.mode || "side";
     const html = await (await get(`/group/${number}`)).text();
     stage?.close();
@@ -155,6 +163,7 @@
       page = at;
       await showPage();
     }
+    if (focus && document.activeElement === document.body) (main.querySelector(focus) || main).focus({ preventScroll: true });
     markRow();
     closeList();
     lookAhead(number);
@@ -224,6 +233,7 @@
 
   function setMode(mode) {
     if (!stage) return;
+    showGrid(false);
     if (mode === "blink" && stage.mode === "blink") stage.showsOther = !stage.showsOther;
     else stage.setMode(mode);
     stage.draw();
@@ -239,6 +249,7 @@
 
   function decide(name) {
     if (!stage || current === null) return;
+    if (name === "skip") return inTurn(() => step(1));
     const pane = stage.other;
     const action = name === "toggle" ? (pane.dataset.decision === "remove" ? "leave" : "remove") : name;
     const [number, isPair] = [current, panes().length === 1];
@@ -250,7 +261,7 @@
       const goesOn = action === "accept" || (now.state === "decided" && isPair && name !== "toggle");
       if (goesOn && groups.indexOf(number) + 1 < groups.length) await step(1);
       else await openGroup(number, action === "keep" ? null : pane.dataset.file);
-      if (goesOn && !now.totals.open) say("Everything is decided. Apply when you are ready.");
+      if (!now.totals.open && goesOn) say("Everything is decided. Apply when you are ready.");
     });
   }
 
@@ -270,20 +281,76 @@
     return SCORES[Number($("bulk-score").value)];
   }
 
-  async function countBulk() {
-    $("bulk-words").textContent = `${(score() * 100).toFixed(score() > 0.999 ? 2 : 1)} %`;
-    const { n } = await post("/accept", { min_score: score(), dry: true, ...filters() });
-    $("bulk-count").textContent = n ? `${count(n)} ${n === 1 ? "group" : "groups"}` : "No group";
-    $("bulk-go").disabled = !n;
+  // ---- All files of a group ----
+
+  function showGrid(isShown = $("grid").hidden) {
+    $("grid").hidden = !isShown;
+    $("stage").hidden = isShown;
+    main.querySelector("[data-grid]").setAttribute("aria-pressed", isShown);
+    if (!isShown) return;
+    pressMode("");
+    for (const image of $("grid").querySelectorAll("img[data-src]")) image.src = image.dataset.src;
   }
 
-  function acceptMany() {
+  const chosenFiles = () => Array.from($("grid").querySelectorAll(":checked"), (box) => Number(box.value));
+
+  function countChosen() {
+    const n = chosenFiles().length;
+    for (const button of $("grid").querySelectorAll("[data-chosen]")) button.disabled = !n;
+    $("grid").querySelector("[data-count]").textContent = n ? `${count(n)} chosen` : "";
+  }
+
+  function decideChosen(action) {
+    const [number, files] = [current, chosenFiles()];
+    return inTurn(async () => {
+      const now = await post("/decide", { group: number, files, action });
+      showStanding(now);
+      await refreshRow(number);
+      await openGroup(number);
+      showGrid(true);
+      say(action === "remove" ? `${count(files.length)} will go` : `${count(files.length)} stay`);
+    });
+  }
+
+  function own(action, pane) {
+    const { file, path } = pane.dataset;
+    if (action === "copy") return navigator.clipboard.writeText(path).then(() => say("Path copied"), () => say(path));
+    const body = { group: current, file: Number(file), reveal: action === "reveal" };
+    return post("/open", body).then(() => say(action === "open" ? "Opened" : "Shown in its folder"), failed);
+  }
+
+  // ---- A rule for many ----
+
+  function bulkRule() {
+    const { rule, under } = Object.fromEntries(new FormData($("bulk-form")));
+    return { rule, under, min_score: rule === "sure" ? score() : 0 };
+  }
+
+  async function countBulk() {
+    const asked = bulkRule();
+    for (const part of $("bulk-form").querySelectorAll("[data-for]")) {
+      part.hidden = !part.dataset.for.split(" ").includes(asked.rule);
+    }
+    $("bulk-words").textContent = `${(score() * 100).toFixed(score() > 0.999 ? 2 : 1)} %`;
+    $("bulk-go").disabled = true;
+    $("bulk-frees").textContent = "";
+    if (asked.rule.endsWith("-under") && !asked.under) return void ($("bulk-count").textContent = "");
+    $("bulk-count").textContent = "Counting…";
+    const found = await post("/bulk", { ...asked, dry: true, ...filters() });
+    if (JSON.stringify(asked) !== JSON.stringify(bulkRule())) return; // another rule was chosen meanwhile
+    $("bulk-count").textContent = found.n ? found.groups_words : "No group";
+    $("bulk-frees").textContent = found.n ? `${found.files_words} would go, which frees ${found.bytes_words}` : "";
+    $("bulk-go").disabled = !found.n;
+  }
+
+  function decideMany() {
+    const asked = bulkRule();
     $("bulk").close();
     return inTurn(async () => {
-      const now = await post("/accept", { min_score: score(), ...filters() });
+      const now = await post("/bulk", { ...asked, ...filters() });
       showStanding(now);
-      say(`Accepted ${count(now.n)} ${now.n === 1 ? "group" : "groups"}`);
       await loadList();
+      say(`Decided about ${now.groups_words}`);
     });
   }
 
@@ -369,17 +436,27 @@
     k: () => inTurn(() => step(-1)), ArrowUp: () => inTurn(() => step(-1)),
     ArrowRight: () => stepPicture(1), ArrowLeft: () => stepPicture(-1),
     Enter: () => decide("accept"), t: () => decide("keep"), b: () => decide("keep-both"),
-    n: () => decide("not-a-duplicate"), x: () => decide("toggle"), u: undo,
+    n: () => decide("not-a-duplicate"), x: () => decide("toggle"), s: () => decide("skip"), u: undo,
     1: () => setMode("side"), 2: () => setMode("blink"), 3: () => setMode("slide"), 4: () => setMode("difference"),
+    5: () => showGrid(),
     "+": () => stage.zoom(1.5), "=": () => stage.zoom(1.5), "-": () => stage.zoom(1 / 1.5), 0: () => stage.fit(),
     d: () => stage.toggleBoxes(),
     "?": () => $("help").showModal(), Escape: closeList,
     "/": () => { openList(); $("more-filters").open = true; $("filters").elements.text.focus(); },
   };
-  const NEEDS_STAGE = new Set(["ArrowRight", "ArrowLeft", "Enter", "d", "+", "=", "-", "0"]);
+  const NEEDS_STAGE = new Set(["5", "ArrowRight", "ArrowLeft", "Enter", "d", "+", "=", "-", "0"]);
+
+  // Single keys may get in the way of other programs that listen: of speech control, above all.
+  let keysOn = localStorage.getItem("cvsim-keys") !== "off";
+  $("keys-on").checked = keysOn;
+  $("keys-on").addEventListener("change", (event) => {
+    keysOn = event.target.checked;
+    localStorage.setItem("cvsim-keys", keysOn ? "on" : "off");
+  });
 
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!keysOn && event.key !== "Escape") return;
     if (event.target.matches("input[type=search], input[type=text], select")) {
       if (event.key === "Escape") event.target.blur();
       return;
@@ -397,24 +474,33 @@
     if (event.target.matches?.(".thumbs img, .strip img")) event.target.classList.add("broken");
   }, true);
 
+  main.addEventListener("change", countChosen);
+  document.querySelector(".to-main").addEventListener("click", (event) => {
+    event.preventDefault(); // the address names the group
+    main.focus();
+  });
   main.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    const { mode, zoom, pick: file, do: name } = button.dataset;
-    if (mode) setMode(mode);
+    const { mode, zoom, pick: file, do: name, chosen, own: way } = button.dataset;
+    if (way) own(way, button.closest(".pane"));
+    else if (chosen) decideChosen(chosen);
+    else if ("grid" in button.dataset) showGrid();
+    else if (mode) setMode(mode);
     else if (zoom === "fit") stage.fit();
     else if (zoom) stage.zoom(zoom === "in" ? 1.5 : 1 / 1.5);
     else if (file) pick(panes().find((pane) => pane.dataset.file === file));
     else if (name === "restore") restore({ group: current });
     else if (name) decide(name);
-    button.blur(); // or Enter would press it again instead of going on
+    // After the mouse, or Enter would press it again instead of going on; by keyboard the focus stays.
+    if (event.detail) button.blur();
   });
 
   $("list").addEventListener("click", (event) => {
     const row = event.target.closest(".row");
     if (!row) return;
     event.preventDefault();
-    event.target.closest("a").blur();
+    if (event.detail) event.target.closest("a").blur();
     inTurn(() => openGroup(Number(row.dataset.group)));
   });
 
@@ -431,8 +517,9 @@
   $("help-button").addEventListener("click", () => $("help").showModal());
   $("open-list").addEventListener("click", () => (document.body.classList.contains("list-open") ? closeList() : openList()));
   $("bulk-button").addEventListener("click", () => { $("bulk").showModal(); countBulk().catch(failed); });
-  $("bulk-score").addEventListener("input", () => countBulk().catch(failed));
-  $("bulk-go").addEventListener("click", acceptMany);
+  $("bulk-form").addEventListener("input", () => countBulk().catch(failed));
+  $("bulk-form").addEventListener("submit", (event) => event.preventDefault());
+  $("bulk-go").addEventListener("click", decideMany);
   $("apply-button").addEventListener("click", askToApply);
   $("apply-form").addEventListener("input", () => ($("apply-folder").hidden = $("apply-form").elements.action.value !== "move"));
   $("apply-form").addEventListener("submit", (event) => event.preventDefault());
@@ -441,6 +528,8 @@
   $("apply-undo").addEventListener("click", () => restore({}));
   $("restore-all").addEventListener("click", () => restore({}));
   $("apply-close").addEventListener("click", () => $("apply").close());
+  // The focus would be back on the button, and Enter, which accepts, would open it again.
+  for (const id of ["apply", "bulk"]) $(id).addEventListener("close", () => main.focus({ preventScroll: true }));
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close(); // beside it
