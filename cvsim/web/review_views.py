@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cvsim.actions.plan import Entry
+from cvsim.images.exif_table import PLACE_NAME, exif_table
 from cvsim.names import printable
 from cvsim.reports.html import Waterfall, waterfall_bars
 from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, relation_words
@@ -78,6 +79,7 @@ class PairView:
     matrix: Any
     problem: str
     differences: tuple[Difference, ...]
+    exif: tuple[Difference, ...]
 
 
 def row_view(group: GroupView) -> Row:
@@ -179,9 +181,11 @@ def pair_view(
     review: Review, kept: Entry, other: Entry, facts: Facts, pair: ScoredPair | None, problem: str
 ) -> PairView:
     """The kept file and another one: why they are the same, and in what they differ."""
-    differences = tuple(_differences(review, kept, other, facts))
+    tables = [exif_table(entry.path) if entry.path in facts.records else {} for entry in (kept, other)]
+    differences = tuple(_differences(review, kept, other, facts, tables))
+    exif = tuple(_exif(*tables))
     if pair is None:
-        return PairView(*_as_planned(other), "", None, None, printable(problem), differences)
+        return PairView(*_as_planned(other), "", None, None, printable(problem), differences, exif)
     contained = ""
     if pair.contained:
         part, whole = ("this one", "the kept one") if pair.contained == "b" else ("the kept one", "this one")
@@ -194,6 +198,7 @@ def pair_view(
         matrix=_matrix(pair),
         problem="",
         differences=differences,
+        exif=exif,
     )
 
 
@@ -205,20 +210,31 @@ def _matrix(pair: ScoredPair) -> Any:
     return [[1, 0, 0], [0, 1, 0]] if pair.relation == "identical-file" else None
 
 
-def _differences(review: Review, kept: Entry, other: Entry, facts: Facts) -> Iterator[Difference]:
+def _exif(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[Difference]:
+    """Every name that one of the two has, in the order of the first."""
+    for name in [*first, *(name for name in second if name not in first)]:
+        one, other = (printable(table.get(name, "")) or "none" for table in (first, second))
+        yield Difference(printable(name), one, other, one != other)
+
+
+def _differences(
+    review: Review, kept: Entry, other: Entry, facts: Facts, exif: Sequence[Mapping[str, str]]
+) -> Iterator[Difference]:
     for (name, first), (_, second) in zip(
-        _properties(review, kept, facts), _properties(review, other, facts), strict=True
+        _properties(review, kept, facts, exif[0]), _properties(review, other, facts, exif[1]), strict=True
     ):
         differs = first != second or (name == "Size" and kept.size_bytes != other.size_bytes)
         yield Difference(name, first, second, differs)
 
 
-def _properties(review: Review, entry: Entry, facts: Facts) -> Iterator[tuple[str, str]]:
+def _properties(
+    review: Review, entry: Entry, facts: Facts, exif: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """List names and values, the same names for every file."""
     record = facts.records.get(entry.path)
     folder, name = os.path.split(entry.path)
     yield "Taken", "?" if record is None else (record.taken_at or "unknown").replace("T", " ")
-    yield "Position", "?" if record is None else "yes" if record.has_gps else "none"
+    yield "Place", "?" if record is None else exif.get(PLACE_NAME) or ("yes" if record.has_gps else "none")
     yield "Folder", printable(short_folder(folder, review.roots))
     yield "Name", printable(name)
     yield "Pixels", "?" if record is None else dimensions(record.width_px, record.height_px)
