@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ Relation = Literal[
 Side = Literal["a", "b"]
 SkippedKind = Literal["not-an-image", "unreadable"]
 """Why a file was skipped, for programs: its content is no picture of a known format, or anything else."""
+_PICTURE_ENDINGS = (
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif",
+    ".tiff", ".webp",
+)  # fmt: skip
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -94,6 +99,11 @@ class Skipped:
     def kind(self) -> SkippedKind:
         """Whether anybody took the file for a picture; a cache keeps no more than the reason."""
         return "not-an-image" if self.reason == NotAnImageError.REASON else "unreadable"
+
+    @property
+    def is_worth_naming(self) -> bool:
+        """Whether a person should see it: anything but a file that neither is nor claims to be a picture."""
+        return self.kind != "not-an-image" or os.path.splitext(self.path)[1].lower() in _PICTURE_ENDINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from cvsim.actions.journal_events import JournalStep
 from cvsim.actions.settle import settle
 from cvsim.actions.trash import IS_FREEDESKTOP, TrashedFile, find_in_trash, put_into_trash
 from cvsim.files import write_all
+from cvsim.names import printable
 
 _CLOCK_LAG_NS = 50_000_000
 """Filesystems stamp with a clock that ticks a few times in this span."""
@@ -134,7 +135,9 @@ def link(work: StepWork, action: str, file: CheckedFile, twin: CheckedFile, **fi
     text = _link_text(twin.path, file.path, work.tree)
 
     def carry_out(step: JournalStep) -> dict[str, Any]:
-        make_replacement(work, file, step, lambda: _make_link(action, file, twin, step, text))
+        # A link holds nothing of its own: what it leads to must still be there when its file goes.
+        needed = None if action == "reflink" else twin
+        make_replacement(work, file, step, lambda: _make_link(action, file, twin, step, text), needed)
         status = lstat_at(file.name, file.folder)
         return {"inode_after": status and [status.st_dev, status.st_ino]}
 
@@ -161,8 +164,14 @@ def rewrite(work: StepWork, file: CheckedFile, data: bytes, digest_after: str, *
     return _step(work, "metadata", file, carry_out, digest_after=digest_after, **fields)
 
 
-def make_replacement(work: StepWork, file: CheckedFile, step: JournalStep, make: Callable[[], None]) -> None:
-    """Steps 2 to 5 of the module's order, for a file that stays in its place."""
+def make_replacement(
+    work: StepWork,
+    file: CheckedFile,
+    step: JournalStep,
+    make: Callable[[], None],
+    needed: CheckedFile | None = None,
+) -> None:
+    """Steps 2 to 5 of the module's order, for a file that stays in its place, as `needed` must, too."""
     make()
     work.checkpoint("made")
     set_aside(file, step.old_name)
@@ -170,6 +179,8 @@ def make_replacement(work: StepWork, file: CheckedFile, step: JournalStep, make:
     rename_noreplace(file.folder, step.new_name, file.folder, file.name)
     os.fsync(file.folder)
     work.checkpoint("replaced")
+    if needed is not None and not needed.is_unchanged():
+        raise RefusedError(f"the kept file {printable(needed.path)} has just changed")
     os.unlink(step.old_name, dir_fd=file.folder)
 
 

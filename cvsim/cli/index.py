@@ -67,5 +67,5 @@ def _print(report: IndexReport) -> None:
     )
     notes = notes_console()
     for item in report.skipped:
-        if item.kind != "not-an-image":
+        if item.is_worth_naming:
             notes.print(f"skipped {printable(item.path)}: {printable(item.reason)}")

@@ -35,7 +35,7 @@ def note_skipped(skipped: Sequence[Skipped], quiet: bool) -> None:
 
     if quiet:
         return
-    shown = [s for s in skipped if s.kind != "not-an-image"]
+    shown = [s for s in skipped if s.is_worth_naming]
     for one in shown[:10]:
         click.echo(f"cvsim: skipped {printable(one.path)}: {one.reason}", err=True)
     if len(shown) > 10:

@@ -228,8 +228,8 @@ def _left_alone(result: DedupeResult) -> Iterator[Text]:
 
 
 def _skipped(skipped: tuple[Skipped, ...], limit: int) -> Iterator[Text]:
-    """Each skipped file with its reason, but not files that are no images."""
-    listed = [item for item in skipped if item.kind != "not-an-image"]
+    """Each skipped file with its reason, but not files that do not even claim to be pictures."""
+    listed = [item for item in skipped if item.is_worth_naming]
     if not listed:
         return
     yield Text(f"Skipped {quantity(len(listed), 'file')}", style="bold")

@@ -170,7 +170,7 @@ def _head(data: bytes | BinaryIO) -> bytes:
 
 def _decode_jpeg(data: bytes, header: jpeg.JpegHeader, longest_px: int, max_pixels: int) -> Decoded:
     size = (header.width_px, header.height_px)
-    _check_size(size, max_pixels)
+    check_size(size, max_pixels)
     reduction = jpeg.reduction_for(*size, longest_px)
     try:
         rgb, damaged = jpeg.decode_jpeg(data, header, reduction)
@@ -194,7 +194,7 @@ def _decode_by_pillow(
     picture = pillow.open_picture(data, format)
     if pillow.is_camera_raw(picture):
         raise CameraRawError("a camera's raw file, which is not supported")
-    _check_size(picture.size, max_pixels)
+    check_size(picture.size, max_pixels)
     is_whole = pillow.is_held_whole(picture)
     plain = plain_pixels(data, picture) if is_whole and isinstance(data, bytes) else None
     if plain is not None:
@@ -239,7 +239,8 @@ def _upright(rgb: RGB, size: tuple[int, int], format: str, damaged: bool, exif: 
     )
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture without pixels, or of too many: `DecodeError`, `TooLargeError`."""
     width_px, height_px = size
     if width_px <= 0 or height_px <= 0:
         raise DecodeError("a picture without width or height")

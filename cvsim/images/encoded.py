@@ -19,6 +19,7 @@ from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
 from cvsim.images.header import decoder_bytes, peek_size
 from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
+from cvsim.images.structure import check_structure
 
 CARRIED_BYTES = 64 << 20
 """A larger file is not held in memory; the decoder reads it a second time."""
@@ -143,6 +144,8 @@ def read_content(path: str, digest: str | None = None) -> Content:
     ------
     NotAnImageError
         Known from the first bytes; the rest is not read.
+    DecodeError, TooLargeError
+        A large file is none by its structure; most of it is not read.
     ImageError
         The file is gone, unreadable, or no regular file any more.
     """
@@ -155,6 +158,8 @@ def read_content(path: str, digest: str | None = None) -> Content:
         if format is None:
             raise NotAnImageError
         if size_bytes > CARRIED_BYTES and format != "jpeg":
+            check_structure(stream, format, size_bytes)
+            stream.seek(len(head))
             return Content(path, digest or _digest_of_rest(head, stream), format, None)
         if size_bytes > MAX_JPEG_BYTES:
             raise TooLargeError(

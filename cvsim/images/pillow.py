@@ -287,6 +287,10 @@ def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
         return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    if (
+        "could not create decoder" in message
+    ):  # libwebp says no more than that, also where memory was too little
+        return DecodeError(f"the decoder could not begin: a corrupt {label}, or there is too little memory")
     if "truncated" in message.lower() or isinstance(exc, EOFError):
         return DecodeError(f"truncated {label}: it ends before the picture does")
     says_nothing = isinstance(exc, LookupError | struct.error | TypeError | ArithmeticError)

@@ -271,7 +271,9 @@ def read_product_model(path: str | os.PathLike[str]) -> ProductModel:
         raise
     except OSError as exc:
         raise SettingsError(f"{file}: cannot be read: {exc.strerror or exc}") from exc
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError, NotImplementedError) as exc:
+    except MemoryError as exc:
+        raise SettingsError(f"{file}: there is not enough memory for what it says it holds") from exc
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as exc:
         raise SettingsError(f"{file}: not a trained product profile ({exc})") from exc
     except Exception as exc:  # zlib.error and what a hostile archive may raise besides
         raise SettingsError(f"{file}: damaged: {exc}") from exc

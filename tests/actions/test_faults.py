@@ -457,3 +457,18 @@ def test_what_is_written_to_a_file_that_a_crash_left_aside_is_not_lost(
         undo_journal(str(tmp_path / "journal"))
         assert written in contents([root])
         assert not list((root / "folder 0").glob(".cvsim-*"))
+
+
+@pytest.mark.parametrize("action", ["hardlink", "symlink"])
+def test_a_file_stays_if_what_its_link_leads_to_goes_just_then(
+    action: str, root: Path, tmp_path: Path
+) -> None:
+    plan = library(root, 1, 1, identical=True)
+    kept, copy = (Path(one.path) for one in plan.entries)
+    data = copy.read_bytes()
+    applied = act(
+        plan, action, tmp_path, checkpoint=lambda word: word == "replaced" and kept.write_bytes(b"new")
+    )
+    assert "has just changed" in skipped(applied)[0]
+    assert not copy.is_symlink()
+    assert copy.read_bytes() == data

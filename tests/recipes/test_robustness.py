@@ -525,3 +525,12 @@ def test_special_files_are_never_opened(photos: Path, cvsim: Callable[..., Done]
         server.close()
     report = report_of(cvsim("dedupe", photos, "--json", "--follow-symlinks", timeout=60))
     assert groups_of(report) == TWO_GROUPS
+
+
+def test_a_file_that_claims_to_be_a_picture_is_named(photos: Path, cvsim: Callable[..., Done]) -> None:
+    (photos / "claims.jpg").write_text("no picture")
+    (photos / "notes.txt").write_text("no picture, and does not claim to be one")
+    shown = cvsim("dedupe", photos, "--no-cache").stdout.decode()
+    assert "claims.jpg  not an image" in shown
+    assert "notes.txt" not in shown
+    assert "skipped 2 files" in shown
