@@ -38,6 +38,7 @@ KNOTS = {
     "phash": (0.5, 0.58, 0.64, 0.7, 0.76, 0.82, 0.9, 1.0),
     "tiles": (0.0, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.95, 1.0),
     "color": (0.0, 0.3, 0.5, 0.7, 0.85, 1.0),
+    "levels": (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     "keypoints": (0.0, 0.1, 0.2, 0.5, 0.58, 0.65, 0.73, 0.81, 0.89, 1.0),
     "pixels": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0),
     "registration": (0.0, 0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 1.0),
@@ -50,6 +51,7 @@ PIVOTS = {
     "phash": 0.64,
     "tiles": 0.45,
     "color": 0.7,
+    "levels": 0.3,
     "keypoints": 0.2,
     "pixels": 0.4,
     "registration": 0.6,
@@ -71,8 +73,9 @@ WEIGHTS = {
 Chosen on part b of the copy set, the other domains and the kinds of copies that a fit of 1 each lost."""
 INDIRECT = 0.3
 """What a pair of two copies counts, of which there are many more than of a copy and its original."""
-SEEN_PIXELS, SEEN_PHASH, LOST = 0.25, 0.8, 0.05
-"""Copies in which nothing of the original is found teach nothing: those with less of both signals, and those
+SEEN = {"phash": 0.8, "pixels": 0.25, "levels": 0.6}
+LOST = 0.05
+"""Copies in which nothing of the original is found teach nothing: those with less of all signals, and those
 below this score in the first of two fits."""
 
 
@@ -142,9 +145,8 @@ def fitted(name: str, sets: list[tuple[str, bool, LabelledPairs]]) -> FusionMode
     different = np.where(of_one_sort, WEIGHTS["different, of one sort"], WEIGHTS["different"])
     weight = np.where(is_same, np.where(of_photographs, same, 1.0), different)
     weight *= np.where(is_same & ~is_direct, INDIRECT, 1.0)
-    seen = np.nan_to_num(similarities["phash"]) > SEEN_PHASH
-    if "pixels" in similarities:
-        seen |= np.nan_to_num(similarities["pixels"]) > SEEN_PIXELS
+    asked = [similarities[signal] > least for signal, least in SEEN.items() if signal in similarities]
+    seen = np.any(asked, axis=0)
     weight = np.where(is_same & ~seen, 0.0, weight)
     signals = [signal for signal in similarities if signal in KNOTS]
     origin = {

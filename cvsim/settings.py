@@ -59,7 +59,7 @@ COPY = Profile(
     name="copy",
     threshold=0.95,
     signals={
-        "fast": ("phash", "tiles", "color"),
+        "fast": ("phash", "tiles", "color", "levels"),
         "default": ("phash", "tiles", "color", "local"),
         "thorough": ("phash", "tiles", "color", "local-dense"),
     },

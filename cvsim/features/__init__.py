@@ -10,6 +10,7 @@ from cvsim.features.base import WORKING_PX, Feature
 from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.color_layout import ColorLayout
 from cvsim.features.gradient_layout import GradientLayout
+from cvsim.features.levels import Levels
 from cvsim.features.local import Local
 from cvsim.features.perceptual_hash import KINDS, PerceptualHash, TurnedHash
 from cvsim.features.signature import Signature
@@ -22,6 +23,7 @@ FEATURES: dict[str, Callable[[], Feature[Any]]] = {
     "phash": TurnedHash,
     "tiles": Tiles,
     "color": ColorHistogram,
+    "levels": Levels,
     "color-layout": ColorLayout,
     "gradient": GradientLayout,
     "signature": Signature,

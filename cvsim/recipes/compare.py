@@ -99,9 +99,8 @@ def _on_store(
         digest_pixels(collection, settings.n_workers)
     linker = Linker(collection, plan, n_workers=settings.n_workers)
     linker.score_all((np.array([0]), np.array([1])), "Comparing pictures")
-    explainer = linker.explainer()
-    explainer.confirm_pixels(np.array([0]))
-    pair = explainer.pair(0, first, second)
+    linker.confirm_pixels(np.array([0]))
+    pair = linker.explainer().pair(0, first, second)
     if pair.score < plan.threshold or not are_files:
         return pair
     prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)

@@ -264,6 +264,17 @@ class Linker:
                 separated[k] = decisions.answer(a, b) == "not-a-duplicate"
         return separated
 
+    def confirm_pixels(self, rows: Indices) -> list[int]:
+        """Which of the rows are of equal pixels: see `Explainer.confirm_pixels`.
+
+        Their scores are what they would be if the cache had known it from an earlier run.
+        """
+        explainer = self.explainer()
+        explainer.confirm_pixels(rows)
+        equal = explainer.rows_of_equal_pixels(rows)
+        self.scores = self.scores.with_equal_pixels(equal, self.plan.model)
+        return equal
+
     def explainer(self) -> Explainer:
         """What turns rows of `scores` into explained pairs."""
         return Explainer(

@@ -63,16 +63,15 @@ class Prover:
 
     def _look_for_originals(self, grouping: Grouping) -> None:
         """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""
+        scores = self._linker.scores
+        equal = self._linker.confirm_pixels(np.flatnonzero(grouping.linked[: len(scores)]))
         if not self._asked.asks_for_original:
             return
-        nodes, scores = self._collection.nodes, self._linker.scores
+        nodes = self._collection.nodes
         in_groups = {int(node) for members in grouping.groups() for node in members}
         holdings = self._held_by([nodes[node].first for node in sorted(in_groups)])
-        explainer = self._linker.explainer()
-        linked = np.flatnonzero(grouping.linked[: len(scores)])
-        explainer.confirm_pixels(linked)
         made: set[str] = set()
-        for row in explainer.rows_of_equal_pixels(linked):
+        for row in equal:
             pair = [nodes[int(node)].first for node in (scores.a[row], scores.b[row])]
             if any(record.format in LOSSY for record in pair):
                 made |= {record.digest for record in pair if record.format not in LOSSY}

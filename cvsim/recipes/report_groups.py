@@ -57,10 +57,10 @@ class Draft:
 
 def draft_groups(linker: Linker, rules: GroupRules) -> list[Draft]:
     """The groups that are worth showing, in the order of their smallest paths."""
+    linker.confirm_pixels(np.flatnonzero(linker.groups().linked[: len(linker.scores)]))
     grouping, scores, nodes = linker.groups(), linker.scores, linker.collection.nodes
     explainer = linker.explainer()
     linked = grouping.linked[: len(scores)]
-    explainer.confirm_pixels(np.flatnonzero(linked))
     rows_of = _ByGroup(scores, grouping)
     builder = _Builder(nodes, scores, linked, explainer, rules)
     drafts = []

@@ -247,10 +247,10 @@ def _copies(
     collection = PictureCollection(nodes, signals.plan.features, overlay)
     linker = Linker(collection, signals.plan, n_workers=settings.n_workers)
     linker.score_all((np.minimum(others, own), np.maximum(others, own)), "Comparing pictures")
-    explainer = linker.explainer()
     linked = np.flatnonzero(linker.scores.log_odds >= signals.plan.min_log_odds)
     if query.path is not None:
-        explainer.confirm_pixels(linked)
+        linker.confirm_pixels(linked)
+    explainer = linker.explainer()
     return [
         (nodes[int(others[row])].digest, explainer.pair(row, asked, nodes[int(others[row])].first))
         for row in linked.tolist()

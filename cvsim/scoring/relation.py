@@ -52,6 +52,10 @@ MAX_ASPECT_RATIO = 1.02
 """Ratio of the sides' ratios that rounding to whole pixels explains."""
 MIN_TILE_SIMILARITY = 0.9
 """Similarity of whole pictures from which, without a closer look, one is a full copy of the other."""
+MIN_SEEN_TILES, OTHER_COLOR = 0.4, 0.85
+"""Between this and `MIN_TILE_SIMILARITY` a linked pair is called recolored where the histograms are this
+unlike: text in other colours correlates less where light became dark. Chosen on terminals in many colour
+schemes; captioned and stickered copies of the training photographs keep 0.9 of their colours."""
 MIRRORING = frozenset({1, 2, 4, 7})
 """Orientations (see `cvsim.features.orientation`) that no turning undoes."""
 
@@ -220,7 +224,8 @@ def _turn_deg(row: Any) -> float:
 def relation_by_tiles(tiles: float, orientation: int, look: PairFacts) -> Verdict:
     """From whole-picture signals alone: what cannot be told apart is called similar, and is not removed."""
     if not tiles >= MIN_TILE_SIMILARITY or look.aspect_change(orientation) > MAX_ASPECT_RATIO:
-        return Verdict.of("similar")
+        is_tinted = tiles >= MIN_SEEN_TILES and look.color < OTHER_COLOR
+        return Verdict.of("recolored" if is_tinted else "similar")
     changes: list[Relation] = []
     if orientation:
         changes.append("mirrored" if orientation in MIRRORING else "rotated")

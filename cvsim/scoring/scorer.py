@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,17 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.a)
+
+    def with_equal_pixels(self, rows: Sequence[int], model: FusionModel) -> Scores:
+        """The same once the pixels of some pairs are known to be equal: as if that had been known before."""
+        identity = self.similarities[IDENTITY].copy()
+        new = [row for row in rows if np.isnan(identity[row])]
+        if not new:
+            return self
+        identity[new] = 1
+        log_odds = self.log_odds.copy()
+        log_odds[new] += model.weights({IDENTITY: identity[new]})[IDENTITY]
+        return replace(self, similarities={**self.similarities, IDENTITY: identity}, log_odds=log_odds)
 
     def joined(self, *others: Scores) -> Scores:
         """All of them, in the order of pairs."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from generate import copy_set
+from generate import copy_set, scene
+from PIL import Image
 
 from cvsim.candidates import _scanning
 from cvsim.cli.group import cvsim as program
@@ -28,6 +29,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     twin = folder / "images" / "twin.jpg"
     twin.write_bytes(next((folder / "images").glob("g0000*.jpg")).read_bytes())
+    # Larger than the working size: that its pixels are a JPEG's is found by decoding both whole.
+    large = Image.fromarray(scene(61, 900, 600))
+    large.save(folder / "images" / "large.jpg", quality=90)
+    Image.open(folder / "images" / "large.jpg").save(folder / "images" / "large.png")
     return folder / "images"
 
 
