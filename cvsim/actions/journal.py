@@ -261,7 +261,7 @@ def newest() -> str:
     try:
         with open(_index_path(), encoding="utf-8") as stream:
             known = [json.loads(line) for line in stream if line.strip()]
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         known = []
     there = [path for path in known if os.path.isfile(path)]
     if not there:

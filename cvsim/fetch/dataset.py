@@ -142,7 +142,7 @@ def read_dataset(path: str | os.PathLike[str], labels: Collection[str] = ()) -> 
         rows = _read_csv(file) if file.suffix.lower() in {".csv", ".tsv"} else _read_json(file)
     except OSError as exc:
         raise UsageError(f"{file}: cannot be read: {exc.strerror or exc}") from exc
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise UsageError(
             f"{file}: no list of images: a JSON with images[].image_id and url, or a CSV with a column url, "
             f"is expected ({type(exc).__name__}: {exc})"
@@ -284,7 +284,7 @@ class DownloadFolder:
                     try:
                         row = json.loads(line)
                         outcomes[row["id"]] = FetchOutcome(**{**row, "labels": tuple(row["labels"])})
-                    except (ValueError, KeyError, TypeError):
+                    except (ValueError, KeyError, TypeError, RecursionError):
                         continue  # the last line of a run that was killed
         return outcomes
 

@@ -281,7 +281,7 @@ def read_product_model(path: str | os.PathLike[str]) -> ProductModel:
         return _from_arrays(arrays)
     except SettingsError as exc:
         raise SettingsError(f"{file}: {exc}") from exc
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as exc:
         raise SettingsError(f"{file}: not a whole product profile; train it again ({exc!r})") from exc
 
 

@@ -114,6 +114,8 @@ COMMANDS = [
     "plot photos -o map.html",
     "evaluate groups.csv labels.csv --json",
     "cache info",
+    "cache check",
+    "completion bash",
     "info --json",
     "help",
 ]

@@ -203,6 +203,8 @@ def _npy(header: str, data: bytes = b"") -> bytes:
 _HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4)}\n"
 FINDINGS: dict[str, tuple[bytes, ...]] = {
     "decisions": (b"[" * 100_000 + b"]" * 100_000,),
+    "downloads": (b"[" * 100_000 + b"]" * 100_000 + b"\n",),
+    "manifest": (b"[" * 100_000 + b"]" * 100_000,),
     "features": (
         _npy("{'descr': '<f4', b'shape': (3, 4), }\n"),
         _npy("{'descr': '<f4', 'shape': (3\n"),

@@ -158,7 +158,7 @@ def test_strokes_go_and_the_rest_stays() -> None:
         cv2.putText(written, "CAPTION", (8, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 3, cv2.LINE_AA)
     before = np.abs(written.astype(int) - square).mean()
     after = np.abs(without_strokes(written).astype(int) - without_strokes(square)).mean()
-    assert after < before / 3
+    assert after < 0.35 * before  # a third with OpenCV 5, a little more with 4
 
 
 def test_a_caption_hardly_moves_the_hash() -> None:
