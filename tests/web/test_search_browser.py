@@ -96,3 +96,11 @@ def test_an_address_inside_is_refused(page: Any) -> None:
     page.click("#by-url button")
     page.wait_for_selector("#status.bad")
     assert "private network" in page.text_content("#status")
+
+
+def test_axe_has_nothing_against_it(page: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="see extra 'test'")
+    for width in (1180, 390):
+        page.set_viewport_size({"width": width, "height": 860})
+        found = axe.Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []

@@ -1,0 +1,151 @@
+"""How quickly the page of ``cvsim review`` answers with ten thousand groups.
+
+    python benchmarks/review_page.py --work WORK [--groups 10000]
+
+Needs chromium, playwright and the extra ``web``. Each group is a made picture and a copy at half its size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import tables
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "samples"))
+
+import cv2
+from scenes import scene
+
+from cvsim.actions.plan import Entry, Plan
+
+RESULTS = Path(__file__).with_name("results") / "review_page.json"
+N_SCENES, N_FOLDERS = 40, 100
+
+# Does something to the page, and waits until the page shows what comes of it: at each frame it is asked.
+UNTIL = """([what, argument, until]) => new Promise((done) => {
+    const ways = {
+        key: (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })),
+        click: (selector) => document.querySelector(selector).click(),
+    };
+    const shown = {
+        group: (number) => document.querySelector(`article[data-group="${number}"] #pair table`),
+        text: ([selector, words]) => document.querySelector(selector).textContent.includes(words),
+    };
+    const start = performance.now();
+    ways[what](argument);
+    const look = () => {
+        const [kind, value] = until;
+        if (shown[kind](value)) done(performance.now() - start);
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+def make_place(work: Path, n_groups: int) -> Path:
+    """Write the files and their plan; returns the plan."""
+    kinds = []
+    for seed in range(N_SCENES):
+        image = scene(seed, 320, 240)[..., ::-1]
+        small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        kinds.append([cv2.imencode(".jpg", one)[1].tobytes() for one in (image, small)])
+    entries = []
+    for number in range(1, n_groups + 1):
+        for k, side in enumerate(("originals", "copies")):
+            content = kinds[number % N_SCENES][k]
+            path = work / "photos" / side / f"{number % N_FOLDERS:02}" / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            extra = {"score": 0.99, "relation": "resized", "contained": None} if k else {"score": 1.0}
+            entries.append(
+                Entry(
+                    str(path),
+                    hashlib.sha256(content).hexdigest(),
+                    len(content),
+                    path.stat().st_mtime_ns,
+                    number,
+                    "remove" if k else "keep",
+                    "resolution",
+                    "",
+                    extra,
+                )
+            )
+    plan = work / "plan.json"
+    Plan((str(work / "photos"),), tuple(entries)).save(plan)
+    return plan
+
+
+def measure(address: str, n_groups: int) -> dict[str, float]:
+    """Seconds of each step, by the page's own clock."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    times: dict[str, float] = {}
+    with sync_playwright() as library:
+        browser = library.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+
+        def timed(name: str, what: str, argument: Any, until: Any) -> None:
+            times[name] = page.evaluate(UNTIL, [what, argument, until]) / 1000
+
+        page.goto(address)
+        page.wait_for_selector("article[data-group='1'] #pair table.differences", timeout=60_000)
+        times["open"] = page.evaluate("performance.now()") / 1000
+        page.wait_for_timeout(1000)
+        timed("next group", "key", "j", ["group", 2])
+        page.wait_for_timeout(1000)
+        timed("accept", "key", "Enter", ["group", 3])
+        page.click("#bulk-button")
+        page.wait_for_timeout(1000)
+        count = f"{n_groups - 1:,} groups"
+        timed("count a rule", "click", "[name=rule][value=largest]", ["text", ["#bulk-count", count]])
+        decided = f"{n_groups:,} of {n_groups:,} decided"
+        timed("do it", "click", "#bulk-go", ["text", ["#standing", decided]])
+        page.wait_for_timeout(1000)
+        timed("undo it", "key", "u", ["text", ["#standing", f"1 of {n_groups:,} decided"]])
+        browser.close()
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="where the files are written")
+    parser.add_argument("--groups", type=int, default=10_000)
+    parser.add_argument("--keep-results", action="store_true", help="write nothing into benchmarks/")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    plan = make_place(given.work.resolve(), given.groups)
+    command = [sys.executable, "-m", "cvsim", "review", str(plan), "--no-browser", "-q"]
+    command += ["--cache", str(given.work / "cache.db"), "--decisions", str(given.work / "decisions.jsonl")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        times = measure(process.stdout.readline().strip(), given.groups)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    content = tables.table(
+        ["groups", *(f"{name}, s" for name in times)],
+        [[tables.count(given.groups), *(tables.number(value, 2) for value in times.values())]],
+    )
+    print(content)
+    if not given.keep_results:
+        cores = len(os.sched_getaffinity(0))
+        machine = {"machine": platform.machine(), "cores": cores, "python": platform.python_version()}
+        run = {**machine, "groups": given.groups, "seconds": times}
+        RESULTS.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        tables.write_section("review_page", content)
+
+
+if __name__ == "__main__":
+    main()
