@@ -279,7 +279,7 @@ class DownloadFolder:
     def _read(self) -> dict[str, FetchOutcome]:
         outcomes = {}
         if self._manifest.exists():
-            with self._manifest.open(encoding="utf-8") as stream:
+            with self._manifest.open("rb") as stream:
                 for line in stream:
                     try:
                         row = json.loads(line)

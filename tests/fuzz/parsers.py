@@ -14,7 +14,7 @@ from product_vectors import make_products
 from cvsim.actions.journal import read_steps
 from cvsim.actions.plan import Plan
 from cvsim.features.embedding import Embedding
-from cvsim.fetch.dataset import DownloadFolder, read_dataset
+from cvsim.fetch.dataset import MANIFEST_NAME, DownloadFolder, read_dataset
 from cvsim.groups.decisions import Decisions
 from cvsim.groups.evaluation import read_labels
 from cvsim.products.model import SignalSource, read_product_model
@@ -190,7 +190,7 @@ PARSERS: dict[str, Parser] = {
     "manifest-table": Parser(
         "list.csv", read_dataset, _text("image_id,url,label_id\n1,http://a.test/1.jpg,9\n")
     ),
-    "downloads": Parser("manifest.jsonl", lambda path: DownloadFolder(path.parent), _downloads),
+    "downloads": Parser(MANIFEST_NAME, lambda path: DownloadFolder(path.parent), _downloads),
     "cache": Parser("cache.sqlite", _read_cache, _cache),
     "index": Parser("index.sqlite", _read_index, _index),
 }
@@ -203,7 +203,7 @@ def _npy(header: str, data: bytes = b"") -> bytes:
 _HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4)}\n"
 FINDINGS: dict[str, tuple[bytes, ...]] = {
     "decisions": (b"[" * 100_000 + b"]" * 100_000,),
-    "downloads": (b"[" * 100_000 + b"]" * 100_000 + b"\n",),
+    "downloads": (b"[" * 100_000 + b"]" * 100_000 + b"\n", b"\xff\n"),
     "manifest": (b"[" * 100_000 + b"]" * 100_000,),
     "features": (
         _npy("{'descr': '<f4', b'shape': (3, 4), }\n"),
