@@ -88,7 +88,7 @@ class Compared(JsonResult):
         """
         from cvsim.recipes import compare as recipe
         from cvsim.reports.match_picture import Shown, match_picture, picture_format
-        from cvsim.reports.matches import agreeing_keypoints, overlap_matrix
+        from cvsim.reports.matches import agreeing_keypoints, n_agreeing, overlap_matrix
 
         format = "PNG" if path is None else picture_format(path)
         looked = recipe.look_again(*self._sources, self._settings)
@@ -99,7 +99,8 @@ class Compared(JsonResult):
         )
         matches = None
         if looked.local is not None:
-            matches = agreeing_keypoints(looked.local, a.rgb, b.rgb, overlap_matrix(self.result))
+            matrix, n_counted = overlap_matrix(self.result), n_agreeing(self.result)
+            matches = agreeing_keypoints(looked.local, a.rgb, b.rgb, matrix, n_counted)
         drawn = match_picture(self.result, a, b, matches, looked.threshold, format=format)
         return delivered_bytes(drawn, path)
 

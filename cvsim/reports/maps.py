@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Layout = Literal["tsne", "pca"]
 LAYOUTS = ("tsne", "pca")
 MAP_THUMBNAIL_PX = 64
+MAP_DPI = 110
+GRID_SHARE, MOST_DRAWN = 0.6, 1600
+"""Share of the places of a drawn map that are taken, which leaves its shape to be seen, and pictures that are
+drawn at most: a page of 53 by 53 places, 4,000 pixels a side. Both chosen by hand."""
 TSNE_COMPONENTS = 50
 """Principal components that t-SNE starts from: the rest is noise and costs time."""
 PARALLEL_FROM = 1000
@@ -76,10 +80,27 @@ def small(thumbnail: bytes | None) -> NDArray[np.uint8] | None:
     return pixels
 
 
+def apart(positions: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Places on a grid near the positions, each taken once, and how many lie along a side of the grid.
+
+    The places whose squared distances to the positions are least in sum (the linear assignment problem).
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    n_cells = max(2, int(np.ceil(np.sqrt(len(positions) / GRID_SHARE))))
+    line = (np.arange(n_cells) + 0.5) / n_cells
+    grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    _, cell = linear_sum_assignment(cdist(positions, grid, "sqeuclidean"))
+    return grid[cell], n_cells
+
+
 def map_png(
     positions: NDArray[np.float64], labels: Sequence[str], thumbnails: Sequence[bytes | None], title: str
 ) -> bytes:
-    """A PNG of the map, pictures framed in the colour of their label.
+    """A PNG of the map, pictures framed in the colour of their label, none on top of another.
+
+    Of more than `MOST_DRAWN` pictures, as many spread evenly are shown, and dots for the others.
 
     Raises
     ------
@@ -94,19 +115,27 @@ def map_png(
         raise MissingExtraError("Maps as PNG", "plot") from exc
     import colorsys
 
-    figure = Figure(figsize=(14, 14), dpi=110, layout="tight")
+    shown = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), MOST_DRAWN)).astype(int))
+    places, n_cells = apart(positions[shown])
+    side = max(14.0, n_cells * (MAP_THUMBNAIL_PX + 14) / MAP_DPI)
+    figure = Figure(figsize=(side, side), dpi=MAP_DPI, layout="tight")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xticks=[], yticks=[], title=title.replace("$", r"\$"))
     code = {label: i for i, label in enumerate(sorted(set(labels)))}
     rgb = [colorsys.hls_to_rgb(code[label] * 137.508 % 360 / 360, 0.5, 0.65) for label in labels]
-    axes.scatter(positions[:, 0], positions[:, 1], c=rgb, s=12)
-    zoom = float(np.clip(14 / np.sqrt(len(labels)), 0.25, 1.0))
-    for position, thumbnail, color in zip(positions, thumbnails, rgb, strict=True):
-        pixels = small(thumbnail)
+    dots = np.ones(len(labels), bool)
+    # A pixel of a thumbnail is one of the figure: an offset image counts in points of 1/72 inch.
+    zoom = 72 / MAP_DPI * 0.9
+    for k, place in zip(shown.tolist(), places, strict=True):
+        pixels = small(thumbnails[k])
         if pixels is not None:
-            frame = {"edgecolor": color, "linewidth": 1.5, "boxstyle": "square,pad=0.1"}
-            axes.add_artist(AnnotationBbox(OffsetImage(pixels, zoom=zoom), tuple(position), bboxprops=frame))
+            dots[k] = False
+            frame = {"edgecolor": rgb[k], "linewidth": 2, "boxstyle": "square,pad=0"}
+            picture = OffsetImage(pixels, zoom=zoom)
+            axes.add_artist(AnnotationBbox(picture, tuple(place), bboxprops=frame, pad=0.2))
+    left = positions[dots]
+    axes.scatter(left[:, 0], left[:, 1], c=[rgb[k] for k in np.flatnonzero(dots)], s=16)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
@@ -118,7 +147,7 @@ def map_html(
     labels: Sequence[str],
     thumbnails: Sequence[bytes | None],
 ) -> bytes:
-    """One self-contained page: drag to move, turn the wheel to zoom, point at a picture to see its name.
+    """One self-contained page for mouse, fingers and keys: move, zoom, and see the name of a picture.
 
     Nothing is fetched from anywhere, and a content security policy sees to it. File names and labels reach
     the page as data, never as markup.
@@ -142,6 +171,7 @@ def map_html(
     return page.render(
         style=Markup(style),
         script=Markup(script),
+        n_pictures=len(names),
         style_hash=csp_hash(style),
         script_hash=csp_hash(script),
     ).encode()

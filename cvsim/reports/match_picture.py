@@ -18,7 +18,7 @@ from cvsim.errors import UsageError
 from cvsim.reports import explanation
 from cvsim.reports.explanation import WaterfallStep
 from cvsim.reports.lettering import Font, drawable, font, shortened
-from cvsim.reports.matches import is_mirroring, mapped, overlap_matrix
+from cvsim.reports.matches import is_mirroring, mapped, n_agreeing, overlap_matrix
 from cvsim.reports.wording import dimensions, percent, quantity
 from cvsim.types import Box, ScoredPair
 
@@ -303,9 +303,11 @@ def _about_keypoints(pair: ScoredPair, matches: DrawnMatches | None) -> str:
         if _weight_of_overlap(pair) > 0:
             return "No keypoints agree; the outlines show how the pictures lie over each other."
         return "No keypoints agree on how one picture would lie over the other."
-    agreeing = quantity(len(matches), "keypoint agrees", "keypoints agree")
+    n_counted = max(n_agreeing(pair) or 0, len(matches))
+    agreeing = quantity(n_counted, "keypoint agrees", "keypoints agree")
     but = ", but the pixels there differ" if _weight_of_overlap(pair) < 0 else ""
-    some = f"; lines for {MAX_LINES} of them" if len(matches) > MAX_LINES else ""
+    n_lines = min(len(matches), MAX_LINES)
+    some = f"; lines for {n_lines} of them" if n_lines < n_counted else ""
     return f"{agreeing} on how the pictures lie over each other{but}{some}."
 
 

@@ -51,6 +51,12 @@ def overlap_matrix(pair: ScoredPair) -> Matrix | None:
     return np.eye(2, 3) if pair.relation in ("identical-file", "identical-pixels") else None
 
 
+def n_agreeing(pair: ScoredPair) -> int | None:
+    """How many keypoints agree as the score counted them; None where none were asked."""
+    details: list[Mapping[str, Any]] = [comparison.detail for comparison in pair.comparisons]
+    return next((detail["n_inliers"] for detail in details if "n_inliers" in detail), None)
+
+
 def is_mirroring(matrix: Matrix) -> bool:
     """Whether left and right change places under it."""
     return bool(np.linalg.det(matrix[:, :2]) < 0)
@@ -61,7 +67,9 @@ def mapped(matrix: Matrix, points: Points) -> Points:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def agreeing_keypoints(local: OverlayFeature[Any], a: RGB, b: RGB, matrix: Matrix | None) -> DrawnMatches:
+def agreeing_keypoints(
+    local: OverlayFeature[Any], a: RGB, b: RGB, matrix: Matrix | None, n_counted: int | None = None
+) -> DrawnMatches:
     """The keypoints of two pictures that agree on a transform: the one of the score, if it found one.
 
     Parameters
@@ -71,6 +79,8 @@ def agreeing_keypoints(local: OverlayFeature[Any], a: RGB, b: RGB, matrix: Matri
     a, b : (h, w, 3) uint8
     matrix : (2, 3) float64 or None
         See `overlap_matrix`. The keypoints of a mirrored picture are looked for in its mirror image.
+    n_counted : int, optional
+        See `n_agreeing`: of more, those that agree best, so that a picture shows what the score counted.
     """
     nothing = DrawnMatches(np.zeros((0, 2)), np.zeros((0, 2)))
     mirrors = matrix is not None and is_mirroring(matrix)
@@ -89,9 +99,9 @@ def agreeing_keypoints(local: OverlayFeature[Any], a: RGB, b: RGB, matrix: Matri
     if matrix is not None:
         size = np.array([second.width_px, second.height_px], np.float64)
         error = np.linalg.norm((mapped(matrix, places_a) - places_b) * size, axis=1)
-        agrees = error <= TOLERANCE * np.linalg.norm(size)
-        places_a, places_b = places_a[agrees], places_b[agrees]
-    return DrawnMatches(places_a, places_b)
+        best = np.argsort(error, kind="stable")[: int((error <= TOLERANCE * np.linalg.norm(size)).sum())]
+        places_a, places_b = places_a[best], places_b[best]
+    return DrawnMatches(places_a[:n_counted], places_b[:n_counted])
 
 
 def _places(keypoints: NDArray[Any]) -> Points:
