@@ -65,12 +65,15 @@ class Standing:
         Another file of the same pixels is stored with loss, and this one without: it was made from that.
     shows_as_much : bool
         A larger file that would have been kept shows no more than this one.
+    has_copies : bool
+        Another file shows what this one does, and none shows what the one does that would have been kept.
     """
 
     holdings: Holdings = field(default_factory=Holdings)
     n_found_better: int = 0
     is_made_from_lossy: bool = False
     shows_as_much: bool = False
+    has_copies: bool = False
 
 
 def _n_held(holdings: Holdings) -> int:
@@ -88,6 +91,7 @@ _ORIGINAL: Mapping[str, Callable[[ImageRecord, Standing], Any]] = {
     "holds more": lambda record, standing: -_n_held(standing.holdings),
     "is not the poorer one": lambda record, standing: -standing.n_found_better,
     "has a date and a camera": lambda record, standing: not (record.taken_at and standing.holdings.camera),
+    "others show the same": lambda record, standing: not standing.has_copies,
     "is the older format of the same pixels": lambda record, standing: standing.is_made_from_lossy,
     "is not called a copy": lambda record, standing: says_copy(record.path),
     "shows as much in fewer pixels": lambda record, standing: not standing.shows_as_much,
@@ -173,6 +177,13 @@ class KeepRules:
         for rule in self.rules:
             rules += _original(standings) if rule.name == ORIGINAL else [rule]
         return replace(self, rules=tuple(rules))
+
+    def ranked(self, records: Sequence[ImageRecord], protected: Protected = ()) -> list[ImageRecord]:
+        """The records in the order in which they would be kept."""
+        left, order = list(records), []
+        while left:
+            order.append(left.pop(self.choose(left, protected)[0]))
+        return order
 
     def choose(self, records: Sequence[ImageRecord], protected: Protected = ()) -> tuple[int, str]:
         """The position of the record to keep and the name of the rule that left it alone on the field.

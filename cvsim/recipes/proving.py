@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 MAX_CHANGES_OF_MIND = 3
 """How often another file of a group is kept because the one before was found to be poorer."""
+N_ASKED = 4
+"""Files of a group that are asked whether they explain each other, where the kept one explains none.
+
+Chosen by hand: of a picture, two captioned versions and its copy, the last two are still among them."""
 LOSSY = frozenset(("jpeg", "heic"))
 """Formats that store nothing without loss: of equal pixels, what is stored so was there first."""
 
@@ -86,7 +90,8 @@ class Prover:
         """The groups of the report, with proofs for what they propose.
 
         If the keep rules ask for the original, the file to keep gives way to one that explains it and is the
-        better one, to a smaller one that shows as much, and to the JPEG whose pixels it has.
+        better one, to a smaller one that shows as much, to the JPEG whose pixels it has, and, if no other
+        file shows what it shows, to one that has copies: what was captioned has none, its original has.
         """
         proofs: dict[tuple[str, str], Proof] = {}
         for n_found in range(1, MAX_CHANGES_OF_MIND + 2):
@@ -94,14 +99,14 @@ class Prover:
             proofs |= self._prove([pair for draft in drafts for pair in draft.to_prove()])
             if n_found > MAX_CHANGES_OF_MIND or not self._asked.asks_for_original:
                 break
-            better = self._found_better(drafts, proofs)
-            news = {
-                **self._found_about(drafts, proofs),
-                **{digest: {"n_found_better": n_found} for digest in better},
-            }
+            news = [
+                *self._found_about(drafts, proofs).items(),
+                *((digest, {"n_found_better": n_found}) for digest in self._found_better(drafts, proofs)),
+                *((digest, {"has_copies": True}) for digest in self._found_copied(drafts, proofs)),
+            ]
             if not news:
                 break
-            for digest, found in news.items():
+            for digest, found in news:
                 self._standings[digest] = replace(self._standing(digest), **found)
             self._use_standings()
             kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
@@ -144,6 +149,36 @@ class Prover:
                 back.append((file_ref(kept), file_ref(best)))
         found = self._prove(back)
         return {better.digest for kept, better in back if found[kept.digest, better.digest].is_enough}
+
+    def _found_copied(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
+        """Of groups whose kept file explains none of the others, the file that explains most of the best."""
+        asked: list[list[ImageRecord]] = []
+        for draft in drafts:
+            choice, kept = draft.choice, draft.choice.keeper
+            by_path = {record.path: record for record in choice.records}
+            states = {copy.path: proofs[copy.digest, kept.digest] for copy, _ in draft.to_prove()}
+            is_alone = not any(proof.is_enough for proof in states.values())
+            if is_alone and not choice.rules.protection(choice.protected)(kept):
+                others = [by_path[path] for path, proof in states.items() if proof.state == "differs"]
+                asked.append(choice.rules.ranked(others)[:N_ASKED])
+        found = self._prove(
+            [
+                (file_ref(copy), file_ref(kept))
+                for best in asked
+                for kept in best
+                for copy in best
+                if copy != kept
+            ]
+        )
+        copied = set()
+        for best in asked:
+            n_explained = [
+                sum(found[copy.digest, kept.digest].is_enough for copy in best if copy != kept)
+                for kept in best
+            ]
+            if any(n_explained):
+                copied.add(best[int(np.argmax(n_explained))].digest)
+        return copied
 
     def _found_about(
         self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]

@@ -111,7 +111,7 @@ def test_order_of_files_never_matters_and_intact_wins(records: list[ImageRecord]
 
 
 def standing(**values: object) -> Standing:
-    names = {"n_found_better", "is_made_from_lossy", "shows_as_much"}
+    names = {"n_found_better", "is_made_from_lossy", "shows_as_much", "has_copies"}
     own = {name: values.pop(name) for name in names & set(values)}
     return Standing(Holdings(**values), **own)  # type: ignore[arg-type]
 
@@ -128,6 +128,7 @@ def standing(**values: object) -> Standing:
         ({"camera": "Maker 1"}, {}, "has a date and a camera"),
         ({}, {"is_made_from_lossy": True}, "is the older format of the same pixels"),
         ({"shows_as_much": True}, {}, "shows as much in fewer pixels"),
+        ({"has_copies": True}, {}, "others show the same"),
     ],
 )
 def test_the_original_is_known_by_what_is_known_of_the_files(

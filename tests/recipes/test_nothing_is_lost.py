@@ -69,6 +69,20 @@ def test_what_was_enlarged_does_not_replace_what_it_was_made_from(
     assert f"{names[2]}.jpg" in {Path(member.record.path).name for member in group.members if member.proposed}
 
 
+@pytest.mark.parametrize("effort", ["fast", "default"])
+def test_a_captioned_version_is_not_the_original_however_large(effort: str, tmp_path: Path) -> None:
+    """It differs from all others: were it kept, nothing could be proposed."""
+    photo = cv2.GaussianBlur(scene(11, 480, 360), (0, 0), 1.2)
+    captioned = photo.copy()
+    cv2.putText(captioned, "Summer", (40, 330), 0, 1.6, (255, 255, 255), 4)
+    for name, rgb, quality in (("a", captioned, 98), ("b", photo, 92), ("c", photo, 70)):
+        (tmp_path / f"{name}.jpg").write_bytes(saved(rgb, "JPEG", quality=quality))
+    (group,) = dedupe([str(tmp_path)], Settings(cache=None, workers=1, effort=effort)).groups
+    assert Path(group.keep).name == "b.jpg"
+    assert group.rule == "original (others show the same)"
+    assert [Path(m.record.path).name for m in group.members if m.proposed] == ["c.jpg"]
+
+
 COPIES: Mapping[str, Callable[[RGB], bytes]] = {
     "q90.jpg": lambda rgb: saved(rgb, "JPEG", quality=90),
     "q60.jpg": lambda rgb: saved(rgb, "JPEG", quality=60),
