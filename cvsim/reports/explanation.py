@@ -87,6 +87,8 @@ def proof_words(pair: ScoredPair) -> str:
     kept = "b" if pair.copy == "a" else "a"
     if pair.proof.is_enough and (pair.proof.is_mirrored or pair.proof.shows_as_much):
         return f"All that is visible in {pair.copy} is in {kept}; they do not tell which one was first."
+    if pair.proof.state == "differs" and pair.contained == pair.copy:
+        return f"{pair.copy} is no whole copy."
     return _PROVED[pair.proof.state].format(copy=pair.copy, kept=kept, words=pair.proof.words)
 
 

@@ -290,9 +290,13 @@ def _draw_sentences(
     pen: ImageDraw.ImageDraw, pair: ScoredPair, matches: DrawnMatches | None, threshold: float, top: int
 ) -> None:
     certainty, meaning = explanation.verdict(pair, threshold)
-    bold = font(18, bold=True)
+    for size_px in range(18, 9, -1):
+        bold, plain = font(size_px, bold=True), font(size_px)
+        begin = FRAME_PX + bold.getlength(certainty)
+        if begin + plain.getlength(meaning) <= WIDTH_PX - FRAME_PX:
+            break
     pen.text((FRAME_PX, top), certainty, FOR if pair.score >= threshold else INK, bold)
-    pen.text((FRAME_PX + bold.getlength(certainty), top), meaning, INK, font(18))
+    pen.text((begin, top), meaning, INK, plain)
     pen.text((FRAME_PX, top + 28), _about_keypoints(pair, matches), PALE, font(15))
 
 

@@ -28,7 +28,7 @@ from cvsim.reading.identity import (
 )
 from cvsim.scoring.model import IDENTITY
 from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
-from cvsim.types import Comparison, ImageRecord, Pair, Proof, ScoredPair
+from cvsim.types import Comparison, ImageRecord, Pair, Proof, ScoredPair, Side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -290,11 +290,14 @@ def with_proof(edge: ScoredPair, copy: ImageRecord, kept: ImageRecord, proof: Pr
     is_resized = sorted((copy.width_px, copy.height_px)) != sorted((kept.width_px, kept.height_px))
     if edge.relation != "identical-file":
         verdict = verdict.proved(proof, is_resized=is_resized)
+    side: Side = "a" if edge.pair.a == copy.path else "b"
+    if proof.state == "differs" and verdict.contained == side:
+        proof = replace(proof, boxes=())  # laid over the whole picture, a part of it differs everywhere
     return replace(
         edge,
         relation=verdict.relation,
         changes=verdict.changes,
         contained=verdict.contained,
         proof=proof,
-        copy="a" if edge.pair.a == copy.path else "b",
+        copy=side,
     )

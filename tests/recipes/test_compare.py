@@ -112,3 +112,13 @@ def test_files_that_can_not_be_used_are_named(tmp_path: Path) -> None:
         cvsim.compare(PHOTO, tmp_path / "notes.jpg", cache=None)
     with pytest.raises(UsageError, match="no such file"):
         cvsim.compare(PHOTO, tmp_path / "missing.jpg", cache=None)
+
+
+def test_a_crop_is_called_a_part_and_not_different_everywhere(tmp_path: Path) -> None:
+    photo = scene(12, 640, 480)
+    save_image(tmp_path / "whole.jpg", photo)
+    save_image(tmp_path / "part.jpg", altered(photo, "crop80", 12))
+    pair = cvsim.compare(tmp_path / "whole.jpg", tmp_path / "part.jpg").result
+    assert (pair.relation, pair.contained, pair.copy) == ("cropped", "b", "b")
+    assert pair.proof is not None
+    assert (pair.proof.state, pair.proof.boxes) == ("differs", ())
