@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable
 
 PathLike = str | bytes | os.PathLike[str]
@@ -34,6 +35,28 @@ def _visible(character: str) -> str:
     if character not in "\u2028\u2029" and character.isspace() and code > 0x9F:
         return character
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def folded(path: str) -> str:
+    """The absolute path as filesystems compare names that fold case and composition: exFAT, FAT, NTFS."""
+    return unicodedata.normalize("NFC", os.path.abspath(path)).casefold()
+
+
+def is_listed(path: str) -> bool:
+    """Whether each part of a path is spelt as its folder lists it; True where that cannot be asked.
+
+    Of two spellings of one name on a filesystem that folds names only one is listed. Inodes do not tell:
+    drivers in user space number names, not files.
+    """
+    place = os.path.abspath(path)
+    while (parent := os.path.dirname(place)) != place:
+        try:
+            if os.path.basename(place) not in os.listdir(parent):
+                return False
+        except OSError:
+            return True
+        place = parent
+    return True
 
 
 def path_texts(paths: PathLike | Iterable[PathLike]) -> list[str]:

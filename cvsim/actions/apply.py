@@ -28,7 +28,7 @@ from cvsim.actions.settle import settle_all
 from cvsim.errors import ActionError, CvsimError, SettingsError
 from cvsim.files import JsonResult
 from cvsim.images.decode import decode
-from cvsim.names import printable
+from cvsim.names import folded, is_listed, printable
 from cvsim.progress import Progress, SilentProgress
 
 ACTIONS = ("trash", "move", *steps.LINKS, "delete")
@@ -232,6 +232,7 @@ class PlanRun:
     latest: dict[str, JournalStep] = field(default_factory=dict)
     rewritten: dict[str, set[str]] = field(default_factory=dict)
     kept_inodes: dict[tuple[int, int], str] = field(default_factory=dict)
+    kept_spellings: dict[str, str] = field(default_factory=dict)
 
     def learn(self, known: Sequence[JournalStep]) -> None:
         """Take in what earlier runs did."""
@@ -261,7 +262,15 @@ class PlanRun:
                 with contextlib.suppress(OSError):
                     status = os.stat(entry.path)
                     found[status.st_dev, status.st_ino] = entry.path
+                    self.kept_spellings[folded(entry.path)] = entry.path
         return found
+
+    def _same_file(self, file: CheckedFile) -> str | None:
+        """The path of a kept file that is this very file under another name or another spelling."""
+        other = self.kept_spellings.get(folded(file.path))
+        if other is not None and not (is_listed(other) and is_listed(file.path)):
+            return other
+        return self.kept_inodes.get(file.inode)
 
     def _group(self, removed: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Outcome]:
         todo = []
@@ -313,7 +322,7 @@ class PlanRun:
 
     def _check(self, file: CheckedFile, vouchers: Sequence[KeptFile]) -> None:
         """Everything that stands against letting this file go."""
-        if same := self.kept_inodes.get(file.inode):
+        if same := self._same_file(file):
             raise RefusedError(
                 f"it is the same file as {printable(same)}, under another name; nothing to gain"
             )

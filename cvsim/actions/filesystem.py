@@ -34,6 +34,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK_BYTES = 1 << 20
 _FICLONE = 0x40049409
 _RENAME_NOREPLACE = 1
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a filesystem without hard links says: exFAT and FAT on cards, through a driver in user space."""
 
 
 class RefusedError(ActionError):
@@ -306,8 +308,26 @@ def rename_noreplace(from_folder: int, from_name: str, to_folder: int, to_name: 
     if code not in (errno.ENOSYS, errno.EINVAL):
         raise OSError(code, os.strerror(code), from_name, None, to_name)
     # Not Linux, or a filesystem without the flag: a new link is never made over an existing name either.
-    os.link(from_name, to_name, src_dir_fd=from_folder, dst_dir_fd=to_folder, follow_symlinks=False)
-    os.unlink(from_name, dir_fd=from_folder)
+    try:
+        os.link(from_name, to_name, src_dir_fd=from_folder, dst_dir_fd=to_folder, follow_symlinks=False)
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        _rename_over_own(from_folder, from_name, to_folder, to_name)
+    else:
+        os.unlink(from_name, dir_fd=from_folder)
+
+
+def _rename_over_own(from_folder: int, from_name: str, to_folder: int, to_name: str) -> None:
+    """Rename where there are neither flags nor links: over an empty file that takes the name first."""
+    os.close(os.open(to_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=to_folder))
+    try:
+        os.rename(from_name, to_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+    except OSError:
+        taken = lstat_at(to_name, to_folder)
+        if taken is not None and taken.st_size == 0:
+            os.unlink(to_name, dir_fd=to_folder)
+        raise
 
 
 def _renameat2(from_folder: int, from_name: str, to_folder: int, to_name: str) -> int:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from cvsim.errors import UsageError
 from cvsim.images.header import claimed_pixels
-from cvsim.names import printable
+from cvsim.names import folded, is_listed, printable
 from cvsim.types import Skipped
 
 _SPECIAL = (
@@ -205,7 +205,7 @@ class _Finder:
                     self._skip(path, exc)
                     continue
                 self._walk(path, root, status, device, depth)
-        files, aliases = _one_entry_an_inode(self.files)
+        files, aliases = _one_entry_an_inode(_as_listed(self.files))
         skipped = {skip.path: skip for skip in self.skipped}
         return Scan(tuple(files), tuple(skipped[path] for path in sorted(skipped)), tuple(aliases))
 
@@ -304,6 +304,20 @@ def _one_entry_an_inode(files: Iterable[FileEntry]) -> tuple[list[FileEntry], li
         elif _directory_entry(first.path) != _directory_entry(entry.path):
             aliases.append(Alias(entry.path, first.path))
     return unique, aliases
+
+
+def _as_listed(files: Sequence[FileEntry]) -> Sequence[FileEntry]:
+    """Without other spellings of one name: ``a.jpg`` was given, and the folder has ``A.jpg``."""
+    if len({entry.root for entry in files}) < 2:
+        return files  # a folder lists each name once
+    spelt: dict[str, list[FileEntry]] = {}
+    for entry in files:
+        spelt.setdefault(folded(entry.path), []).append(entry)
+    found: list[FileEntry] = []
+    for same in spelt.values():
+        is_one = len({entry.path for entry in same}) == 1
+        found += same if is_one else [entry for entry in same if is_listed(entry.path)] or same[:1]
+    return found
 
 
 def _directory_entry(path: str) -> str:

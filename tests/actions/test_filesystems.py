@@ -10,11 +10,12 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from photo_library import entry, jpeg, library, snapshot, write
-from surroundings import folder_in_memory, mount, unmount
+from surroundings import folder_in_memory, unmount
 
 import cvsim
 from cvsim.actions.apply import apply_plan
@@ -28,42 +29,77 @@ ACL = "system.posix_acl_access"
 # --- names that are folded ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["vfat", "ext4 casefold"])
+@dataclass(frozen=True)
+class Folding:
+    """How a filesystem that folds names is made in a file, mounted, and what makes a folder fold.
+
+    Two are drivers of the kernel, which not every kernel has; two run in user space.
+    """
+
+    make: tuple[str, ...]
+    package: str
+    mount: tuple[str, ...]
+    fold: tuple[str, ...] = ("true",)
+
+
+FOLDING = {
+    "vfat": Folding(("mkfs.vfat",), "dosfstools", ("mount", "-t", "vfat", "-o", "utf8")),
+    "ext4 casefold": Folding(
+        ("mkfs.ext4", "-q", "-F", "-O", "casefold", "-E", "encoding=utf8"),
+        "e2fsprogs",
+        ("mount", "-t", "ext4"),
+        ("chattr", "+F"),
+    ),
+    "exfat": Folding(("mkfs.exfat",), "exfatprogs exfat-fuse", ("mount.exfat-fuse",)),
+    "ntfs": Folding(("mkntfs", "-Q", "-F"), "ntfs-3g", ("lowntfs-3g", "-o", "ignore_case")),
+}
+
+
+@pytest.fixture(scope="module", params=list(FOLDING))
 def folding(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which A.jpg and a.jpg are one name; on ext4 also names that are composed otherwise."""
     if os.geteuid() != 0:
-        pytest.skip("a filesystem that folds names is loop-mounted, which takes root")
-    maker, *options = {
-        "vfat": ("mkfs.vfat",),
-        "ext4 casefold": ("mkfs.ext4", "-q", "-F", "-O", "casefold", "-E", "encoding=utf8"),
-    }[request.param]
-    if shutil.which(maker) is None:
-        pytest.skip(f"{maker} is not installed (Debian: dosfstools, e2fsprogs)")
+        pytest.skip("a filesystem that folds names is mounted, which takes root")
+    how = FOLDING[request.param]
+    if shutil.which(how.make[0]) is None or shutil.which(how.mount[0]) is None:
+        pytest.skip(f"{how.make[0]} or {how.mount[0]} is not installed (Debian: {how.package})")
     place = tmp_path_factory.mktemp("folding")
     with folder_in_memory() as memory:
         image = memory / "disk"
         with image.open("wb") as stream:
             stream.truncate(40 << 20)
-        made = subprocess.run([maker, *options, str(image)], capture_output=True, text=True)
-        if made.returncode:
-            pytest.skip(f"{maker} cannot make such a filesystem here: {made.stderr.strip()}")
-        mount("-o", "loop,utf8" if request.param == "vfat" else "loop", str(image), str(place))
+        said(*how.make, str(image))
+        device = said("losetup", "-f", "--show", str(image))
+        try:
+            said(*how.mount, device, str(place))
+        except pytest.skip.Exception:
+            said("losetup", "-d", device)
+            raise
         try:
             folder = place / "photos"
             folder.mkdir()
-            fold = ["true"] if request.param == "vfat" else ["chattr", "+F", str(folder)]
-            if shutil.which(fold[0]) is None or subprocess.run(fold).returncode:
+            if shutil.which(how.fold[0]) is None or subprocess.run([*how.fold, str(folder)]).returncode:
                 pytest.skip("chattr +F cannot make a folder that folds names here")
             yield folder
         finally:
             unmount(place)
+            said("losetup", "-d", device)
+
+
+def said(*command: str) -> str:
+    """What a command says; the test is skipped where it cannot do its work."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{command[0]} cannot do this here: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 @pytest.fixture
 def folded(folding: Path) -> Path:
-    for path in folding.iterdir():
-        path.unlink() if path.is_file() else shutil.rmtree(path)
-    return folding
+    # Drivers in user space remember names for a second, those that are gone, too: each test has new ones.
+    made = folding / str(len(list(folding.iterdir())))
+    made.mkdir()
+    return made
 
 
 def test_two_spellings_of_one_name_are_one_picture(folded: Path) -> None:
