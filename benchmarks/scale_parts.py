@@ -206,6 +206,7 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
     n_groups = int(collection.true.max()) + 1
     tiles = rng.integers(0, 256, (n_groups, 32, 32), dtype=np.uint8)
     colors = rng.integers(0, 256, (n_groups, 588), dtype=np.uint8)
+    levels = rng.integers(0, 256, (n_groups, 32, 32, 3), dtype=np.uint8)
     with open_cache(cache) as store:
         for k, (data, group) in enumerate(zip(collection.descriptors(), collection.true, strict=True)):
             path = folder / f"{k // FILES_A_FOLDER:04}" / f"{k:08}.jpg"
@@ -216,6 +217,7 @@ def fill(folder: Path, cache: Path, n: int, seed: int) -> None:
                 features["phash"].key: data,
                 features["tiles"].key: tiles[group].tobytes(),
                 features["color"].key: colors[group].tobytes(),
+                features["levels"].key: levels[group].tobytes(),
             }
             image = ImageInfo(4000, 3000, "jpeg")
             store.put(Extraction(digest_of(k), decoder=DECODER, image=image, artefacts=artefacts))

@@ -84,7 +84,7 @@ class Decided(RuleBasedStateMachine):
         elif how == "keep":
             after = state.keep(group.number, state.number[other.path])
         else:
-            after = state.decide(group.number, state.number[other.path], "skip")
+            after = state.decide(group.number, [state.number[other.path]], "skip")
             self.said[other.digest] = "skip"
         if after.state == "decided":
             self.said |= {entry.digest: entry.decision for entry in after.entries}
