@@ -247,7 +247,7 @@ class PlanRun:
         staying = {entry.path for entry in self.plan.entries if entry.decision != "remove"}
         goes_along = self.action.name in ("trash", "move")
         self.belongings = Companions(self.tree, leaving, staying, self.own_files, goes_along)
-        self.kept_inodes = self._kept_inodes()
+        self._know_kept()
         with progress.task("Applying", len(leaving)) as advance:
             for entries in self.plan.groups.values():
                 removed = [entry for entry in entries if entry.decision == "remove"]
@@ -255,15 +255,14 @@ class PlanRun:
                     yield from self._group(removed, [entry for entry in entries if entry.decision == "keep"])
                     advance(len(removed))
 
-    def _kept_inodes(self) -> dict[tuple[int, int], str]:
-        found = {}
+    def _know_kept(self) -> None:
+        """Know the files that stay by inode and by folded name, for one of them may be named once more."""
         for entry in self.plan.entries:
             if entry.decision != "remove":
                 with contextlib.suppress(OSError):
                     status = os.stat(entry.path)
-                    found[status.st_dev, status.st_ino] = entry.path
+                    self.kept_inodes[status.st_dev, status.st_ino] = entry.path
                     self.kept_spellings[folded(entry.path)] = entry.path
-        return found
 
     def _same_file(self, file: CheckedFile) -> str | None:
         """The path of a kept file that is this very file under another name or another spelling."""

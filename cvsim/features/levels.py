@@ -15,7 +15,7 @@ import numpy as np
 
 from cvsim.features.base import Feature
 from cvsim.features.information import PARAMS, is_informative
-from cvsim.features.orientation import N_ORIENTATIONS, turn
+from cvsim.features.orientation import N_ORIENTATIONS, turn, turn_each
 from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 
@@ -28,11 +28,13 @@ LEVELS_PX, BLOCKS = 32, 8
 N_WORST = 10
 """Points that differ most, whose mean counts: a caption or a sticker covers more of 1,024, noise fewer."""
 NOISE_LEVELS = 4.0
-""""""
+"""Added to the contrast, in grey levels: pictures of next to nothing are no evidence for each other."""
 HALF_DIFFERENCE = 0.1
-"""Difference, as a share of the contrast, at which the similarity is a half. This and the two above were
-chosen by hand on copies of the training photographs, charts and colours of one product; see the fit in
-benchmarks/train_models.py, which decides what the similarity is worth."""
+"""Difference, as a share of the contrast, at which the similarity is a half.
+
+This and the two above were chosen by hand on copies of photographs, charts and colours of one product (both
+parts); tried on altered copies of five sorts of pictures that took no part in the fit, where strangers
+stay below 0.4, too. What the similarity is worth is fitted by benchmarks/train_models.py."""
 GREEN = 1
 """The channel by which the orientation is found."""
 WORTH_A_LOOK = 0.2
@@ -94,11 +96,11 @@ class Levels(Feature["NDArray[np.uint8]"]):
             least = np.maximum(contrast[i], contrast[j]) + NOISE_LEVELS
             for k in np.unique(orientation).tolist():
                 at = np.flatnonzero(orientation == k)
-                blocks = np.abs(_turned(means[i[at]], k) - means[j[at]]).reshape(len(at), -1)
+                blocks = np.abs(turn_each(means[i[at]], k) - means[j[at]]).reshape(len(at), -1)
                 found[part[at]] = _similarity(blocks.max(axis=1) / least[at])
                 at = at[found[part[at]] >= WORTH_A_LOOK]
                 if len(at):
-                    worst = _worst(_turned(squares[i[at]], k), squares[j[at]])
+                    worst = _worst(turn_each(squares[i[at]], k), squares[j[at]])
                     found[part[at]] = _similarity(worst / least[at])
         return {self.name: found}
 
@@ -119,7 +121,7 @@ def _block_means(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _orientations(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
     """In which orientation each of `a` differs least from its `b`, both (n, 8, 8); (n,)."""
-    differences = [np.abs(_turned(a, k) - b).sum(axis=(1, 2)) for k in range(N_ORIENTATIONS)]
+    differences = [np.abs(turn_each(a, k) - b).sum(axis=(1, 2)) for k in range(N_ORIENTATIONS)]
     found: NDArray[np.int64] = np.argmin(differences, axis=0)
     return found
 
@@ -129,15 +131,6 @@ def _contrast(squares: NDArray[np.uint8]) -> NDArray[np.float64]:
     gray = squares.reshape(-1, LEVELS_PX**2, 3).mean(axis=2)
     found: NDArray[np.float64] = gray.std(axis=1)
     return found
-
-
-def _turned(squares: NDArray[Any], k: int) -> NDArray[Any]:
-    """`turn` of each of several squares."""
-    if k & 1:
-        squares = squares[:, :, ::-1]
-    if k & 2:
-        squares = squares[:, ::-1]
-    return squares.swapaxes(1, 2) if k & 4 else squares
 
 
 def _worst(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -33,3 +33,12 @@ def turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation & 2:
         array = array[::-1]
     return array.swapaxes(0, 1) if orientation & 4 else array
+
+
+def turn_each(arrays: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """`turn` of each of several arrays, (n, H, W, ...)."""
+    if orientation & 1:
+        arrays = arrays[:, :, ::-1]
+    if orientation & 2:
+        arrays = arrays[:, ::-1]
+    return arrays.swapaxes(1, 2) if orientation & 4 else arrays

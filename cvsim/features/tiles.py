@@ -15,7 +15,7 @@ import numpy as np
 
 from cvsim.features.base import Feature
 from cvsim.features.information import PARAMS, is_informative
-from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn
+from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn, turn_each
 from cvsim.features.overlay.correlation import FULL_CONTRAST, weighted_median
 from cvsim.features.picture import Picture
 from cvsim.types import Comparison
@@ -170,7 +170,7 @@ def _best_correlations(
         some_a, some_b = at_a[rows], at_b[rows]
         # Turned before they are spread out over the pairs: a picture has many, and strides are slow to walk.
         turned = np.ascontiguousarray(_turn_tiles(x, k))[some_a]
-        deviation = _turn_grid(deviation_a, k)[some_a]
+        deviation = turn_each(deviation_a, k)[some_a]
         correlations = np.einsum("nijuv,nijuv->nij", turned, y[some_b], optimize=False)
         weights = np.minimum(np.maximum(deviation, deviation_b[some_b]), FULL_CONTRAST)
         value = weighted_median(correlations.reshape(-1, N_TILES), weights.reshape(-1, N_TILES))
@@ -188,7 +188,7 @@ def _likely_orientations(
     """
     n = len(at_a)
     x, y = _coarse(a)[at_a], _coarse(b)[at_b].reshape(n, -1)
-    alike = [np.einsum("np,np->n", _turn_grid(x, k).reshape(n, -1), y) for k in range(N_ORIENTATIONS)]
+    alike = [np.einsum("np,np->n", turn_each(x, k).reshape(n, -1), y) for k in range(N_ORIENTATIONS)]
     return np.argsort(-np.stack(alike, axis=1), axis=1, kind="stable")[:, :N_TRIED]
 
 
@@ -217,11 +217,3 @@ def _turn_tiles(tiles: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     if k & 2:
         tiles = tiles[:, ::-1, :, ::-1, :]
     return tiles.transpose(0, 2, 1, 4, 3) if k & 4 else tiles
-
-
-def _turn_grid(grid: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    if k & 1:
-        grid = grid[:, :, ::-1]
-    if k & 2:
-        grid = grid[:, ::-1]
-    return grid.transpose(0, 2, 1) if k & 4 else grid
