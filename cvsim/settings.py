@@ -141,6 +141,9 @@ class Settings:
         Folders that are scanned too, whose files are never proposed for removal nor compared with each other.
     between_only : bool
         Only pairs whose sides lie under different paths.
+    against : str or None
+        An index of what is there already (a file, or the URL of an engine): only pairs with a file under the
+        paths, and indexed files are never proposed for removal.
     keep : str or tuple of str
         Ordered rules that choose the file to keep.
     include : tuple of str
@@ -162,6 +165,7 @@ class Settings:
     embedding: str | None = None
     reference: tuple[str, ...] = ()
     between_only: bool = False
+    against: str | None = None
     keep: str | tuple[str, ...] = DEFAULT_KEEP
     include: tuple[str, ...] = ()
     decisions: str | None = None
@@ -322,6 +326,7 @@ WANTED: Mapping[str, str] = {
     "embedding": "FILE.onnx, KIND=FILE.onnx or the name of a preset",
     "reference": "a list of folders",
     "between_only": "true or false",
+    "against": "the location of an index: a file, or the URL of an engine",
     "keep": "rules in order, such as 'resolution,oldest'",
     "include": "a list of relations",
     "decisions": "a file",

@@ -287,6 +287,10 @@ class Member:
         What the file holds besides how its first picture looks.
     proof : Proof or None
         What its removal rests on, or why it cannot; None for the kept file and where nothing was asked.
+    indexed : bool
+        Known from the index that the run was made against: it stays, whatever is decided.
+    why_away : str
+        Of an indexed file: why it cannot be looked at now; empty where it is there as it was.
     """
 
     record: ImageRecord
@@ -295,6 +299,8 @@ class Member:
     reason: str = ""
     holds: Holdings = Holdings()
     proof: Proof | None = None
+    indexed: bool = False
+    why_away: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +339,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals of a run: ``files == images + skipped``; ``duplicates`` are proposed for removal."""
+    """Totals of a run: ``files == images + skipped``; ``duplicates`` are proposed for removal.
+
+    Against an index, `indexed` files of it stood on the other side, and `known` of the images are in a group
+    with one.
+    """
 
     files: int = 0
     images: int = 0
@@ -341,6 +351,8 @@ class Counts:
     groups: int = 0
     duplicates: int = 0
     reclaimable_bytes: int = 0
+    indexed: int = 0
+    known: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,12 +369,15 @@ class DedupeResult:
         By path.
     stats : mapping
         How the run went (decodes, bytes read, seconds by stage): not part of the result's identity.
+    new : tuple of str
+        Of a run against an index: the paths of the pictures that are in no group with an indexed one.
     """
 
     settings: Mapping[str, Any]
     counts: Counts
     groups: tuple[Group, ...]
     skipped: tuple[Skipped, ...]
+    new: tuple[str, ...] = field(default=(), kw_only=True)
     stats: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
 

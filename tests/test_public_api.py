@@ -99,7 +99,7 @@ PROMISED = {
     "FeatureTable": "files vectors to_npy to_parquet",
     "FetchResult": "n_wanted n_fetched n_known failed to_json",
     "Index": "open add search remove close",
-    "IndexReport": "n_files n_images n_new n_known n_vanished skipped to_json",
+    "IndexReport": "n_files n_images n_missing n_new n_known n_vanished skipped to_json",
     "Prefiltered": "n_pairs recall to_csv to_json",
     "ProductClassifier": "fit predict predict_proba",
     "ProductClusterer": "fit fit_predict",

@@ -39,6 +39,8 @@ from cvsim.types import PROVED, Group, Proof, ScoredPair, is_digest
 PLAN_SCHEMA = "cvsim.plan/1"
 BY_HAND = "by-hand"
 """The ``proof`` of what a person decided."""
+INDEXED = "indexed"
+"""Key of an entry: the file is known from an index, and no plan touches it."""
 REVIEWED = "reviewed"
 """Key of an entry: a person agreed with it as it stands."""
 OF_PAIR = ("score", "relation", "changes", "contained", "proof")
@@ -71,7 +73,7 @@ class Entry:
         Keys of others, carried through unchanged. cvsim itself writes ``score``, ``relation``, ``changes``,
         ``contained`` and ``proof`` (of the file's own pair with the kept one) where there is such a pair,
         ``holds``, in words, where a file holds more than a picture, ``proposed``, the decision of the run,
-        and ``reviewed`` where a person agreed.
+        ``indexed`` of a file that the run knew from an index, and ``reviewed`` where a person agreed.
     """
 
     path: str
@@ -293,6 +295,8 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
     kept_digest = next(member.record.digest for member in group.members if member.record.path == group.keep)
     for member in group.members:
         record = member.record
+        if member.why_away:
+            continue  # it can neither be looked at nor vouch for anything
         extra: dict[str, Any] = {} if member.score is None else {"score": member.score}
         if record.path in own:
             extra = pair_extra(own[record.path], group.keep, kept_digest, proposed=member.proposed)
@@ -300,6 +304,8 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
             extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
         if words := in_words(member.holds, record.format):
             extra["holds"] = words
+        if member.indexed:
+            extra[INDEXED] = True
         kept = record.path == group.keep
         decision: Decision = "keep" if kept else "remove" if member.proposed else "skip"
         yield Entry(
@@ -368,6 +374,8 @@ def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
         yield "the path is not absolute and plain (no '..', '.', '//' or '/' at its end)"
     elif not any(entry.path.startswith(os.path.join(root, "")) for root in roots if isinstance(root, str)):
         yield "the path lies outside the roots of the plan"
+    if entry.decision == "remove" and entry.extra.get(INDEXED):
+        yield "it is known from an index, whose files no plan touches; decide keep or skip"
     if entry.decision not in get_args(Decision):
         yield f"the decision is {_shown(entry.decision)}; it can be keep, remove or skip"
     if not is_digest(entry.digest):

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from cvsim.api.calls import Names, Paths, asked_settings, public
+from cvsim.errors import SettingsError
 from cvsim.executors.opencv_threads import one_opencv_thread
 from cvsim.names import PathLike, path_texts
-from cvsim.settings import Effort, Settings
+from cvsim.settings import EFFORTS, Effort, Settings
 
 if TYPE_CHECKING:
     from cvsim.images.source import ImageSource
@@ -148,12 +149,14 @@ class Index:
         *,
         labels: str | os.PathLike[str] | None = None,
         listed: Iterable[str] = (),
+        forget: bool = False,
+        also: Names = (),
         progress: Progress | None = None,
     ) -> IndexReport:
         """Bring the index up to date with the files under `paths`.
 
-        New and changed files are read, renamed ones recognised, vanished ones forgotten. May be killed at any
-        moment and run again: nothing is read twice.
+        New and changed files are read, renamed ones recognised. Files that are not there stay known: their
+        drive may be away. May be killed at any moment and run again: nothing is read twice.
 
         Parameters
         ----------
@@ -163,18 +166,38 @@ class Index:
             A CSV ``file,label``, files relative to one of `paths`; a file may have several rows.
         listed : iterable of str
             More paths, of which those that are gone are skipped.
+        forget : bool
+            Forget the files under `paths` that are not there.
+        also : str or sequence of str
+            Keep what `dedupe` needs against this index at these efforts, too: ``"fast"``. It is remembered.
         progress : Progress, optional
 
         Returns
         -------
         IndexReport
+
+        Raises
+        ------
+        UsageError
+            A path does not exist, or an effort is not known.
         """
         from cvsim.recipes import index as indexing
 
         roots = path_texts(paths)
         found = [] if labels is None else indexing.read_index_labels(labels, roots)
+        efforts = also.split(",") if isinstance(also, str) else list(also)
+        if unknown := [effort for effort in filter(None, efforts) if effort not in EFFORTS]:
+            raise SettingsError(f"{unknown[0]!r} is no effort; choose from {', '.join(EFFORTS)}")
         return indexing.add(
-            self.store, self.signals, roots, self.settings, labels=found, listed=listed, progress=progress
+            self.store,
+            self.signals,
+            roots,
+            self.settings,
+            labels=found,
+            listed=listed,
+            forget=forget,
+            also=efforts,
+            progress=progress,
         )
 
     @one_opencv_thread()

@@ -40,6 +40,7 @@ def dedupe(
     embedding: PathLike | None = None,
     reference: Paths | None = None,
     between_only: bool | None = None,
+    against: PathLike | None = None,
     keep: Names | None = None,
     include: Names | None = None,
     decisions: PathLike | None = None,
@@ -82,6 +83,9 @@ def dedupe(
         other.
     between_only : bool, optional
         Only pairs whose sides lie under different `paths`.
+    against : str or path, optional
+        An index of what is there already (see `Index`): only pairs with a file under `paths` are reported,
+        and indexed files are never proposed for removal. They are not read again, and may be out of reach.
     keep : str or sequence of str, optional
         Which file of a group stays, by rules in order: ``"resolution,oldest"``.
     include : str or sequence of str, optional
@@ -146,6 +150,7 @@ def dedupe(
         embedding=embedding,
         reference=reference,
         between_only=between_only,
+        against=against,
         keep=keep,
         include=include,
         decisions=decisions,
@@ -167,7 +172,7 @@ def dedupe(
     folder = working_folder()
     result = recipe.dedupe(path_texts(paths), asked, listed=listed, progress=progress)
     cache = os.path.join(folder, asked.cache) if asked.cache else asked.cache
-    return Report(result, ThumbnailSource(cache, asked.n_workers), folder=folder)
+    return Report(result, ThumbnailSource(cache, asked.n_workers, asked.against), folder=folder)
 
 
 @public

@@ -144,7 +144,9 @@ class Report(JsonResult):
 
         settings = self.result.settings
         own = [str(path) for path in (*settings["paths"], *settings["reference"])]
-        members = [member.record.path for group in self.groups for member in group.members]
+        members = [
+            member.record.path for group in self.groups for member in group.members if not member.why_away
+        ]
         roots = roots_of(os.path.join(self.folder, path) for path in [*own, *members])
         plan = make_plan(roots, self.groups, folder=self.folder)
         return replace(plan, extra={"settings": _judging(settings, self.folder)})

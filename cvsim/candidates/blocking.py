@@ -10,7 +10,7 @@ import numpy as np
 
 from cvsim.candidates.hamming import HammingJoin, join_variants_within
 from cvsim.candidates.nearest import pairs_with_product
-from cvsim.candidates.words import WordRule, pairs_by_words
+from cvsim.candidates.words import WordRule, pairs_by_words, pairs_by_words_with
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +171,7 @@ def word_candidates(
     side: Indices,
     rule: WordRule,
     joins: Joins = LOCAL_JOINS,
+    is_wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures that share local words, looked up for the best of each group of whole copies.
 
@@ -182,6 +183,8 @@ def word_candidates(
         The best members of a group stand for it; ties go to the first.
     side : (n,) int64
         Each side of a group is stood for by members of its own.
+    is_wanted : (n,) bool, optional
+        Only pairs with one of these pictures.
     """
     cell = labels * (int(side.max(initial=0)) + 1) + side
     order = np.lexsort((np.arange(len(cell)), -quality, cell))
@@ -192,7 +195,11 @@ def word_candidates(
     if keypoints is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     n = len(labels)
-    a, b, _ = joins.by_words(_with_mirrored(keypoints, n), rule)
+    both = _with_mirrored(keypoints, n)
+    if is_wanted is None or is_wanted.all():
+        a, b, _ = joins.by_words(both, rule)
+    else:
+        a, b, _ = pairs_by_words_with(both, is_wanted[both.owner % n], rule)
     # A mirror image counts as a picture of its own, n further on; what two of them share, the pictures share.
     a, b = a[a < n], b[a < n] % n
     other = labels[a] != labels[b]

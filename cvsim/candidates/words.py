@@ -165,6 +165,51 @@ def word_parts(keypoints: Keypoints, rule: WordRule, max_rows: int = PART_ROWS) 
             yield WordPart(rows, lengths[chosen], keypoints.owner[rows], keypoints.bits[rows])
 
 
+def pairs_by_words_with(
+    keypoints: Keypoints, is_wanted: NDArray[np.bool_], rule: WordRule = WordRule()
+) -> tuple[Indices, Indices, Indices]:
+    """Those of `pairs_by_words` of which one picture is wanted: a few new ones among many.
+
+    Only the wanted keypoints are put in order, and only matches with one of them are looked at.
+
+    Parameters
+    ----------
+    keypoints : Keypoints
+    is_wanted : (n_keypoints,) bool
+        All keypoints of a picture, or none.
+    rule : WordRule
+    """
+    wanted = np.flatnonzero(is_wanted)
+    parts = (
+        matches.to_codes(len(keypoints.owner))
+        for table in range(rule.n_tables)
+        for matches in _matches_with(keypoints, wanted, table, rule)
+    )
+    return pairs_of_matches(keypoints, parts, rule)
+
+
+def _matches_with(keypoints: Keypoints, wanted: Indices, table: int, rule: WordRule) -> Iterator[WordMatches]:
+    """Matches of the wanted keypoints in one table, in parts."""
+    bits, owner = keypoints.bits, keypoints.owner
+    keys = word_keys(bits, table, rule.word_bits)
+    n_words = 1 << rule.word_bits
+    n_wanted = np.bincount(keys[wanted], minlength=n_words)
+    usable = (n_wanted > 0) & (np.bincount(keys, minlength=n_words) <= rule.max_occurrences)
+    rows = np.flatnonzero(usable[keys])
+    looked_for = wanted[usable[keys[wanted]]]
+    looked_for = looked_for[np.argsort(keys[looked_for], kind="stable")]
+    starts = np.cumsum(np.where(usable, n_wanted, 0)) - n_wanted
+    for first in range(0, len(rows), PART_ROWS):
+        some = rows[first : first + PART_ROWS]
+        k, offset = ragged_range(n_wanted[keys[some]])
+        i, j = some[k], looked_for[starts[keys[some]][k] + offset]
+        distance = np.zeros(len(i), np.uint16)
+        for word in range(bits.shape[1]):
+            distance += np.bitwise_count(bits[i, word] ^ bits[j, word])
+        near = (distance <= rule.max_distance_bits) & (owner[i] != owner[j])
+        yield WordMatches(i[near], j[near])
+
+
 def pairs_of_matches(
     keypoints: Keypoints, codes: Iterable[Indices], rule: WordRule
 ) -> tuple[Indices, Indices, Indices]:

@@ -24,6 +24,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         "files_from",
         "nul",
         "reference",
+        "against",
         "between_only",
     ),
     "What counts as the same": ("threshold", "profile", "effort", "signals", "embedding"),

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 EXIT_FOUND = 3
 EXIT_NOTHING_LOOKED_AT = 4
-FORMATS = ("table", "json", "jsonl", "csv", "paths0")
+FORMATS = ("table", "json", "jsonl", "csv", "paths0", "new0")
 
 
 @click.command(cls=Verb, epilog="Example: cvsim dedupe photos --html report.html --csv copies.csv")
 @options.paths
 @options.scoring
 @options.references
+@options.against
 @options.between_only
 @options.keeping
 @click.option(
@@ -38,7 +39,8 @@ FORMATS = ("table", "json", "jsonl", "csv", "paths0")
     "--format",
     type=click.Choice(FORMATS),
     help="What goes to stdout: a table for people, one JSON document, a JSON line a group, CSV, or the files "
-    "to remove, each ended by a NUL, for xargs -0.  [default: table]",
+    "to remove, each ended by a NUL, for xargs -0; new0: those that --against does not know.  "
+    "[default: table]",
 )
 @click.option(
     "--limit",
@@ -110,6 +112,8 @@ def dedupe(
     if on_stdout and (limit is not None or summary or pager):
         raise click.UsageError(f"--limit, --summary and --pager are for the table, not for {on_stdout[0]}.")
     settings = options.settings_from(config, given)
+    if format == "new0" and settings.against is None:
+        raise click.UsageError("--format new0 lists what an index does not know; name it with --against.")
     if (force or fresh) and plan_file in (None, "-"):
         raise click.UsageError("--force and --fresh are about the file of --plan; name one.")
     plan = None if plan_file is None else PlanFile(plan_file, force=force, fresh=fresh)
@@ -140,10 +144,10 @@ def dedupe(
 def _to_stdout(report: Report, format: str) -> None:
     from cvsim.cli.console import write_bytes, write_text
     from cvsim.reports.json import to_jsonl
-    from cvsim.reports.removals import to_paths0
+    from cvsim.reports.removals import to_new0, to_paths0
 
-    if format == "paths0":
-        write_bytes(to_paths0(report.result))
+    if format in ("paths0", "new0"):
+        write_bytes((to_paths0 if format == "paths0" else to_new0)(report.result))
     elif format == "csv":
         write_text(report.to_csv())
     else:

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     help="Labels of the files: a CSV with the columns file and label, relative to PATH.",
 )
 @options.index_signals
+@click.option(
+    "--also",
+    type=options.NameList(),
+    metavar="LIST",
+    help="Keep what dedupe --against needs at these efforts, too: fast,thorough. It is remembered.",
+)
+@click.option(
+    "--forget", is_flag=True, help="Forget files under PATH that are not there; else their drive may be away."
+)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]")
 @options.scheduler
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -32,6 +41,8 @@ def index(
     listed: list[str],
     store: str,
     labels: str | None,
+    also: tuple[str, ...] | None,
+    forget: bool,
     as_json: bool,
     config: str | None,
     quiet: bool,
@@ -39,8 +50,8 @@ def index(
 ) -> None:
     """Bring an index up to date with the pictures under PATH..., to be searched later.
 
-    New and changed files are read, renamed ones recognised, vanished ones forgotten. Interrupt it whenever
-    you like: the next run goes on from there.
+    New and changed files are read, renamed ones recognised; files that are not there now stay known.
+    Interrupt it whenever you like: the next run goes on from there.
     """
     settings = options.settings_from(config, given)
     keeps_work()
@@ -49,7 +60,9 @@ def index(
     from cvsim.cli.console import progress_bars
 
     with Index.open(store, settings=settings) as opened, progress_bars(quiet) as progress:
-        report = opened.add(paths, labels=labels, listed=listed, progress=progress)
+        report = opened.add(
+            paths, labels=labels, listed=listed, forget=forget, also=also or (), progress=progress
+        )
     if as_json:
         click.echo(report.to_json(), nl=False)
     else:
@@ -65,6 +78,11 @@ def _print(report: IndexReport) -> None:
         f"{quantity(report.n_images, 'image')}: {report.n_new:,} new, {report.n_vanished:,} files vanished, "
         f"{len(report.skipped):,} skipped"
     )
+    if report.n_missing:
+        notes_console().print(
+            f"{quantity(report.n_missing, 'known file is', 'known files are')} not there now and stay in the "
+            "index; --forget forgets them"
+        )
     notes = notes_console()
     for item in report.skipped:
         if item.is_worth_naming:

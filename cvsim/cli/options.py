@@ -328,6 +328,19 @@ def references(command: C) -> C:
     )
 
 
+def against(command: C) -> C:
+    """An index of what is there already: ``--against``."""
+    return _all(
+        command,
+        click.option(
+            "--against",
+            metavar="STORE",
+            help="What of this do I have already? Look the pictures up in this index; its files are not read "
+            "again, may be out of reach, and are never touched.",
+        ),
+    )
+
+
 def between_only(command: C) -> C:
     """Which pairs count: ``--between-only``."""
     return _all(

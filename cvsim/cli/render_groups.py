@@ -15,7 +15,7 @@ from cvsim.cli.how_much import HowMuch
 from cvsim.images.holdings import in_words
 from cvsim.names import printable
 from cvsim.reports import explanation
-from cvsim.reports.wording import RELATIONS, byte_size, dimensions, keep_words, percent, quantity
+from cvsim.reports.wording import RELATIONS, byte_size, dimensions, percent, quantity
 from cvsim.types import DedupeResult, Group, Member, ScoredPair, Skipped
 
 _NARROW = 84
@@ -24,8 +24,8 @@ _AT_LEAST = 1
 """Groups that are printed on the smallest screen."""
 _MAX_SKIPPED = 4
 """Skipped files that are listed where not everything is printed."""
-_STYLES = {"keep": "bold green", "remove": "red", "-": "dim"}
-_DECISIONS = {"keep": "keep", "remove": "remove", "-": "leave"}
+_STYLES = {"keep": "bold green", "remove": "red", "-": "dim", "indexed": "bold green"}
+_DECISIONS = {"keep": "keep", "remove": "remove", "-": "leave", "indexed": "have"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _title(group: Group) -> Text:
     parts = [quantity(len(group.members), "picture")]
     if n_bytes := explanation.reclaimable_bytes(group):
         parts.append(f"{byte_size(n_bytes)} can be freed")
-    parts.append(f"keep the first: {keep_words(group.rule)}")
+    parts.append(f"keep the first: {explanation.kept_words(group)}")
     return text.append(" · " + " · ".join(parts), style="not bold")
 
 
@@ -136,14 +136,16 @@ def _rows(group: Group) -> Iterator[_Row]:
         record = member.record
         link = links.get(record.path)
         yield _Row(
-            decision=explanation.decision(group, member),
+            decision="indexed" if member.indexed else explanation.decision(group, member),
             relation=link.relation if link else "",
             sure=percent(link.score) if link else "",
             dimensions=dimensions(record.width_px, record.height_px),
             size=byte_size(record.size_bytes),
             path=record.path,
             damaged=record.damaged,
-            holds=", ".join(in_words(member.holds, record.format)),
+            holds=", ".join(
+                filter(None, [*in_words(member.holds, record.format), explanation.indexed_words(member)])
+            ),
             linked_with=_third(link, record.path, group),
         )
 
@@ -217,7 +219,7 @@ def _left_alone(result: DedupeResult) -> Iterator[Text]:
         member.reason.removeprefix("left alone: ")
         for group in result.groups
         for member in group.members
-        if explanation.decision(group, member) == "-" and member.reason
+        if explanation.is_left(group, member) and member.reason
     )
     if not reasons:
         return
@@ -257,6 +259,9 @@ def _totals(result: DedupeResult) -> Text:
         text.append("There was no picture to look at", style="bold")
     if counts.images:
         text.append(f". Looked at {quantity(counts.images, 'picture')}")
+        if counts.indexed:
+            indexed = quantity(counts.indexed, "indexed picture")
+            text.append(f", {counts.known:,} of them known among {indexed}")
     if counts.skipped:
         n_others = sum(item.kind == "not-an-image" for item in result.skipped)
         text.append(f"; skipped {quantity(counts.skipped, 'file')}")

@@ -117,6 +117,11 @@ class KeepRule:
     key: Callable[[ImageRecord], Any]
 
 
+def _is_there(path: str) -> str:
+    """What was found in this run needs no look."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class KeepRules:
     """Ordered rules that choose the file to keep.
@@ -126,6 +131,8 @@ class KeepRules:
     rules : tuple of KeepRule
     protected : tuple of str
         Folders from which nothing is ever removed, wherever among the rules they were named.
+    why_away : callable
+        By path, why a file that is known cannot be looked at now; empty for one that is there.
 
     Examples
     --------
@@ -136,6 +143,7 @@ class KeepRules:
 
     rules: tuple[KeepRule, ...]
     protected: tuple[str, ...] = ()
+    why_away: Callable[[str], str] = _is_there
 
     @classmethod
     def parse(cls, text: str | Sequence[str] = DEFAULT_KEEP) -> KeepRules:
@@ -232,6 +240,7 @@ class KeepRules:
         return (
             KeepRule("intact", lambda record: record.damaged),
             KeepRule("protected", lambda record: not is_protected(record)),
+            KeepRule("there", lambda record: bool(self.why_away(record.path))),
             *self.rules,
             KeepRule("path", _SIMPLE["path"]),
         )

@@ -9,7 +9,8 @@ A file is proposed only when nobody could miss it while the kept file is there:
   ask for its relation, unless it holds something more or the kept file is the poorer one;
 - the kept file is not the side that shows only a part of the other; and under ``cropped`` and
   ``pasted`` it is this file that does: two overlapping crops each show something of their own;
-- it is not protected (``--reference`` folders and protected folders);
+- it is not protected (``--reference`` folders, indexed files and protected folders);
+- the kept file is there now, as it was when it was indexed;
 - a kept file that is damaged replaces identical files only, since nobody knows which part of the
   others it holds;
 - nobody answered about it that it is to stay (see `cvsim.groups.decisions`);
@@ -175,10 +176,12 @@ class Choice:
 
     def _stays_anyway(self, record: ImageRecord, edge: ScoredPair | None) -> str | None:
         """Why this file stays whatever a proof says, or None."""
-        if edge is None or edge.score < self.threshold:
-            return "not compared well enough with the kept file itself"
         if self.rules.protection(self.protected)(record):
             return "protected"
+        if why_away := self.rules.why_away(self.keeper.path):
+            return why_away
+        if edge is None or edge.score < self.threshold:
+            return "not compared well enough with the kept file itself"
         if self.decisions is not None:
             answered = _answered(record, self.keeper, self.records, self.decisions)
             if answered is not None:

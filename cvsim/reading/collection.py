@@ -43,6 +43,8 @@ class Collection:
         Of each picture; a damaged one counts as none.
     side : (n,) int64
         The side of each node, from 0.
+    is_reference : (n,) bool
+        Of which two are no pair.
     is_plain : (n,) bool
         Of which no whole-picture feature has evidence: flat, nearly black, or all but empty.
     """
@@ -55,7 +57,7 @@ class Collection:
         self.n_pixels = np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self.side: Indices = np.array([sides[node.side] for node in nodes], np.int64)
-        self._is_reference = _mask(node.is_reference for node in nodes)
+        self.is_reference = _mask(node.is_reference for node in nodes)
         self._between_only = any(node.root is not None for node in nodes)
         contents = {digest: k for k, digest in enumerate(dict.fromkeys(self.digests))}
         self._content = np.array([contents[digest] for digest in self.digests], np.int64)
@@ -70,7 +72,7 @@ class Collection:
 
     def is_allowed(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
         """Which pairs count: not both under references, and between two arguments if only those do."""
-        allowed = ~(self._is_reference[a] & self._is_reference[b])
+        allowed = ~(self.is_reference[a] & self.is_reference[b])
         if self._between_only:
             allowed &= self.side[a] != self.side[b]
         return allowed

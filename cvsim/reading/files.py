@@ -47,9 +47,10 @@ class Reading:
     n_read: int
     bytes_read: int
 
-    def counts(self, groups: Sequence[Group]) -> Counts:
-        """Totals of a run that made these groups of what was read."""
+    def counts(self, groups: Sequence[Group], n_indexed: int = 0) -> Counts:
+        """Totals of a run that made these groups of what was read, and of so many indexed files."""
         proposed = [member.record for group in groups for member in group.members if member.proposed]
+        with_indexed = [group for group in groups if any(member.indexed for member in group.members)]
         return Counts(
             files=self.n_files,
             images=len(self.records),
@@ -57,6 +58,8 @@ class Reading:
             groups=len(groups),
             duplicates=len(proposed),
             reclaimable_bytes=sum(record.size_bytes for record in proposed),
+            indexed=n_indexed,
+            known=sum(not member.indexed for group in with_indexed for member in group.members),
         )
 
     @property

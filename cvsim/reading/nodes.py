@@ -7,7 +7,7 @@ must not be paired with each other, a content has a node on each side.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,19 +65,25 @@ class Sides:
         Absolute folders whose files are not compared with each other.
     between_only : bool
         Only pairs of files that were found by two different arguments count.
+    indexed : collection of str
+        Paths that an index knows: they are on the side of the references.
     """
 
     references: tuple[str, ...] = ()
     between_only: bool = False
+    indexed: Collection[str] = ()
 
     @classmethod
-    def of(cls, settings: Settings) -> Sides:
+    def of(cls, settings: Settings, indexed: Collection[str] = ()) -> Sides:
         """The sides that the settings ask for."""
-        return cls(tuple(os.path.abspath(folder) for folder in settings.reference), settings.between_only)
+        folders = tuple(os.path.abspath(folder) for folder in settings.reference)
+        return cls(folders, settings.between_only, indexed)
 
     def _of_file(self, record: ImageRecord, roots: Mapping[str, str]) -> tuple[bool, str | None]:
-        is_reference = bool(self.references) and under_any(record.path, self.references)
-        return is_reference, roots[record.path] if self.between_only else None
+        is_indexed = record.path in self.indexed
+        is_reference = is_indexed or (bool(self.references) and under_any(record.path, self.references))
+        root = "" if is_indexed else roots[record.path] if self.between_only else None
+        return is_reference, root if self.between_only else None
 
     def nodes(self, records: Iterable[ImageRecord], roots: Mapping[str, str]) -> list[Node]:
         """Nodes in the order of digest and side: the same for any order and naming of the files.

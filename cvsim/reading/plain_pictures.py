@@ -20,8 +20,12 @@ def digest_pixels(collection: Collection, n_workers: int = 1) -> None:
     picture without evidence are decoded whole.
     """
     of_size: dict[tuple[int, int], dict[str, str]] = {}
+    sizes: set[tuple[int, int]] = set()
     for k in np.flatnonzero(collection.is_plain).tolist():
         record = collection.nodes[k].first
-        of_size.setdefault((record.width_px, record.height_px), {})[record.digest] = record.path
-    paths = {d: path for same in of_size.values() if len(same) > 1 for d, path in same.items()}
+        size = record.width_px, record.height_px
+        of_size.setdefault(size, {})[record.digest] = record.path
+        if not collection.is_reference[k]:
+            sizes.add(size)
+    paths = {d: path for size in sizes if len(of_size[size]) > 1 for d, path in of_size[size].items()}
     stored_or_made(collection.store, PIXELS_KEY, paths, PixelDigestJob, n_workers)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cvsim.errors import ImageError
+from cvsim.errors import CvsimError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.raster import thumbnail
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
-from cvsim.stores import Extraction, open_run_store
+from cvsim.stores import BesideStore, Extraction, open_index, open_run_store
 
 if TYPE_CHECKING:
     from cvsim.progress import Progress
@@ -113,13 +113,21 @@ class ThumbnailSource:
     cache : str or None
         The cache of the run, absolute; ``""``: the user's own; None: each page makes its own thumbnails.
     n_workers : int
+    against : str or None
+        The index of the run, which keeps thumbnails of files that are out of reach.
     """
 
     cache: str | None
     n_workers: int
+    against: str | None = None
 
     @contextmanager
     def of(self, result: DedupeResult, folder: str, progress: Progress) -> Iterator[Thumbnails]:
         """The thumbnails of a report whose relative paths lie in `folder`, until the block ends."""
-        with open_run_store(self.cache) as store:
+        with ExitStack() as stack:
+            store: Store = stack.enter_context(open_run_store(self.cache))
+            if self.against is not None:
+                with suppress(CvsimError):  # it may have gone since the run
+                    index = stack.enter_context(open_index(self.against, create=False))
+                    store = stack.enter_context(BesideStore(store, index))
             yield Thumbnails(result, store, self.n_workers, progress, folder)

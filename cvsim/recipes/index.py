@@ -23,7 +23,7 @@ from cvsim.progress import SilentProgress
 from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
 from cvsim.recipes.scoring_plan import scoring_plan
-from cvsim.settings import COPY, PROFILES
+from cvsim.settings import COPY, EFFORTS, PROFILES, Settings
 from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from cvsim.progress import Progress
     from cvsim.recipes.scoring_plan import ScoringPlan
-    from cvsim.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +40,8 @@ WORD_BITS = 20
 N_PROJECTED = 128
 """Numbers that the product signals are brought to for finding neighbours; scores use all of them."""
 _BATCH = 256
+_ALSO = "also"
+"""The note of the efforts that `dedupe --against` is to find everything for."""
 _ADDING = "adding"
 """The note of a run: where it is not done, a killed one may have left contents without a file."""
 
@@ -124,8 +125,11 @@ class IndexReport(JsonResult):
     n_files, n_images : int
         Files looked at; different readable pictures among them.
     n_new, n_known, n_vanished : int
-        Contents added; files that were known already; files forgotten because they are gone.
+        Contents added; files that were known already; files forgotten: moved ones, and with `forget` all that
+        are gone.
     skipped : tuple of Skipped
+    n_missing : int
+        Known files that are not there now and were not forgotten: their drive may be away.
     """
 
     n_files: int
@@ -134,6 +138,7 @@ class IndexReport(JsonResult):
     n_known: int
     n_vanished: int
     skipped: tuple[Skipped, ...]
+    n_missing: int = 0
 
     def document(self) -> dict[str, Any]:
         """What ``cvsim index --json`` prints."""
@@ -143,6 +148,7 @@ class IndexReport(JsonResult):
             "new": self.n_new,
             "known": self.n_known,
             "vanished": self.n_vanished,
+            "missing": self.n_missing,
             "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
         }
 
@@ -155,6 +161,8 @@ def add(
     *,
     labels: Iterable[tuple[bytes, str]] = (),
     listed: Iterable[str] = (),
+    forget: bool = False,
+    also: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> IndexReport:
     """Bring the index up to date with the files under `paths`; see `cvsim.Index.add`."""
@@ -177,9 +185,13 @@ def add(
             contents=before,
             thumbnails=True,
         )
-    gone = [path for path in below if path not in there]
-    store.forget_files(gone)
+        for features in _also(store, signals, settings, also):
+            read_files(found, features, store, executor=executor, progress=progress, contents=before)
     contents = {record.digest for record in reading.records}
+    absent = [path for path in below if path not in there]
+    # A file that was moved, or left out by the options of this run, is no file of a drive that is away.
+    gone = [p for p in absent if forget or below[p].digest in contents or os.path.lexists(p)]
+    store.forget_files(gone)
     new = sorted(contents - store.keyed(contents))
     with progress.task("Indexing pictures", len(new)) as advance:
         for start in range(0, len(new), _BATCH):
@@ -196,7 +208,23 @@ def add(
         n_known=len(found.files) - reading.n_read,
         n_vanished=len(gone),
         skipped=reading.skipped,
+        n_missing=len(absent) - len(gone),
     )
+
+
+def _also(
+    store: SearchableStore, signals: Signals, settings: Settings, efforts: Sequence[str]
+) -> list[tuple[Feature[Any], ...]]:
+    """What else `dedupe --against` needs at efforts that were asked for, now or in an earlier run.
+
+    Each is taken in a reading of its own: the efforts start from pixels of different sizes.
+    """
+    kept = store.note(_ALSO, "").split()
+    wanted = [effort for effort in EFFORTS if effort in (*kept, *efforts)]
+    store.note(_ALSO, " ".join(wanted))
+    own = {feature.key for feature in signals.features}
+    plans = [scoring_plan(Settings(effort=effort)).features for effort in wanted]  # type: ignore[arg-type]
+    return [features for features in plans if not own >= {feature.key for feature in features}]
 
 
 def _forget_damaged(store: SearchableStore, paths: Sequence[str]) -> None:

@@ -318,7 +318,8 @@ def part_candidates(linker: Linker, grouping: Grouping, joins: Joins = LOCAL_JOI
         return unique_pairs(len(collection))
     rule = WordRule(min_votes=linker.plan.min_word_votes)
     packed, quality = linker.scorer.descriptors, collection.n_pixels
-    found = word_candidates(local, packed, grouping.labels, quality, collection.side, rule, joins)
+    is_wanted = ~collection.is_reference
+    found = word_candidates(local, packed, grouping.labels, quality, collection.side, rule, joins, is_wanted)
     return unique_pairs(len(collection), found)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,6 +134,18 @@ def _finished(
         weakest_pair=draft.weakest_pair,
         bridges=draft.bridges,
     )
+
+
+def marked_groups(
+    groups: Sequence[Group], indexed: Collection[str], why_away: Callable[[str], str]
+) -> tuple[Group, ...]:
+    """The groups with their indexed members marked."""
+
+    def marked(member: Member) -> Member:
+        path = member.record.path
+        return replace(member, indexed=True, why_away=why_away(path)) if path in indexed else member
+
+    return tuple(replace(group, members=tuple(map(marked, group.members))) for group in groups)
 
 
 def _sides(edge: ScoredPair) -> tuple[str, str]:

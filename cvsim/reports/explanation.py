@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cvsim.reports.wording import percent, quantity, relation_words
+from cvsim.reports.wording import keep_words, percent, quantity, relation_words
 from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
 
@@ -107,7 +107,7 @@ def left_in_words(result: DedupeResult) -> str:
         "" if member.proof is None or member.proof.is_enough else member.proof.state
         for group in result.groups
         for member in group.members
-        if decision(group, member) == "-"
+        if is_left(group, member)
     )
     if not counts:
         return ""
@@ -162,6 +162,24 @@ def decision(group: Group, member: Member) -> str:
     if member.record.path == group.keep:
         return "keep"
     return "remove" if member.proposed else "-"
+
+
+def is_left(group: Group, member: Member) -> bool:
+    """Whether a file is neither kept nor proposed though it might be; an indexed one never is."""
+    return decision(group, member) == "-" and not member.indexed
+
+
+def indexed_words(member: Member) -> str:
+    """``"indexed"``, with what is wrong with it now; empty for what the run found itself."""
+    if not member.indexed:
+        return ""
+    return f"indexed; {member.why_away.removeprefix('the indexed file ')}" if member.why_away else "indexed"
+
+
+def kept_words(group: Group) -> str:
+    """Why the file to keep is kept, in words."""
+    keeper = group.members[0]
+    return "the index has it" if keeper.indexed and group.rule == "protected" else keep_words(group.rule)
 
 
 def warnings(group: Group, threshold: float | None) -> Iterator[str]:

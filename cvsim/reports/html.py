@@ -202,7 +202,9 @@ def _picture(
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
         reason=member.reason,
-        holds=", ".join(in_words(member.holds, record.format)),
+        holds=", ".join(
+            filter(None, [*in_words(member.holds, record.format), explanation.indexed_words(member)])
+        ),
         boxes=() if member.proof is None else member.proof.boxes,
         link=link,
         linked_to=_linked_to(group, record.path, link),

@@ -91,6 +91,8 @@ def _member(member: Member) -> dict[str, Any]:
         "proposed": member.proposed,
         "reason": member.reason,
         "holds": holdings.as_json(member.holds),
+        "indexed": member.indexed,
+        "why_away": member.why_away or None,
     }
 
 

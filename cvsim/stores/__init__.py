@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cvsim.errors import DamagedStoreError, StoreError, UsageError, WrongStoreError
 from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, StoreInfo
+from cvsim.stores.beside import BesideStore
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
 from cvsim.stores.searchable import ImageKeys, SearchableStore
@@ -24,6 +25,7 @@ from cvsim.stores.sqlite_index import SqliteIndex
 
 __all__ = [
     "ENGINES",
+    "BesideStore",
     "CacheGuard",
     "Extraction",
     "ImageInfo",

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cvsim.actions.plan import Entry
+from cvsim.actions.plan import INDEXED, Entry
 from cvsim.errors import ImageError
 from cvsim.executors import LocalExecutor
 from cvsim.groups.decisions import Decisions
@@ -157,7 +157,7 @@ class Pairs:
         there = [entry for entry in entries if entry.path in facts.records]
         pairs = {entry.path: self._compare(keep, entry) for entry in there if entry is not keep}
         records = [facts.records[entry.path] for entry in there]
-        references = self.settings.reference
+        references = [*self.settings.reference, *(one.path for one in entries if one.extra.get(INDEXED))]
         choice = Choice(
             records,
             there.index(keep),

@@ -160,7 +160,7 @@ def test_the_index_keeps_step_with_the_files(tmp_path: Path) -> None:
     save_image(photos / "new.jpg", scene(60, 240, 180))
     shutil.copy(photos / "3.jpg", photos / "again.jpg")
     with cvsim.Index.open(location) as index:
-        report = index.add([photos])
+        report = index.add([photos], forget=True)
         assert (report.n_new, report.n_vanished) == (2, 2)
         everything = index.search(scene(0, 240, 180), k=50)
         assert sorted(names(everything)) == ["2.jpg", "3.jpg", "4.jpg", "again.jpg", "new.jpg", "renamed.jpg"]
@@ -169,6 +169,27 @@ def test_the_index_keeps_step_with_the_files(tmp_path: Path) -> None:
         again = index.add([photos])
         assert (again.n_new, again.n_known, again.n_vanished) == (0, 6, 0)
         assert index.store.keyed() == {hit.record.digest for hit in everything}
+
+
+def test_files_of_a_drive_that_is_away_stay_known_until_they_are_forgotten(tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    for seed in range(3):
+        save_image(drive / "photos" / f"{seed}.jpg", scene(seed, 240, 180))
+    with cvsim.Index.open(tmp_path / "index.db") as index:
+        index.add([drive])
+        (drive / "photos").rename(tmp_path / "unplugged")
+        report = index.add([drive])
+        assert (report.n_vanished, report.n_missing) == (0, 3)
+        assert names(index.search(scene(1, 240, 180), k=1)) == ["1.jpg"]
+        (tmp_path / "unplugged").rename(drive / "photos")
+        again = index.add([drive])
+        assert (again.n_new, again.n_known, again.n_missing) == (0, 3, 0)
+        (drive / "photos" / "0.jpg").rename(drive / "photos" / "moved.jpg")
+        (drive / "photos" / "1.jpg").unlink()
+        report = index.add([drive])
+        assert (report.n_vanished, report.n_missing) == (1, 1)
+        assert index.add([drive], forget=True).n_vanished == 1
+        assert sorted(names(index.search(scene(9, 240, 180), k=9))) == ["2.jpg", "moved.jpg"]
 
 
 def test_folders_that_are_not_named_are_left_alone(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_an_index_in_milvus_keeps_step_with_the_files(engine: str, tmp_path: Pat
         (photos / "0.jpg").rename(photos / "renamed.jpg")
         (photos / "1.jpg").unlink()
         save_image(photos / "2.jpg", scene(50, 240, 180))
-        report = index.add([photos])
+        report = index.add([photos], forget=True)
         assert (report.n_new, report.n_vanished) == (1, 2)
         everything = index.search(scene(0, 240, 180), k=50)
         assert sorted(Path(hit.path).name for hit in everything) == ["2.jpg", "3.jpg", "renamed.jpg"]
