@@ -95,7 +95,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("scheduler", "there", "the setting 'scheduler' must be local:N for N processes on this machine"),
     ("thresold", 0.9, "unknown setting 'thresold'; did you mean 'threshold'?"),
     ("min_size", 3, "unknown setting 'min_size'; did you mean 'min_size_bytes'?"),
-    ("colour", 3, "unknown setting 'colour'; known: between_only, cache, "),
+    ("colour", 3, "unknown setting 'colour'; known: against, between_only, cache, "),
 ]
 """A setting, what is given, and what the message says."""
 

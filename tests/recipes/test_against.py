@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,11 @@ def test_an_index_that_cannot_serve_says_why(folder: Path, store: Path, tmp_path
         ("decoder:", "decoder:0.", "another version of cvsim decoded its pictures"),
         ("phash:", "phash:0.", "another version of cvsim made it"),
     ):
-        other = tmp_path / "other.db"
+        other = tmp_path / f"other {old[:3]}.db"
         shutil.copy(store, other)
-        with sqlite3.connect(other) as database:
+        with closing(sqlite3.connect(other)) as database:
             database.execute("UPDATE key SET text = replace(text, ?, ?)", (old, new))
+            database.commit()
         with pytest.raises(StoreError, match=words):
             run(folder / "card", against=other)
 
