@@ -163,9 +163,10 @@ def as_table(result: dict[str, Any]) -> str:
     header = ("run", "seconds", "CPU seconds", "peak MB", "pairs with a new file")
     pairs, share = result["pairs"], result["against"]["cpu_s"] / result["over all"]["cpu_s"]
     words = (
-        f"{result['n_new']:,} new pictures against {result['n_indexed']:,} indexed ones. Of the pairs of a run "
-        f"over all, {pairs['missing']:,} are missing and {pairs['of another score']:,} have another score; "
-        f"the lookup took {share:.1%} of its CPU time."
+        f"{result['n_new']:,} new pictures against {result['n_indexed']:,} indexed ones. Of the pairs of a "
+        "run "
+        f"over all, {pairs['missing']:,} are missing and {pairs['of another score']:,} have another score. "
+        f"Looking them up took {share:.1%} of its CPU time."
     )
     return f"{table(header, rows)}\n\n{words}"
 
