@@ -45,6 +45,8 @@ SUPPORTED = 0.5
 """Score from which a pair speaks for the link that alone joins two parts of a group."""
 N_SUPPORTING = 4
 """Pictures linked to one end of such a link that are asked about its other end."""
+N_KIN = 2
+"""Best pictures of a group that are asked about what lies in another picture of the group."""
 MAX_ALL_PAIRS = 200
 """Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
 
@@ -87,12 +89,13 @@ class Linker:
         self.left_out: dict[Pair, float] = {}
         none = np.zeros(0, np.int64)
         self.scores = self.scorer.score(none, none)
+        self._passed_over: PairColumns = none, none
 
     def score(self, pairs: PairColumns, description: str) -> None:
         """Score as many of the candidates as can change a group.
 
         Of each picture comes first its pair with the best picture, which is likely to be kept. A pair within
-        one group needs no look: whatever it came to, the groups would be the same.
+        one group needs no look as long as that group holds together (see `score_fallen_apart`).
         """
         a, b = self._new(pairs)
         if self.scorer.local is None:
@@ -107,8 +110,29 @@ class Linker:
                 self.scores = self.scores.joined(found)
                 labels = self.groups().labels
                 left = ~chosen & (labels[a] != labels[b])
-                advance(int((~chosen & ~left).sum()))
+                passed = ~chosen & ~left
+                self._pass_over(a[passed], b[passed])
+                advance(int(passed.sum()))
                 a, b, glance = a[left], b[left], glance[left]
+
+    def score_fallen_apart(self, description: str) -> bool:
+        """Score candidates that lay within one group and do so no more; False if there are none.
+
+        A group can fall apart by what is found later: what looked like a crop was pasted into a collage, or
+        a link was left out.
+        """
+        a, b = self._new(self._passed_over)
+        labels = self.groups().labels
+        apart = labels[a] != labels[b]
+        if not apart.any():
+            return False
+        self._passed_over = a[~apart], b[~apart]
+        self.score((a[apart], b[apart]), description)
+        return True
+
+    def _pass_over(self, a: Indices, b: Indices) -> None:
+        known_a, known_b = self._passed_over
+        self._passed_over = np.concatenate([known_a, a]), np.concatenate([known_b, b])
 
     def score_all(self, pairs: PairColumns, description: str) -> None:
         """Score each of the pairs that is allowed and not scored yet."""
@@ -160,20 +184,9 @@ class Linker:
     def groups(self) -> Grouping:
         """Groups by the scores, containment and what people have decided."""
         a, b = self._all_edges()
-        scores = self.scores
-        probability = sigmoid(scores.log_odds)
-        probability = np.where(self._is_separated(probability), 0.0, probability)
-        probability[self._rows_left_out()] = 0.0
-        explainer = self.explainer()
-        linked = np.flatnonzero(probability >= self.rules.threshold)
-        part = np.full(len(scores), -1)
-        pasted = np.zeros(len(scores), bool)
-        n_same = len(a) - len(scores)
-        for k in explainer.rows_with_geometry(linked).tolist():
-            verdict = explainer.verdict(k)
-            pasted[k] = verdict.pasted
-            if verdict.contained is not None:
-                part[k] = scores.a[k] if verdict.contained == "a" else scores.b[k]
+        probability = self._probability()
+        part, pasted = self._contained(np.flatnonzero(probability >= self.rules.threshold))
+        n_same = len(a) - len(self.scores)
         return connected_components(
             len(self.collection),
             a,
@@ -183,6 +196,49 @@ class Linker:
             part=np.concatenate([part, np.full(n_same, -1)]),
             pasted=np.concatenate([pasted, np.zeros(n_same, bool)]),
         )
+
+    def _probability(self) -> NDArray[np.float64]:
+        """Of each scored pair, what it counts for groups; 0 if it was separated or left out."""
+        probability = sigmoid(self.scores.log_odds)
+        probability = np.where(self._is_separated(probability), 0.0, probability)
+        probability[self._rows_left_out()] = 0.0
+        return probability
+
+    def _contained(self, linked: Indices) -> tuple[Indices, NDArray[np.bool_]]:
+        """Which node of each scored pair is a part of the other, -1 for none, and whether it was pasted."""
+        scores, explainer = self.scores, self.explainer()
+        part, pasted = np.full(len(scores), -1), np.zeros(len(scores), bool)
+        for k in explainer.rows_with_geometry(linked).tolist():
+            verdict = explainer.verdict(k)
+            pasted[k] = verdict.pasted
+            if verdict.contained is not None:
+                part[k] = scores.a[k] if verdict.contained == "a" else scores.b[k]
+        return part, pasted
+
+    def score_with_kin(self, description: str) -> bool:
+        """Score what lies in a picture with others of that picture's group; False if nothing is new.
+
+        A copy with a border contains the crops of its original as if they had been pasted, and joins none of
+        them. Its group has others, of which the same part may be a crop.
+        """
+        linked = np.flatnonzero(self._probability() >= self.rules.threshold)
+        _, pasted = self._contained(linked)
+        grouping, quality = self.groups(), self.collection.quality()
+        labels, rows = grouping.labels, np.flatnonzero(pasted)
+        a, b = self.scores.a[rows], self.scores.b[rows]
+        apart = labels[a] != labels[b]
+        groups = {int(labels[members[0]]): members for members in grouping.groups()}
+        pairs: set[Pair] = set()
+        for ends in zip(a[apart].tolist(), b[apart].tolist(), strict=True):
+            for end, other in (ends, ends[::-1]):
+                kin = groups.get(int(labels[end]), np.array([end]))
+                kin = kin[kin != end]
+                best = kin[np.argsort(-quality[kin], kind="stable")[:N_KIN]]
+                pairs |= {_ordered((node, other)) for node in best.tolist()}
+        found = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+        n_before = len(self.scores)
+        self.score_all((found[:, 0], found[:, 1]), description)
+        return len(self.scores) > n_before
 
     def leave_out_lone_links(self, rules: GroupRules, description: str) -> None:
         """Split groups at links that nothing else supports: one false link must not join two groups.
@@ -356,6 +412,9 @@ def check_groups(linker: Linker, grouping: Grouping, rules: GroupRules) -> None:
     told = "Checking groups"
     linker.score_all(pairs_with_kept(linker.collection, grouping, rules), told)
     linker.leave_out_lone_links(rules, told)
+    while linker.score_with_kin(told) or linker.score_fallen_apart(told):
+        linker.score_all(pairs_with_kept(linker.collection, linker.groups(), rules), told)
+        linker.leave_out_lone_links(rules, told)
     if linker.left_out:
         linker.score_all(pairs_with_kept(linker.collection, linker.groups(), rules), told)
     linker.score_weakest(linker.groups(), told)
