@@ -371,6 +371,9 @@ class DedupeResult:
         How the run went (decodes, bytes read, seconds by stage): not part of the result's identity.
     new : tuple of str
         Of a run against an index: the paths of the pictures that are in no group with an indexed one.
+    doubtful : tuple of ScoredPair
+        Links above the threshold that were left out: each alone would have joined two groups, and nothing
+        else supports it.
     """
 
     settings: Mapping[str, Any]
@@ -378,6 +381,7 @@ class DedupeResult:
     groups: tuple[Group, ...]
     skipped: tuple[Skipped, ...]
     new: tuple[str, ...] = field(default=(), kw_only=True)
+    doubtful: tuple[ScoredPair, ...] = field(default=(), kw_only=True)
     stats: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
 

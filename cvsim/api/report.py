@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cvsim.actions.plan import Plan
     from cvsim.progress import Progress
     from cvsim.reading.previews import ThumbnailSource
-    from cvsim.types import Counts, DedupeResult, Group, Skipped
+    from cvsim.types import Counts, DedupeResult, Group, ScoredPair, Skipped
 
 
 class Report(JsonResult):
@@ -64,6 +64,11 @@ class Report(JsonResult):
     def skipped(self) -> tuple[Skipped, ...]:
         """Files that could not be used, each with its reason."""
         return self.result.skipped
+
+    @property
+    def doubtful(self) -> tuple[ScoredPair, ...]:
+        """Links that were left out, since each alone would have joined two groups."""
+        return self.result.doubtful
 
     @property
     def counts(self) -> Counts:

@@ -209,6 +209,7 @@ def _by_relation(result: DedupeResult) -> Iterator[Text]:
 
 def _tail(result: DedupeResult, *, all_skipped: bool) -> Iterator[Text]:
     yield from _left_alone(result)
+    yield from _doubtful(result.doubtful, len(result.doubtful) if all_skipped else _MAX_SKIPPED)
     yield from _skipped(result.skipped, len(result.skipped) if all_skipped else _MAX_SKIPPED)
     yield _totals(result)
 
@@ -226,6 +227,19 @@ def _left_alone(result: DedupeResult) -> Iterator[Text]:
     yield Text(explanation.left_in_words(result), style="bold")
     for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         yield Text(f"  {n:,}  {printable(reason)}")
+    yield Text()
+
+
+def _doubtful(links: tuple[ScoredPair, ...], limit: int) -> Iterator[Text]:
+    """Each link that was left out, so that nobody wonders why two files are in two groups."""
+    if not links:
+        return
+    yield Text(f"{explanation.doubtful_words(links)} See cvsim compare", style="bold")
+    for link in links[:limit]:
+        sides = f"{printable(link.pair.a)}  {printable(link.pair.b)}"
+        yield Text.assemble("  ", sides, (f"  {percent(link.score)}, {link.relation}", "yellow"))
+    if len(links) > limit:
+        yield Text(f"  and {len(links) - limit:,} more", style="dim")
     yield Text()
 
 

@@ -19,7 +19,7 @@ from cvsim.reading.plain_pictures import digest_pixels
 from cvsim.recipes.against import opened_index
 from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
-from cvsim.recipes.report_groups import marked_groups
+from cvsim.recipes.report_groups import doubtful_links, marked_groups
 from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
 from cvsim.stores import BesideStore, Store, on_sound_store
 from cvsim.types import DedupeResult
@@ -115,7 +115,8 @@ def _on_store(
     _log.info("done: %s", stats)
     counts = reading.counts(groups, len(there))
     new = () if indexed is None else _new(reading.records, groups)
-    return DedupeResult(described, counts, groups, reading.skipped, stats, new=new)
+    doubtful = doubtful_links(linker)
+    return DedupeResult(described, counts, groups, reading.skipped, stats, new=new, doubtful=doubtful)
 
 
 def _new(records: Sequence[ImageRecord], groups: Sequence[Group]) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ class Linker:
         """Of each scored pair, what it counts for groups; 0 if it was separated or left out."""
         probability = sigmoid(self.scores.log_odds)
         probability = np.where(self._is_separated(probability), 0.0, probability)
-        probability[self._rows_left_out()] = 0.0
+        probability[self.rows_left_out()] = 0.0
         return probability
 
     def _contained(self, linked: Indices) -> tuple[Indices, NDArray[np.bool_]]:
@@ -306,7 +306,8 @@ class Linker:
         a, b = self.collection.same_content()
         return np.concatenate([self.scores.a, a]), np.concatenate([self.scores.b, b])
 
-    def _rows_left_out(self) -> list[int]:
+    def rows_left_out(self) -> list[int]:
+        """Rows of `scores` of the links in `left_out`."""
         rows = [self._row_of(pair) for pair in self.left_out]
         return [row for row in rows if row is not None]
 

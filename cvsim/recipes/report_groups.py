@@ -91,6 +91,17 @@ def finished_groups(
     return tuple(_finished(draft, number, proofs, holdings) for number, draft in enumerate(drafts, 1))
 
 
+def doubtful_links(linker: Linker) -> tuple[ScoredPair, ...]:
+    """Links that would have joined two groups and that nothing else supports, by their files."""
+    nodes = linker.collection.nodes
+    rows = linker.rows_left_out()
+    ends = [(nodes[int(linker.scores.a[row])], nodes[int(linker.scores.b[row])]) for row in rows]
+    pairs = linker.explainer().pairs(
+        np.array(rows, np.int64), [_by_path(first.first, second.first) for first, second in ends]
+    )
+    return tuple(sorted(pairs, key=_sides))
+
+
 def _finished(
     draft: Draft,
     number: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvsim.reports.wording import keep_words, percent, quantity, relation_words
@@ -114,6 +114,13 @@ def left_in_words(result: DedupeResult) -> str:
     why = ", ".join(f"{words} ({counts[state]:,})" for state, words in _LEFT.items() if counts[state])
     why = why if counts["differs"] else f"they {why}"
     return f"{counts.total():,} left: {why}"
+
+
+def doubtful_words(links: Sequence[ScoredPair]) -> str:
+    """What links are that were left out, in a sentence."""
+    left = f"{quantity(len(links), 'doubtful link')} left out"
+    joins = "it would join" if len(links) == 1 else "each would join"
+    return f"{left}: {joins} two groups, and nothing else supports it."
 
 
 def links(group: Group) -> Mapping[str, ScoredPair]:

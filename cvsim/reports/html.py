@@ -118,6 +118,7 @@ def to_html(
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
         left=explanation.left_in_words(result),
+        doubtful=explanation.doubtful_words(result.doubtful),
         threshold=threshold,
         sources=[printable(str(path)) for path in _sources(result)],
         style=Markup(style),

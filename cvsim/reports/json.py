@@ -30,6 +30,7 @@ def document(result: DedupeResult) -> dict[str, Any]:
         "settings": _plain(result.settings),
         "counts": asdict(result.counts),
         "groups": [_group(group) for group in result.groups],
+        "doubtful": [comparison_document(pair) for pair in result.doubtful],
         "skipped": [{"path": item.path, "reason": item.reason} for item in result.skipped],
     }
 

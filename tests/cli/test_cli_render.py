@@ -96,6 +96,13 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[31m" in printed(made_result(), color=True)
 
 
+def test_links_that_were_left_out_are_named() -> None:
+    link = scored("p/a.jpg", "q/c.jpg")
+    text = printed(replace(made_result(), doubtful=(link,)))
+    assert "1 doubtful link left out" in text
+    assert "p/a.jpg  q/c.jpg" in text
+
+
 def test_files_that_are_no_images_are_counted_and_not_listed() -> None:
     skipped = (Skipped("a.txt", "not an image"), Skipped("b.jpg", "the file is empty"))
     text = printed(made_result(skipped=skipped))

@@ -19,6 +19,7 @@ from cvsim.reading.collection import Collection
 from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Sides
 from cvsim.recipes.linking import Linker, check_groups, score_candidates
+from cvsim.recipes.report_groups import doubtful_links
 from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import Settings
 from cvsim.stores import open_run_store
@@ -72,6 +73,9 @@ def test_a_false_link_between_copies_is_left_out(linker: Linker) -> None:
     check_groups(linker, linker.groups(), linker.rules)
     assert groups(linker) == apart
     assert list(linker.left_out.values()) == [pytest.approx(1, abs=1e-3)]
+    (link,) = doubtful_links(linker)
+    assert [Path(link.pair.a).stem, Path(link.pair.b).stem] == ["castle-50", "lake-50"]
+    assert link.score == pytest.approx(1, abs=1e-3)
 
 
 def test_true_links_are_left_where_they_are(linker: Linker) -> None:

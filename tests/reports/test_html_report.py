@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -11,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from generate import scene
 from hypothesis import given, strategies as st
-from made_result import chain, made_result, renamed, star
+from made_result import chain, made_result, renamed, scored, star
 
 from cvsim.images.raster import thumbnail
 from cvsim.reports.html import to_html
@@ -126,6 +127,14 @@ def test_skipped_files_are_listed_with_their_reasons_others_last() -> None:
     skipped = (Skipped("a.txt", "not an image"), Skipped("b.jpg", "the file is empty"))
     content = page(made_result(skipped=skipped))
     assert content.index("the file is empty") < content.index("not an image")
+
+
+def test_links_that_were_left_out_are_listed_and_names_stay_text() -> None:
+    link = scored("p/<b>.jpg", "q/c.jpg")
+    text = page(replace(made_result(), doubtful=(link,)))
+    assert "1 doubtful link left out" in text
+    assert "p/&lt;b&gt;.jpg" in text
+    assert "Doubtful links" not in page(made_result())
 
 
 def test_a_result_without_groups() -> None:
