@@ -8,7 +8,9 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Files of tests run beside each other, one a core. Threads of linear algebra would wait for cores that others
 # have, and they burn CPU while they wait. It must be said before numpy is imported.
@@ -49,6 +51,37 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("CVSIM_TEST_DATA names no folder of real photographs")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests that want it skip where it is not installed, or its driver is not."""
+    how = "needs a browser: apt-get install chromium, and pip install playwright"
+    driver = pytest.importorskip("playwright.sync_api", reason=how)
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    program = next(filter(None, found), None)
+    if program is None:
+        pytest.skip(how)
+    with driver.sync_playwright() as library:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        started = library.chromium.launch(executable_path=program, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def axe() -> Callable[[Any], list[tuple[str, str, list[str]]]]:
+    """What axe-core has against a page as it stands: rule, impact and the elements."""
+    found = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra 'test' has it")
+    checker = found.Axe()
+
+    def violations(page: Any) -> list[tuple[str, str, list[str]]]:
+        return [
+            (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]])
+            for one in checker.run(page).response["violations"]
+        ]
+
+    return violations
 
 
 @pytest.fixture(autouse=True)

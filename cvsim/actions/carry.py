@@ -33,6 +33,8 @@ class Carried:
         Groups that are decided, as they were.
     n_reopened : int
         Groups of which something was decided, and which ask again: pictures came, or the kept one went.
+    n_files : int
+        Files of other groups that were decided about one by one, in the plan by hand, and are as they were.
     n_remembered : int
         Files that were decided about and are not found now.
     """
@@ -40,6 +42,7 @@ class Carried:
     plan: Plan
     n_decided: int = 0
     n_reopened: int = 0
+    n_files: int = 0
     n_remembered: int = 0
 
 
@@ -91,7 +94,7 @@ def carry(new: Plan, earlier: Plan, journal: str | None = None) -> Carried:
     """
     matches, unmatched = _matched(new, earlier)
     groups: list[tuple[Entry, ...]] = []
-    n_decided = n_reopened = 0
+    n_decided = n_reopened = n_files = 0
     for entries in new.groups.values():
         found = {entry.path: matches[entry.path] for entry in entries if entry.path in matches}
         if not found:
@@ -102,8 +105,10 @@ def carry(new: Plan, earlier: Plan, journal: str | None = None) -> Carried:
             unmatched += found.values()
         groups.append(merged or entries)
         decided = merged is not None and all(entry.extra.get(REVIEWED) is True for entry in merged)
+        reopened = not decided and any(entry.extra.get(REVIEWED) is True for entry in found.values())
         n_decided += decided
-        n_reopened += not decided and any(entry.extra.get(REVIEWED) is True for entry in found.values())
+        n_reopened += reopened
+        n_files += 0 if merged is None or decided or reopened else len(found)
     done = _carried_out(earlier, journal, {entry.path for entry in new.entries}) if journal else []
     settled = {entry.path for entries in done for entry in entries}
     number = max(new.groups, default=0)
@@ -114,7 +119,7 @@ def carry(new: Plan, earlier: Plan, journal: str | None = None) -> Carried:
     roots = tuple(dict.fromkeys([*new.roots, *(_root_of(earlier, entry) for one in done for entry in one)]))
     extra = {**new.extra, **({REMEMBERED: [entry_row(entry) for entry in waiting]} if waiting else {})}
     plan = Plan(roots, tuple(entry for entries in groups for entry in entries), extra)
-    return Carried(plan, n_decided, n_reopened, len(waiting))
+    return Carried(plan, n_decided, n_reopened, n_files, len(waiting))
 
 
 def _matched(new: Plan, earlier: Plan) -> tuple[dict[str, Entry], list[Entry]]:

@@ -46,7 +46,9 @@ REVIEWED = "reviewed"
 OF_PAIR = ("score", "relation", "changes", "contained", "proof")
 """Keys of an entry that speak of its pair with the kept file."""
 Decision = Literal["keep", "remove", "skip"]
+_KNOWN_DECISIONS = get_args(Decision)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_readable = json.JSONEncoder(ensure_ascii=False).encode
 _MOST_PROBLEMS = 10
 _LARGEST = 2**63 - 1
 
@@ -322,7 +324,9 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
 
 
 def _dump(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = _readable(value)
+    if text.isascii():
+        return text
     # A lone surrogate (a byte that is no UTF-8) cannot be encoded; JSON has an escape for it.
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -355,13 +359,13 @@ def _problems(plan: Plan) -> list[str]:
     for root in plan.roots:
         if not is_plain_absolute(root):
             problems.append(f"root {_shown(root)}: not an absolute, plain path")
+    folders = tuple(os.path.join(root, "") for root in plan.roots if isinstance(root, str))
     seen: dict[str, int] = {}
     for number, entry in enumerate(plan.entries, 1):
-        name = f"entry {number} ({printable(entry.path)})"
-        problems += [f"{name}: {problem}" for problem in _entry_problems(entry, plan.roots)]
-        if entry.path in seen:
-            problems.append(f"{name}: the path is there twice, first as entry {seen[entry.path]}")
-        seen.setdefault(entry.path, number)
+        found = [*_entry_problems(entry, folders)]
+        if (first := seen.setdefault(entry.path, number)) != number:
+            found.append(f"the path is there twice, first as entry {first}")
+        problems += [f"entry {number} ({printable(entry.path)}): {problem}" for problem in found]
     for group, entries in plan.groups.items():
         decisions = {entry.decision for entry in entries}
         if "remove" in decisions and "keep" not in decisions:
@@ -369,14 +373,14 @@ def _problems(plan: Plan) -> list[str]:
     return problems
 
 
-def _entry_problems(entry: Entry, roots: Iterable[str]) -> Iterable[str]:
+def _entry_problems(entry: Entry, folders: tuple[str, ...]) -> Iterable[str]:
     if not is_plain_absolute(entry.path):
         yield "the path is not absolute and plain (no '..', '.', '//' or '/' at its end)"
-    elif not any(entry.path.startswith(os.path.join(root, "")) for root in roots if isinstance(root, str)):
+    elif not entry.path.startswith(folders):
         yield "the path lies outside the roots of the plan"
     if entry.decision == "remove" and entry.extra.get(INDEXED):
         yield "it is known from an index, whose files no plan touches; decide keep or skip"
-    if entry.decision not in get_args(Decision):
+    if entry.decision not in _KNOWN_DECISIONS:
         yield f"the decision is {_shown(entry.decision)}; it can be keep, remove or skip"
     if not is_digest(entry.digest):
         yield "the digest is not 64 lower-case hexadecimal digits"

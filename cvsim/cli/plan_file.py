@@ -104,6 +104,8 @@ def _words(carried: Carried) -> str:
         parts.append(
             f"{quantity(n, 'group')} changed since you decided and {'asks' if n == 1 else 'ask'} again"
         )
+    if n := carried.n_files:
+        parts.append(f"{quantity(n, 'file')} {'stays' if n == 1 else 'stay'} as you decided in the plan")
     if n := carried.n_remembered:
         parts.append(
             f"{quantity(n, 'file')} that you decided about {'was' if n == 1 else 'were'} not found; "

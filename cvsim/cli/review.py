@@ -76,8 +76,7 @@ def review(
             )
         else:
             plan_file = paths[0]
-        settings = _as_planned(plan_file, settings, given)
-        _serve(plan_file, settings, port, open_browser=not no_browser, quiet=quiet)
+        _serve(plan_file, settings, given, port, open_browser=not no_browser, quiet=quiet)
 
 
 def _is_plan(paths: Sequence[str], listed: Sequence[str]) -> bool:
@@ -91,13 +90,11 @@ def _is_plan(paths: Sequence[str], listed: Sequence[str]) -> bool:
         return False
 
 
-def _as_planned(plan_file: str, settings: Settings, given: Mapping[str, Any]) -> Settings:
+def _as_planned(made_with: Any, plan_file: str, settings: Settings, given: Mapping[str, Any]) -> Settings:
     """The settings of the run that made the plan, but for what was given now."""
-    from cvsim.actions.plan import Plan
     from cvsim.errors import ActionError
     from cvsim.settings import with_values
 
-    made_with = Plan.load(plan_file).extra.get("settings", {})
     if not isinstance(made_with, dict):
         raise ActionError(f"The settings in {plan_file} are {made_with!r}, not an object")
     names = ("profile", "effort", "threshold", "signals", "include", "keep", "reference")
@@ -125,7 +122,15 @@ def _new_plan(
     return plan.path
 
 
-def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool, quiet: bool) -> None:
+def _serve(
+    plan_file: str,
+    settings: Settings,
+    given: Mapping[str, Any],
+    port: int,
+    *,
+    open_browser: bool,
+    quiet: bool,
+) -> None:
     from cvsim.names import printable
     from cvsim.stores import open_run_store
     from cvsim.web.pairs import Pairs
@@ -134,9 +139,11 @@ def _serve(plan_file: str, settings: Settings, port: int, *, open_browser: bool,
     from cvsim.web.review_app import make_review_app
     from cvsim.web.server import serve
 
-    pairs = Pairs(settings)
     assert settings.decisions is not None
-    state = Review(plan_file, settings.decisions, pairs.proposals)
+    # The plan, which may be long, is read once; only then it is known how its pairs are compared.
+    state = Review(plan_file, settings.decisions, lambda *asked: pairs.proposals(*asked))
+    settings = _as_planned(state.extra.get("settings", {}), plan_file, settings, given)
+    pairs = Pairs(settings)
     pictures = Pictures(state.paths_of, lambda: open_run_store(settings.cache))
 
     def on_ready(address: str) -> None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from PIL import ExifTags, Image
 
+from cvsim.images.holdings import read_exif_block
+from cvsim.images.sniff import HEAD_BYTES, sniff
+
 PLACE_NAME = "Place"
 _TAKEN_NAME = "DateTimeOriginal"
-_READ_FORMATS = ("JPEG", "PNG")
-"""Formats whose headers Pillow reads in Python: nothing that can crash is asked."""
+_READ_FORMATS = ("JPEG", "PNG", "TIFF")
+"""Formats whose headers Pillow reads in Python: nothing that can crash is asked. Of others, `read_exif_block`
+finds the block."""
+_IS_STRUCTURE = frozenset(
+    (*range(254, 260), 262, 266, 273, 277, 278, 279, 284, 288, 289, 317, 320, 330, 338, 339, 340, 341, 347)
+) | frozenset((*range(322, 326), *range(512, 522), 529, 530, 531, 532, 700, 33723, 34377, 34675, 50341))
+"""Tags of TIFF that tell a decoder where and how the pixels lie, or hold a block of another kind."""
 _INNER_IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _OFFSETS = {"ExifOffset", "GPSInfo", "MakerNote", "ExifInteroperabilityOffset", "PrintImageMatching"}
 _CUT_AFTER = 200
@@ -34,16 +43,29 @@ def exif_table(path: str) -> dict[str, str]:
     Values are cut after some hundred characters, and what is no text or number is told by its length.
     """
     try:
-        with Image.open(path, formats=_READ_FORMATS) as picture:
-            found = dict(_fields(picture.getexif()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what Pillow finds odd
+            found = _read(path)
     except Exception:  # whatever a broken header makes of a reader: there is nothing to show
         return {}
     first = [name for name in _ASKED_FOR if name in found]
     return {name: found[name] for name in [*first, *sorted(found.keys() - set(first))]}
 
 
+def _read(path: str) -> dict[str, str]:
+    with open(path, "rb") as stream:
+        format = sniff(stream.read(HEAD_BYTES), name=path) or ""
+        if format.upper() not in _READ_FORMATS:
+            stream.seek(0)
+            exif = Image.Exif()
+            exif.load(read_exif_block(stream.read(), format))
+            return dict(_fields(exif))
+    with Image.open(path, formats=_READ_FORMATS) as picture:
+        return dict(_fields(picture.getexif()))
+
+
 def _fields(exif: Image.Exif) -> Iterator[tuple[str, str]]:
-    main = {tag: value for tag, value in exif.items() if tag not in set(_INNER_IFDS)}
+    main = {tag: exif[tag] for tag in exif if tag not in _INNER_IFDS and tag not in _IS_STRUCTURE}
     yield from _named(main, ExifTags.TAGS)
     yield from _named(exif.get_ifd(ExifTags.IFD.Exif), ExifTags.TAGS)
     position = exif.get_ifd(ExifTags.IFD.GPSInfo)

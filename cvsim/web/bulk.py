@@ -7,13 +7,15 @@ of which a file cannot be read, it says nothing: that one goes on waiting.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from cvsim.actions.plan import Entry
 from cvsim.errors import ImageError
-from cvsim.web.review import Filters, GroupView, Review, kept_instead, reviewed
+from cvsim.web.pairs import Pairs
+from cvsim.web.review import Review, kept_instead, reviewed
+from cvsim.web.review_groups import Filters, GroupView
 
 RuleName = Literal["sure", "pass", "newest", "largest", "keep-under", "remove-under"]
 RULE_NAMES: tuple[str, ...] = get_args(RuleName)
@@ -57,6 +59,14 @@ class BulkRule:
         outside = [entry for entry in _kept_first(group) if not self.is_under(entry)]
         return max(outside, key=lambda e: (e is group.kept, e.size_bytes)) if outside else None
 
+    def decides(self, group: GroupView, chosen: Entry | None) -> bool:
+        """Whether the rule speaks about a group in which it keeps `chosen`."""
+        if self.name == "pass":
+            return not group.removed
+        if self.name == "sure":
+            return group.sure and group.score is not None and group.score >= self.min_score
+        return chosen is not None
+
     def goes(self, entry: Entry) -> bool:
         """Whether the rule lets a file go that may go."""
         if self.name == "keep-under":
@@ -77,33 +87,105 @@ class BulkChange:
         return [e for entries in self.after.values() for e in entries if e.decision == "remove"]
 
 
-def bulk_change(review: Review, rule: BulkRule, filters: Filters) -> BulkChange:
-    """What a rule would decide about the groups that pass the filters; nothing is changed."""
+class _SupersededError(Exception):
+    """Another rule is to be counted."""
+
+
+class RuleCounts:
+    """RuleCounts what rules would decide, and has what was counted last ready to be done.
+
+    Parameters
+    ----------
+    review : Review
+    pairs : Pairs
+        Looks at files, where a rule keeps another file than the plan does.
+
+    Attributes
+    ----------
+    progress : (int, int) or None
+        Groups that were compared for the rule that is being counted, and how many there are to compare.
+    """
+
+    def __init__(self, review: Review, pairs: Pairs) -> None:
+        self._review, self._pairs = review, pairs
+        self._n_asked = 0
+        self._last: tuple[tuple[BulkRule, Filters, int], BulkChange] | None = None
+        self.progress: tuple[int, int] | None = None
+
+    def change(self, rule: BulkRule, filters: Filters) -> BulkChange | None:
+        """See `bulk_change`; None if another one was asked for before this one was counted."""
+        asked = rule, filters, self._review.version
+        if self._last is not None and self._last[0] == asked:
+            return self._last[1]
+        self._n_asked += 1
+        own = self._n_asked
+
+        def compared(done: int, total: int) -> None:
+            if own != self._n_asked:
+                raise _SupersededError
+            self.progress = done, total
+
+        try:
+            change = bulk_change(self._review, rule, filters, look=self._pairs.facts, compared=compared)
+        except _SupersededError:
+            return None
+        finally:
+            if own == self._n_asked:
+                self.progress = None
+        self._last = asked, change
+        return change
+
+
+def bulk_change(
+    review: Review,
+    rule: BulkRule,
+    filters: Filters,
+    *,
+    look: Callable[[Sequence[Entry]], object] = lambda entries: None,
+    compared: Callable[[int, int], None] = lambda done, total: None,
+) -> BulkChange:
+    """What a rule would decide about the groups that pass the filters; nothing is changed.
+
+    Parameters
+    ----------
+    review : Review
+    rule : BulkRule
+    filters : Filters
+    look : callable
+        Given all files that are about to be compared: they can be looked at together.
+    compared : callable
+        (groups done, groups in all), after each group whose files had to be compared. What it raises ends it.
+    """
+    groups = [review.group(number) for number in review.find(replace(filters, state="open"))]
+    chosen = {g.number: rule.chosen(g) for g in groups} if rule.name not in ("pass", "sure") else {}
+    others = [g for g in groups if chosen.get(g.number) not in (None, g.kept)]
+    if others:
+        look([entry for group in others for entry in group.entries])
+    instead: dict[int, Sequence[Entry] | None] = {}
+    for done, group in enumerate(others, 1):
+        instead[group.number] = _kept_instead(review, group, chosen[group.number])
+        compared(done, len(others))
     before: dict[int, tuple[Entry, ...]] = {}
     after: dict[int, tuple[Entry, ...]] = {}
-    for number in review.find(replace(filters, state="open")):
-        group = review.group(number)
-        entries = _decided(review, rule, group)
-        if entries is not None:
-            before[number], after[number] = group.entries, tuple(map(reviewed, entries))
+    for group in groups:
+        entries = instead.get(group.number, group.entries)
+        if entries is None or not rule.decides(group, chosen.get(group.number)):
+            continue
+        if chosen:
+            entries = [e if e.decision != "remove" or rule.goes(e) else _stays(e, rule) for e in entries]
+            if not any(entry.decision == "remove" for entry in entries):
+                continue
+        before[group.number], after[group.number] = group.entries, tuple(map(reviewed, entries))
     return BulkChange(before, after)
 
 
-def _decided(review: Review, rule: BulkRule, group: GroupView) -> Sequence[Entry] | None:
-    if rule.name == "pass":
-        return None if group.removed else group.entries
-    if rule.name == "sure":
-        is_sure = group.sure and group.score is not None and group.score >= rule.min_score
-        return group.entries if is_sure else None
-    chosen = rule.chosen(group)
-    if chosen is None:
-        return None
+def _kept_instead(review: Review, group: GroupView, chosen: Entry | None) -> Sequence[Entry] | None:
+    """None where a file cannot be read."""
+    assert chosen is not None
     try:
-        entries = group.entries if chosen is group.kept else kept_instead(review, group, chosen)
+        return kept_instead(review, group, chosen)
     except ImageError:
         return None
-    entries = [e if e.decision != "remove" or rule.goes(e) else _stays(e, rule) for e in entries]
-    return entries if any(entry.decision == "remove" for entry in entries) else None
 
 
 def _stays(entry: Entry, rule: BulkRule) -> Entry:

@@ -12,8 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Literal
 
 from cvsim.actions.carry import carried_out
 from cvsim.actions.journal import default_path
@@ -22,141 +20,11 @@ from cvsim.errors import ActionError, CvsimError, UsageError
 from cvsim.files import write
 from cvsim.groups.decisions import Answer, Decisions
 from cvsim.types import ScoredPair
+from cvsim.web.review_groups import ORDERS, Filters, GroupView, Totals
 
-ReviewState = Literal["open", "decided", "done"]
 Proposals = Callable[[Sequence[Entry], Entry, Decisions], tuple[dict[str, str], dict[str, ScoredPair]]]
 """(entries of a group, the one to keep, answers) -> what may go then, and each one's pair with it."""
 MAX_FOLDERS = 400
-
-
-@dataclass(frozen=True, eq=False)
-class GroupView:
-    """One group as it stands.
-
-    Attributes
-    ----------
-    number : int
-    entries : tuple of Entry
-        In the order of the plan.
-    gone : frozenset of str
-        Paths that were carried out and not brought back.
-    """
-
-    number: int
-    entries: tuple[Entry, ...]
-    gone: frozenset[str] = frozenset()
-
-    @cached_property
-    def kept(self) -> Entry:
-        """The file that the others are shown beside: the first kept one."""
-        return next((entry for entry in self.entries if entry.decision == "keep"), self.entries[0])
-
-    @cached_property
-    def others(self) -> tuple[Entry, ...]:
-        """List the files that are not kept."""
-        return tuple(entry for entry in self.entries if entry is not self.kept)
-
-    @cached_property
-    def removed(self) -> tuple[Entry, ...]:
-        """List the files that go."""
-        return tuple(entry for entry in self.entries if entry.decision == "remove")
-
-    @cached_property
-    def state(self) -> ReviewState:
-        """Say how far the group has been dealt with."""
-        if self.gone:
-            return "done"
-        return "decided" if all(entry.extra.get(REVIEWED) is True for entry in self.entries) else "open"
-
-    @cached_property
-    def score(self) -> float | None:
-        """How sure the least sure proposal is; of all members where nothing is proposed."""
-        scores = [s for e in self.removed or self.others if (s := _score(e)) is not None]
-        return min(scores, default=None)
-
-    @cached_property
-    def sure(self) -> bool:
-        """Something is proposed, and every proposal has a score of its own."""
-        return bool(self.removed) and all(_score(entry) is not None for entry in self.removed)
-
-    @cached_property
-    def relations(self) -> tuple[str, ...]:
-        """Name the relations that groups have."""
-        found = (entry.extra.get("relation") for entry in self.others)
-        return tuple(dict.fromkeys(relation for relation in found if isinstance(relation, str)))
-
-    @cached_property
-    def n_bytes(self) -> int:
-        """What letting go of the removed files frees."""
-        return sum(entry.size_bytes for entry in self.removed)
-
-    @cached_property
-    def waiting(self) -> tuple[Entry, ...]:
-        """Files that would go if the plan were carried out now."""
-        return () if self.state == "open" else tuple(e for e in self.removed if e.path not in self.gone)
-
-    @cached_property
-    def folders(self) -> frozenset[str]:
-        """Name the folders that hold files of groups."""
-        return frozenset(os.path.dirname(entry.path) for entry in self.entries)
-
-
-def _score(entry: Entry) -> float | None:
-    value = entry.extra.get("score")
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which groups are shown, in which order; empty texts let everything through.
-
-    Attributes
-    ----------
-    state : "", "open", "decided" or "done"
-    relation, folder, text : str
-        A relation that a member has, a folder that one lies in or below, a part of a path.
-    order : "plan", "doubt" or "bytes"
-    """
-
-    state: str = ""
-    relation: str = ""
-    folder: str = ""
-    text: str = ""
-    order: str = "plan"
-
-    def lets_through(self, group: GroupView) -> bool:
-        """Tell whether a group is to be listed."""
-        if self.state and group.state != self.state:
-            return False
-        if self.relation and self.relation not in group.relations:
-            return False
-        if self.folder:
-            below = os.path.join(self.folder, "")
-            if not any(folder == self.folder or folder.startswith(below) for folder in group.folders):
-                return False
-        text = self.text.casefold()
-        return not text or any(text in entry.path.casefold() for entry in group.entries)
-
-
-ORDERS: Mapping[str, Callable[[GroupView], Any]] = {
-    "plan": lambda group: group.number,
-    "doubt": lambda group: (group.score is not None, group.score, group.number),
-    "bytes": lambda group: (-group.n_bytes, group.number),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How far the review is. `files` and `bytes` wait to be carried out; `gone` are files that were."""
-
-    groups: int
-    open: int
-    decided: int
-    done: int
-    files: int
-    bytes: int
-    gone: int
-    proposed_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +38,11 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What one decision changed, enough to take it back."""
+    """What one decision changed, enough to take it back: the groups, and their rows by place in the plan."""
 
     words: str
-    before: Mapping[int, tuple[Entry, ...]]
+    before: Mapping[int, GroupView]
+    rows: Mapping[int, str]
     said: tuple[_Said, ...] = ()
 
 
@@ -189,12 +58,21 @@ class Review:
         Where answers are remembered.
     proposals : callable
         See `Proposals`.
+
+    Attributes
+    ----------
+    groups : dict of int to GroupView
+    version : int
+        Another one after each change.
+    roots, extra
+        As of `Plan`.
     """
 
     path: str
     decisions_path: str
     proposals: Proposals
     groups: dict[int, GroupView] = field(init=False, default_factory=dict)
+    version: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -207,11 +85,10 @@ class Review:
         plan = Plan.load(self.path)
         if not plan.entries:
             raise UsageError("There is nothing to review: no group of copies was found.")
-        self.roots, self._extra = plan.roots, plan.extra
+        self.roots, self.extra = plan.roots, plan.extra
         self._changes: list[_Change] = []
         # Rows stay where they are in the file, also where groups were mixed by hand.
-        self._order = [(entry.group, entry.path) for entry in plan.entries]
-        self._rows = {entry.path: entry_text(entry) for entry in plan.entries}
+        self._rows = [entry_text(entry) for entry in plan.entries]
         self.paths = tuple(entry.path for entry in plan.entries)
         self.number = {path: number for number, path in enumerate(self.paths)}
         self._of_digest: dict[str, list[str]] = {}
@@ -222,6 +99,12 @@ class Review:
             number: GroupView(number, entries, gone & {entry.path for entry in entries})
             for number, entries in plan.groups.items()
         }
+        self._changed()
+
+    def _changed(self) -> None:
+        """What was added up before counts no more."""
+        self.version += 1
+        self._totals: Totals | None = None
 
     # ---- Looking ----
 
@@ -250,19 +133,9 @@ class Review:
     def totals(self) -> Totals:
         """Add up what has been decided."""
         with self.lock:
-            groups = list(self.groups.values())
-        states = Counter(group.state for group in groups)
-        waiting = [entry for group in groups for entry in group.waiting]
-        return Totals(
-            groups=len(groups),
-            open=states["open"],
-            decided=states["decided"],
-            done=states["done"],
-            files=len(waiting),
-            bytes=sum(entry.size_bytes for entry in waiting),
-            gone=sum(len(group.gone) for group in groups),
-            proposed_bytes=sum(group.n_bytes for group in groups),
-        )
+            if self._totals is None:
+                self._totals = Totals.of(self.groups.values())
+            return self._totals
 
     def relations(self) -> list[tuple[str, int]]:
         """Relations with how many groups hold them, the commonest first."""
@@ -287,21 +160,6 @@ class Review:
             group = self._changeable(number)
             return self._change(group, [reviewed(entry) for entry in group.entries], "accepted")
 
-    def accept_all(self, min_score: float, filters: Filters) -> list[int]:
-        """Agree with every open group among the filtered whose proposals are all at least that sure."""
-        with self.lock:
-            numbers = self.acceptable(min_score, filters)
-            before = {number: self.groups[number].entries for number in numbers}
-            after = {n: tuple(map(reviewed, entries)) for n, entries in before.items()}
-            if numbers:
-                self._commit(_Change(f"accepted {len(numbers):,} groups", before), after)
-            return numbers
-
-    def acceptable(self, min_score: float, filters: Filters) -> list[int]:
-        """What `accept_all` would accept."""
-        found = (self.groups[number] for number in self.find(replace(filters, state="open")))
-        return [g.number for g in found if g.sure and g.score is not None and g.score >= min_score]
-
     def keep(self, number: int, file: int) -> GroupView:
         """Keep this file; of the rest of its group, only what is a full copy of it goes."""
         group, chosen = self.group(number), self.entry(self.group(number), file)
@@ -319,7 +177,7 @@ class Review:
             if any(self._changeable(number).entries != entries for number, entries in before.items()):
                 raise ActionError("Groups were changed just now; look again.")
             if after:
-                self._commit(_Change(words, before), after)
+                self._commit(words, after)
 
     def decide(self, number: int, files: Sequence[int], decision: Decision) -> GroupView:
         """Let more files go, or leave them alone, without an answer that is remembered."""
@@ -362,7 +220,7 @@ class Review:
             self._refuse_foreign_changes()
             for said in change.said:
                 self._remember(said, said.before)
-            self._put(change.before)
+            self._put(change.before, change.rows)
             self._changes.pop()
             return min(change.before)
 
@@ -378,23 +236,41 @@ class Review:
     def _change(
         self, group: GroupView, entries: Iterable[Entry], words: str, said: tuple[_Said, ...] = ()
     ) -> GroupView:
-        self._commit(_Change(words, {group.number: group.entries}, said), {group.number: tuple(entries)})
+        self._commit(words, {group.number: tuple(entries)}, said)
         return self.groups[group.number]
 
-    def _commit(self, change: _Change, after: Mapping[int, tuple[Entry, ...]]) -> None:
-        self._put(after)
+    def _commit(
+        self, words: str, after: Mapping[int, tuple[Entry, ...]], said: tuple[_Said, ...] = ()
+    ) -> None:
+        before = {number: self.groups[number] for number in after}
+        rows = {
+            (place := self.number[new.path]): self._row_after(place, old, new)
+            for number, group in before.items()
+            for old, new in zip(group.entries, after[number], strict=True)
+        }
+        change = _Change(words, before, {place: self._rows[place] for place in rows}, said)
+        self._put({number: GroupView(number, entries) for number, entries in after.items()}, rows)
         self._changes.append(change)
 
-    def _put(self, groups: Mapping[int, tuple[Entry, ...]]) -> None:
+    def _row_after(self, place: int, old: Entry, new: Entry) -> str:
+        """The row of a changed entry. Of what was only agreed with, the old one is right but for its end."""
+        row = self._rows[place]
+        if new is old:
+            return row
+        return f'{row[:-1]}, "{REVIEWED}": true}}' if _is_agreed(old, new) else entry_text(new)
+
+    def _put(self, groups: Mapping[int, GroupView], rows: Mapping[int, str]) -> None:
         """Write the plan with these groups changed, then believe it."""
-        rows = self._rows | {e.path: entry_text(e) for entries in groups.values() for e in entries}
         self._refuse_foreign_changes()
-        text = plan_text(self.roots, self._extra, (rows[path] for _, path in self._order))
+        all_rows = self._rows.copy()
+        for place, row in rows.items():
+            all_rows[place] = row
+        text = plan_text(self.roots, self.extra, all_rows)
         write(self.path, [text.encode()], durable=True, error=ActionError)
         self._stamp = _stamp(self.path)
-        self._rows = rows
-        for number, entries in groups.items():
-            self.groups[number] = GroupView(number, entries, self.groups[number].gone)
+        self._rows = all_rows
+        self.groups |= groups
+        self._changed()
 
     def _refuse_foreign_changes(self) -> None:
         if _stamp(self.path) == self._stamp:
@@ -415,7 +291,7 @@ class Review:
                 for group in self.groups.values()
                 for entry in group.entries
             ]
-            return Plan(self.roots, tuple(entries), self._extra)
+            return Plan(self.roots, tuple(entries), self.extra)
 
     def look_again(self) -> None:
         """Take in what the journal says by now."""
@@ -425,9 +301,20 @@ class Review:
                 still = gone & {entry.path for entry in group.entries}
                 if still != group.gone:
                     self.groups[number] = GroupView(number, group.entries, still)
+            self._changed()
 
     def _carried_out(self) -> frozenset[str]:
         return carried_out(self.journal, self.paths)
+
+
+def _is_agreed(old: Entry, new: Entry) -> bool:
+    """Whether one is the other, and agreed with."""
+    return (
+        (new.decision, new.rule, new.reason) == (old.decision, old.rule, old.reason)
+        and list(new.extra) == [*old.extra, REVIEWED]
+        and new.extra[REVIEWED] is True
+        and all(new.extra[key] is value for key, value in old.extra.items())
+    )
 
 
 def _name(entry: Entry) -> str:
@@ -436,7 +323,21 @@ def _name(entry: Entry) -> str:
 
 def reviewed(entry: Entry) -> Entry:
     """The entry, agreed with as it stands."""
-    return replace(entry, extra={**entry.extra, REVIEWED: True})
+    if entry.extra.get(REVIEWED) is True:
+        return entry
+    extra = {**entry.extra, REVIEWED: True}
+    # As `replace` would do it, which takes ten times as long, and rules make ten thousands of them.
+    return Entry(
+        entry.path,
+        entry.digest,
+        entry.size_bytes,
+        entry.mtime_ns,
+        entry.group,
+        entry.decision,
+        entry.rule,
+        entry.reason,
+        extra,
+    )
 
 
 def _settled(entries: Sequence[Entry]) -> Sequence[Entry]:

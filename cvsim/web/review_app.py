@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from cvsim._version import __version__
 from cvsim.actions.apply import Applied, apply_plan
+from cvsim.actions.plan import Entry
 from cvsim.actions.undo import Undone, undo_journal
 from cvsim.errors import ActionError, CvsimError, ImageError
 from cvsim.groups.decisions import Answer
@@ -31,14 +33,15 @@ from cvsim.progress import Progress
 from cvsim.reports import wording
 from cvsim.reports.pages import page_templates
 from cvsim.web import review_views
-from cvsim.web.bulk import RULE_NAMES, BulkRule, RuleName, bulk_change
+from cvsim.web.bulk import RULE_NAMES, BulkRule, RuleCounts, RuleName
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
-from cvsim.web.review import ORDERS, Filters, Review
+from cvsim.web.review import Review
+from cvsim.web.review_groups import ORDERS, Filters, GroupView
 from cvsim.web.work import BackgroundWork, Ended
 
-MAX_ROWS = 100
-"""Rows of the list that are made at once."""
+PAGE_ROWS = 50
+"""Rows that the list shows at once."""
 MAX_FILES = 1000
 MAX_TEXT = 4096
 MAX_NOTES = 200
@@ -67,7 +70,10 @@ def make_review_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        ahead = threading.Thread(target=page.look_ahead, name="cvsim-look-ahead", daemon=True)
+        ahead.start()
         yield
+        ahead.join()
         pictures.close()
 
     return Starlette(
@@ -97,25 +103,55 @@ class _ReviewPage:
         self._review, self._pairs = parts.review, parts.pairs
         self._pictures, self._work = parts.pictures, parts.work
         self._open_file = parts.open_file
+        self._counts = RuleCounts(parts.review, parts.pairs)
         self._templates = page_templates("cvsim.web")
 
-    def _html(self, name: str, **values: Any) -> HTMLResponse:
+    def _text(self, name: str, **values: Any) -> str:
         # Names that are not UTF-8 have been made printable; this is for what else a plan may hold.
         text = self._templates.get_template(name).render(**values)
-        return HTMLResponse(text.encode("utf-8", "backslashreplace"))
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    def _html(self, name: str, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._text(name, **values))
 
     # ---- Looking ----
 
+    def look_ahead(self) -> None:
+        """Get ready what is shown first while the browser starts."""
+        self._shell("")
+        group, others = self._first()
+        if group is None:
+            return
+        with suppress(CvsimError):
+            self._pairs.facts(group.entries)
+            for other in others[:1]:
+                self._pairs.compare(group.kept, other)
+                for entry in (group.kept, other):
+                    self._pictures.get(entry.digest, "large")
+
+    def _first(self) -> tuple[GroupView | None, list[Entry]]:
+        """The group that the page opens with, and what is shown beside its kept file, in this order."""
+        for number in self._review.find(Filters(state="open"))[:1]:
+            group = self._review.group(number)
+            return group, review_views.in_order(group)[1:]
+        return None, []
+
     def shell(self, request: Request) -> Response:
+        return self._shell(request.app.state.csrf)
+
+    def _shell(self, csrf: str) -> Response:
         review = self._review
         folders = [
             (folder, printable(review_views.short_folder(folder, review.roots)), n)
             for folder, n in review.folders()
         ]
+        group, others = self._first()
+        first = [] if group is None else [group.number, *(review.number[other.path] for other in others[:1])]
         return self._html(
             "review.html",
-            csrf=request.app.state.csrf,
+            csrf=csrf,
             version=__version__,
+            first=first,
             relations=review.relations(),
             folders=[(number, words, n) for number, (_, words, n) in enumerate(folders)],
             plan=printable(os.path.abspath(review.path)),
@@ -125,14 +161,23 @@ class _ReviewPage:
         )
 
     def groups(self, request: Request) -> Response:
-        """The numbers of the groups that pass the filters: the page asks for rows as it needs them."""
+        """The numbers of the groups that pass the filters, and the rows of the page that is to be shown."""
         filters = self._filters(request.query_params)
-        return JSONResponse({"groups": self._review.find(filters), **self._standing()})
+        numbers = self._review.find(filters)
+        at = _number(request.query_params.get("at") or "0")
+        page = numbers.index(at) // PAGE_ROWS if at in numbers else 0
+        rows = self._rows(numbers[page * PAGE_ROWS : (page + 1) * PAGE_ROWS])
+        shown = {"page": page, "rows_a_page": PAGE_ROWS, "rows": rows}
+        return JSONResponse({"groups": numbers, **shown, **self._standing()})
+
+    def _rows(self, numbers: list[int]) -> str:
+        rows = [review_views.row_view(self._review.group(number)) for number in numbers]
+        return self._text("rows.html", rows=rows)
 
     def rows(self, request: Request) -> Response:
         numbers = request.query_params.get("numbers", "")
-        wanted = [_number(text) for text in numbers.split(",") if text][:MAX_ROWS]
-        return self._html("rows.html", rows=[review_views.row_view(self._review.group(n)) for n in wanted])
+        wanted = [_number(text) for text in numbers.split(",") if text][:PAGE_ROWS]
+        return HTMLResponse(self._rows(wanted))
 
     def group(self, request: Request) -> Response:
         group = self._review.group(request.path_params["group"])
@@ -219,7 +264,10 @@ class _ReviewPage:
         body = await _body(request)
         rule, filters = self._rule(body), self._filters(body)
         self._work.refuse_while_running()
-        change = await run_in_threadpool(bulk_change, self._review, rule, filters)
+        change = await run_in_threadpool(self._counts.change, rule, filters)
+        if change is None:
+            # No error: the page does not wait for this one any more.
+            return JSONResponse({"superseded": True, **self._standing()})
         n, removed = len(change.after), change.removed
         words = wording.quantity(n, "group")
         if body.get("dry") is not True:
@@ -309,7 +357,8 @@ class _ReviewPage:
         return _undone(undone)
 
     def work(self, request: Request) -> Response:
-        return JSONResponse({**asdict(self._work.status), **self._standing()})
+        counting = self._counts.progress
+        return JSONResponse({**asdict(self._work.status), "counting": counting, **self._standing()})
 
 
 @contextmanager

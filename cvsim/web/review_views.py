@@ -15,7 +15,8 @@ from cvsim.reports.html import Waterfall, waterfall_bars
 from cvsim.reports.wording import byte_size, dimensions, keep_words, percent, relation_words
 from cvsim.types import ImageRecord, ScoredPair
 from cvsim.web.pairs import Facts
-from cvsim.web.review import GroupView, Review
+from cvsim.web.review import Review
+from cvsim.web.review_groups import GroupView
 
 _STATE_CLASSES = {"open": "", "decided": "decided", "done": "done"}
 _MOST_BOXES_SHOWN = 16
@@ -106,10 +107,14 @@ def _as_planned(entry: Entry) -> tuple[str, str]:
     )
 
 
-def picture_views(review: Review, group: GroupView, facts: Facts) -> list[PictureView]:
+def in_order(group: GroupView) -> list[Entry]:
     """The kept file first, then what goes, then what stays."""
-    others = sorted(group.others, key=lambda entry: entry.decision != "remove")
-    return [_picture(review, group, entry, facts) for entry in (group.kept, *others)]
+    return [group.kept, *sorted(group.others, key=lambda entry: entry.decision != "remove")]
+
+
+def picture_views(review: Review, group: GroupView, facts: Facts) -> list[PictureView]:
+    """Describe the files of a group, `in_order`."""
+    return [_picture(review, group, entry, facts) for entry in in_order(group)]
 
 
 def _picture(review: Review, group: GroupView, entry: Entry, facts: Facts) -> PictureView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import webbrowser
@@ -65,6 +66,10 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=2,
         )
+        # What was read so far stays: a plan of ten thousand groups is half a million objects, and each full
+        # collection, which every larger answer starts, would look at all of them.
+        gc.collect()
+        gc.freeze()
         with contextlib.suppress(KeyboardInterrupt):
             on_ready(address)
             if open_browser:

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cvsim.actions.plan import Plan
 from cvsim.cli.group import cvsim
-from cvsim.web.review import GroupView, Review
+from cvsim.web.review import Review
+from cvsim.web.review_groups import GroupView
 
 SCENES = 3
 
@@ -162,6 +163,18 @@ def test_a_second_run_says_what_it_carried_over(place: Path) -> None:
     assert review(place).totals().open == SCENES
     (old,) = place.glob("plan-*.json")
     assert review(place, old.name).totals().decided == 2
+
+
+def test_what_was_written_into_the_plan_by_hand_is_carried_over_and_said(place: Path) -> None:
+    dedupe(place)
+    plan = Plan.load(place / "plan.json")
+    removed = next(entry for entry in plan.entries if entry.decision == "remove")
+    plan.decided(removed.path, "skip").save(place / "plan.json")
+    shutil.copy(removed.path, place / "photos" / "added.png")
+    assert "1 file stays as you decided in the plan" in dedupe(place).output
+    after = {entry.path: entry.decision for entry in Plan.load(place / "plan.json").entries}
+    assert after[removed.path] == "skip"
+    assert str(place / "photos" / "added.png") in after
 
 
 def test_a_better_picture_that_came_later_is_asked_about_and_takes_nothing_away(place: Path) -> None:

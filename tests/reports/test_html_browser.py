@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,22 +13,8 @@ from cvsim.images.raster import thumbnail
 from cvsim.reports.html import to_html
 from cvsim.types import Skipped
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOW = "needs a browser: apt-get install chromium, and pip install playwright"
-playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW)
-
 JPEG = thumbnail(scene(3, 64, 48), 32)
 N_GROUPS, N_EDITED = 120, 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        started = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,19 +82,54 @@ def test_all_groups_are_on_paper_and_the_first_without_a_script(browser: Any, ad
     plain.context.close()
 
 
+def test_by_keys_alone(browser: Any, address: str) -> None:
+    page = opened(browser, address)
+
+    def focus_on(selector: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"Tab never comes to {selector}")
+
+    focus_on(".skip")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "groups"
+    page.keyboard.press("Home")
+    page.reload()
+    focus_on("[value=edited]")
+    page.keyboard.press("Space")
+    assert len(shown_ids(page)) == N_EDITED
+    focus_on("#all")
+    page.keyboard.press("Enter")
+    focus_on("[data-turn='1']")
+    page.keyboard.press("Enter")
+    assert "g51" in shown_ids(page)
+    focus_on("article a.frame")
+    assert "Open" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.context.close()
+
+
+def test_by_touch_on_a_phone(browser: Any, address: str) -> None:
+    page = opened(browser, address, 390, has_touch=True, is_mobile=True)
+    page.tap("label:has([value=edited])")
+    assert len(shown_ids(page)) == N_EDITED
+    page.tap("article summary >> nth=0")
+    assert page.locator("article details[open]").count() == 1
+    page.tap("#all")
+    page.tap("nav [data-turn='1']")
+    assert "g51" in shown_ids(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
-def test_axe_has_nothing_against_it(browser: Any, address: str, width: int, scheme: str) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
-    )
+def test_axe_has_nothing_against_it(browser: Any, axe: Any, address: str, width: int, scheme: str) -> None:
     page = opened(browser, address, width, color_scheme=scheme)
     page.click("label:has([value=edited])")
     for details in page.query_selector_all("article details summary"):
         details.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = axe.Axe().run(page).response["violations"]
-    assert [
-        (one["id"], one["nodes"][0]["html"], one["nodes"][0].get("failureSummary")) for one in found
-    ] == []
+    assert axe(page) == []
     page.context.close()

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,8 @@ from PIL import Image
 
 from cvsim.reports.maps import map_html
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOW = "needs a browser: apt-get install chromium, and pip install playwright"
-
-playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW)
 NAMES = ["left.jpg", "right.jpg", "top.jpg", "middle.jpg"]
 PLACES = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 1.0], [0.5, 0.5]])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        started = library.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -132,15 +117,12 @@ def test_by_touch_on_a_phone(browser: Any, address: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_axe_has_nothing_against_it(browser: Any, address: str, width: int, scheme: str) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
-    )
+def test_axe_has_nothing_against_it(browser: Any, axe: Any, address: str, width: int, scheme: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.goto(address)
     page.evaluate("choose(0)")
-    found = axe.Axe().run(page).response["violations"]
+    found = axe(page)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.close()
-    assert [(one["id"], one["help"]) for one in found] == []
+    assert found == []
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")

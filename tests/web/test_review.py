@@ -29,8 +29,9 @@ from cvsim.stores import open_cache
 from cvsim.web.bulk import BulkRule, bulk_change
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
-from cvsim.web.review import Filters, Review
+from cvsim.web.review import Review
 from cvsim.web.review_app import make_review_app
+from cvsim.web.review_groups import Filters
 
 
 def opened(place: Workplace) -> Review:
@@ -50,6 +51,12 @@ def decisions_of(review: Review, number: int) -> dict[str, str]:
 def file(review: Review, number: int, name: str) -> int:
     (path,) = (e.path for e in review.group(number).entries if e.path.endswith(name))
     return review.number[path]
+
+
+def accept_all(review: Review, min_score: float, filters: Filters) -> list[int]:
+    change = bulk_change(review, BulkRule("sure", min_score=min_score), filters)
+    review.change_many("accepted many", change.before, change.after)
+    return list(change.after)
 
 
 def test_accepting_is_in_the_plan_at_once(review: Review, place: Workplace) -> None:
@@ -115,10 +122,10 @@ def test_many_are_accepted_above_a_score_and_within_the_filters(place: Workplace
     scored = [replace(e, extra={**e.extra, "score": 0.9 + e.group / 100}) for e in plan.entries]
     Plan(plan.roots, tuple(scored), plan.extra).save(place.plan)
     review = opened(place)
-    assert review.acceptable(0.955, Filters()) == []
-    assert review.acceptable(0.9 + 4 / 100, Filters()) == [4, 5]
+    assert not bulk_change(review, BulkRule("sure", min_score=0.955), Filters()).after
+    assert list(bulk_change(review, BulkRule("sure", min_score=0.9 + 4 / 100), Filters()).after) == [4, 5]
     copies = Filters(folder=str(place.photos / "copies"))
-    assert review.accept_all(0.9, copies) == [2, 3, 4, 5]
+    assert accept_all(review, 0.9, copies) == [2, 3, 4, 5]
     assert review.group(1).state == "open"
     assert review.undo() == 2
     assert review.totals().decided == 0
@@ -128,7 +135,7 @@ def test_a_proposal_without_a_score_is_not_accepted_in_bulk(place: Workplace) ->
     plan = Plan.load(place.plan)
     entries = [replace(entry, extra={}) if entry.group == 3 else entry for entry in plan.entries]
     Plan(plan.roots, tuple(entries), plan.extra).save(place.plan)
-    assert 3 not in opened(place).acceptable(0.0, Filters())
+    assert 3 not in accept_all(opened(place), 0.0, Filters())
 
 
 @pytest.mark.parametrize(
@@ -318,7 +325,7 @@ def test_ten_thousand_groups(tmp_path: Path) -> None:
     review = Review(str(tmp_path / "plan.json"), str(tmp_path / "d"), lambda *_: ({}, {}))
     assert len(review.find(Filters(order="doubt"))) == 10_000
     assert review.accept(9_999).state == "decided"
-    assert len(review.accept_all(0.99, Filters(folder=f"{tmp_path}/3"))) > 100
+    assert len(accept_all(review, 0.99, Filters(folder=f"{tmp_path}/3"))) > 100
     saved = json.loads((tmp_path / "plan.json").read_bytes())["entries"]
     assert sum(row.get("reviewed", False) for row in saved) == 2 * review.totals().decided
 

@@ -5,27 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from review_plan import MARKUP, Workplace
+from review_program import PHONE, Program, on_group, opened, wait_for_standing, wait_for_text, wait_until
 
 from cvsim.actions.plan import Plan
 from cvsim.groups.decisions import Decisions
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOW = "needs a browser: apt-get install chromium, and pip install playwright"
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
-playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW)
 
 MIDDLE_OF_CANVAS = """() => {
     const canvas = document.querySelector("#laid canvas");
@@ -39,114 +28,6 @@ MIDDLE_OF_CANVAS = """() => {
     return [light / data.length * 4 / 3, opaque / data.length * 4 / 255];
 }"""
 """Mean brightness, 0 to 255, and opacity, 0 to 1, of the middle of what is laid over each other."""
-
-WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 400, "height": 860}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        started = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
-
-
-class Program:
-    """``cvsim review PLAN`` at work, with a home, and so a trash, of its own."""
-
-    def __init__(self, place: Workplace) -> None:
-        self.plan = place.plan
-        self.home = place.folder / "home"
-        self.home.mkdir(exist_ok=True)
-        variables = {
-            "HOME": str(self.home),
-            "XDG_DATA_HOME": str(self.home / "data"),
-            "XDG_STATE_HOME": str(self.home / "state"),
-            "XDG_CONFIG_HOME": str(self.home / "config"),
-            "PYTHONPATH": str(ROOT),
-        }
-        options = ["--no-browser", "--decisions", place.decisions, "--cache", place.folder / "cache.db"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cvsim", "review", str(place.plan), *map(str, options)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **variables},
-        )
-        assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().strip()
-        assert self.address.startswith("http://127.0.0.1:"), self._process.communicate(timeout=20)[1]
-
-    def stop(self) -> tuple[int, str]:
-        """End it as a person does; returns its exit code and what it said."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        said = self._process.communicate(timeout=30)[1]
-        return self._process.returncode, said
-
-
-@pytest.fixture
-def program(place: Workplace) -> Iterator[Program]:
-    started = Program(place)
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def shown(made_workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """One program for all tests that only look, or take back what they did."""
-    started = Program(made_workplace.copied(tmp_path_factory.mktemp("shown") / "work"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def page(browser: Any, program: Program) -> Iterator[Any]:
-    """The page of a program of the test's own, opened wide."""
-    yield from opened(browser, program, WIDE)
-
-
-@pytest.fixture
-def gallery(browser: Any, shown: Program) -> Iterator[Any]:
-    """The page of `shown`."""
-    yield from opened(browser, shown, WIDE)
-
-
-def opened(browser: Any, program: Program, viewport: Any, **options: Any) -> Iterator[Any]:
-    """Anything that the page's script or its policy complains of, or asks others for, fails the test."""
-    context = browser.new_context(viewport=viewport, **options)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-    page.on("request", lambda asked: "//127.0.0.1:" in asked.url or complaints.append(asked.url))
-    page.goto(program.address)
-    on_group(page, 1)
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def on_group(page: Any, number: int) -> None:
-    """Wait until the group is on the stage, with its explanation."""
-    page.wait_for_selector(f"article.group[data-group='{number}'] #pair table.differences", timeout=30_000)
-
-
-def wait_until(page: Any, expression: str, argument: Any = None) -> None:
-    """Ask the page until it is so. (Playwright's own way to wait is one that the page's policy forbids.)"""
-    ends = time.monotonic() + 30
-    while not page.evaluate(expression, argument):
-        assert time.monotonic() < ends, f"still not so: {expression} {argument}"
-        page.wait_for_timeout(50)
-
-
-def wait_for_text(page: Any, selector: str, words: str) -> None:
-    wait_until(page, "([s, w]) => document.querySelector(s).textContent.includes(w)", [selector, words])
-
-
-def wait_for_standing(page: Any, words: str) -> None:
-    wait_for_text(page, "#standing", words)
 
 
 def test_three_groups_by_keyboard_then_reload_apply_and_undo(
@@ -365,14 +246,11 @@ def test_several_are_chosen_among_all_files_of_a_group(gallery: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
-def test_axe_has_nothing_serious_against_it(browser: Any, shown: Program, width: int, scheme: str) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
-    )
+def test_axe_has_nothing_serious_against_it(
+    browser: Any, axe: Any, shown: Program, width: int, scheme: str
+) -> None:
     for page in opened(browser, shown, {"width": width, "height": 860}, color_scheme=scheme):
         for key in ("1", "5", "?"):
             page.keyboard.press(key)
             page.wait_for_timeout(100)
-            found = axe.Axe().run(page).response["violations"]
-            serious = [one for one in found if one["impact"] in ("serious", "critical")]
-            assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious] == []
+            assert [found for found in axe(page) if found[1] in ("serious", "critical")] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +16,9 @@ from generate import altered, save_image, scene
 import cvsim
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOW = "needs a browser: apt-get install chromium, and pip install playwright"
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
-playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=HOW)
 
+PHONE = {"viewport": {"width": 390, "height": 860}, "has_touch": True, "is_mobile": True}
 DROP = """([bytes, name]) => {
     const transfer = new DataTransfer();
     transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
@@ -49,20 +45,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert process.wait(20) == 0
 
 
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        opened = browser.new_page(viewport={"width": 1180, "height": 900})
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-        opened.goto(address)
-        opened.wait_for_selector("#drop")
-        yield opened
-        assert problems == []
-        browser.close()
+@pytest.fixture(params=[{}])
+def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page; a test may ask for other options of the browser."""
+    opened = browser.new_page(**{"viewport": {"width": 1180, "height": 900}, **request.param})
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    opened.goto(address)
+    opened.wait_for_selector("#drop")
+    yield opened
+    opened.close()
+    assert problems == []
 
 
 def test_a_dropped_picture_finds_its_original(page: Any, tmp_path: Path) -> None:
@@ -98,9 +92,34 @@ def test_an_address_inside_is_refused(page: Any) -> None:
     assert "private network" in page.text_content("#status")
 
 
-def test_axe_has_nothing_against_it(page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="see extra 'test'")
+def test_by_keys_alone(page: Any, tmp_path: Path) -> None:
+    query = save_image(tmp_path / "query.jpg", altered(scene(3, 480, 360), "crop50", 3))
+    page.keyboard.press("Tab")
+    with page.expect_file_chooser() as chosen:
+        page.keyboard.press("Enter")
+    chosen.value.set_files(query)
+    page.wait_for_selector("#copies li")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "SUMMARY":
+            break
+    page.keyboard.press("Enter")
+    assert page.locator("#copies details[open] table").is_visible()
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_by_touch_on_a_phone(page: Any, tmp_path: Path) -> None:
+    query = save_image(tmp_path / "query.jpg", altered(scene(3, 480, 360), "crop50", 3))
+    with page.expect_file_chooser() as chosen:
+        page.tap("#drop")
+    chosen.value.set_files(query)
+    page.wait_for_selector("#copies li")
+    page.tap("#copies summary >> nth=0")
+    assert page.locator("#copies details[open] table").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_axe_has_nothing_against_it(page: Any, axe: Any) -> None:
     for width in (1180, 390):
         page.set_viewport_size({"width": width, "height": 860})
-        found = axe.Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert axe(page) == []

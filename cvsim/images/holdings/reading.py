@@ -84,6 +84,11 @@ def read_icc(data: bytes, format: str) -> bytes:
     return _found(data, format).profile
 
 
+def read_exif_block(data: bytes, format: str) -> bytes:
+    """The EXIF block in a file; empty if there is none."""
+    return _found(data, format).exif
+
+
 def _found(data: bytes, format: str) -> Found:
     reader = _READERS.get(format)
     try:

@@ -2,13 +2,14 @@
 "use strict";
 
 (() => {
-  const PAGE = 50;
+  const PICTURES_AT_ONCE = 2;
   const SCORES = [0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999];
   const $ = (id) => document.getElementById(id);
   const csrf = document.querySelector("meta[name=csrf]").content;
   const main = $("main");
   let groups = []; // numbers of the groups that pass the filters, as they were when the filters were set
   let page = 0;
+  let pageRows = 50; // as many as the server gives at once
   let current = null; // number of the group on the stage
   let stage = null;
   let standing = { totals: null, undo: null };
@@ -20,7 +21,30 @@
     return answered(await fetch(address, { headers: { accept: "*/*" } }));
   }
 
+  // What will be asked for soon is asked for ahead, one answer an address.
+  const ahead = new Map();
+
+  function getAhead(address) {
+    if (ahead.has(address)) return;
+    if (ahead.size > 8) ahead.clear();
+    const answer = get(address).then((response) => response.text());
+    answer.catch(() => ahead.delete(address));
+    ahead.set(address, answer);
+  }
+
+  async function getText(address) {
+    const known = ahead.get(address);
+    ahead.delete(address);
+    return known || (await get(address)).text();
+  }
+
+  // What a decision may have changed is asked for anew.
+  function forget({ group }) {
+    for (const address of ahead.keys()) if (!group || `${address}/`.startsWith(`/group/${group}/`)) ahead.delete(address);
+  }
+
   async function post(address, body = {}) {
+    if (!body.dry && address !== "/open") forget(address === "/decide" ? body : {});
     const headers = { "content-type": "application/json", "x-cvsim-csrf": csrf };
     return (await answered(await fetch(address, { method: "POST", headers, body: JSON.stringify(body) }))).json();
   }
@@ -82,28 +106,66 @@
   }
 
   async function loadList({ keepCurrent = false } = {}) {
-    const found = await (await get(`/groups?${new URLSearchParams(filters())}`)).json();
+    const at = keepCurrent && current !== null ? current : "";
+    const found = JSON.parse(await getText(listAddress(at)));
     groups = found.groups;
+    page = found.page;
+    pageRows = found.rows_a_page;
     showStanding(found);
     $("nothing").hidden = groups.length > 0;
-    const wanted = keepCurrent && current !== null ? current : groups[0];
-    page = Math.max(0, Math.floor(groups.indexOf(wanted) / PAGE));
-    await showPage();
+    showRows(found.rows);
+    const wanted = at || groups[0];
     if (wanted !== undefined) await openGroup(wanted);
     else emptyStage();
   }
 
+  const listAddress = (at) => `/groups?${new URLSearchParams({ ...filters(), at })}`;
+
   async function showPage() {
-    const shown = groups.slice(page * PAGE, (page + 1) * PAGE);
-    const rows = shown.length ? await (await get(`/rows?numbers=${shown}`)).text() : "";
+    const shown = groups.slice(page * pageRows, (page + 1) * pageRows);
+    showRows(shown.length ? await getText(`/rows?numbers=${shown}`) : "");
+  }
+
+  function showRows(rows) {
     $("list").innerHTML = rows; // made by the server's template, which escapes every name
     $("list").scrollTop = 0;
-    const last = page * PAGE + shown.length;
-    $("page-words").textContent = shown.length ? `${count(page * PAGE + 1)}–${count(last)} of ${count(groups.length)}` : "";
+    loadWhenSeen($("list"));
+    const [first, last] = [page * pageRows, Math.min((page + 1) * pageRows, groups.length)];
+    $("page-words").textContent = last ? `${count(first + 1)}–${count(last)} of ${count(groups.length)}` : "";
     $("page-back").disabled = page === 0;
     $("page-on").disabled = last >= groups.length;
-    $("pager").hidden = groups.length <= PAGE;
+    $("pager").hidden = groups.length <= pageRows;
     markRow();
+  }
+
+  // Small pictures are loaded when they are seen, few at a time: a browser has six connections to a server, and
+  // what a person waits for must not stand in line behind fifty pictures.
+  const waiting = [];
+  let nLoading = 0;
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      waiting.push(target);
+    }
+    loadMore();
+  }, { rootMargin: "200px" });
+
+  function loadWhenSeen(part) {
+    for (const image of part.querySelectorAll("img[data-src]")) seen.observe(image);
+  }
+
+  function loadMore() {
+    while (nLoading < PICTURES_AT_ONCE && waiting.length) {
+      const image = waiting.shift();
+      if (!image.isConnected || image.src) continue;
+      nLoading += 1;
+      image.onload = image.onerror = () => {
+        nLoading -= 1;
+        loadMore();
+      };
+      image.src = image.dataset.src;
+    }
   }
 
   function turnPage(step) {
@@ -123,7 +185,8 @@
   async function refreshRow(number) {
     const row = $("list").querySelector(`[data-group="${number}"]`);
     if (!row) return;
-    row.outerHTML = await (await get(`/rows?numbers=${number}`)).text();
+    row.outerHTML = await getText(`/rows?numbers=${number}`);
+    loadWhenSeen($("list"));
     markRow();
   }
 
@@ -148,17 +211,18 @@
   async function openGroup(number, file = null) {
     const focus = focused();
     const mode = stage?.mode || "side";
-    const html = await (await get(`/group/${number}`)).text();
+    const html = await getText(`/group/${number}`);
     stage?.close();
     current = number;
     if (location.hash !== `#${number}`) history.replaceState(null, "", `#${number}`);
     main.innerHTML = html; // made by the server's template, which escapes every name
     stage = new Stage($("stage"));
+    for (const strip of main.querySelectorAll(".strip")) loadWhenSeen(strip);
     const others = panes();
     pick(others.find((pane) => pane.dataset.file === String(file)) || others[0]);
     stage.setMode(mode);
     pressMode(mode);
-    const at = Math.floor(groups.indexOf(number) / PAGE);
+    const at = Math.floor(groups.indexOf(number) / pageRows);
     if (at >= 0 && at !== page) {
       page = at;
       await showPage();
@@ -176,22 +240,37 @@
     for (const button of main.querySelectorAll("[data-pick]")) {
       const isPicked = button.dataset.pick === pane.dataset.file;
       button.setAttribute("aria-selected", isPicked);
-      if (isPicked) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (isPicked) showInStrip(button);
     }
     const toggle = main.querySelector("[data-do=toggle] span");
     toggle.textContent = pane.dataset.decision === "remove" ? "Leave it" : "Let it go";
     const isDone = main.querySelector(".group").dataset.state === "done";
     for (const button of main.querySelectorAll(".actions button")) button.disabled = isDone;
     const [own, number] = [stage, current];
+    const isStill = () => own === stage && stage.other === pane;
+    const slow = setTimeout(() => {
+      if (!isStill()) return;
+      const words = { className: "dim", textContent: "Comparing the two…" }; // and not what was said of others
+      $("pair").replaceChildren(Object.assign(document.createElement("p"), words));
+    }, 300);
     try {
-      const html = await (await get(`/group/${number}/${pane.dataset.file}`)).text();
-      if (own !== stage || stage.other !== pane) return; // the person has gone on
+      const html = await getText(`/group/${number}/${pane.dataset.file}`);
+      if (!isStill()) return; // the person has gone on
       $("pair").innerHTML = html; // made by the server's template, which escapes every name
       const matrix = $("pair").querySelector("[data-matrix]").dataset.matrix;
       stage.setMatrix(matrix ? JSON.parse(matrix) : null);
     } catch (error) {
       failed(error);
+    } finally {
+      clearTimeout(slow);
     }
+  }
+
+  // Along the strip only: the page stays where it is.
+  function showInStrip(button) {
+    const strip = button.parentElement;
+    const [left, right] = [button.offsetLeft - strip.offsetLeft, strip.clientWidth - button.offsetWidth];
+    strip.scrollLeft = Math.min(Math.max(strip.scrollLeft, left - right), left);
   }
 
   // The next group's pictures, while the person looks at this one.
@@ -201,11 +280,11 @@
     clearTimeout(lookAhead.timer);
     lookAhead.timer = setTimeout(async () => {
       try {
-        const html = await (await get(`/group/${next}`)).text();
-        const fragment = new DOMParser().parseFromString(html, "text/html");
+        getAhead(`/group/${next}`);
+        const fragment = new DOMParser().parseFromString(await ahead.get(`/group/${next}`), "text/html");
         const first = Array.from(fragment.querySelectorAll(".pane")).slice(0, 2);
         for (const pane of first) new Image().src = `/picture/${pane.dataset.digest}/large`;
-        await get(`/group/${next}/${first[1].dataset.file}`); // compared by the time it is opened
+        getAhead(`/group/${next}/${first[1].dataset.file}`); // compared by the time it is opened
       } catch {
         // it will be asked for again when it is opened
       }
@@ -270,6 +349,10 @@
       const now = await post("/undo");
       showStanding(now);
       say("Taken back");
+      if (!groups.includes(now.group)) {
+        current = now.group; // after a rule for many the list is without them
+        return loadList({ keepCurrent: true });
+      }
       await showPage();
       await openGroup(now.group);
     });
@@ -289,7 +372,7 @@
     main.querySelector("[data-grid]").setAttribute("aria-pressed", isShown);
     if (!isShown) return;
     pressMode("");
-    for (const image of $("grid").querySelectorAll("img[data-src]")) image.src = image.dataset.src;
+    loadWhenSeen($("grid"));
   }
 
   const chosenFiles = () => Array.from($("grid").querySelectorAll(":checked"), (box) => Number(box.value));
@@ -336,8 +419,21 @@
     $("bulk-frees").textContent = "";
     if (asked.rule.endsWith("-under") && !asked.under) return void ($("bulk-count").textContent = "");
     $("bulk-count").textContent = "Counting…";
-    const found = await post("/bulk", { ...asked, dry: true, ...filters() });
-    if (JSON.stringify(asked) !== JSON.stringify(bulkRule())) return; // another rule was chosen meanwhile
+    const isStill = () => $("bulk").open && JSON.stringify(asked) === JSON.stringify(bulkRule());
+    const ticking = setInterval(async () => {
+      const { counting } = await (await get("/work")).json();
+      if (counting && isStill()) $("bulk-count").textContent = `Compared ${count(counting[0])} of ${count(counting[1])} groups…`;
+    }, 500);
+    let found;
+    try {
+      found = await post("/bulk", { ...asked, dry: true, ...filters() });
+    } catch (error) {
+      if (!isStill()) return; // another rule was chosen meanwhile
+      throw error;
+    } finally {
+      clearInterval(ticking);
+    }
+    if (!isStill()) return;
     $("bulk-count").textContent = found.n ? found.groups_words : "No group";
     $("bulk-frees").textContent = found.n ? `${found.files_words} would go, which frees ${found.bytes_words}` : "";
     $("bulk-go").disabled = !found.n;
@@ -413,6 +509,7 @@
       return item;
     }));
     $("apply-after").hidden = false;
+    ahead.clear();
     $("apply-undo").hidden = kind !== "apply" || !now.totals.gone;
     $("apply-ask").hidden = kind !== "check"; // it was only a look: the question stands
     showStanding(now);
@@ -458,7 +555,10 @@
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (!keysOn && event.key !== "Escape") return;
     if (event.target.matches("input[type=search], input[type=text], select")) {
-      if (event.key === "Escape") event.target.blur();
+      if (event.key === "Escape") {
+        event.preventDefault(); // a browser would empty the field, and tell nobody
+        event.target.blur();
+      }
       return;
     }
     // Enter on a button or a link presses that.
@@ -538,6 +638,10 @@
 
   // Where the person was before the page was loaded again.
   const last = Number(location.hash.slice(1));
+  const [first, file] = main.dataset.first.split(" ");
+  getAhead(listAddress(last || ""));
+  if (last || first) getAhead(`/group/${last || first}`);
+  if (!last && file) getAhead(`/group/${first}/${file}`);
   inTurn(async () => {
     if (!last) return loadList();
     current = last;

@@ -16,6 +16,7 @@ class Stage {
     this.split = 0.5;
     this.showsOther = false;
     this.timer = 0;
+    this.fingers = new Map(); // pointers that are down, and where
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.show(this.kept);
     root.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
@@ -99,6 +100,7 @@ class Stage {
   draw() {
     const free = 0.5 / this.scale;
     this.center = this.center.map((c) => Math.min(Math.max(c, free), 1 - free));
+    this.root.classList.toggle("fitted", this.scale === 1);
     const words = document.getElementById("zoom-words");
     if (words) words.textContent = this.scale === 1 ? "Fit" : `${this.scale.toFixed(1)} ×`;
     if (this.mode === "side") {
@@ -234,23 +236,21 @@ class Stage {
   onDown(event) {
     const target = event.target.closest(".frame, #laid");
     if (!target || event.button) return;
-    event.preventDefault();
+    if (event.pointerType !== "touch") event.preventDefault();
+    this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.fingers.size > 1) return; // who follows the first follows the second, too
     const box = (target.querySelector("img") || this.canvas).getBoundingClientRect();
-    let last = [event.clientX, event.clientY];
     const move = (next) => {
-      if (this.mode === "slide" && this.scale === 1) {
-        this.split = Math.min(Math.max((next.clientX - box.left) / box.width, 0), 1);
-      } else {
-        const size = this.mode === "side" ? 1 : this.scale;
-        this.center = [
-          this.center[0] - (next.clientX - last[0]) / (box.width * size),
-          this.center[1] - (next.clientY - last[1]) / (box.height * size),
-        ];
-        last = [next.clientX, next.clientY];
-      }
-      this.draw();
+      const last = this.fingers.get(next.pointerId);
+      if (!last) return;
+      const before = [...this.fingers.values()];
+      this.fingers.set(next.pointerId, [next.clientX, next.clientY]);
+      if (before.length === 2) this.pinch(target, before, [...this.fingers.values()]);
+      else this.drag(box, last, next);
     };
-    const up = () => {
+    const up = (next) => {
+      this.fingers.delete(next.pointerId);
+      if (this.fingers.size) return;
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", up);
       removeEventListener("pointercancel", up);
@@ -259,6 +259,27 @@ class Stage {
     addEventListener("pointermove", move);
     addEventListener("pointerup", up);
     addEventListener("pointercancel", up);
+  }
+
+  drag(box, last, next) {
+    if (this.mode === "slide" && this.scale === 1) {
+      this.split = Math.min(Math.max((next.clientX - box.left) / box.width, 0), 1);
+    } else {
+      const size = this.mode === "side" ? 1 : this.scale;
+      this.center = [
+        this.center[0] - (next.clientX - last[0]) / (box.width * size),
+        this.center[1] - (next.clientY - last[1]) / (box.height * size),
+      ];
+    }
+    this.draw();
+  }
+
+  // Two fingers: what lies between them stays there.
+  pinch(target, before, after) {
+    const apart = ([[x, y], [u, v]]) => Math.hypot(x - u, y - v) || 1;
+    const [[x, y], [u, v]] = after;
+    const between = { target: target.querySelector("img") || target, clientX: (x + u) / 2, clientY: (y + v) / 2 };
+    this.zoom(apart(after) / apart(before), this.at(between));
   }
 }
 
