@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ from cvsim.reading.nodes import Node
 from cvsim.recipes.index import Signals, near_words, projected, word_space, words_of
 from cvsim.recipes.linking import Linker, link
 from cvsim.scoring.explainer import Explainer
-from cvsim.stores import Extraction, ImageInfo, MemoryStore, SearchableStore
+from cvsim.stores import Extraction, ImageInfo, MemoryStore, Narrowing, SearchableStore
+from cvsim.stores.searchable import ancestors, as_text
 from cvsim.types import Comparison, Hit, ImageRecord, ScoredPair
 
 if TYPE_CHECKING:
@@ -172,22 +173,27 @@ def search(
     *,
     k: int = 10,
     label: str | None = None,
+    folder: bytes | None = None,
 ) -> list[Hit]:
     """The best `k` pictures of the index for a query; see `cvsim.Index.search`."""
+    narrowing = None if label is None and folder is None else Narrowing(label, folder)
     with store.sound():
-        return _search(store, signals, query, settings, k, label)
+        return _search(store, signals, query, settings, k, narrowing)
 
 
 def _search(
-    store: SearchableStore, signals: Signals, query: Query, settings: Settings, k: int, label: str | None
+    store: SearchableStore,
+    signals: Signals,
+    query: Query,
+    settings: Settings,
+    k: int,
+    narrowing: Narrowing | None,
 ) -> list[Hit]:
     kept = query.kept
-    among = None if label is None else store.labelled(label)
-    copies = _copies(
-        store, signals, query, kept, settings, _filtered(_copy_candidates(store, signals, kept), among)
-    )
+    candidates = _inside(store, _copy_candidates(store, signals, kept, narrowing), narrowing)
+    copies = _copies(store, signals, query, kept, settings, candidates)
     same = [query.digest] if query.digest in store.images(DECODER, [query.digest]) else []
-    hits = _hits(store, _filtered(same, among), copies, label)
+    hits = _hits(store, same, copies, narrowing)
     # Of copies that are as sure as each other, the one that shows most: nearest to the original.
     hits.sort(
         key=lambda hit: (
@@ -200,15 +206,23 @@ def _search(
     )
     if len(hits) < k:
         found = {hit.record.digest for hit in hits} | {query.digest}
-        hits += _look_alikes(store, signals, kept, k - len(hits), found, among, label)
+        hits += _look_alikes(store, signals, kept, k - len(hits), found, narrowing)
     return hits[:k]
 
 
-def _filtered(digests: Iterable[str], among: Collection[str] | None) -> list[str]:
-    return sorted(d for d in digests if among is None or d in among)
+def _inside(store: SearchableStore, digests: Collection[str], narrowing: Narrowing | None) -> list[str]:
+    """Those of which a file is what the search is narrowed to."""
+    if narrowing is None or not digests:
+        return sorted(digests)
+    return sorted(_files(store, sorted(digests), narrowing))
 
 
-def _copy_candidates(store: SearchableStore, signals: Signals, kept: Mapping[str, bytes | None]) -> set[str]:
+def _copy_candidates(
+    store: SearchableStore,
+    signals: Signals,
+    kept: Mapping[str, bytes | None],
+    narrowing: Narrowing | None,
+) -> set[str]:
     found: set[str] = set()
     for feature in signals.plan.features:
         data = kept[feature.key]
@@ -221,7 +235,7 @@ def _copy_candidates(store: SearchableStore, signals: Signals, kept: Mapping[str
                 found |= store.within_bits(feature.key, keys.variants.reshape(-1), feature.radius_bits)
         elif feature.search == "words":
             words = near_words(words_of(feature, descriptor))
-            best = store.by_words(word_space(feature), words, MAX_BY_WORDS, MIN_SHARED_WORDS)
+            best = store.by_words(word_space(feature), words, MAX_BY_WORDS, MIN_SHARED_WORDS, narrowing)
             found.update(digest for digest, _ in best)
     return found
 
@@ -313,13 +327,16 @@ def _record(path: bytes, digest: str, info: ImageInfo) -> ImageRecord:
 
 
 def _hits(
-    store: SearchableStore, same: Sequence[str], copies: Sequence[tuple[str, ScoredPair]], label: str | None
+    store: SearchableStore,
+    same: Sequence[str],
+    copies: Sequence[tuple[str, ScoredPair]],
+    narrowing: Narrowing | None,
 ) -> list[Hit]:
     """A hit for each file of each content."""
     pairs: dict[str, ScoredPair | None] = dict(copies)
     pairs |= dict.fromkeys(same)
     hits = []
-    for digest, (info, paths, labels) in _files(store, list(pairs), label).items():
+    for digest, (info, paths, labels) in _files(store, list(pairs), narrowing).items():
         pair = pairs[digest]
         for path in paths:
             record = _record(path, digest, info)
@@ -340,18 +357,25 @@ def _hits(
 
 
 def _files(
-    store: SearchableStore, digests: Sequence[str], label: str | None
+    store: SearchableStore, digests: Sequence[str], narrowing: Narrowing | None
 ) -> dict[str, tuple[ImageInfo, list[bytes], dict[bytes, tuple[str, ...]]]]:
-    """Of each content: what it is, its files (those with the label), and their labels."""
+    """Of each content: what it is, its files (those that the search is narrowed to), and their labels."""
     files = store.files_of(digests)
     images = store.images(DECODER, digests)
     labels = store.labels_of([path for paths in files.values() for path in paths])
     found = {}
     for digest in digests:
-        paths = [p for p in files.get(digest, ()) if label is None or label in labels.get(p, ())]
+        paths = [p for p in files.get(digest, ()) if _is_inside(p, labels.get(p, ()), narrowing)]
         if paths and digest in images:
             found[digest] = (images[digest], paths, labels)
     return found
+
+
+def _is_inside(path: bytes, labels: Sequence[str], narrowing: Narrowing | None) -> bool:
+    if narrowing is None:
+        return True
+    label, folder = narrowing.label, narrowing.folder
+    return (label is None or as_text(label) in labels) and (folder is None or folder in ancestors(path))
 
 
 def _look_alikes(
@@ -360,8 +384,7 @@ def _look_alikes(
     kept: Mapping[str, bytes | None],
     n: int,
     found: Collection[str],
-    among: Collection[str] | None,
-    label: str | None,
+    narrowing: Narrowing | None,
 ) -> list[Hit]:
     """The nearest by the product signals, scored by all their dimensions."""
     mine = [None if (data := kept[f.key]) is None else f.from_bytes(data) for f in signals.product]
@@ -369,15 +392,14 @@ def _look_alikes(
     if vector is None:
         return []
     n_extra = EXTRA_NEIGHBOURS if signals.trained is None else EXTRA_FOR_TRAINED
-    wanted = len(found) + n + n_extra
-    near = store.nearest(signals.product_space, vector, wanted if among is None else max(wanted, 50 * wanted))
-    digests = [d for d, _ in near if d not in found and (among is None or d in among)][: n + n_extra]
+    near = store.nearest(signals.product_space, vector, len(found) + n + n_extra, narrowing)
+    digests = [d for d, _ in near if d not in found][: n + n_extra]
     held = {f.key: store.descriptors(f.key, digests) for f in signals.product}
     comparisons = {
         d: _compared(signals, mine, [held[f.key].get(d) for f in signals.product]) for d in digests
     }
     hits = []
-    for digest, (info, paths, labels) in _files(store, digests, label).items():
+    for digest, (info, paths, labels) in _files(store, digests, narrowing).items():
         parts = comparisons[digest]
         score = _look_alike_score(signals, parts)
         for path in paths:

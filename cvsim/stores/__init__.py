@@ -18,7 +18,7 @@ from cvsim.stores.base import Extraction, ImageInfo, KeyInfo, KnownFile, Store, 
 from cvsim.stores.beside import BesideStore
 from cvsim.stores.guard import CacheGuard
 from cvsim.stores.memory import MemoryStore
-from cvsim.stores.searchable import ImageKeys, SearchableStore
+from cvsim.stores.searchable import ImageKeys, Narrowing, SearchableStore
 from cvsim.stores.sqlite import SqliteStore
 from cvsim.stores.sqlite_file import Purpose, remove_sqlite
 from cvsim.stores.sqlite_index import SqliteIndex
@@ -33,6 +33,7 @@ __all__ = [
     "KeyInfo",
     "KnownFile",
     "MemoryStore",
+    "Narrowing",
     "SearchableStore",
     "SqliteIndex",
     "SqliteStore",
@@ -63,6 +64,12 @@ def _milvus(location: str, create: bool) -> SearchableStore:
     return MilvusIndex(location, create=create)
 
 
+def _opensearch(location: str, create: bool) -> SearchableStore:
+    from cvsim.stores.opensearch import OpenSearchIndex
+
+    return OpenSearchIndex(location, create=create)
+
+
 STORE_ENTRY_POINTS = "cvsim.stores"
 """Packages add engines under this group, by scheme: a callable like those of `ENGINES`."""
 
@@ -71,6 +78,10 @@ ENGINES: dict[str, Callable[[str, bool], Store]] = {
     "milvus": _milvus,
     "milvus+tls": _milvus,
     "milvus-lite": _milvus,
+    "opensearch": _opensearch,
+    "opensearch+https": _opensearch,
+    "elasticsearch": _opensearch,
+    "elasticsearch+https": _opensearch,
 }
 """What opens a location, and makes what is missing there if it may, by the scheme of the location.
 

@@ -18,6 +18,7 @@ import base64
 import itertools
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +49,13 @@ from cvsim.stores.milvus_rows import (
     label_row,
     number_of,
     pair_rows,
-    row_id,
     row_of,
     space_number,
     vector_rows,
     word_codes,
     word_rows,
 )
-from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
+from cvsim.stores.searchable import ImageKeys, Narrowing, SearchableStore, as_text, row_id
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -429,7 +429,12 @@ class MilvusIndex(SearchableStore):
         return {hit["entity"]["digest"] for hits in results for hit in hits}
 
     def by_words(
-        self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
+        self,
+        space: str,
+        words: NDArray[np.uint32],
+        limit: int,
+        at_least: int = 1,
+        narrowing: Narrowing | None = None,
     ) -> list[tuple[str, int]]:
         """Find what shares words with the query; see `SearchableStore.by_words`."""
         self.flush()
@@ -439,6 +444,10 @@ class MilvusIndex(SearchableStore):
             numbers += [row["number"] for row in rows]
         owners, counts = np.unique(np.array(numbers, np.int64), return_counts=True)
         owners, counts = owners[counts >= at_least], counts[counts >= at_least]
+        among = self.among(narrowing)
+        if among is not None:
+            inside = np.isin(owners, np.array([number_of(digest) for digest in among], np.int64))
+            owners, counts = owners[inside], counts[inside]
         best = np.lexsort((owners, -counts))[:limit]  # numbers are in the order of the digests
         names = self._names(owners[best].tolist())
         return [(names[n], c) for n, c in zip(owners[best].tolist(), counts[best].tolist(), strict=True)]
@@ -450,21 +459,28 @@ class MilvusIndex(SearchableStore):
             found.update({row["number"]: row["a"] for row in rows})
         return found
 
-    def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+    def nearest(
+        self, space: str, vector: NDArray[np.float32], limit: int, narrowing: Narrowing | None = None
+    ) -> list[tuple[str, float]]:
         """Find the nearest vectors; see `SearchableStore.nearest`."""
         self.flush()
         if not self._has_vectors(len(vector)):
             return []
+        among = self.among(narrowing)
+        filter = f"space == {space_number(space)}"
+        if among is not None and len(among) <= _CODES_IN:
+            filter += f" and number in {[number_of(digest) for digest in sorted(among)]}"
         results = self._milvus.search(
             self._name(f"vector_{len(vector)}"),
             [vector.astype(np.float32).tolist()],
-            f"space == {space_number(space)}",
-            min(limit, MAX_HITS),
+            filter,
+            min(limit, MAX_HITS) if among is None else MAX_HITS,
             "COSINE",
             ("digest",),
         )
         found = [(hit["entity"]["digest"], float(hit["distance"])) for hit in results[0]]
-        return sorted(found, key=lambda item: (-item[1], item[0]))
+        inside = [item for item in found if among is None or item[0] in among]
+        return sorted(inside, key=lambda item: (-item[1], item[0]))[:limit]
 
     # Files and labels
 
@@ -497,3 +513,8 @@ class MilvusIndex(SearchableStore):
         condition = f'kind == "label" and a == "{row_id("label", as_text(label))}"'
         paths = [bytes.fromhex(row["b"]) for row in self._sweep("record", condition, ("b",))]
         return {known.digest for known in self.known_files(paths).values()}
+
+    def labels(self, limit: int) -> list[tuple[str, int]]:
+        """Name the labels that most files bear; see `SearchableStore.labels`."""
+        counts = Counter(str(row["data"]) for row in self._sweep("record", 'kind == "label"', ("data",)))
+        return sorted(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.stores.base import Batch, KnownFile
-from cvsim.stores.searchable import as_text
+from cvsim.stores.searchable import as_text, row_id
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,11 +55,6 @@ def found_by(vector: tuple[str, str, int]) -> tuple[tuple[str, str, int], ...]:
 
 
 HASH = found_by(("vector", "BINARY_VECTOR", 64))
-
-
-def row_id(*parts: str) -> str:
-    """Hash what identifies a row into its key."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def number_of(digest: str) -> int:

@@ -6,7 +6,10 @@ candidates and nothing else: the caller scores them, so that every engine gives 
 
 from __future__ import annotations
 
+import hashlib
+import os
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +37,22 @@ class ImageKeys:
     hashes: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
     words: Mapping[str, NDArray[np.uint32]] = field(default_factory=dict)
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which contents a search is kept to: those of which a file fulfils each of these.
+
+    Attributes
+    ----------
+    label : str or None
+        It bears this label.
+    folder : bytes or None
+        It lies somewhere below this absolute path.
+    """
+
+    label: str | None = None
+    folder: bytes | None = None
 
 
 class SearchableStore(Store):
@@ -94,18 +113,26 @@ class SearchableStore(Store):
 
     @abstractmethod
     def by_words(
-        self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
+        self,
+        space: str,
+        words: NDArray[np.uint32],
+        limit: int,
+        at_least: int = 1,
+        narrowing: Narrowing | None = None,
     ) -> list[tuple[str, int]]:
         """Digests that share the most of `words`, and how many: the most first, then by digest.
 
-        At most `limit`, and none that shares fewer than `at_least`.
+        At most `limit`, and none that shares fewer than `at_least` or lies outside of the narrowing.
         """
 
     @abstractmethod
-    def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
-        """Exactly the digests with the largest cosine to `vector`, and that: at most `limit`.
+    def nearest(
+        self, space: str, vector: NDArray[np.float32], limit: int, narrowing: Narrowing | None = None
+    ) -> list[tuple[str, float]]:
+        """The digests with the largest cosine to `vector`, and that: at most `limit`.
 
-        Stored vectors are kept in half precision by every engine.
+        Stored vectors are kept in half precision by every engine. All find exactly the nearest, but for an
+        engine that goes by a graph where there are many, and says so.
         """
 
     @abstractmethod
@@ -128,7 +155,38 @@ class SearchableStore(Store):
     def labelled(self, label: str) -> set[str]:
         """Digests of the files with this label."""
 
+    @abstractmethod
+    def labels(self, limit: int) -> list[tuple[str, int]]:
+        """The labels that most files bear, and how many do: at most `limit`, in order of the labels."""
+
+    def folders(self, limit: int) -> list[tuple[bytes, int]]:
+        """The folders in which the most known files lie, at any depth, and how many: in order of paths."""
+        counts = Counter(folder for path in self.known_files() for folder in ancestors(path))
+        return sorted(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
+
+    def among(self, narrowing: Narrowing | None) -> set[str] | None:
+        """The contents that a search is kept to; None: all."""
+        found: set[str] | None = None
+        if narrowing is not None and narrowing.label is not None:
+            found = self.labelled(narrowing.label)
+        if narrowing is not None and narrowing.folder is not None:
+            inside = {known.digest for known in self.files_under(narrowing.folder).values()}
+            found = inside if found is None else found & inside
+        return found
+
 
 def as_text(label: str) -> str:
     """A label as text that can be written: what is not is replaced, the same way everywhere."""
     return label.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def ancestors(path: bytes) -> Iterator[bytes]:
+    """All folders that an absolute path lies in, the innermost first."""
+    while (folder := os.path.dirname(path)) != path:
+        yield folder
+        path = folder
+
+
+def row_id(*parts: str) -> str:
+    """Hash what identifies a row into its key."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

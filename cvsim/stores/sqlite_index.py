@@ -17,7 +17,7 @@ import numpy as np
 from cvsim.errors import DamagedStoreError, WrongStoreError
 from cvsim.names import printable
 from cvsim.stores.base import KnownFile, chunks_of
-from cvsim.stores.searchable import ImageKeys, SearchableStore, as_text
+from cvsim.stores.searchable import ImageKeys, Narrowing, SearchableStore, as_text
 from cvsim.stores.sqlite import SqliteStore
 from cvsim.stores.sqlite_rows import CHUNK_KEYS, IMAGE_MASK, blobs_of, damaged_rows, hex_of, marks
 from cvsim.stores.sqlite_segments import SEGMENT_SCHEMA, SegmentKind, Segments
@@ -178,10 +178,16 @@ class SqliteIndex(SqliteStore, SearchableStore):
             return set(self._digests_of(np.unique(np.concatenate(near)).tolist()).values())
 
     def by_words(
-        self, space: str, words: NDArray[np.uint32], limit: int, at_least: int = 1
+        self,
+        space: str,
+        words: NDArray[np.uint32],
+        limit: int,
+        at_least: int = 1,
+        narrowing: Narrowing | None = None,
     ) -> list[tuple[str, int]]:
         """Find what shares words with the query; see `SearchableStore.by_words`."""
         self.flush()
+        among = self.among(narrowing)
         with self._snapshot():
             key = self._keys().get(space)
             if key is None or not len(words):
@@ -189,11 +195,14 @@ class SqliteIndex(SqliteStore, SearchableStore):
             holders, counts = np.unique(self._segments.holders(key, np.unique(words)), return_counts=True)
             holders, counts = holders[counts >= at_least], counts[counts >= at_least]
             order = np.argsort(-counts, kind="stable")
-            return self._best_living(holders[order], counts[order], limit)
+            return self._best_living(holders[order], counts[order], limit, among)
 
-    def nearest(self, space: str, vector: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+    def nearest(
+        self, space: str, vector: NDArray[np.float32], limit: int, narrowing: Narrowing | None = None
+    ) -> list[tuple[str, float]]:
         """Find the nearest vectors; see `SearchableStore.nearest`."""
         self.flush()
+        among = self.among(narrowing)
         with self._snapshot():
             parts = [(entries, stored @ vector) for entries, stored in self._in_memory("vector", space)]
             if not parts:
@@ -201,7 +210,7 @@ class SqliteIndex(SqliteStore, SearchableStore):
             entries = np.concatenate([part[0] for part in parts])
             cosines = np.concatenate([part[1] for part in parts])
             order = np.argsort(-cosines, kind="stable")
-            return self._best_living(entries[order], cosines[order], limit)
+            return self._best_living(entries[order], cosines[order], limit, among)
 
     def _in_memory(self, kind: SegmentKind, space: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[Any]]]:
         key = self._keys().get(space)
@@ -209,9 +218,9 @@ class SqliteIndex(SqliteStore, SearchableStore):
         return iter(()) if key is None else self._segments.in_memory(kind, key)
 
     def _best_living(
-        self, entries: NDArray[np.uint32], values: NDArray[Any], limit: int
+        self, entries: NDArray[np.uint32], values: NDArray[Any], limit: int, among: Collection[str] | None
     ) -> list[tuple[str, Any]]:
-        """The first `limit` of ranked entries that are there still, with their values.
+        """The first `limit` of ranked entries that are there still and `among` these, with their values.
 
         Of those with equal values, the digests decide: all of them are asked for.
         """
@@ -223,7 +232,11 @@ class SqliteIndex(SqliteStore, SearchableStore):
             names = self._digests_of(entries[start:stop].tolist())
             ranked = zip(entries[start:stop].tolist(), values[start:stop].tolist(), strict=True)
             found += sorted(
-                ((names[entry], value) for entry, value in ranked if entry in names),
+                (
+                    (names[entry], value)
+                    for entry, value in ranked
+                    if entry in names and (among is None or names[entry] in among)
+                ),
                 key=lambda item: (-item[1], item[0]),
             )
             start = stop
@@ -309,6 +322,12 @@ class SqliteIndex(SqliteStore, SearchableStore):
                 (as_text(label),),
             )
             return {hex_of(digest) for digest, *row, sum in rows if self._is_sound(sum == row_sum(*row))}
+
+    def labels(self, limit: int) -> list[tuple[str, int]]:
+        """Name the labels that most files bear; see `SearchableStore.labels`."""
+        with self._snapshot():
+            query = "SELECT label, count(*) AS n FROM label GROUP BY label ORDER BY n DESC, label LIMIT ?"
+            return sorted(self._db.execute(query, (limit,)).fetchall())
 
     # Soundness
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import milvus_places
+import engine_places
 import numpy as np
 import pytest
 from generate import altered, save_image, scene
@@ -19,19 +19,16 @@ KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90", "mirrored", "caption
 N_SCENES = 25
 ENGINES: dict[str, Callable[[Path], str]] = {
     "sqlite": lambda folder: os.fspath(folder / "index.db"),
-    **{name: lambda folder, place=place: place() for name, place in milvus_places.LOCATIONS.items()},
+    **{name: lambda folder, place=place: place() for name, place in engine_places.LOCATIONS.items()},
 }
-MARKED = [
-    pytest.param(name, marks=pytest.mark.milvus) if name in milvus_places.LOCATIONS else name
-    for name in ENGINES
-]
+MARKED = ["sqlite", *engine_places.MARKED]
 
 
 @pytest.fixture(params=MARKED)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     found = ENGINES[request.param](tmp_path)
-    if request.param in milvus_places.LOCATIONS:
-        milvus_places.emptied(found).close()
+    if request.param in engine_places.LOCATIONS:
+        engine_places.emptied(found).close()
     return found
 
 
@@ -168,13 +165,12 @@ def expected(
     return hits_of(os.fspath(tmp_path_factory.mktemp("index") / "index.db"), originals, queries)
 
 
-@pytest.mark.milvus
-@pytest.mark.parametrize("engine", milvus_places.LOCATIONS)
+@pytest.mark.parametrize("engine", engine_places.MARKED)
 def test_the_same_hits_for_200_queries(
     engine: str, originals: Path, queries: list[Query], expected: list[list[tuple[object, ...]]]
 ) -> None:
-    location = milvus_places.LOCATIONS[engine]()
-    milvus_places.emptied(location).close()
+    location = engine_places.LOCATIONS[engine]()
+    engine_places.emptied(location).close()
     assert len(queries) == 200
     found = hits_of(location, originals, queries)
     assert found == expected
@@ -182,11 +178,10 @@ def test_the_same_hits_for_200_queries(
     assert first == [f"{seed}.jpg" for seed in range(N_SCENES) for _ in KINDS]
 
 
-@pytest.mark.milvus
-@pytest.mark.parametrize("engine", milvus_places.LOCATIONS)
-def test_an_index_in_milvus_keeps_step_with_the_files(engine: str, tmp_path: Path) -> None:
-    location = milvus_places.LOCATIONS[engine]()
-    milvus_places.emptied(location).close()
+@pytest.mark.parametrize("engine", engine_places.MARKED)
+def test_an_index_in_an_engine_keeps_step_with_the_files(engine: str, tmp_path: Path) -> None:
+    location = engine_places.LOCATIONS[engine]()
+    engine_places.emptied(location).close()
     photos = tmp_path / "photos"
     for seed in range(4):
         save_image(photos / f"{seed}.jpg", scene(seed, 240, 180))

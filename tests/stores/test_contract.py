@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import milvus_places
+import engine_places
 import pytest
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -46,7 +46,6 @@ ENGINES: dict[str, Callable[[Path], Store]] = {
     "guarded": lambda folder: CacheGuard(SqliteStore(folder / "store.sqlite")),
 }
 KEPT = ["sqlite", "sqlite-index", "guarded"]
-MILVUS = [pytest.param(name, marks=pytest.mark.milvus) for name in milvus_places.LOCATIONS]
 
 
 def filled(store: Store) -> Store:
@@ -61,10 +60,10 @@ def filled(store: Store) -> Store:
     return store
 
 
-@pytest.fixture(params=[*ENGINES, *MILVUS])
+@pytest.fixture(params=[*ENGINES, *engine_places.MARKED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param in milvus_places.LOCATIONS:
-        yield milvus_places.emptied(milvus_places.LOCATIONS[request.param]())
+    if request.param in engine_places.LOCATIONS:
+        yield engine_places.emptied(engine_places.LOCATIONS[request.param]())
         return
     with ENGINES[request.param](tmp_path) as store:
         yield store
@@ -261,11 +260,10 @@ class TestStore:
             Extraction(A, image=INFO)
 
 
-@pytest.mark.milvus
-@pytest.mark.parametrize("engine", milvus_places.LOCATIONS)
-def test_everything_is_in_milvus_after_reopening(engine: str) -> None:
-    location = milvus_places.LOCATIONS[engine]()
-    with filled(milvus_places.emptied(location)) as store:
+@pytest.mark.parametrize("engine", engine_places.MARKED)
+def test_everything_is_in_the_engine_after_reopening(engine: str) -> None:
+    location = engine_places.LOCATIONS[engine]()
+    with filled(engine_places.emptied(location)) as store:
         before = contents(store)
     with open_index(location, create=False) as store:
         assert contents(store) == before

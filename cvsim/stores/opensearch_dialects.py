@@ -1,0 +1,125 @@
+"""How engines compare vectors: all that OpenSearch with and without its plug-in and Elasticsearch differ in.
+
+An engine's answer names candidates. The caller compares their vectors again, in half precision as every store
+keeps them, so that the cosines are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Query = dict[str, Any]
+_MIN_LOOKED_AT = 256
+"""Neighbours that a graph is asked for at least."""
+_LARGEST_K = 10_000
+
+
+class Dialect:
+    """OpenSearch with its k-NN plug-in, by the Lucene engine: exact on few vectors, by a graph on many."""
+
+    name = "knn"
+    settings: ClassVar[Query] = {"index.knn": True}
+    exact_up_to = 20_000
+    """Contents up to which every vector is compared."""
+
+    def mapping(self, n_dims: int) -> Query:
+        """The type of a field of vectors."""
+        method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
+        return {"type": "knn_vector", "dimension": n_dims, "method": method}
+
+    def stored(self, vector: NDArray[np.float32]) -> Any:
+        """A vector as the field holds it."""
+        return [round(float(value), 7) for value in vector]
+
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search for about the nearest."""
+        k = min(max(limit, _MIN_LOOKED_AT), _LARGEST_K)
+        asked: Query = {"vector": self.stored(vector), "k": k}
+        if filters:
+            asked["filter"] = {"bool": {"filter": list(filters)}}
+        return {"query": {"knn": {field: asked}}, "size": k}
+
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search that compares every vector."""
+        script = {
+            "source": "knn_score",
+            "lang": "knn",
+            "params": {"field": field, "query_value": self.stored(vector), "space_type": "cosinesimil"},
+        }
+        return _by_script(field, script, limit, filters)
+
+
+class WithoutPlugin(Dialect):
+    """OpenSearch alone: a script compares every vector, kept as 16-bit integers."""
+
+    name = "script"
+    settings: ClassVar[Query] = {}
+    _SCALE = 32_767
+
+    def mapping(self, n_dims: int) -> Query:
+        """The type of a field of vectors."""
+        return {"type": "binary", "doc_values": True}
+
+    def stored(self, vector: NDArray[np.float32]) -> Any:
+        """A vector as the field holds it."""
+        return base64.b64encode(self._whole(vector).astype(">i2").tobytes()).decode()
+
+    def _whole(self, vector: NDArray[np.float32]) -> NDArray[np.int64]:
+        return np.rint(np.clip(vector, -1, 1) * self._SCALE).astype(np.int64)
+
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search for the nearest: there is no other way than to compare all."""
+        return self.exact(field, vector, limit, filters)
+
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search that compares every vector."""
+        # The bytes are read where they lie: a score is at least 0, so half of it is added.
+        source = (
+            "def f = doc[params.f]; if (f.size() == 0) return 0; def r = f.get(0); byte[] b = r.bytes; "
+            "int at = r.offset; long sum = 0; for (int i = 0; i < params.q.length; ++i) { "
+            "int v = (b[at] << 8) | (b[at + 1] & 255); at += 2; sum += (long) v * (int) params.q[i]; } "
+            "return 1.0 + sum / 1073676289.0"
+        )
+        script = {"source": source, "params": {"f": field, "q": self._whole(vector).tolist()}}
+        return _by_script(field, script, limit, filters)
+
+
+class Elasticsearch(Dialect):
+    """Elasticsearch 8 and 9, by ``dense_vector``."""
+
+    name = "dense_vector"
+    settings: ClassVar[Query] = {}
+
+    def mapping(self, n_dims: int) -> Query:
+        """The type of a field of vectors."""
+        return {"type": "dense_vector", "dims": n_dims, "index": True, "similarity": "cosine"}
+
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search for about the nearest."""
+        k = min(max(limit, _MIN_LOOKED_AT), _LARGEST_K)
+        asked: Query = {"field": field, "query_vector": self.stored(vector), "k": k, "num_candidates": k}
+        if filters:
+            asked["filter"] = list(filters)
+        return {"knn": asked, "size": k}
+
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+        """The body of a search that compares every vector."""
+        source = f"cosineSimilarity(params.q, '{field}') + 1.0"
+        return _by_script(field, {"source": source, "params": {"q": self.stored(vector)}}, limit, filters)
+
+
+def _by_script(field: str, script: Query, limit: int, filters: Sequence[Query]) -> Query:
+    held = {"bool": {"filter": [{"term": {"vectors": field}}, *filters]}}
+    # A few more than are wanted: the caller compares them again, with other roundings.
+    size = min(limit + 16, _LARGEST_K)
+    return {"query": {"script_score": {"query": held, "script": script}}, "size": size}
+
+
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (Dialect(), WithoutPlugin(), Elasticsearch())}
