@@ -47,6 +47,7 @@ ONLY_IN = {
     "starlette": ("web",),
     "uvicorn": ("web",),
     "pymilvus": ("stores",),
+    "opensearchpy": ("stores",),
     "sqlite3": ("stores",),
     "distributed": ("executors",),
     "dask": ("executors",),

@@ -66,13 +66,13 @@ class Index:
         Parameters
         ----------
         location : str or path
-            A file, or the URL of an engine: ``milvus://HOST:PORT/NAME`` for a server,
-            ``milvus-lite://FILE`` for an embedded Milvus.
+            A file, or the URL of an engine: ``milvus://HOST:PORT/NAME`` or ``opensearch://HOST:PORT/NAME``
+            for a server, ``milvus-lite://FILE`` for an embedded Milvus.
         create : bool
             Whether an index is made where there is none.
         settings : Settings, optional
-            What the options that are not given are; the defaults if not given. An index is searched with the
-            `effort` and `signals` it was made with.
+            What the options that are not given are; the defaults if not given. An index knows the `effort`,
+            `signals` and `embedding` that it was made with: they need not be given again.
         profile : str or path, optional
             Score look-alikes by a file that `train` made.
         effort : "fast", "default" or "thorough", optional
@@ -111,8 +111,7 @@ class Index:
         StoreError
             It cannot be used: the message says why and what to do.
         """
-        from cvsim.recipes import index as indexing
-        from cvsim.stores import open_index
+        from cvsim.recipes.opened_index import open_searchable
 
         asked = asked_settings(
             settings,
@@ -133,14 +132,8 @@ class Index:
             max_size_bytes=max_size_bytes,
             min_pixels=min_pixels,
         )
-        taken = indexing.Signals.of(asked)
-        store = open_index(location, create=create)
-        try:
-            indexing.check_signals(store, taken)
-        except BaseException:
-            store.close()
-            raise
-        return cls(store, taken, asked)
+        opened = open_searchable(location, asked, create=create)
+        return cls(opened.store, opened.signals, opened.settings)
 
     @one_opencv_thread()
     def add(
@@ -148,6 +141,7 @@ class Index:
         paths: Paths = (),
         *,
         labels: str | os.PathLike[str] | None = None,
+        by_label: bool = False,
         listed: Iterable[str] = (),
         forget: bool = False,
         also: Names = (),
@@ -164,6 +158,9 @@ class Index:
             Files and folders.
         labels : path, optional
             A CSV ``file,label``, files relative to one of `paths`; a file may have several rows.
+        by_label : bool
+            Label files by the ``labels.csv`` that lies in one of `paths`, as `fetch` leaves it, or else by
+            the folder directly below one of `paths` that they lie in.
         listed : iterable of str
             More paths, of which those that are gone are skipped.
         forget : bool
@@ -194,6 +191,7 @@ class Index:
             roots,
             self.settings,
             labels=found,
+            by_label=by_label,
             listed=listed,
             forget=forget,
             also=efforts,
@@ -201,7 +199,14 @@ class Index:
         )
 
     @one_opencv_thread()
-    def search(self, query: ImageSource | Query, k: int = 10, *, label: str | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: ImageSource | Query,
+        k: int = 10,
+        *,
+        label: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> list[Hit]:
         """The pictures of the index that are copies of the query, then those that look alike.
 
         Parameters
@@ -213,6 +218,8 @@ class Index:
             At most so many.
         label : str, optional
             Only files with this label.
+        folder : path, optional
+            Only files below this folder.
 
         Returns
         -------
@@ -234,7 +241,10 @@ class Index:
                 asked = reader.read(content_bytes(query), "picture")
         else:
             asked = searching.Query.of(query, self.signals.features)
-        return searching.search(self.store, self.signals, asked, self.settings, k=k, label=label)
+        below = None if folder is None else os.fsencode(os.path.abspath(folder))
+        return searching.search(
+            self.store, self.signals, asked, self.settings, k=k, label=label, folder=below
+        )
 
     def remove(self, paths: Paths) -> int:
         """Forget the files at or under `paths`, whether they are still there or not.

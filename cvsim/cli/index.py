@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Labels of the files: a CSV with the columns file and label, relative to PATH.",
 )
+@click.option(
+    "--by-label",
+    is_flag=True,
+    help="Label files by the labels.csv in PATH, as fetch leaves it, or else by their folder in PATH.",
+)
 @options.index_signals
 @click.option(
     "--also",
@@ -41,6 +46,7 @@ def index(
     listed: list[str],
     store: str,
     labels: str | None,
+    by_label: bool,
     also: tuple[str, ...] | None,
     forget: bool,
     as_json: bool,
@@ -53,6 +59,8 @@ def index(
     New and changed files are read, renamed ones recognised; files that are not there now stay known.
     Interrupt it whenever you like: the next run goes on from there.
     """
+    if by_label and labels is not None:
+        raise click.UsageError("--labels and --by-label exclude each other.")
     settings = options.settings_from(config, given)
     keeps_work()
 
@@ -61,7 +69,13 @@ def index(
 
     with Index.open(store, settings=settings) as opened, progress_bars(quiet) as progress:
         report = opened.add(
-            paths, labels=labels, listed=listed, forget=forget, also=also or (), progress=progress
+            paths,
+            labels=labels,
+            by_label=by_label,
+            listed=listed,
+            forget=forget,
+            also=also or (),
+            progress=progress,
         )
     if as_json:
         click.echo(report.to_json(), nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+LABELS_NAME = "labels.csv"
+"""What `cvsim fetch` writes beside the pictures."""
 N_WORD_TABLES = 2
 WORD_BITS = 20
 N_PROJECTED = 128
@@ -111,8 +113,9 @@ def check_signals(store: SearchableStore, signals: Signals) -> None:
     if kept != signals.description:
         other = sorted(set(kept.split()) - set(signals.description.split()))
         raise StoreError(
-            f"{store.location} was filled with other signals ({', '.join(other) or 'fewer'}): search it "
-            "with the version of cvsim and the options that made it, or index the pictures anew elsewhere"
+            f"{store.location} was filled with other signals ({', '.join(other) or 'fewer'}): leave out "
+            "--effort, --signals and --embedding, which it knows itself, take the version of cvsim that made "
+            "it, or index the pictures anew elsewhere"
         )
 
 
@@ -160,6 +163,7 @@ def add(
     settings: Settings,
     *,
     labels: Iterable[tuple[bytes, str]] = (),
+    by_label: bool = False,
     listed: Iterable[str] = (),
     forget: bool = False,
     also: Sequence[str] = (),
@@ -170,6 +174,8 @@ def add(
     require_paths(paths, listed)
     progress = progress or SilentProgress()
     found = scan(paths, listed=listed, **settings.scan.keywords)
+    if by_label:
+        labels = [*labels, *_labels_by_place(paths, [entry.path for entry in found.files])]
     _forget_damaged(store, paths)
     unfinished = store.note(_ADDING, "begun") == "begun"
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
@@ -294,6 +300,22 @@ def read_index_labels(file: str | os.PathLike[str], roots: Sequence[str]) -> lis
         ]
     except OSError as exc:
         raise UsageError(f"{os.fspath(file)}: cannot be read: {exc.strerror or exc}") from exc
+
+
+def _labels_by_place(roots: Sequence[str], files: Iterable[str]) -> Iterator[tuple[bytes, str]]:
+    """Labels of what lies under `roots`: from a root's own list, or else the name of the folder in it."""
+    lists = {root: os.path.join(root, LABELS_NAME) for root in roots}
+    for root, file in lists.items():
+        if os.path.isfile(file):
+            yield from read_index_labels(file, [root])
+    for path in files:
+        absolute = os.path.abspath(path)
+        for root, file in lists.items():
+            inside = os.path.relpath(absolute, os.path.abspath(root))
+            label, separator, _ = inside.partition(os.sep)
+            if separator and label != os.pardir and not os.path.isfile(file):
+                yield os.fsencode(absolute), label
+                break
 
 
 def _absolute(name: str, roots: Sequence[str], file: str | os.PathLike[str]) -> bytes:

@@ -165,6 +165,17 @@ def _made(extraction: Extraction, name: str, path: str | None) -> Query:
     return Query(name, extraction.digest, extraction.image, extraction.artefacts, path)
 
 
+def indexed_query(store: SearchableStore, signals: Signals, digest: str) -> Query | None:
+    """A picture of the index as a query; None where it is not in it."""
+    files = store.files_of([digest]).get(digest)
+    image = store.images(DECODER, [digest]).get(digest)
+    if not files or image is None:
+        return None
+    keys = artefact_keys(signals.features, thumbnails=True)
+    kept = {key: store.descriptors(key, [digest]).get(digest) for key in keys}
+    return Query(os.fsdecode(files[0]), digest, image, kept)
+
+
 def search(
     store: SearchableStore,
     signals: Signals,

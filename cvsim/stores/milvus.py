@@ -18,7 +18,6 @@ import base64
 import itertools
 import json
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +332,11 @@ class MilvusIndex(SearchableStore):
         self._upsert("record", [description_row(name, value)])
         return value
 
+    def noted(self, name: str) -> str:
+        """Read a note; see `SearchableStore.noted`."""
+        self.flush()
+        return self._described(name) or ""
+
     def note(self, name: str, value: str) -> str:
         """Write a note; see `SearchableStore.note`."""
         self.flush()
@@ -513,8 +517,3 @@ class MilvusIndex(SearchableStore):
         condition = f'kind == "label" and a == "{row_id("label", as_text(label))}"'
         paths = [bytes.fromhex(row["b"]) for row in self._sweep("record", condition, ("b",))]
         return {known.digest for known in self.known_files(paths).values()}
-
-    def labels(self, limit: int) -> list[tuple[str, int]]:
-        """Name the labels that most files bear; see `SearchableStore.labels`."""
-        counts = Counter(str(row["data"]) for row in self._sweep("record", 'kind == "label"', ("data",)))
-        return sorted(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
-from cvsim.errors import MissingExtraError, StoreError, UsageError, WrongStoreError
+from cvsim.errors import MissingExtraError, StoreError
+from cvsim.stores.opensearch_errors import AGAIN, explained, is_blocked, said
+
+if TYPE_CHECKING:
+    from cvsim.stores.opensearch_address import Address
 
 Document = Mapping[str, Any]
 
-DEFAULT_PORT = 9200
-DEFAULT_NAME = "cvsim"
-DEFAULT_TIMEOUT_S = 30.0
-LOGIN_VARIABLE = "CVSIM_OPENSEARCH_LOGIN"
-SCHEMES = ("opensearch", "opensearch+https", "elasticsearch", "elasticsearch+https")
 OPENSEARCH_MAJORS, ELASTICSEARCH_MAJORS = (2, 3), (8, 9)
 """Versions that are spoken to. Tests run on OpenSearch 2.19; by their manuals the others answer the same."""
 PAGE_ROWS = 2000
@@ -38,88 +35,6 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 8.0
 _SCROLL = "2m"
 _SLOW_DELETES = 10
 """Deleting by a query may take so many times as long as another call."""
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
-_FORM = "opensearch://HOST:PORT/NAME, or opensearch+https:// for an encrypted connection"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an index in OpenSearch is.
-
-    Attributes
-    ----------
-    location : str
-        As it was given, without the password.
-    host : str
-    port : int
-    name : str
-        What the names of its indices begin with.
-    login : tuple of (str, str) or None
-        User and password.
-    encrypted : bool
-    authority : str
-        A file of certificates to trust besides the system's; empty for none.
-    timeout_s : float
-        How long one call may take, and how long an engine that has too much to do is waited for.
-    n_shards : int
-        Parts that a new index is cut into.
-    """
-
-    location: str
-    host: str
-    port: int
-    name: str
-    login: tuple[str, str] | None
-    encrypted: bool
-    authority: str
-    timeout_s: float
-    n_shards: int
-
-    @classmethod
-    def of(cls, location: str) -> Address:
-        """From ``opensearch[+https]://[user:pass@]host[:port][/name]``.
-
-        Options follow as ``?timeout_s=N&shards=N&ca=FILE``. The user and the password may also come from the
-        environment variable `LOGIN_VARIABLE`. ``elasticsearch://`` means the same: what answers there says
-        what it is.
-
-        Raises
-        ------
-        UsageError
-            It is no such place.
-        """
-        place, _, asked = location.partition("?")
-        shown = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", location)
-        try:
-            given = parse_qs(asked, strict_parsing=bool(asked))
-            options = {name: values[0] for name, values in given.items()}
-            timeout_s = float(options.pop("timeout_s", DEFAULT_TIMEOUT_S))
-            n_shards = int(options.pop("shards", 1))
-            authority = options.pop("ca", "")
-            parts = urlsplit(place)
-            host, port = parts.hostname, parts.port or DEFAULT_PORT
-        except ValueError as exc:
-            raise UsageError(f"{shown}: {exc}; write {_FORM}") from exc
-        name = parts.path.strip("/") or DEFAULT_NAME
-        if not host or not _NAME.fullmatch(name) or timeout_s <= 0 or not 1 <= n_shards <= 1024 or options:
-            raise UsageError(
-                f"{shown} is no place of an index; write {_FORM}, with a name of lower-case letters, digits, "
-                "dashes and underscores"
-            )
-        user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        if not user:
-            user, _, password = os.environ.get(LOGIN_VARIABLE, "").partition(":")
-        return cls(
-            shown,
-            host,
-            port,
-            name,
-            (user, password) if user else None,
-            parts.scheme.endswith("+https"),
-            authority,
-            timeout_s,
-            n_shards,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +133,9 @@ class OpenSearchConnection:
         except self._library.NotFoundError as exc:
             if absent:
                 return None
-            raise _explained(exc, self.address, doing) from exc
+            raise explained(exc, self.address, doing) from exc
         except (self._library.OpenSearchException, OSError, ValueError) as exc:
-            raise _explained(exc, self.address, doing) from exc
+            raise explained(exc, self.address, doing) from exc
 
     def _performed(self, method: str, path: str, body: Any, params: Mapping[str, Any] | None) -> Any:
         """One request; where the engine has too much to do it is asked again, as long as a call may take."""
@@ -230,7 +145,7 @@ class OpenSearchConnection:
                 transport = self._client.transport
                 return transport.perform_request(method, path, params=dict(params or {}), body=body)
             except self._library.TransportError as exc:
-                if exc.status_code != 429 or _is_blocked(exc) or time.monotonic() + wait_s > until:
+                if exc.status_code != 429 or is_blocked(exc) or time.monotonic() + wait_s > until:
                     raise
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -267,7 +182,7 @@ class OpenSearchConnection:
             if time.monotonic() + wait_s > until:
                 raise StoreError(
                     f"cannot write to {self.address.location}: it has had too much to do for "
-                    f"{self.address.timeout_s:g} s. {_AGAIN}"
+                    f"{self.address.timeout_s:g} s. {AGAIN}"
                 )
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -285,7 +200,7 @@ class OpenSearchConnection:
             if status == 429 and "cluster_block_exception" not in json.dumps(error):
                 refused.append(row)
             elif error is not None and not (status == 404 and row[0].operation == "update"):
-                raise _said(json.dumps(error), status, self.address, "write to")
+                raise said(json.dumps(error), status, self.address, "write to")
         return refused
 
     def create_row(self, change: Change) -> bool:
@@ -296,7 +211,7 @@ class OpenSearchConnection:
         except self._library.ConflictError:
             return False
         except (self._library.OpenSearchException, OSError, ValueError) as exc:
-            raise _explained(exc, self.address, "write to") from exc
+            raise explained(exc, self.address, "write to") from exc
         self._stale.add(change.collection)
         return True
 
@@ -334,7 +249,7 @@ class OpenSearchConnection:
             if row.get("found"):
                 yield row["_id"], row.get("_source", {})
             elif "error" in row:
-                raise _said(json.dumps(row["error"]), 500, self.address, "read")
+                raise said(json.dumps(row["error"]), 500, self.address, "read")
 
     def search(self, collection: str, body: Document) -> dict[str, Any]:
         """Search rows; a part of the index that does not answer is an error, never a smaller answer."""
@@ -384,7 +299,7 @@ class OpenSearchConnection:
         try:
             yield
         except (self._library.OpenSearchException, OSError, ValueError) as exc:
-            raise _explained(exc, self.address, doing) from exc
+            raise explained(exc, self.address, doing) from exc
 
 
 def _imported() -> Any:
@@ -405,105 +320,3 @@ def _lines(change: Change) -> str:
 
 def _either(majors: Sequence[int]) -> str:
     return " or ".join(f"{major}.x" for major in majors)
-
-
-# --- errors -----------------------------------------------------------------------------------------------
-
-_AGAIN = "Nothing that was written is lost: run the same command again then"
-
-
-def _is_blocked(exc: Any) -> bool:
-    return "cluster_block_exception" in str(exc)
-
-
-def _explained(exc: Exception, address: Address, doing: str) -> StoreError:
-    import opensearchpy
-
-    place = address.location
-    if isinstance(exc, opensearchpy.SSLError) or "certificate" in str(exc).lower():
-        return StoreError(
-            f"cannot {doing} {place}: its certificate is not trusted ({_short(exc)}). Name the file of your "
-            "certificate authority with ?ca=FILE at the end of the address"
-        )
-    if isinstance(exc, opensearchpy.ConnectionTimeout):
-        return StoreError(
-            f"cannot {doing} {place}: no answer within {address.timeout_s:g} s. The server is down or "
-            f"overloaded: look at it, or allow more with ?timeout_s={4 * address.timeout_s:g} at the end of "
-            f"the address. {_AGAIN}"
-        )
-    if isinstance(exc, opensearchpy.ConnectionError):
-        return StoreError(
-            f"cannot {doing} {place}: nothing answers there as an OpenSearch server does. Start the server, "
-            f"or correct the address. {_AGAIN}"
-        )
-    if isinstance(exc, opensearchpy.TransportError):
-        return _said(f"{exc.error} {_json(exc.info)}", exc.status_code, address, doing)
-    if isinstance(exc, opensearchpy.SerializationError):
-        return StoreError(f"{place} is no OpenSearch: something else answers there; correct the address")
-    return StoreError(f"cannot {doing} {place}: {exc}. {_AGAIN}")
-
-
-def _said(text: str, status: Any, address: Address, doing: str) -> StoreError:
-    """What the engine's own words mean."""
-    place, lower = address.location, text.lower()
-    if "read-only-allow-delete" in lower or "read_only_allow_delete" in lower or "flood" in lower:
-        return StoreError(
-            f"cannot {doing} {place}: it takes no more rows, since its disk is nearly full (flood stage). "
-            f"Free space there; the engine lifts the block by itself. {_AGAIN}"
-        )
-    if "no space left" in lower or "disk full" in lower:
-        return StoreError(f"cannot {doing} {place}: its disk is full. Free space there. {_AGAIN}")
-    if "read-only" in lower or ("cluster_block_exception" in lower and status == 403):
-        return StoreError(
-            f"cannot {doing} {place}: the index is read-only there. Ask who runs the engine. {_AGAIN}"
-        )
-    if status in (401, 403):
-        return StoreError(
-            f"{place} refuses the user or the password; give them as opensearch://USER:PASSWORD@HOST, or as "
-            f"USER:PASSWORD in the environment variable {LOGIN_VARIABLE}"
-        )
-    if status == 413:
-        return StoreError(
-            f"cannot {doing} {place}: it refuses messages of this size; raise http.max_content_length there. "
-            + _AGAIN
-        )
-    if "circuit_breaking_exception" in lower:
-        return StoreError(
-            f"cannot {doing} {place}: it has too little memory for this; give it more. {_AGAIN}"
-        )
-    if status == 429:
-        return StoreError(
-            f"cannot {doing} {place}: it has had too much to do for {address.timeout_s:g} s. {_AGAIN}"
-        )
-    if status in (502, 503, 504):
-        return StoreError(
-            f"cannot {doing} {place}: the engine is starting, or a part of it is away (HTTP {status}). Wait "
-            f"until it is healthy. {_AGAIN}"
-        )
-    return StoreError(f"cannot {doing} {place}: HTTP {status}, {_short(text)}. {_AGAIN}")
-
-
-def _json(value: Any) -> str:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return str(value)
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 300 else text[:300] + "…"
-
-
-def other_index(address: Address, why: str) -> WrongStoreError:
-    """The error for indices that this version of cvsim cannot use."""
-    return WrongStoreError(
-        f"the index {address.name} at {address.location} {why}; it was left as it is. Index the pictures "
-        "under another name"
-    )
-
-
-def no_index(address: Address) -> UsageError:
-    """Say that no index is where one was to be opened, and how to make it."""
-    place = address.location
-    return UsageError(f"{place}: there is no index there; make it with cvsim index PATH --store {place}")

@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cvsim.stores.base import KnownFile, Store
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T", str, bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,10 @@ class SearchableStore(Store):
     @abstractmethod
     def note(self, name: str, value: str) -> str:
         """Keep `value` under `name`; the value that was kept before, empty if there was none."""
+
+    @abstractmethod
+    def noted(self, name: str) -> str:
+        """The value kept under `name`; empty if there is none."""
 
     @contextmanager
     def sound(self) -> Iterator[None]:
@@ -155,14 +161,15 @@ class SearchableStore(Store):
     def labelled(self, label: str) -> set[str]:
         """Digests of the files with this label."""
 
-    @abstractmethod
     def labels(self, limit: int) -> list[tuple[str, int]]:
         """The labels that most files bear, and how many do: at most `limit`, in order of the labels."""
+        held = self.labels_of(list(self.known_files()))
+        return _commonest(Counter(label for labels in held.values() for label in labels), limit)
 
     def folders(self, limit: int) -> list[tuple[bytes, int]]:
         """The folders in which the most known files lie, at any depth, and how many: in order of paths."""
         counts = Counter(folder for path in self.known_files() for folder in ancestors(path))
-        return sorted(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
+        return _commonest(counts, limit)
 
     def among(self, narrowing: Narrowing | None) -> set[str] | None:
         """The contents that a search is kept to; None: all."""
@@ -178,6 +185,10 @@ class SearchableStore(Store):
 def as_text(label: str) -> str:
     """A label as text that can be written: what is not is replaced, the same way everywhere."""
     return label.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _commonest(counts: Counter[T], limit: int) -> list[tuple[T, int]]:
+    return sorted(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
 
 
 def ancestors(path: bytes) -> Iterator[bytes]:

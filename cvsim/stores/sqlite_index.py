@@ -70,6 +70,12 @@ class SqliteIndex(SqliteStore, SearchableStore):
             self._db.execute("INSERT OR IGNORE INTO description VALUES (?, ?, ?)", row)
             return self._note(name)
 
+    def noted(self, name: str) -> str:
+        """Read a note; see `SearchableStore.noted`."""
+        self.flush()
+        with self._snapshot():
+            return self._note(name)
+
     def note(self, name: str, value: str) -> str:
         """Write a note; see `SearchableStore.note`."""
         self.flush()

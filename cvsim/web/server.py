@@ -14,9 +14,8 @@ from starlette.applications import Starlette
 
 from cvsim.errors import CvsimError
 from cvsim.executors.opencv_threads import one_opencv_thread
+from cvsim.web.access import Access
 from cvsim.web.guard import Guard, new_token
-
-HOST = "127.0.0.1"
 
 
 @one_opencv_thread()
@@ -27,8 +26,9 @@ def serve(
     open_browser: bool = True,
     on_ready: Callable[[str], None],
     uploads: Mapping[str, int] | None = None,
+    access: Access | None = None,
 ) -> None:
-    """Serve an application to this machine's user; returns after Ctrl-C.
+    """Serve an application; returns after Ctrl-C.
 
     Parameters
     ----------
@@ -42,19 +42,29 @@ def serve(
         Told the address, which holds the token, as soon as the port is bound.
     uploads : mapping of str to int, optional
         Paths that take a file, and how many bytes at most.
+    access : Access, optional
+        To whom; to this machine's user, by a new token, if not given.
 
     Raises
     ------
     CvsimError
         The port is taken.
     """
-    with _bound(port) as listener:
+    access = access or Access()
+    with _bound(access.host, port) as listener:
         port = listener.getsockname()[1]
-        token = new_token()
+        token = access.token or new_token()
         app = make_app()
-        guard = Guard(app, port=port, token=token, uploads=uploads)
+        guard = Guard(
+            app,
+            port=port,
+            token=token,
+            uploads=uploads,
+            answers_to=access.answers_to(port),
+            scheme=access.scheme,
+        )
         app.state.csrf = guard.csrf
-        address = f"http://{HOST}:{port}/?token={token}"
+        address = access.address(port, token)
         # No access log: it would hold the token.
         config = uvicorn.Config(
             guard,
@@ -65,6 +75,8 @@ def serve(
             lifespan="on",
             ws="none",
             timeout_graceful_shutdown=2,
+            ssl_certfile=access.certificate,
+            ssl_keyfile=access.key,
         )
         # What was read so far stays: a plan of ten thousand groups is half a million objects, and each full
         # collection, which every larger answer starts, would look at all of them.
@@ -79,15 +91,18 @@ def serve(
 
 
 @contextlib.contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     with contextlib.closing(listener):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((host, port))
             listener.listen()  # from here on, who comes before the server is up waits
         except (OSError, OverflowError) as exc:
-            raise CvsimError(f"Port {port} cannot be used: {exc}; choose another with --port") from exc
+            raise CvsimError(
+                f"Port {port} of {host} cannot be used: {exc}; choose another with --port"
+            ) from exc
         yield listener
 
 

@@ -235,6 +235,56 @@ def test_an_index_of_other_signals_is_refused(store: Path) -> None:
     assert store.read_bytes() == before
 
 
+def test_an_index_knows_the_signals_that_it_was_made_with(tmp_path: Path) -> None:
+    photo = save_image(tmp_path / "photos" / "a.jpg", scene(1, 160, 120))
+    with cvsim.Index.open(tmp_path / "fast.db", effort="fast") as index:
+        index.add([photo.parent])
+        made = index.signals.description
+    with cvsim.Index.open(tmp_path / "fast.db", create=False) as index:
+        assert (index.settings.effort, index.signals.description) == ("fast", made)
+        assert index.search(photo, k=1)[0].relation == "identical-file"
+        index.store.note("made with", "")  # as an earlier version left it
+    with cvsim.Index.open(tmp_path / "fast.db", create=False) as index:
+        assert index.settings.effort == "fast"
+
+
+def test_an_index_says_which_network_it_was_made_with(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install 'cvsim[embeddings]'")
+    from onnx_models import mean_color_model
+
+    network = Path(mean_color_model(tmp_path / "net.onnx"))
+    photo = save_image(tmp_path / "photos" / "a.jpg", scene(1, 160, 120))
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast", embedding=network) as index:
+        index.add([photo.parent])
+    with cvsim.Index.open(tmp_path / "index.db", create=False) as index:
+        assert [f.name for f in index.signals.product][-1] == "embedding"
+    network.rename(tmp_path / "elsewhere.onnx")
+    with pytest.raises(StoreError, match=r"made with the network .*net\.onnx, which is not there"):
+        cvsim.Index.open(tmp_path / "index.db", create=False)
+    with cvsim.Index.open(
+        tmp_path / "index.db", effort="fast", embedding=tmp_path / "elsewhere.onnx"
+    ) as index:
+        assert index.search(photo, k=1)[0].relation == "identical-file"
+
+
+def test_files_are_labelled_by_the_list_beside_them_or_by_their_folder(tmp_path: Path) -> None:
+    for seed, name in enumerate(("shop/cup/0.jpg", "shop/cup/old/1.jpg", "shop/2.jpg", "fetched/3.jpg")):
+        save_image(tmp_path / name, scene(seed, 120, 90))
+    (tmp_path / "fetched" / "labels.csv").write_text("file,label\n3.jpg,hat\n")
+    with cvsim.Index.open(tmp_path / "index.db", effort="fast") as index:
+        index.add([tmp_path / "shop", tmp_path / "fetched"], by_label=True)
+        found = index.search(scene(9, 120, 90), k=9)
+        assert sorted((Path(hit.path).name, hit.labels) for hit in found) == [
+            ("0.jpg", ("cup",)),
+            ("1.jpg", ("cup",)),
+            ("2.jpg", ()),
+            ("3.jpg", ("hat",)),
+        ]
+        assert index.store.labels(9) == [("cup", 2), ("hat", 1)]
+        below = index.search(scene(9, 120, 90), k=9, label="cup", folder=tmp_path / "shop" / "cup" / "old")
+        assert names(below) == ["1.jpg"]
+
+
 def test_a_cache_is_no_index(tmp_path: Path) -> None:
     from cvsim.stores import open_store
 

@@ -12,7 +12,7 @@ from unittest import mock
 import opensearch_node
 import pytest
 
-from cvsim.stores import opensearch
+from cvsim.stores import opensearch_store
 from cvsim.stores.opensearch import OpenSearchIndex
 from cvsim.stores.opensearch_dialects import DIALECTS
 
@@ -58,7 +58,7 @@ def without_plugin() -> str:
     """The same, of an index that was made where there was no plug-in."""
     location = f"{with_plugin()}_script"
     other: dict[str, Any] = {**DIALECTS, "knn": DIALECTS["script"]}
-    with mock.patch.object(opensearch, "DIALECTS", other):
+    with mock.patch.object(opensearch_store, "DIALECTS", other):
         OpenSearchIndex(location).close()
     return location
 

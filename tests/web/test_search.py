@@ -20,9 +20,8 @@ from faulty_server import SVG, faulty_server
 from starlette.testclient import TestClient
 
 import cvsim
-from cvsim.recipes.index import Signals
+from cvsim.recipes.opened_index import open_searchable
 from cvsim.settings import Settings
-from cvsim.stores import open_index
 from cvsim.web.guard import Guard
 from cvsim.web.search_app import make_search_app, uploads
 from cvsim.web.search_service import SearchLimits, SearchService
@@ -45,9 +44,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def client_for(store: Path, limits: SearchLimits = LIMITS, allow_private: bool = False) -> TestClient:
-    settings = Settings()
     service = SearchService(
-        lambda: open_index(store), Signals.of(settings), settings, limits, allow_private=allow_private
+        lambda: open_searchable(store, Settings(), create=False), limits, allow_private=allow_private
     )
     app = make_search_app(service)
     guard = Guard(app, port=PORT, token=TOKEN, uploads=uploads(limits))
@@ -76,6 +74,58 @@ def test_an_upload_finds_its_original(client: TestClient, query: bytes) -> None:
     assert Image.open(io.BytesIO(thumbnail.content)).size == (176, 132)
 
 
+def test_a_file_may_be_sent_as_an_image_or_in_a_form(client: TestClient, query: bytes) -> None:
+    plain = client.post("/api/search?k=2", content=query, headers=FILE).json()["hits"]
+    as_image = client.post("/api/search?k=2", content=query, headers={**BEARER, "content-type": "image/jpeg"})
+    assert as_image.json()["hits"] == plain
+    in_form = client.post("/api/search?k=2", files={"file": ("a.jpg", query)}, headers=BEARER)
+    assert in_form.json()["hits"] == plain
+    for answer in (
+        client.post("/api/search", files={"other": ("a.jpg", query)}, headers=BEARER),
+        client.post(
+            "/api/search",
+            content=query,
+            headers={**BEARER, "content-type": "multipart/form-data; boundary=x"},
+        ),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"]
+
+
+def test_hits_come_in_pages(client: TestClient, query: bytes) -> None:
+    whole = client.post("/api/search?k=4", content=query, headers=FILE).json()
+    assert (len(whole["hits"]), whole["offset"], whole["more"]) == (4, 0, False)
+    asked = {"digest": whole["query_digest"], "k": 1}
+    pages = [
+        client.post("/api/search-like", json={**asked, "offset": n}, headers=BEARER).json() for n in range(4)
+    ]
+    assert [page["hits"] for page in pages] == [[hit] for hit in whole["hits"]]
+    assert [page["more"] for page in pages] == [True, True, True, False]
+
+
+def test_a_hit_is_the_next_query(client: TestClient, query: bytes) -> None:
+    hit = client.post("/api/search?k=1", content=query, headers=FILE).json()["hits"][0]
+    answer = client.post("/api/search-like", json={"digest": hit["digest"]}, headers=BEARER).json()
+    assert (answer["hits"][0]["path"], answer["hits"][0]["relation"]) == (hit["path"], "identical-file")
+    assert client.post("/api/search-like", json={"digest": "0" * 64}, headers=BEARER).status_code == 404
+    large = client.get(f"/api/picture/{hit['digest']}", headers=BEARER)
+    assert Image.open(io.BytesIO(large.content)).size == (320, 240)
+
+
+def test_labels_and_folders_are_named_and_narrow_a_search(
+    client: TestClient, query: bytes, store: Path
+) -> None:
+    found = client.get("/api/filters", headers=BEARER).json()
+    assert found["labels"] == [{"name": "cup", "n": 1}]
+    folder = str(store.parent / "photos")
+    assert {"path": folder, "n": 4} in found["folders"]
+    inside = client.post("/api/search", params={"folder": folder + "/"}, content=query, headers=FILE).json()
+    assert len(inside["hits"]) == 4
+    elsewhere = client.post("/api/search?folder=/nowhere", content=query, headers=FILE).json()
+    assert elsewhere["hits"] == []
+    assert client.post("/api/search?folder=photos", content=query, headers=FILE).status_code == 400
+
+
 def test_a_label_narrows_it(client: TestClient, query: bytes) -> None:
     hits = client.post("/api/search?label=cup", content=query, headers=FILE).json()["hits"]
     assert [(Path(hit["path"]).name, hit["labels"]) for hit in hits] == [("0.jpg", ["cup"])]
@@ -89,7 +139,7 @@ def test_the_page_and_its_description(client: TestClient) -> None:
     description = client.get("/openapi.json", headers=BEARER).json()
     assert description["openapi"].startswith("3.1")
     for path in description["paths"]:
-        assert client.get(path.replace("{digest}", "x"), headers=BEARER).status_code in (404, 405)
+        assert client.get(path.replace("{digest}", "x"), headers=BEARER).status_code in (200, 404, 405)
 
 
 def test_the_answer_is_what_the_description_says(client: TestClient, query: bytes) -> None:
@@ -124,8 +174,20 @@ def test_another_site_gets_nothing(client: TestClient, query: bytes) -> None:
     assert (
         client.post("/api/search", content=query, headers={**FILE, "host": "evil.example"}).status_code == 421
     )
-    form = {**BEARER, "content-type": "multipart/form-data; boundary=x"}
-    assert client.post("/api/search", content=query, headers=form).status_code == 415
+
+
+def test_refusals_are_json_for_programs_and_a_page_for_people(client: TestClient) -> None:
+    answers = [
+        client.get("/openapi.json"),
+        client.put("/api/search", headers=BEARER),
+        client.get("/api/search", headers=BEARER),
+        client.post("/api/search", content=b"x", headers={**BEARER, "content-type": "text/plain"}),
+        client.get("/nothing", headers=BEARER),
+        client.get("/", headers={"host": "evil.example"}),
+    ]
+    assert [answer.status_code for answer in answers] == [403, 405, 405, 415, 404, 421]
+    assert all(answer.json()["error"] for answer in answers)
+    assert "<p>Open the address" in client.get("/", headers={"accept": "text/html"}).text
 
 
 def test_an_oversize_upload_is_refused(client: TestClient) -> None:

@@ -41,7 +41,8 @@ class Stage {
 
   show(pane, size = "large") {
     const image = pane.querySelector("img");
-    const address = `/picture/${pane.dataset.digest}/${size}`;
+    // A page may say itself where a picture is; else it is asked for by its digest, in some size.
+    const address = pane.dataset.address || `/picture/${pane.dataset.digest}/${size}`;
     if (image.dataset.size === "huge" || image.dataset.size === size) return;
     image.dataset.size = size;
     const next = new Image();
@@ -54,7 +55,7 @@ class Stage {
     // The small one at once, and for good where the file itself is gone.
     image.onerror = () => pane.classList.add("no-picture");
     image.onload = () => pane.classList.remove("no-picture");
-    image.src = `/picture/${pane.dataset.digest}/small`;
+    image.src = pane.dataset.address || `/picture/${pane.dataset.digest}/small`;
   }
 
   // Show or hide where the other picture differs.
