@@ -41,11 +41,12 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "fast": (("numba",), "a compiled kernel for the search of near hashes"),
     "heif": (("pillow-heif",), "HEIC and HEIF files"),
     "milvus": (("grpcio", "milvus-lite", "pymilvus"), "indexes in Milvus"),
+    "opensearch": (("opensearch-py",), "indexes in OpenSearch and Elasticsearch"),
     "parquet": (("pyarrow",), "pairs and vectors as Parquet files"),
     "plot": (("matplotlib",), "maps as pictures"),
     "remote": (("httpcore", "httpx"), "downloads, and search by a URL"),
     "torch": (("onnx", "onnxruntime", "torch"), "training of networks"),
-    "web": (("starlette", "uvicorn"), "review and search in the browser"),
+    "web": (("python-multipart", "starlette", "uvicorn"), "review and search in the browser"),
 }
 """What each extra brings. Its distributions, and those of the core, repeat pyproject.toml for a cvsim that
 runs from a source tree, where no metadata of an installation can be asked."""

@@ -9,5 +9,10 @@ from cvsim.errors import MissingExtraError
 
 def require_server() -> None:
     """Raise `MissingExtraError` where the libraries that serve a page are not installed."""
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    # Forms with files are read by starlette, by means of python_multipart.
+    if (
+        find_spec("starlette") is None
+        or find_spec("uvicorn") is None
+        or find_spec("python_multipart") is None
+    ):
         raise MissingExtraError("Pages in the browser", "web")

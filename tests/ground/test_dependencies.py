@@ -22,7 +22,9 @@ MODULES = {
     "cv2": "opencv-python-headless",
     "grpc": "grpcio",
     "milvus_lite": "milvus-lite",
+    "opensearchpy": "opensearch-py",
     "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }

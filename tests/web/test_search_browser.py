@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     save_image(folder / "photos" / "<img src=x onerror=alert(1)>.jpg", scene(9, 480, 360))
     for seed in range(20, 28):
         save_image(folder / "photos" / "cups" / f"cup-{seed}.jpg", scene(seed, 240, 180))
-    with cvsim.Index.open(folder / "index.db", workers=2, effort="fast") as index:
+    with cvsim.Index.open(folder / "index.db", workers=2) as index:
         index.add([folder / "photos"], by_label=True)
     command = [sys.executable, "-m", "cvsim", "serve", "--store", str(folder / "index.db"), "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -75,7 +75,7 @@ def test_a_dropped_picture_finds_its_original(page: Any, tmp_path: Path) -> None
     assert page.locator("#alike li").count() == 10
     assert "group" not in page.text_content("#alike")
     page.click("#copies li summary")
-    assert "phash" in page.text_content("#copies li table")
+    assert "keypoints" in page.text_content("#copies li table")
     page.wait_for_function(LOADED)
     for width in (1400, 390):
         if os.environ.get("CVSIM_SCREENSHOT"):
