@@ -15,6 +15,7 @@ from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features.base import Feature
 from cvsim.features.vector import VectorFeature
+from cvsim.fetch.dataset import LABELS_NAME
 from cvsim.files import JsonResult, read_table
 from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.images.scan import require_paths, scan
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LABELS_NAME = "labels.csv"
-"""What `cvsim fetch` writes beside the pictures."""
 N_WORD_TABLES = 2
 WORD_BITS = 20
 N_PROJECTED = 128

@@ -9,16 +9,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from cvsim.errors import UsageError
 
-DEFAULT_PORT = 9200
-DEFAULT_NAME = "cvsim"
-DEFAULT_TIMEOUT_S = 30.0
+USUAL_PORT = 9200
+USUAL_NAME = "cvsim"
+CALL_TIMEOUT_S = 30.0
 LOGIN_VARIABLE = "CVSIM_OPENSEARCH_LOGIN"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
-_FORM = "opensearch://HOST:PORT/NAME, or opensearch+https:// for an encrypted connection"
+_ENGINE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,99}")
+_PLACE_FORM = "opensearch://HOST:PORT/NAME, or opensearch+https:// for an encrypted connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class EngineAddress:
     """Where an index in OpenSearch is.
 
     Attributes
@@ -51,7 +51,7 @@ class Address:
     n_shards: int
 
     @classmethod
-    def of(cls, location: str) -> Address:
+    def of(cls, location: str) -> EngineAddress:
         """From ``opensearch[+https]://[user:pass@]host[:port][/name]``.
 
         Options follow as ``?timeout_s=N&shards=N&ca=FILE``. The user and the password may also come from the
@@ -68,18 +68,24 @@ class Address:
         try:
             given = parse_qs(asked, strict_parsing=bool(asked))
             options = {name: values[0] for name, values in given.items()}
-            timeout_s = float(options.pop("timeout_s", DEFAULT_TIMEOUT_S))
+            timeout_s = float(options.pop("timeout_s", CALL_TIMEOUT_S))
             n_shards = int(options.pop("shards", 1))
             authority = options.pop("ca", "")
             parts = urlsplit(place)
-            host, port = parts.hostname, parts.port or DEFAULT_PORT
+            host, port = parts.hostname, parts.port or USUAL_PORT
         except ValueError as exc:
-            raise UsageError(f"{shown}: {exc}; write {_FORM}") from exc
-        name = parts.path.strip("/") or DEFAULT_NAME
-        if not host or not _NAME.fullmatch(name) or timeout_s <= 0 or not 1 <= n_shards <= 1024 or options:
+            raise UsageError(f"{shown}: {exc}; write {_PLACE_FORM}") from exc
+        name = parts.path.strip("/") or USUAL_NAME
+        if (
+            not host
+            or not _ENGINE_NAME.fullmatch(name)
+            or timeout_s <= 0
+            or not 1 <= n_shards <= 1024
+            or options
+        ):
             raise UsageError(
-                f"{shown} is no place of an index; write {_FORM}, with a name of lower-case letters, digits, "
-                "dashes and underscores"
+                f"{shown} is no place of an index; write {_PLACE_FORM}, with a name of lower-case letters, "
+                "digits, dashes and underscores"
             )
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not user:

@@ -20,7 +20,7 @@ from cvsim.errors import MissingExtraError, StoreError
 from cvsim.stores.opensearch_errors import AGAIN, explained, is_blocked, said
 
 if TYPE_CHECKING:
-    from cvsim.stores.opensearch_address import Address
+    from cvsim.stores.opensearch_address import EngineAddress
 
 Document = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ class OpenSearchConnection:
 
     Parameters
     ----------
-    address : Address
+    address : EngineAddress
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class OpenSearchConnection:
         It cannot be reached, does not answer, or is of a version that will not do.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: EngineAddress) -> None:
         self.address = address
         self._bulk_rows = _BULK_ROWS
         self._stale: set[str] = set()

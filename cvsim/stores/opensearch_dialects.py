@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Query = dict[str, Any]
+Body = dict[str, Any]
 _MIN_LOOKED_AT = 256
 """Neighbours that a graph is asked for at least."""
 _LARGEST_K = 10_000
@@ -25,11 +25,11 @@ class Dialect:
     """OpenSearch with its k-NN plug-in, by the Lucene engine: exact on few vectors, by a graph on many."""
 
     name = "knn"
-    settings: ClassVar[Query] = {"index.knn": True}
+    settings: ClassVar[Body] = {"index.knn": True}
     exact_up_to = 20_000
     """Contents up to which every vector is compared."""
 
-    def mapping(self, n_dims: int) -> Query:
+    def mapping(self, n_dims: int) -> Body:
         """The type of a field of vectors."""
         method = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
         return {"type": "knn_vector", "dimension": n_dims, "method": method}
@@ -38,15 +38,15 @@ class Dialect:
         """A vector as the field holds it."""
         return [round(float(value), 7) for value in vector]
 
-    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search for about the nearest."""
         k = min(max(limit, _MIN_LOOKED_AT), _LARGEST_K)
-        asked: Query = {"vector": self.stored(vector), "k": k}
+        asked: Body = {"vector": self.stored(vector), "k": k}
         if filters:
             asked["filter"] = {"bool": {"filter": list(filters)}}
         return {"query": {"knn": {field: asked}}, "size": k}
 
-    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search that compares every vector."""
         script = {
             "source": "knn_score",
@@ -60,10 +60,10 @@ class WithoutPlugin(Dialect):
     """OpenSearch alone: a script compares every vector, kept as 16-bit integers."""
 
     name = "script"
-    settings: ClassVar[Query] = {}
+    settings: ClassVar[Body] = {}
     _SCALE = 32_767
 
-    def mapping(self, n_dims: int) -> Query:
+    def mapping(self, n_dims: int) -> Body:
         """The type of a field of vectors."""
         return {"type": "binary", "doc_values": True}
 
@@ -74,11 +74,11 @@ class WithoutPlugin(Dialect):
     def _whole(self, vector: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.rint(np.clip(vector, -1, 1) * self._SCALE).astype(np.int64)
 
-    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search for the nearest: there is no other way than to compare all."""
         return self.exact(field, vector, limit, filters)
 
-    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search that compares every vector."""
         # The bytes are read where they lie: a score is at least 0, so half of it is added.
         source = (
@@ -95,27 +95,27 @@ class Elasticsearch(Dialect):
     """Elasticsearch 8 and 9, by ``dense_vector``."""
 
     name = "dense_vector"
-    settings: ClassVar[Query] = {}
+    settings: ClassVar[Body] = {}
 
-    def mapping(self, n_dims: int) -> Query:
+    def mapping(self, n_dims: int) -> Body:
         """The type of a field of vectors."""
         return {"type": "dense_vector", "dims": n_dims, "index": True, "similarity": "cosine"}
 
-    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def near(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search for about the nearest."""
         k = min(max(limit, _MIN_LOOKED_AT), _LARGEST_K)
-        asked: Query = {"field": field, "query_vector": self.stored(vector), "k": k, "num_candidates": k}
+        asked: Body = {"field": field, "query_vector": self.stored(vector), "k": k, "num_candidates": k}
         if filters:
             asked["filter"] = list(filters)
         return {"knn": asked, "size": k}
 
-    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Query]) -> Query:
+    def exact(self, field: str, vector: NDArray[np.float32], limit: int, filters: Sequence[Body]) -> Body:
         """The body of a search that compares every vector."""
         source = f"cosineSimilarity(params.q, '{field}') + 1.0"
         return _by_script(field, {"source": source, "params": {"q": self.stored(vector)}}, limit, filters)
 
 
-def _by_script(field: str, script: Query, limit: int, filters: Sequence[Query]) -> Query:
+def _by_script(field: str, script: Body, limit: int, filters: Sequence[Body]) -> Body:
     held = {"bool": {"filter": [{"term": {"vectors": field}}, *filters]}}
     # A few more than are wanted: the caller compares them again, with other roundings.
     size = min(limit + 16, _LARGEST_K)

@@ -9,7 +9,7 @@ from cvsim.errors import StoreError, UsageError, WrongStoreError
 from cvsim.stores.opensearch_address import LOGIN_VARIABLE
 
 if TYPE_CHECKING:
-    from cvsim.stores.opensearch_address import Address
+    from cvsim.stores.opensearch_address import EngineAddress
 
 AGAIN = "Nothing that was written is lost: run the same command again then"
 
@@ -19,7 +19,7 @@ def is_blocked(exc: Any) -> bool:
     return "cluster_block_exception" in str(exc)
 
 
-def explained(exc: Exception, address: Address, doing: str) -> StoreError:
+def explained(exc: Exception, address: EngineAddress, doing: str) -> StoreError:
     """What an error of opensearch-py means, and what to do about it."""
     import opensearchpy
 
@@ -47,7 +47,7 @@ def explained(exc: Exception, address: Address, doing: str) -> StoreError:
     return StoreError(f"cannot {doing} {place}: {exc}. {AGAIN}")
 
 
-def said(text: str, status: Any, address: Address, doing: str) -> StoreError:
+def said(text: str, status: Any, address: EngineAddress, doing: str) -> StoreError:
     """What the engine's own words mean."""
     place, lower = address.location, text.lower()
     if "read-only-allow-delete" in lower or "read_only_allow_delete" in lower or "flood" in lower:
@@ -97,7 +97,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 300 else text[:300] + "…"
 
 
-def other_index(address: Address, why: str) -> WrongStoreError:
+def other_index(address: EngineAddress, why: str) -> WrongStoreError:
     """The error for indices that this version of cvsim cannot use."""
     return WrongStoreError(
         f"the index {address.name} at {address.location} {why}; it was left as it is. Index the pictures "
@@ -105,7 +105,7 @@ def other_index(address: Address, why: str) -> WrongStoreError:
     )
 
 
-def no_index(address: Address) -> UsageError:
+def no_index(address: EngineAddress) -> UsageError:
     """Say that no index is where one was to be opened, and how to make it."""
     place = address.location
     return UsageError(f"{place}: there is no index there; make it with cvsim index PATH --store {place}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cvsim.stores.opensearch_dialects import Dialect
     from cvsim.stores.searchable import ImageKeys
 
-LAYOUT = "1"
+ENGINE_LAYOUT = "1"
 N_BANDS, BAND_BITS = 4, 16
 MAX_BAND_TERMS = 40_000
 """Terms of one search; an engine takes 65,536. Where a radius needs more, all hashes are looked at."""
@@ -32,7 +32,7 @@ _MAX_TERM = 8000
 
 _TERM = {"type": "keyword", "doc_values": False, "norms": False}
 _VALUE = {"type": "keyword"}
-_TEXT = {"type": "keyword", "index": False, "doc_values": False}
+_KEPT_TEXT = {"type": "keyword", "index": False, "doc_values": False}
 
 MAPPINGS: dict[str, dict[str, Any]] = {
     "record": {
@@ -42,7 +42,7 @@ MAPPINGS: dict[str, dict[str, Any]] = {
         "b": _TERM,
         "label": _VALUE,
         "day": {"type": "integer"},
-        "data": _TEXT,
+        "data": _KEPT_TEXT,
     },
     "artefact": {
         "key": _VALUE,
@@ -59,14 +59,14 @@ MAPPINGS: dict[str, dict[str, Any]] = {
     },
 }
 
-Row = tuple[str, dict[str, Any]]
+KeyedRow = tuple[str, dict[str, Any]]
 """A key and what it holds."""
 
 
 # --- what is kept ------------------------------------------------------------------------------------------
 
 
-def file_row(path: bytes, known: KnownFile) -> Row:
+def file_row(path: bytes, known: KnownFile) -> KeyedRow:
     """Make the row of a known file."""
     row = {"kind": "file", "a": known.digest, "b": path.hex(), "data": json.dumps(known[:4])}
     return row_id("file", path.hex()), row
@@ -81,12 +81,12 @@ def known_of(rows: Iterable[Mapping[str, Any]]) -> dict[bytes, KnownFile]:
     return found
 
 
-def description_row(name: str, value: str) -> Row:
+def description_row(name: str, value: str) -> KeyedRow:
     """Make the row of a note about the store."""
     return row_id("description", name), {"kind": "description", "key": name, "data": value}
 
 
-def label_row(path: bytes, label: str) -> Row:
+def label_row(path: bytes, label: str) -> KeyedRow:
     """Make the row of a file's label."""
     row = {"kind": "label", "label": label_term(label), "b": path.hex(), "data": json.dumps(as_text(label))}
     return row_id("label", path.hex(), as_text(label)), row
@@ -97,12 +97,12 @@ def label_term(label: str) -> str:
     return as_text(label)[:_MAX_TERM]
 
 
-def image_row(digest: str, day: int) -> Row:
+def image_row(digest: str, day: int) -> KeyedRow:
     """Make the row that says that a content is known, and when it was used."""
     return row_id("image", digest), {"kind": "image", "a": digest, "day": day}
 
 
-def decoded_rows(batch: Batch) -> Iterator[Row]:
+def decoded_rows(batch: Batch) -> Iterator[KeyedRow]:
     """Make the rows that say what decoding gave, or why it failed."""
     for x in batch.extractions:
         outcome = x.image if x.image is not None else x.failure
@@ -113,7 +113,7 @@ def decoded_rows(batch: Batch) -> Iterator[Row]:
             yield row_id("decoded", x.decoder, x.digest), row
 
 
-def artefact_rows(batch: Batch) -> Iterator[Row]:
+def artefact_rows(batch: Batch) -> Iterator[KeyedRow]:
     """Make the rows of descriptors and other artefacts; one without data is no evidence."""
     for x in batch.extractions:
         for key, blob in x.artefacts.items():
@@ -123,7 +123,7 @@ def artefact_rows(batch: Batch) -> Iterator[Row]:
             yield row_id("artefact", key, x.digest), row
 
 
-def pair_rows(batch: Batch) -> Iterator[Row]:
+def pair_rows(batch: Batch) -> Iterator[KeyedRow]:
     """Make the rows of verified pairs."""
     for key, results in batch.pairs.items():
         for (a, b), blob in results.items():

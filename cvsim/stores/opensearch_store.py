@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from cvsim.errors import StoreError
 from cvsim.stores.base import Batch, ImageInfo, KeyInfo, KnownFile, StoreInfo, chunks_of, today
-from cvsim.stores.opensearch_address import Address
+from cvsim.stores.opensearch_address import EngineAddress
 from cvsim.stores.opensearch_connection import Change, OpenSearchConnection
 from cvsim.stores.opensearch_dialects import DIALECTS, Dialect
 from cvsim.stores.opensearch_errors import no_index, other_index
 from cvsim.stores.opensearch_rows import (
-    LAYOUT,
+    ENGINE_LAYOUT,
     MAPPINGS,
     all_of,
     any_of,
@@ -30,7 +30,7 @@ from cvsim.stores.opensearch_rows import (
 from cvsim.stores.searchable import SearchableStore, row_id
 
 if TYPE_CHECKING:
-    from cvsim.stores.opensearch_rows import Row
+    from cvsim.stores.opensearch_rows import KeyedRow
 
 IDS_IN = 1000
 _BLOBS_IN = 200
@@ -45,7 +45,7 @@ class OpenSearchStore(SearchableStore):
     Parameters
     ----------
     location : str
-        See `Address.of`.
+        See `EngineAddress.of`.
     create : bool
         Whether it is made where there is none.
 
@@ -58,7 +58,7 @@ class OpenSearchStore(SearchableStore):
     """
 
     def __init__(self, location: str, *, create: bool = True) -> None:
-        address = Address.of(location)
+        address = EngineAddress.of(location)
         super().__init__(address.location)
         self._address = address
         self._engine = OpenSearchConnection(address)
@@ -105,7 +105,7 @@ class OpenSearchStore(SearchableStore):
         noted = mapping.get("_meta", {}).get("cvsim")
         if not isinstance(noted, dict):
             raise other_index(self._address, f"shares its name with another index, {full}")
-        if noted.get("layout") != LAYOUT:
+        if noted.get("layout") != ENGINE_LAYOUT:
             layout = noted.get("layout")
             raise other_index(self._address, f"has the layout {layout} of another version of cvsim")
         if noted.get("dialect") in DIALECTS:
@@ -128,7 +128,7 @@ class OpenSearchStore(SearchableStore):
             "index.number_of_shards": self._address.n_shards,
             "index.auto_expand_replicas": "0-1",
         }
-        noted = {"layout": LAYOUT}
+        noted = {"layout": ENGINE_LAYOUT}
         if name == "found":
             settings |= dialect.settings
             noted["dialect"] = dialect.name
@@ -153,7 +153,7 @@ class OpenSearchStore(SearchableStore):
 
     # Rows
 
-    def _upsert(self, collection: str, rows: Iterable[Row]) -> None:
+    def _upsert(self, collection: str, rows: Iterable[KeyedRow]) -> None:
         name = self._name(collection)
         self._engine.write(Change("index", name, id, row) for id, row in rows)
 

@@ -35,7 +35,7 @@ from cvsim.web.search_service import (
     SearchLimits,
     SearchService,
     UnknownError,
-    Wanted,
+    WantedHits,
 )
 
 UPLOAD_PATH = "/api/search"
@@ -159,7 +159,7 @@ async def _file_of(request: Request) -> bytes:
     raise HTTPException(400, "The form has no part named file")
 
 
-def _wanted(asked: Mapping[str, Any]) -> Wanted:
+def _wanted(asked: Mapping[str, Any]) -> WantedHits:
     """Which hits are wanted: ``k``, ``offset``, ``label``, ``folder``."""
     texts = [asked.get(name) or None for name in ("label", "folder")]
     if not all(isinstance(text, str | None) and "\0" not in (text or "") for text in texts):
@@ -168,7 +168,7 @@ def _wanted(asked: Mapping[str, Any]) -> Wanted:
     if folder is not None and not folder.startswith("/") and not os.path.isabs(folder):
         raise HTTPException(400, "folder is an absolute path")
     k = _number(asked.get("k", 10), "k", 1, MAX_K)
-    return Wanted(k, _number(asked.get("offset", 0), "offset", 0, MAX_OFFSET), label, folder)
+    return WantedHits(k, _number(asked.get("offset", 0), "offset", 0, MAX_OFFSET), label, folder)
 
 
 def _number(value: object, name: str, low: int, high: int) -> int:

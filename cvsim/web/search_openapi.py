@@ -10,7 +10,7 @@ from cvsim.web.search_service import MAX_K, MAX_OFFSET, SearchLimits
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
-_DIGEST: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_DIGEST_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -75,7 +75,7 @@ def _search_url() -> dict[str, Any]:
 
 
 def _search_like() -> dict[str, Any]:
-    schema = _object({"digest": _DIGEST, **_wanted()}, ["digest"])
+    schema = _object({"digest": _DIGEST_SCHEMA, **_wanted()}, ["digest"])
     return {
         "operationId": "searchLike",
         "summary": "Look for a picture of the index, or go on with a query that was asked a short while ago.",
@@ -97,7 +97,7 @@ def _picture(id: str, summary: str) -> dict[str, Any]:
     return {
         "operationId": id,
         "summary": summary,
-        "parameters": [{"name": "digest", "in": "path", "required": True, "schema": _DIGEST}],
+        "parameters": [{"name": "digest", "in": "path", "required": True, "schema": _DIGEST_SCHEMA}],
         "responses": {
             "200": {"description": "The picture.", "content": {"image/jpeg": {"schema": _BINARY}}},
             "404": _error("There is no such picture."),
@@ -146,7 +146,10 @@ def _hits() -> dict[str, Any]:
     return _object(
         {
             "query": _TEXT,
-            "query_digest": {**_DIGEST, "description": "What searchLike takes for more hits of this query."},
+            "query_digest": {
+                **_DIGEST_SCHEMA,
+                "description": "What searchLike takes for more hits of it.",
+            },
             "seconds": {"type": "number"},
             "offset": {"type": "integer", "minimum": 0},
             "more": {"type": "boolean", "description": "Whether there are hits after these."},

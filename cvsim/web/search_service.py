@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 MAX_K = 100
 MAX_OFFSET = 1000
-N_REMEMBERED = 64
+N_QUERIES_KEPT = 64
 """Queries whose descriptors are kept, for more hits of them and other filters."""
-MAX_LABELS, MAX_FOLDERS = 300, 300
+MAX_LABELS_NAMED, MAX_FOLDERS_NAMED = 300, 300
 FETCH_LIMITS = Limits(timeout_s=8.0, total_s=20.0, n_attempts=1)
 
 
@@ -53,7 +53,7 @@ class SearchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedHits:
     """Which hits of a query are wanted.
 
     Attributes
@@ -113,12 +113,12 @@ class SearchService:
         self._reader = QueryReader(self._signals.features, limits.max_pixels)
         self._pictures = Pictures(self._paths_of, lambda: self._store)
 
-    def search_bytes(self, data: bytes, name: str, wanted: Wanted) -> dict[str, Any]:
+    def search_bytes(self, data: bytes, name: str, wanted: WantedHits) -> dict[str, Any]:
         """The hits of an uploaded file. Raises ImageError or BusyError."""
         self._admit()
         return self._run(lambda: self._search(self._reader.read(data, name), wanted))
 
-    def search_like(self, digest: str, wanted: Wanted) -> dict[str, Any]:
+    def search_like(self, digest: str, wanted: WantedHits) -> dict[str, Any]:
         """The hits of a query that was asked before, or of a picture of the index.
 
         Raises UnknownError or BusyError.
@@ -132,7 +132,7 @@ class SearchService:
             raise UnknownError("There is no such picture; look for the file once more")
         return query
 
-    def search_url(self, url: str, wanted: Wanted) -> dict[str, Any]:
+    def search_url(self, url: str, wanted: WantedHits) -> dict[str, Any]:
         """The hits of the picture at a URL. Raises FetchError, ImageError or BusyError."""
         self._admit()
         limits = Limits(
@@ -172,8 +172,8 @@ class SearchService:
 
     def filters(self) -> dict[str, list[dict[str, Any]]]:
         """What a search can be narrowed to: the commonest labels and folders, and how many pictures each."""
-        labels = self._run(lambda: self._store.labels(MAX_LABELS), is_search=False)
-        folders = self._run(lambda: self._store.folders(MAX_FOLDERS), is_search=False)
+        labels = self._run(lambda: self._store.labels(MAX_LABELS_NAMED), is_search=False)
+        folders = self._run(lambda: self._store.folders(MAX_FOLDERS_NAMED), is_search=False)
         return {
             "labels": [{"name": name, "n": n} for name, n in labels],
             "folders": [{"path": printable(os.fsdecode(path)), "n": n} for path, n in folders],
@@ -190,11 +190,11 @@ class SearchService:
         self._thread.shutdown()
         self._reader.close()
 
-    def _search(self, query: Query, wanted: Wanted) -> dict[str, Any]:
+    def _search(self, query: Query, wanted: WantedHits) -> dict[str, Any]:
         started = time.perf_counter()
         self._queries[query.digest] = query
         self._queries.move_to_end(query.digest)
-        if len(self._queries) > N_REMEMBERED:
+        if len(self._queries) > N_QUERIES_KEPT:
             self._queries.popitem(last=False)
         n = min(wanted.offset, MAX_OFFSET) + min(wanted.k, MAX_K)
         folder = None if wanted.folder is None else os.fsencode(os.path.normpath(wanted.folder))

@@ -16,7 +16,7 @@ from fake_engine import ELASTICSEARCH, Answer, fake_engine
 
 from cvsim.errors import StoreError, UsageError, WrongStoreError
 from cvsim.stores import Extraction, ImageKeys, open_index
-from cvsim.stores.opensearch_address import LOGIN_VARIABLE, Address
+from cvsim.stores.opensearch_address import LOGIN_VARIABLE, EngineAddress
 from cvsim.stores.opensearch_rows import terms_within
 
 A = "a" * 64
@@ -24,17 +24,17 @@ A = "a" * 64
 
 def test_places_of_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LOGIN_VARIABLE, raising=False)
-    address = Address.of("opensearch://engine.example")
+    address = EngineAddress.of("opensearch://engine.example")
     assert (address.host, address.port, address.name) == ("engine.example", 9200, "cvsim")
     assert (address.login, address.encrypted, address.n_shards) == (None, False, 1)
-    address = Address.of(
+    address = EngineAddress.of(
         "opensearch+https://me:pa%40ss@engine.example:443/photos?timeout_s=5&shards=3&ca=x.pem"
     )
     assert (address.login, address.encrypted, address.authority) == (("me", "pa@ss"), True, "x.pem")
     assert (address.name, address.timeout_s, address.n_shards) == ("photos", 5.0, 3)
     assert "pa%40ss" not in address.location
     monkeypatch.setenv(LOGIN_VARIABLE, "me:se:cret")
-    assert Address.of("elasticsearch://[::1]:1/x").login == ("me", "se:cret")
+    assert EngineAddress.of("elasticsearch://[::1]:1/x").login == ("me", "se:cret")
 
 
 @pytest.mark.parametrize(
