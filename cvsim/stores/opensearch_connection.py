@@ -26,7 +26,7 @@ Document = Mapping[str, Any]
 
 OPENSEARCH_MAJORS, ELASTICSEARCH_MAJORS = (2, 3), (8, 9)
 """Versions that are spoken to. Tests run on OpenSearch 2.19; by their manuals the others answer the same."""
-PAGE_ROWS = 2000
+SWEEP_ROWS = 2000
 _BULK_BYTES = 4 << 20
 _BULK_ROWS = 1000
 """The engine's manual recommends messages of 5 to 15 MB at most; two cores digest these in a second."""
@@ -261,7 +261,7 @@ class OpenSearchConnection:
         return found
 
     def sweep(
-        self, collection: str, query: Document, fields: Sequence[str], per_page: int = PAGE_ROWS
+        self, collection: str, query: Document, fields: Sequence[str], per_page: int = SWEEP_ROWS
     ) -> Iterator[dict[str, Any]]:
         """All rows that a query finds, in no order."""
         self.refresh(collection)
