@@ -23,7 +23,8 @@ from cvsim.features.embedding import Embedding
 from cvsim.groups.evaluation import read_labels
 from cvsim.images.decode import decode
 from cvsim.products.autoencoder import AUTOENCODER_PX, N_EPOCHS
-from cvsim.recipes.products import labels_for, read_vectors, train_autoencoder, vector_features
+from cvsim.recipes.labelling import labels_for
+from cvsim.recipes.products import read_vectors, train_autoencoder, vector_features
 from cvsim.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "autoencoder.json"

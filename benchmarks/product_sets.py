@@ -1,14 +1,18 @@
-"""Rendered products with answers: a turntable, a shop with few and many photos a product, a web shop.
+"""Drawn and rendered products with answers, some with few photos a product, some with many.
 
-    python benchmarks/product_sets.py FOLDER [--kind turntable|shop|webshop] [--seed N]
+    python benchmarks/product_sets.py FOLDER [--kind KIND] [--seed N]
 
-Writes ``FOLDER/KIND/images`` and ``FOLDER/KIND/labels.csv``. Nothing in them is a photograph, and no constant
-of the package was chosen on them: they show whether what was chosen on photographs holds on other kinds.
+Writes ``FOLDER/KIND/images`` and ``FOLDER/KIND/labels.csv``. Nothing in them is a photograph. Constants of
+the package were chosen on ``catalogue-page`` and ``stall`` beside photographs; no constant was chosen on the
+others: they show whether what was chosen holds on other kinds.
 
 - ``turntable``: 24 objects on black, seen every 5 degrees: 72 pictures each.
 - ``shop``: 40 products with 3 to 100 pictures each from anywhere in front of them, in other light, on
   cluttered ground. Every fourth product is another flavour of the one before: its colours are others.
 - ``webshop``: 120 products on white, 2 to 7 pictures each, from the front, the sides and behind.
+- ``catalogue-page``: 100 flat goods of four kinds (shirts, mugs, bags, shoes) on plain grounds, 2 to 7
+  pictures each, some of them of the back, which has no print.
+- ``stall``: 16 such goods with 12 to 90 pictures each, on cluttered ground.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import cv2
 import numpy as np
 
 SIDE_PX = 256
-KINDS = ("turntable", "shop", "webshop")
+KINDS = ("turntable", "shop", "webshop", "catalogue-page", "stall")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def make_set(folder: Path, kind: str, seed: int = 0) -> int:
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
-    pictures = {"turntable": turntable, "shop": shop, "webshop": webshop}[kind](rng)
+    makers = (turntable, shop, webshop, catalogue_page, stall)
+    pictures = dict(zip(KINDS, makers, strict=True))[kind](rng)
     rows = []
     for product, rgb in pictures:
         rows.append((f"{rng.integers(1 << 48):012x}.jpg", f"product {product}"))
@@ -92,6 +97,73 @@ def webshop(rng, n_products=120):
         for yaw in yaws:
             white = np.full((SIDE_PX, SIDE_PX, 3), 255.0)
             yield product, render(mesh, white, yaw, rng.uniform(0, 0.3), rng.uniform(0.75, 1.0))
+
+
+def catalogue_page(rng, n_products=100):
+    for product in range(n_products):
+        front, back = flat_good(rng)
+        for view in range(rng.integers(2, 8)):
+            shade = rng.uniform(225, 255)
+            shown = back if view and rng.random() < 0.25 else front
+            yield product, laid(shown, np.full((SIDE_PX, SIDE_PX, 3), shade), rng, 0.12)
+
+
+def stall(rng, n_products=16):
+    for product, n_pictures in enumerate(np.exp(rng.uniform(np.log(12), np.log(91), n_products)).astype(int)):
+        front, _ = flat_good(rng)
+        for _ in range(n_pictures):
+            light = rng.uniform(0.6, 1.2) * rng.uniform(0.9, 1.1, 3)
+            rgb = laid(front, clutter(rng), rng, 0.3) * light + rng.normal(0, 4, (SIDE_PX, SIDE_PX, 3))
+            yield product, np.clip(rgb, 0, 255).astype(np.uint8)
+
+
+OUTLINES = {
+    "shirt": [20, 20, 38, 14, 62, 14, 80, 20, 98, 42, 84, 52, 76, 44, 76, 92, 24, 92, 24, 44, 16, 52, 2, 42],
+    "mug": [18, 20, 70, 20, 70, 34, 90, 34, 90, 66, 70, 66, 68, 84, 20, 84],
+    "bag": [10, 38, 30, 38, 38, 10, 62, 10, 70, 38, 90, 38, 96, 92, 4, 92],
+    "shoe": [6, 34, 34, 30, 52, 48, 90, 56, 96, 76, 4, 76],
+}
+"""Corners x, y of each kind of goods, in a square of 100."""
+
+
+def flat_good(rng) -> tuple[np.ndarray, np.ndarray]:
+    """Front and back of a good as (200, 200, 4): colours, and where it is."""
+    kind = list(OUTLINES)[rng.integers(len(OUTLINES))]
+    corners = np.array(OUTLINES[kind]).reshape(-1, 2)
+    outline = (corners * 2 * 16 + rng.normal(0, 24, corners.shape)).astype(np.int32)
+    inside = np.zeros((200, 200), np.uint8)
+    cv2.fillPoly(inside, [outline], 255, cv2.LINE_AA, 4)
+    ground, ink, other = rng.uniform(20, 250, (3, 3))
+    back = np.tile(ground, (200, 200, 1)).astype(np.uint8)
+    front = back.copy()
+    for _ in range(rng.integers(1, 5)):
+        x, y = rng.integers(50, 150, 2).tolist()
+        color = (ink if rng.random() < 0.6 else other).tolist()
+        shape, size = rng.integers(4), int(rng.integers(8, 45))
+        if shape == 0:
+            cv2.circle(front, (x, y), size, color, -1)
+        elif shape == 1:
+            cv2.rectangle(front, (x - size, y - size // 2), (x + size, y + size // 2), color, -1)
+        elif shape == 2:
+            for offset in range(0, 200, max(8, size)):
+                cv2.line(front, (0, offset), (199, offset), color, 4)
+        else:
+            word = "".join(chr(65 + c) for c in rng.integers(0, 26, 4))
+            cv2.putText(front, word, (x - 45, y), cv2.FONT_HERSHEY_SIMPLEX, 1 + size / 40, color, 5)
+    return tuple(np.dstack([side, inside]) for side in (front, back))
+
+
+def laid(good: np.ndarray, ground: np.ndarray, rng, most: float) -> np.ndarray:
+    """The good over the ground, from another angle, size and place each time."""
+    corners = np.array([[0, 0], [199, 0], [199, 199], [0, 199]], np.float32)
+    scale, turn = rng.uniform(0.75, 1.1), rng.normal(0, most)
+    around = (corners - 100) * scale @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    middle = SIDE_PX / 2 + rng.uniform(-most, most, 2) * 60
+    seen = around * rng.uniform(1 - most, 1, 2) + middle + rng.normal(0, most * 40, (4, 2))
+    view = cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
+    found = cv2.warpPerspective(good.astype(np.float32), view, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR)
+    share = found[..., 3:] / 255
+    return np.clip(ground * (1 - share) + found[..., :3] * share, 0, 255).astype(np.uint8)
 
 
 def object_of_parts(rng) -> Mesh:

@@ -21,10 +21,11 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from cvsim.groups.evaluation import read_labels
 from cvsim.products.gallery import classify
 from cvsim.products.grouping import group, untrained
-from cvsim.products.methods import METHODS, TREE_OF
+from cvsim.products.methods import TREE_OF, TREES
 from cvsim.products.partition import build_tree
 from cvsim.products.training import PROBABILITIES, train
-from cvsim.recipes.products import labels_for, read_vectors, vector_features
+from cvsim.recipes.labelling import labels_for
+from cvsim.recipes.products import read_vectors, vector_features
 from cvsim.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "products.json"
@@ -135,7 +136,7 @@ def measure_split(vectors, codes, learn) -> dict[str, dict[str, float]]:
         model = train([b[learn] for b in blocks], codes[learn], sources, with_gallery=False)
         found[f"{title}, trained"] = grouped(model, held, truth)
         if len(chosen) > 1:
-            for method in METHODS:
+            for method in (*TREES, "kmeans", "density", "hdbscan"):
                 found[f"{title}, trained, {method}"] = {
                     "ari": ari(truth, group(model, held, method=method).labels)
                 }

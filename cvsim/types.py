@@ -232,6 +232,11 @@ class Comparison:
     weight: float = 0.0
     detail: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    @property
+    def shown(self) -> float | None:
+        """The similarity as it is shown: of vectors the cosine as it is, from -1 to 1."""
+        return None if self.similarity is None else float(self.detail.get("cosine", self.similarity))
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredPair:

@@ -53,6 +53,7 @@ ONLY_IN = {
     "dask": ("executors",),
     "onnxruntime": ("features.embedding", "products"),
     "torch": ("products",),
+    "onnx2torch": ("products.pretrained",),
     "onnx": ("features.embedding", "products.pretrained"),
     "pooch": ("products.pretrained",),
     "matplotlib": ("reports",),

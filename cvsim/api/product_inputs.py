@@ -53,8 +53,12 @@ def read_vectors(
     progress: Progress | None,
     *,
     with_details: bool = False,
+    labels: Labels | None = None,
 ) -> Vectors:
-    """The pictures as vectors of the profile's signals, or of the ones that were named."""
+    """The pictures as vectors of the profile's signals, or of the ones that were named.
+
+    Files that `labels` name must be there: that is looked at before any picture is read.
+    """
     from cvsim.recipes import products as recipes
 
     if model is not None and signals:
@@ -64,8 +68,15 @@ def read_vectors(
     features = (
         recipes.features_of(model, network) if model is not None else recipes.vector_features(chosen, network)
     )
+    given = None if labels is None else labels_given(labels)
     return recipes.read_vectors(
-        path_texts(paths), features, settings, listed=listed, with_details=with_details, progress=progress
+        path_texts(paths),
+        features,
+        settings,
+        listed=listed,
+        with_details=with_details,
+        named=given if isinstance(given, Mapping) else None,
+        progress=progress,
     )
 
 
@@ -84,17 +95,18 @@ def labels_given(labels: Labels | ArrayLike) -> Any:
 
 def labels_of(files: Sequence[str], labels: Labels | None, paths: Sequence[str] = ()) -> list[str]:
     """One label a file; "" for one that is not to be used."""
-    from cvsim.recipes.products import labels_for
+    from cvsim.recipes.labelling import labels_for
 
-    return labels_for(files, None if labels is None else labels_given(labels), _name_of(labels), paths)
+    return labels_for(files, None if labels is None else labels_given(labels), name_of(labels), paths)
 
 
 def row_labels(labels: Labels, n: int) -> list[str]:
     """One label a row of an array."""
-    from cvsim.recipes.products import labels_in_order
+    from cvsim.recipes.labelling import labels_in_order
 
-    return labels_in_order(labels_given(labels), n, _name_of(labels))
+    return labels_in_order(labels_given(labels), n, name_of(labels))
 
 
-def _name_of(labels: Labels | None) -> str:
+def name_of(labels: Labels | None) -> str:
+    """What to call labels in a message."""
     return os.fsdecode(labels) if isinstance(labels, (str, bytes, os.PathLike)) else "labels"

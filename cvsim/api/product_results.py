@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from cvsim.errors import UsageError
 from cvsim.files import FilePath, JsonResult, delivered, delivered_bytes
 from cvsim.names import path_cell, text_cell
 
@@ -41,6 +42,8 @@ class Clusters(JsonResult):
         were; None where the collection leaves no doubt, or the number was given.
     many_photos : bool
         Whether products were found to have many photos.
+    make_profile : callable or None
+        See `to_profile`; None for features and where a trained profile was used.
     """
 
     files: tuple[str, ...]
@@ -48,6 +51,7 @@ class Clusters(JsonResult):
     skipped: tuple[Skipped, ...] = ()
     alternative: int | None = None
     many_photos: bool = False
+    make_profile: Callable[[], ProductModel] | None = field(default=None, repr=False)
 
     @property
     def n_groups(self) -> int:
@@ -98,6 +102,28 @@ class Clusters(JsonResult):
         path : path, optional
         """
         return delivered_bytes(_npy(self.labels), path)
+
+    @overload
+    def to_profile(self, path: None = None) -> bytes: ...
+    @overload
+    def to_profile(self, path: FilePath) -> None: ...
+    def to_profile(self, path: FilePath | None = None) -> bytes | None:
+        """A profile with which `classify` assigns new pictures to these groups, as bytes or in a file.
+
+        Their names are the labels in order, ``"0"`` and on. A new picture gets the nearest group.
+
+        Parameters
+        ----------
+        path : path, optional
+
+        Raises
+        ------
+        UsageError
+            The groups are of features from elsewhere or by a trained profile, or of a single picture.
+        """
+        if self.make_profile is None:
+            raise UsageError("only groups of pictures that were made without a profile make one; use train")
+        return delivered_bytes(self.make_profile().to_bytes(), path)
 
     def document(self) -> dict[str, Any]:
         """Totals, as ``cvsim cluster --json`` prints them."""
@@ -197,7 +223,8 @@ class FeatureTable:
             ``features.npy``; the list is ``features.txt`` then.
         """
         if path is not None:
-            lines = "".join(file + "\n" for file in self.files).encode("utf-8", "surrogateescape")
+            # A row a file, whatever its name: one with a newline must not be two.
+            lines = "".join(_one_line(file) + "\n" for file in self.files).encode("utf-8", "surrogateescape")
             delivered_bytes(lines, list_beside(path))
         return delivered_bytes(_npy(self.vectors), path)
 
@@ -215,6 +242,10 @@ class FeatureTable:
         from cvsim.reports.tables import features_parquet
 
         return delivered_bytes(features_parquet(self.files, self.vectors), path)
+
+
+def _one_line(name: str) -> str:
+    return name.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def list_beside(path: FilePath) -> str:
@@ -242,7 +273,11 @@ class Trained(JsonResult):
 
     @property
     def quality(self) -> Mapping[str, Any]:
-        """How well it does on products held out, ``ari`` among it; a ``note`` where that was not measured."""
+        """How well it does: ``ari`` on products held out, or a ``note`` where that was not measured.
+
+        ``accuracy_training`` and ``accuracy_held_out`` say how often `classify` names the right product: of
+        the photos that it learned, and of photos of known products that were held out.
+        """
         return dict(self.model.quality)
 
     @overload
@@ -367,8 +402,6 @@ class Drawing:
         UsageError
             No folder can be made there.
         """
-        from cvsim.errors import UsageError
-
         folder = os.fspath(path)
         try:
             os.makedirs(folder, exist_ok=True)

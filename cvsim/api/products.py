@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cvsim.api.calls import Names, Paths, asked_settings, public
-from cvsim.api.product_inputs import Labels, built_model, features_given, labels_of, read_vectors
+from cvsim.api.product_inputs import (
+    Labels,
+    built_model,
+    features_given,
+    labels_given,
+    labels_of,
+    name_of,
+    read_vectors,
+)
 from cvsim.api.product_results import Classified, Clusters, Trained, TrainedNetwork
 from cvsim.errors import UsageError
 from cvsim.executors.opencv_threads import one_opencv_thread
-from cvsim.names import PathLike
+from cvsim.names import PathLike, path_texts
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -144,7 +153,10 @@ def cluster(
     vectors = read_vectors(paths, asked, signals, embedding, model, listed, progress)
     with (progress or SilentProgress()).task("Grouping", None):
         found = recipes.cluster(vectors, model, **how)
-    return Clusters(vectors.files, found.labels, vectors.skipped, found.alternative, found.many_photos)
+    profile_of = functools.partial(recipes.profile_of_groups, vectors, found) if model is None else None
+    return Clusters(
+        vectors.files, found.labels, vectors.skipped, found.alternative, found.many_photos, profile_of
+    )
 
 
 @public
@@ -244,7 +256,9 @@ def train(
         max_size_bytes=max_size_bytes,
         min_pixels=min_pixels,
     )
-    vectors = read_vectors(paths, asked, signals, embedding, None, listed, progress, with_details=True)
+    vectors = read_vectors(
+        paths, asked, signals, embedding, None, listed, progress, with_details=True, labels=labels
+    )
     found = labels_of(vectors.files, labels, vectors.paths)
     return Trained(recipes.train_profile(vectors, found, seed=seed, progress=progress), vectors.skipped)
 
@@ -254,7 +268,9 @@ def train(
 def train_network(
     paths: Paths,
     *,
-    n_epochs: int = 40,
+    labels: Labels | None = None,
+    fine_tune: PathLike | None = None,
+    n_epochs: int | None = None,
     seed: int = 0,
     settings: Settings | None = None,
     cache: PathLike | None = "",
@@ -272,16 +288,23 @@ def train_network(
     listed: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> TrainedNetwork:
-    """Learn an image network, an autoencoder, from pictures without labels. Needs the extra ``torch``.
+    """Learn an image network: an autoencoder without labels, or a given network tuned to labelled photos.
+
+    Needs the extra ``torch``.
 
     Parameters
     ----------
     paths : path or iterable of path
         Files and folders.
-    n_epochs : int
-        How often it sees each picture.
+    labels : path, mapping or sequence, optional
+        For tuning, as in `train`: the folder that each picture is in if not given.
+    fine_tune : str or path, optional
+        The network to tune: ``FILE.onnx``, ``KIND=FILE.onnx``, or a preset's name. An autoencoder if not
+        given.
+    n_epochs : int, optional
+        How often it sees each picture: 40 times for an autoencoder and 12 for tuning if not given.
     seed : int
-        Of its first weights.
+        Of its first weights, or of the order in which it sees the photos.
     settings : Settings, optional
         Which files are taken, cache and workers, where these options are not given.
     cache : path or None, optional
@@ -337,6 +360,23 @@ def train_network(
         max_size_bytes=max_size_bytes,
         min_pixels=min_pixels,
     )
+    if fine_tune is not None:
+        from cvsim.recipes.fine_tuning import tune_network
+
+        onnx, skipped = tune_network(
+            path_texts(paths),
+            None if labels is None else labels_given(labels),
+            os.fsdecode(fine_tune),
+            asked,
+            labels_name=name_of(labels),
+            n_epochs=n_epochs,
+            seed=seed,
+            listed=listed,
+            progress=progress,
+        )
+        return TrainedNetwork(onnx, skipped)
+    if labels is not None:
+        raise UsageError("an autoencoder takes no labels; give fine_tune, the network to tune")
     vectors = read_vectors(paths, asked, None, None, None, listed, progress)
     onnx = recipes.train_autoencoder(vectors, n_epochs=n_epochs, seed=seed, progress=progress)
     return TrainedNetwork(onnx, vectors.skipped)

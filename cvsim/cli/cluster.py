@@ -32,6 +32,12 @@ from cvsim.products.methods import METHODS
     metavar="N",
     help="About how many photos each product has; within a factor of two is enough.",
 )
+@click.option(
+    "--save-profile",
+    type=options.OutputFile(),
+    metavar="FILE",
+    help="Also write a profile with which classify assigns new pictures to these groups.",
+)
 @options.signals
 @options.embedding
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as one JSON document.")
@@ -46,6 +52,7 @@ def cluster(
     method: str | None,
     n_clusters: int | None,
     photos_per_product: float | None,
+    save_profile: str | None,
     signals: tuple[str, ...] | None,
     embedding: str | None,
     as_json: bool,
@@ -61,6 +68,8 @@ def cluster(
         raise click.UsageError("--json and -o - cannot both go to stdout.")
     if sum(given is not None for given in (threshold, n_clusters, photos_per_product)) > 1:
         raise click.UsageError("--threshold, --n-clusters and --photos-per-product exclude each other.")
+    if save_profile == "-":
+        raise click.UsageError("A profile is not printed; name a file.")
     as_array = output != "-" and products.suffix_of(output, (".csv", ".npy")) == ".npy"
     settings = products.product_settings(config, given)
 
@@ -83,9 +92,12 @@ def cluster(
         )
     products.note_skipped(found.skipped, quiet)
     products.write(output, found.to_npy if as_array else found.to_csv, quiet)
+    if save_profile is not None:
+        products.write(save_profile, found.to_profile, quiet)
     for doubt in () if quiet else found.doubts:
         click.echo(f"cvsim: {doubt}", err=True)
     if as_json:
         click.echo(found.to_json(), nl=False)
     elif output != "-" and not quiet:
-        click.echo(f"{len(found.labels):,} pictures, {found.n_groups:,} products")
+        how = " (estimated number)" if method in ("kmeans", "spectral") and n_clusters is None else ""
+        click.echo(f"{len(found.labels):,} pictures, {found.n_groups:,} products{how}")

@@ -27,7 +27,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         "against",
         "between_only",
     ),
-    "What counts as the same": ("threshold", "profile", "effort", "signals", "embedding"),
+    "What counts as the same": ("threshold", "profile", "effort", "signals", "embedding", "preprocess"),
     "What stays, and what may go": ("keep", "include", "decisions"),
     "Output": (
         "output",

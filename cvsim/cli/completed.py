@@ -54,6 +54,13 @@ def actions() -> Iterable[str]:
     return ("move:" if name == "move" else name for name in ACTIONS)
 
 
+def preprocessing() -> Iterable[str]:
+    """What ``--preprocess`` takes."""
+    from cvsim.features.embedding import PREPROCESSING
+
+    return PREPROCESSING
+
+
 def profiles() -> Iterable[str]:
     """The built-in profiles of copies."""
     from cvsim.settings import PROFILES

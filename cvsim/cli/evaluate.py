@@ -17,7 +17,8 @@ def evaluate(predicted: str, answers: str, as_json: bool, config: str | None, qu
     """Measure the grouping PREDICTED against the right ANSWERS.
 
     Each is a CSV file with the columns file and label, or a .npy file of integers in the order of the
-    paths. Every figure is 1 for a perfect grouping.
+    paths. Every figure is 1 for a perfect grouping. The accuracy, too, is printed where the predicted
+    labels are names of the answers, as those of classify are.
     """
     from cvsim.api.vectors import evaluate as measure
 
@@ -31,6 +32,7 @@ def evaluate(predicted: str, answers: str, as_json: bool, config: str | None, qu
         ("pair recall", f"{found.pair_recall:.4f}"),
         ("pair F1", f"{found.pair_f1:.4f}"),
         ("B-cubed F1", f"{found.bcubed_f1:.4f}"),
+        *([] if found.accuracy is None else [("accuracy", f"{found.accuracy:.4f}")]),
         ("images", f"{found.n_images:,}"),
         ("groups predicted", f"{found.n_predicted:,}"),
         ("groups true", f"{found.n_true:,}"),

@@ -39,13 +39,14 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "dask": (("distributed",), "work on several machines"),
     "embeddings": (("onnx", "onnxruntime", "pooch"), "image networks as one more signal"),
     "fast": (("numba",), "a compiled kernel for the search of near hashes"),
+    "graph": (("igraph", "leidenalg"), "the method leiden of cluster"),
     "heif": (("pillow-heif",), "HEIC and HEIF files"),
     "milvus": (("grpcio", "milvus-lite", "pymilvus"), "indexes in Milvus"),
     "opensearch": (("opensearch-py",), "indexes in OpenSearch and Elasticsearch"),
     "parquet": (("pyarrow",), "pairs and vectors as Parquet files"),
     "plot": (("matplotlib",), "maps as pictures"),
     "remote": (("httpcore", "httpx"), "downloads, and search by a URL"),
-    "torch": (("onnx", "onnxruntime", "torch"), "training of networks"),
+    "torch": (("onnx", "onnx2torch", "onnxruntime", "torch"), "training of networks"),
     "web": (("python-multipart", "starlette", "uvicorn"), "review and search in the browser"),
 }
 """What each extra brings. Its distributions, and those of the core, repeat pyproject.toml for a cvsim that

@@ -226,12 +226,33 @@ signals = click.option(
     help="Use these signals instead.",
     shell_complete=completed.several_of(completed.signals),
 )
-embedding = click.option(
-    "--embedding",
-    metavar="FILE|PRESET",
-    shell_complete=completed.one_of(completed.presets, or_file=True),
-    help="An image network as one more signal: FILE.onnx, KIND=FILE.onnx or a preset's name.",
-)
+
+
+def embedding(command: C) -> C:
+    """An image network, and what its input looks like: ``--embedding``, ``--preprocess``."""
+
+    @click.option(
+        "--embedding",
+        metavar="FILE|PRESET",
+        shell_complete=completed.one_of(completed.presets, or_file=True),
+        help="An image network as one more signal: FILE.onnx, KIND=FILE.onnx or a preset's name.",
+    )
+    @click.option(
+        "--preprocess",
+        metavar="KIND",
+        shell_complete=completed.one_of(completed.preprocessing),
+        help="What the network's input looks like: tf, torch, caffe and others; +mirror and +crops average "
+        "over views of the picture.",
+    )
+    @functools.wraps(command)
+    def with_kind(*args: Any, preprocess: str | None, **kwargs: Any) -> Any:
+        if preprocess is not None:
+            if kwargs["embedding"] is None:
+                raise click.UsageError("--preprocess is for a network; give --embedding FILE, too.")
+            kwargs["embedding"] = f"{preprocess}={kwargs['embedding']}"
+        return command(*args, **kwargs)
+
+    return with_kind  # type: ignore[return-value]
 
 
 def scoring(command: C) -> C:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +27,14 @@ def print_pair(console: Console, pair: ScoredPair, threshold: float) -> None:
     _print_waterfall(console, pair)
     console.print()
     console.print(_verdict(pair, threshold))
+
+
+def matrix_lines(title: str, files: Sequence[str], values: Sequence[Sequence[float | None]]) -> Iterator[str]:
+    """One line a file with its values, from -1 to 1, by the numbers of the others."""
+    yield f"{title:>6}" + "".join(f"{column + 1:>8}" for column in range(len(files)))
+    for number, (file, row) in enumerate(zip(files, values, strict=True), start=1):
+        cells = "".join(f"{'none':>8}" if value is None else f"{value:>8.3f}" for value in row)
+        yield f"{number:>6}{cells}  {printable(file)}"
 
 
 def _print_waterfall(console: Console, pair: ScoredPair) -> None:

@@ -23,7 +23,7 @@ from cvsim.cli.command import Verb
     "--output",
     type=options.OutputFile(),
     metavar="FILE",
-    help="The profile: one .npz file, safe to hand on.",
+    help="The profile: one .npz file, safe to hand on. With --fine-tune the network, TUNED.onnx.",
 )
 @click.option(
     "--autoencoder",
@@ -33,13 +33,17 @@ from cvsim.cli.command import Verb
     "--embedding elsewhere.",
 )
 @click.option(
+    "--fine-tune",
+    metavar="MODEL.onnx",
+    help="Tune this image network on the labelled photos: -o TUNED.onnx is a network then, an --embedding "
+    "elsewhere.",
+)
+@click.option(
     "--epochs",
     "n_epochs",
     type=click.IntRange(min=1),
-    default=40,
-    show_default=True,
     metavar="N",
-    help="How often the autoencoder sees each picture.",
+    help="How often a network sees each picture.  [default: 40 for an autoencoder, 12 for tuning]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
 @options.signals
@@ -53,7 +57,8 @@ def train(
     labels: str | None,
     output: str | None,
     autoencoder: str | None,
-    n_epochs: int,
+    fine_tune: str | None,
+    n_epochs: int | None,
     seed: int,
     signals: tuple[str, ...] | None,
     embedding: str | None,
@@ -73,6 +78,10 @@ def train(
         raise click.UsageError("Give -o FILE for a profile, --autoencoder FILE.onnx for a network, or both.")
     if embedding is not None and autoencoder is not None:
         raise click.UsageError("--embedding and --autoencoder exclude each other.")
+    if fine_tune is not None and (autoencoder is not None or embedding is not None or signals):
+        raise click.UsageError("--fine-tune makes a network: no --autoencoder, --embedding or --signals.")
+    if fine_tune is not None and output is not None:
+        products.suffix_of(output, (".onnx",))
     settings = products.product_settings(config, given)
 
     from cvsim.api.products import train as learn, train_network
@@ -86,6 +95,20 @@ def train(
             products.note_skipped(network.skipped, quiet)
             products.write(autoencoder, network.to_onnx, quiet)
         if output is None:
+            return
+        if fine_tune is not None:
+            network = train_network(
+                paths,
+                labels=labels,
+                fine_tune=fine_tune,
+                n_epochs=n_epochs,
+                seed=seed,
+                settings=settings,
+                listed=listed,
+                progress=progress,
+            )
+            products.note_skipped(network.skipped, quiet)
+            products.write(output, network.to_onnx, quiet)
             return
         trained = learn(
             paths,
@@ -107,6 +130,12 @@ def train(
     click.echo(f"{model.provenance['n_images']:,} pictures of {model.provenance['n_products']:,} products")
     for signal in model.signals:
         click.echo(f"{signal.name:<16}{signal.weight:>8.0%}")
+    for figure, of_what in (
+        ("accuracy_training", "the photos that it learned"),
+        ("accuracy_held_out", "photos held out of known products"),
+    ):
+        if figure in model.quality:
+            click.echo(f"classifying: accuracy {model.quality[figure]:.3f} on {of_what}")
     if "ari" in model.quality:
         click.echo(
             f"grouping by {model.grouping.method}: ARI {model.quality['ari']:.3f} on products held out"

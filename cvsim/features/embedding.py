@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cvsim.types import RGB
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -50,6 +51,11 @@ class Preprocessing:
         Squeezed into the square, or the middle of the picture after its shorter side has `resize_px`.
     resize_px : int
         For ``"crop"``.
+    bgr : bool
+        Blue comes first in the input.
+    mirror, crops : bool
+        The vector is the mean over the picture and its mirror image, and over the picture, its middle and
+        its four corners.
     """
 
     side_px: int = 224
@@ -57,6 +63,9 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     fit: Literal["stretch", "crop"] = "stretch"
     resize_px: int = 256
+    bgr: bool = False
+    mirror: bool = False
+    crops: bool = False
 
 
 PREPROCESSING: dict[str, Preprocessing] = {
@@ -67,12 +76,46 @@ PREPROCESSING: dict[str, Preprocessing] = {
     "clip": Preprocessing(224, _CLIP_MEAN, _CLIP_STD, "crop", 224),
     "sscd": Preprocessing(288, _IMAGENET_MEAN, _IMAGENET_STD, "stretch"),
     "unit": Preprocessing(224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "tf": Preprocessing(),
+    "torch": Preprocessing(224, _IMAGENET_MEAN, _IMAGENET_STD),
+    "caffe": Preprocessing(224, _CAFFE_MEAN, (1 / 255, 1 / 255, 1 / 255), bgr=True),
 }
 """What each kind of network wants: ``mobilenetv2`` as TensorFlow trained it, ``imagenet`` as PyTorch trains;
-``unit`` is RGB in [0, 1], as the autoencoder takes."""
+``unit`` is RGB in [0, 1], as the autoencoder takes. ``tf``, ``torch`` and ``caffe`` are the modes of
+``preprocess_input`` in Keras: -1 to 1; means and deviations of ImageNet; BGR from 0 to 255 less the means."""
+VIEWS = ("mirror", "crops")
+"""What may be added to a kind: ``tf+mirror+crops``."""
+CROP_SHARE = 0.875
+"""Of the side, that each of the crops shows: 224 of 256 pixels, as networks are commonly measured."""
 DEFAULT_PREPROCESSING = "mobilenetv2"
 PREPROCESSING_KEY = "cvsim.preprocessing"
 """Under which a file may name its own kind among its metadata."""
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """What training an image network further needs to know of it.
+
+    Attributes
+    ----------
+    onnx : bytes
+    output : int
+        Position of the output that is taken.
+    kind : str
+        Key of `PREPROCESSING`.
+    preprocessing : Preprocessing
+    side_px : int
+    channels_last, maps_channels_last : bool
+        Of the input, and of the output where that is a map.
+    """
+
+    onnx: bytes
+    output: int
+    kind: str
+    preprocessing: Preprocessing
+    side_px: int
+    channels_last: bool
+    maps_channels_last: bool
 
 
 class Embedding(VectorFeature):
@@ -81,7 +124,8 @@ class Embedding(VectorFeature):
     Parameters
     ----------
     spec : str
-        Path of an ``.onnx`` file; ``KIND=PATH`` says which of `PREPROCESSING` it wants.
+        Path of an ``.onnx`` file; ``KIND=PATH`` says which of `PREPROCESSING` it wants, and
+        ``KIND+mirror+crops=PATH`` or ``mirror=PATH`` what its vector is the mean of.
 
     Raises
     ------
@@ -94,10 +138,10 @@ class Embedding(VectorFeature):
     name = "embedding"
 
     def __init__(self, spec: str) -> None:
-        kind, path = split_spec(spec)
+        given, self._views, path = split_spec(spec)
         self._path = path
-        self._preprocessing = PREPROCESSING[kind]
-        self._kind_given = path != spec
+        self._kind, self._kind_given = given or DEFAULT_PREPROCESSING, given is not None
+        self._preprocessing = self._seen(self._kind)
         try:
             self._digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         except OSError as exc:
@@ -120,10 +164,32 @@ class Embedding(VectorFeature):
         # Such maps were averaged over other axes once; what is kept of that must not be taken for this.
         return {**found, "pooled": "height, width"} if self._has_last_channels else found
 
+    def tunable(self) -> Tunable:
+        """Give the network to be trained further; see `cvsim.products.fine_tuning`."""
+        names = [output.name for output in self._ready().get_outputs()]
+        return Tunable(
+            pooled_classifier(self._path) if self._is_cut else Path(self._path).read_bytes(),
+            names.index(self._output),
+            self._kind,
+            self._preprocessing,
+            self._side,
+            self._channels_last,
+            self._has_last_channels,
+        )
+
     def vector(self, rgb: RGB) -> NDArray[np.float32] | None:
-        picture = prepare(rgb, self._preprocessing, self._side)
-        found = self._run(picture[None])[0]
-        return found if np.isfinite(found).all() else None
+        how = self._preprocessing
+        batch = np.stack([prepare(view, how, self._side) for view in views(rgb, how)])
+        found = self._run(batch)
+        if not np.isfinite(found).all():
+            return None
+        if len(found) > 1:
+            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        mean: NDArray[np.float32] = found.mean(axis=0)
+        return mean
+
+    def _seen(self, kind: str) -> Preprocessing:
+        return replace(PREPROCESSING[kind], mirror="mirror" in self._views, crops="crops" in self._views)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None, "_lock": None}
@@ -160,7 +226,7 @@ class Embedding(VectorFeature):
         session = self._ready()
         named = session.get_modelmeta().custom_metadata_map.get(PREPROCESSING_KEY)
         if not self._kind_given and named in PREPROCESSING:
-            self._preprocessing = PREPROCESSING[named]
+            self._kind, self._preprocessing = named, self._seen(named)
         if is_classifier(session):
             # What it pools before it decides says more of a picture than how it would name it.
             self._is_cut, self._session = True, None
@@ -195,18 +261,23 @@ class Embedding(VectorFeature):
             raise SettingsError(f"{self._path} does not run on a picture: {exc}") from exc
 
 
-def split_spec(spec: str) -> tuple[str, str]:
-    """``KIND=PATH`` or ``PATH`` to the kind of preprocessing and the path."""
-    kind, separator, path = spec.partition("=")
-    if separator and kind in PREPROCESSING:
-        return kind, path
-    if spec in PREPROCESSING:
+def split_spec(spec: str) -> tuple[str | None, tuple[str, ...], str]:
+    """``KIND+mirror=PATH`` to the kind of preprocessing, if given, what is averaged over, and the path."""
+    text, separator, path = spec.partition("=")
+    parts = text.split("+")
+    kinds = [part for part in parts if part not in VIEWS]
+    if len(kinds) <= 1 and set(kinds) <= PREPROCESSING.keys():
+        if separator:
+            return kinds[0] if kinds else None, tuple(part for part in parts if part in VIEWS), path
         raise SettingsError(
             f"{spec!r} says what a network's input looks like: give its file as well, {spec}=FILE.onnx"
         )
     if separator and not os.path.exists(spec):
-        raise SettingsError(f"unknown kind of network {kind!r}; known: {', '.join(PREPROCESSING)}")
-    return DEFAULT_PREPROCESSING, spec
+        known = ", ".join(PREPROCESSING)
+        raise SettingsError(
+            f"unknown kind of network {text!r}; known: {known}, and after a + {' and '.join(VIEWS)}"
+        )
+    return None, (), spec
 
 
 def is_classifier(session: Any) -> bool:
@@ -270,21 +341,44 @@ def open_session(model: str | bytes) -> Any:
         raise SettingsError(f"{name} is not an ONNX model that can be run: {str(exc)[:200]}") from exc
 
 
-def prepare(rgb: RGB, how: Preprocessing, side_px: int) -> NDArray[np.float32]:
-    """The (3, side_px, side_px) float32 input of a network."""
+def squared(rgb: RGB, how: Preprocessing, side_px: int) -> RGB:
+    """The (side_px, side_px, 3) uint8 part of a picture that a network sees."""
     if how.fit == "crop":
         height, width = rgb.shape[:2]
         scale = how.resize_px * side_px / how.side_px / min(height, width)
         size = max(side_px, round(width * scale)), max(side_px, round(height * scale))
         scaled = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         top, left = (scaled.shape[0] - side_px) // 2, (scaled.shape[1] - side_px) // 2
-        square: Any = scaled[top : top + side_px, left : left + side_px]
-    else:
-        square = cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA)
-    values = square.astype(np.float32) / 255
+        middle: RGB = scaled[top : top + side_px, left : left + side_px]
+        return middle
+    whole: RGB = cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return whole
+
+
+def prepare(rgb: RGB, how: Preprocessing, side_px: int) -> NDArray[np.float32]:
+    """The (3, side_px, side_px) float32 input of a network."""
+    values = squared(rgb, how, side_px).astype(np.float32) / 255
     values = (values - np.asarray(how.mean, np.float32)) / np.asarray(how.std, np.float32)
+    if how.bgr:
+        values = values[..., ::-1]
     return np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
 
 
+def views(rgb: RGB, how: Preprocessing) -> list[RGB]:
+    """List the parts of a picture whose vectors are averaged: the whole of it first."""
+    found = [rgb]
+    if how.crops:
+        (height, width), size = rgb.shape[:2], [max(1, round(side * CROP_SHARE)) for side in rgb.shape[:2]]
+        down, right = height - size[0], width - size[1]
+        places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+        found += [rgb[top : top + size[0], left : left + size[1]] for top, left in places]
+    if how.mirror:
+        found += [np.ascontiguousarray(view[:, ::-1]) for view in found]
+    return found
+
+
 def _plain(how: Preprocessing) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(how).items()}
+    """Values by name; those that came later only where they are set, so that older vectors still fit."""
+    later = {field.name for field in fields(how) if field.type == "bool"}
+    values = {name: value for name, value in asdict(how).items() if value or name not in later}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

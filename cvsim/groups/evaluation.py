@@ -49,6 +49,10 @@ class Evaluation(JsonResult):
         In [0, 1]. Precision is 1.0 if no pair is predicted, recall if no pair is true.
     bcubed_f1 : float
         In [0, 1]: harmonic mean of the B-cubed precision and recall, which weigh every image equally.
+    accuracy : float or None
+        Share of the images whose predicted label is the true one, in [0, 1]. None where the labels cannot be
+        compared by their names: those of groups are numbers that mean nothing. They can where names are words
+        and every predicted one but -1 is among the answers.
     """
 
     ari: float
@@ -59,6 +63,7 @@ class Evaluation(JsonResult):
     pair_recall: float
     pair_f1: float
     bcubed_f1: float
+    accuracy: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Give the figures by their names, as ``cvsim evaluate --json`` prints them."""
@@ -123,6 +128,7 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
     UsageError
         If the two differ in length, are empty, or hold None or NaN.
     """
+    accuracy = _accuracy(np.asarray(predicted), np.asarray(true))
     predicted, true = _checked(predicted, "predicted"), _checked(true, "true")
     table = Contingency.of(predicted, true)
     if not len(table.counts):
@@ -140,7 +146,19 @@ def evaluate(predicted: ArrayLike, true: ArrayLike) -> Evaluation:
         pair_recall=recall,
         pair_f1=_harmonic_mean(precision, recall),
         bcubed_f1=_bcubed_f1(table, n_images),
+        accuracy=accuracy,
     )
+
+
+def _accuracy(predicted: NDArray[Any], true: NDArray[Any]) -> float | None:
+    """Share of equal labels; None where names of groups are no names of products."""
+    if predicted.shape != true.shape or predicted.dtype.kind not in "UO" or true.dtype.kind not in "UO":
+        return None
+    given = {str(label) for label in predicted.tolist()} - {"-1"}
+    are_names = bool(given) and given <= {str(label) for label in true.tolist()}
+    if not are_names or all(label.lstrip("-").isdecimal() for label in given):
+        return None
+    return float((predicted.astype(str) == true.astype(str)).mean())
 
 
 def _checked(labels: ArrayLike, side: str) -> NDArray[np.int64]:

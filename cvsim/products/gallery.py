@@ -53,6 +53,8 @@ TEMPERATURES = np.geomspace(0.01, 0.3, 25)
 DEFAULT_TEMPERATURE = 0.05
 DEFAULT_WEIGHT = 20.0
 """The weight of the density of the fused vectors when there is nothing to learn the weights from."""
+ASSIGNED_LOG_ODDS = 4.0
+"""That a photo shows one of the groups which nobody named, where it is as near as their photos are."""
 _CHUNK_ROWS = 2048
 
 
@@ -279,8 +281,12 @@ def fit_gallery(
     details: Details | None,
     seed: int,
     progress: Progress,
-) -> Gallery:
-    """The gallery of all training photos, with its calibration."""
+) -> tuple[Gallery, dict[str, float]]:
+    """The gallery of all training photos, with its calibration, and how often it is right.
+
+    That is ``accuracy_training``, on the very photos that it holds, and ``accuracy_held_out``, on photos of
+    known products that were held out; the latter is missing where there were none.
+    """
     weights = [signal.weight for signal in signals]
     vectors = fused([s.map(block) for s, block in zip(signals, blocks, strict=True)], weights)
     widths = [signal.map.projection.shape[1] for signal in signals]
@@ -288,7 +294,10 @@ def fit_gallery(
     trial = _GalleryTrial.of(blocks, codes, weights, details, seed, progress)
     photos = Photos.of(looks, codes, widths)
     fact_weights, intercept, rejection = _calibrated(trial, n_facts(len(signals)))
-    return Gallery(
+    right = {"accuracy_training": _accuracy([nearness(vectors, vectors, codes)], [codes])}
+    if trial.mean:
+        right["accuracy_held_out"] = _accuracy(trial.mean, trial.truth)
+    gallery = Gallery(
         labels=tuple(labels),
         vectors=vectors.astype(np.float16),
         codes=codes,
@@ -299,6 +308,43 @@ def fit_gallery(
         temperature=_temperature(trial),
         rejection=rejection,
         details=details,
+    )
+    return gallery, right
+
+
+def _accuracy(near: Sequence[NDArray[np.float64]], truth: Sequence[Indices]) -> float:
+    """Share of photos whose nearest product is their own."""
+    right = [part.argmax(axis=1) == own for part, own in zip(near, truth, strict=True)]
+    return round(float(np.concatenate(right).mean()), 4)
+
+
+def gallery_of_groups(model: ProductModel, blocks: Sequence[NDArray[np.float32]], labels: Indices) -> Gallery:
+    """A gallery of groups that nobody named: a new photo belongs to the one whose photos it is nearest to.
+
+    Nothing is learned of strangers, so that none is rejected but photos without evidence.
+
+    Parameters
+    ----------
+    model : ProductModel
+    blocks : sequence of (n, n_dims) float32 arrays
+    labels : (n,) int64
+        From 0; each is its own name.
+    """
+    vectors, plain = model.fuse(blocks), model.fuse_plain(blocks).astype(np.float16)
+    widths = [signal.map.projection.shape[1] for signal in model.signals]
+    photos = Photos.of(PhotoVectors(vectors, plain, None), labels, widths)
+    weights = np.zeros(n_facts(len(model.signals)))
+    weights[0] = DEFAULT_WEIGHT
+    return Gallery(
+        labels=tuple(map(str, range(int(labels.max()) + 1))),
+        vectors=vectors.astype(np.float16),
+        codes=labels,
+        plain=plain,
+        density=photos.density,
+        weights=weights,
+        intercept=ASSIGNED_LOG_ODDS,
+        temperature=DEFAULT_TEMPERATURE,
+        rejection=np.finfo(np.float64).tiny,
     )
 
 

@@ -11,10 +11,10 @@ from scipy.sparse.csgraph import connected_components
 
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
-from cvsim.products.methods import METHODS, TREE_OF, TREES
+from cvsim.products.methods import FREE, METHODS, TREE_OF, TREES
 from cvsim.products.metric import has_evidence, normalised, spread_evenly
 from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
-from cvsim.products.partition import build_tree, density, kmeans
+from cvsim.products.partition import affinity, build_tree, density, hdbscan, kmeans, leiden, spectral
 from cvsim.products.stopping import Stopped, stop
 
 if TYPE_CHECKING:
@@ -117,6 +117,16 @@ def group(
             if method != "measured":
                 raise UsageError("photos per product are for the method 'measured'; leave out the method")
             found = _measured(rows, plain[first], photos_per_product)
+        elif (
+            method in ("kmeans", "spectral")
+            and threshold is None
+            and n_clusters is None
+            and model.grouping.method == "measured"
+        ):
+            stopped = _measured(rows, plain[first], None)
+            n_found = int(stopped.labels.max()) + 1
+            of_rows = group_vectors(rows, model.grouping, method, None, n_found)
+            found = Stopped(of_rows, stopped.alternative, stopped.many_photos)
         else:
             of_rows = group_vectors(rows, model.grouping, method, threshold, n_clusters)
             found = Stopped(of_rows, None, False)
@@ -169,18 +179,23 @@ def group_vectors(
         raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     if n_clusters is not None and not 1 <= n_clusters <= len(vectors):
         raise UsageError(f"{len(vectors)} images cannot make {n_clusters} groups")
-    if method == "density":
+    if method in FREE:
         if n_clusters is not None:
-            raise UsageError("density finds the number of groups itself; leave out the number or the method")
-        return density(vectors, _height(grouping, "components", threshold))
+            raise UsageError(f"{method} finds the number of groups itself; leave one of the two out")
+        if method == "density":
+            return density(vectors, _height(grouping, "components", threshold))
+        if threshold is not None:
+            raise UsageError(f"{method} knows no threshold; leave out the threshold or the method")
+        return {"hdbscan": hdbscan, "affinity": affinity, "leiden": leiden}[method](vectors)
     tree_method = TREE_OF.get(method, method)
-    if method == "kmeans" and n_clusters is not None:
-        return kmeans(vectors, n_clusters)
+    by_number = {"kmeans": kmeans, "spectral": spectral}.get(method)
+    if by_number is not None and n_clusters is not None:
+        return by_number(vectors, n_clusters)
     tree = build_tree(vectors, tree_method)
     if n_clusters is not None:
         return tree.cut_into(n_clusters)
     labels = tree.cut(_height(grouping, tree_method, threshold))
-    return kmeans(vectors, int(labels.max()) + 1) if method == "kmeans" else labels
+    return labels if by_number is None else by_number(vectors, int(labels.max()) + 1)
 
 
 def _height(grouping: GroupingRule, method: str, threshold: float | None) -> float:
@@ -201,10 +216,11 @@ def group_by_cosine(
     height = float(np.sqrt(max(0.0, 2 - 2 * threshold))) + 1e-4
     if n_clusters is not None:
         return group_vectors(unit, _NO_CURVES, method, None, n_clusters)
-    if method in ("chance", "measured"):
+    if method in ("chance", "measured", "hdbscan", "affinity", "leiden"):
         raise UsageError(f"{method} knows no threshold of similarity; leave out the threshold or the method")
     if method == "density":
         return density(unit, height)
     tree = build_tree(unit, TREE_OF.get(method, method))
     labels = tree.cut(height)
-    return kmeans(unit, int(labels.max()) + 1) if method == "kmeans" else labels
+    by_number = {"kmeans": kmeans, "spectral": spectral}.get(method)
+    return labels if by_number is None else by_number(unit, int(labels.max()) + 1)

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
 """Methods that cut a tree, and scipy's names for how it is built. Training tries them in this order."""
-TREE_OF = {"kmeans": "ward", "measured": "average"}
+TREE_OF = {"kmeans": "ward", "measured": "average", "spectral": "average"}
 """The tree that a method without one of its own cuts, where a threshold or a number of groups is given."""
-METHODS = ("measured", "components", "average", "ward", "kmeans", "density", "chance")
+FREE = ("density", "hdbscan", "affinity", "leiden")
+"""Methods that find the number of groups themselves."""
+METHODS = (
+    "measured",
+    "components",
+    "average",
+    "ward",
+    "kmeans",
+    "spectral",
+    "density",
+    "hdbscan",
+    "affinity",
+    "leiden",
+    "chance",
+)
 """Names of all methods, as ``cvsim cluster --method`` offers them.
 
-``measured`` is the tree of average link, cut where the collection itself says (`cvsim.products.stopping`).
+``hdbscan``, ``affinity`` and ``spectral`` are those of scikit-learn; ``leiden`` is that of leidenalg (extra
+``graph``) on the graph of neighbours. ``measured`` is the tree of average link, cut where the collection
+itself says (`cvsim.products.stopping`).
 """

@@ -8,15 +8,17 @@ that of average link, its heights put in terms of how likely strangers would com
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.cluster import DBSCAN, KMeans
+from sklearn.cluster import DBSCAN, HDBSCAN, AffinityPropagation, KMeans, SpectralClustering
+from sklearn.neighbors import kneighbors_graph
 
 from cvsim.arrays import labelled_in_order
-from cvsim.errors import UsageError
+from cvsim.errors import MissingExtraError, UsageError
 from cvsim.products.methods import TREES
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 MAX_IMAGES = 30_000
 """All pairs of more do not fit into a few gigabytes."""
 DENSITY_NEIGHBOURS = 3
+GRAPH_NEIGHBOURS = 7
+"""Of the graph that spectral clustering and Leiden part; see `cvsim.products.stopping`."""
 CHANCE_POWER = 0.65
 """Exponent of the mean size of two groups: if pairs of one picture were independent, it would be 1.
 
@@ -150,7 +154,75 @@ def kmeans(vectors: NDArray[np.float32], n_groups: int, seed: int = 0) -> Indice
 
 def density(vectors: NDArray[np.float32], distance: float) -> Indices:
     """(n,) labels of DBSCAN within `distance`; what is in no dense place stands alone."""
-    labels = DBSCAN(eps=max(distance, 1e-9), min_samples=DENSITY_NEIGHBOURS).fit_predict(vectors)
+    found = DBSCAN(eps=max(distance, 1e-9), min_samples=DENSITY_NEIGHBOURS).fit_predict(vectors)
+    return _noise_alone(found.astype(np.int64))
+
+
+def hdbscan(vectors: NDArray[np.float32]) -> Indices:
+    """(n,) labels of HDBSCAN with groups of two or more; what is in no group stands alone."""
+    if len(vectors) < 3:
+        return np.arange(len(vectors))
+    found = HDBSCAN(min_cluster_size=2, copy=True).fit_predict(vectors.astype(np.float64))
+    return _noise_alone(found.astype(np.int64))
+
+
+def affinity(vectors: NDArray[np.float32], seed: int = 0) -> Indices:
+    """(n,) labels of affinity propagation, by negative squared distances.
+
+    Raises
+    ------
+    UsageError
+        It does not come to an end on these vectors.
+    """
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # too few steps, or all pictures equally alike
+        found = AffinityPropagation(damping=0.9, max_iter=1000, random_state=seed).fit(vectors)
+    if (found.labels_ < 0).any():
+        raise UsageError("affinity propagation does not settle on these pictures; take another method")
+    return labelled_in_order(found.labels_.astype(np.int64))
+
+
+def spectral(vectors: NDArray[np.float32], n_groups: int, seed: int = 0) -> Indices:
+    """(n,) labels of spectral clustering of the graph of nearest neighbours."""
+    n = len(vectors)
+    if n_groups >= n - 1 or n < 4:
+        return build_tree(vectors, "average").cut_into(n_groups)
+    n_near = min(n - 1, GRAPH_NEIGHBOURS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the graph may fall into parts
+        found = SpectralClustering(
+            n_groups, affinity="nearest_neighbors", n_neighbors=n_near, random_state=seed, n_init=4
+        ).fit_predict(vectors)
+    return labelled_in_order(found.astype(np.int64))
+
+
+def leiden(vectors: NDArray[np.float32], seed: int = 0) -> Indices:
+    """(n,) labels of the Leiden algorithm (Traag et al., 2019), by modularity, on the graph of neighbours.
+
+    Raises
+    ------
+    MissingExtraError
+        igraph or leidenalg is not installed.
+    """
+    try:
+        import igraph
+        import leidenalg
+    except ImportError as exc:
+        raise MissingExtraError("The method leiden", "graph") from exc
+    if len(vectors) < 3:
+        return np.arange(len(vectors))
+    n_near = min(GRAPH_NEIGHBOURS, len(vectors) - 1)
+    near = kneighbors_graph(vectors, n_near, mode="connectivity")
+    a, b = near.maximum(near.T).nonzero()
+    edges = np.stack([a, b], axis=1)[a < b]
+    graph = igraph.Graph(n=len(vectors), edges=edges.tolist())
+    found = leidenalg.find_partition(graph, leidenalg.ModularityVertexPartition, seed=seed)
+    return labelled_in_order(np.array(found.membership, np.int64))
+
+
+def _noise_alone(labels: Indices) -> Indices:
     alone = labels == -1
     labels[alone] = labels.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     return labelled_in_order(labels)

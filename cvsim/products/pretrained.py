@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvsim.errors import MissingExtraError, RemoteError, SettingsError
+from cvsim.features.embedding import VIEWS
 from cvsim.files import replacing
 
 if TYPE_CHECKING:
@@ -102,13 +103,18 @@ def resolve(spec: str, networks: Mapping[str, Network] = NETWORKS) -> str:
         What was downloaded is not what was published.
     MissingExtraError
     """
-    if spec not in networks:
+    kind, _, name = spec.rpartition("=")
+    if name not in networks or (kind and os.path.exists(spec)):
         return spec
-    network = networks[spec]
+    network = networks[name]
     path = fetched(network)
     if network.side_px:
         path = converted(path, network.side_px)
-    return f"{network.preprocessing}={path}"
+    if not kind:
+        return f"{network.preprocessing}={path}"
+    # What is averaged over alone does not change what the network's input looks like.
+    own = set(kind.split("+")) - set(VIEWS)
+    return f"{kind}={path}" if own else f"{network.preprocessing}+{kind}={path}"
 
 
 def models_folder() -> Path:
@@ -184,6 +190,29 @@ def import_torch(what: str) -> Any:
     except ImportError as exc:
         raise MissingExtraError(what, "torch") from exc
     return torch
+
+
+def to_torch(network: bytes) -> Any:
+    """An ONNX network as a torch module that can be trained.
+
+    Raises
+    ------
+    MissingExtraError
+        PyTorch or onnx2torch is not installed.
+    SettingsError
+        The network has parts that have no counterpart there.
+    """
+    import_torch("Fine-tuning")
+    try:
+        from onnx2torch import convert
+    except ImportError as exc:
+        raise MissingExtraError("Fine-tuning", "torch") from exc
+    import onnx
+
+    try:
+        return convert(onnx.load_model_from_string(network))
+    except Exception as exc:  # it has no exception class of its own
+        raise SettingsError(f"the network cannot be made trainable: {str(exc)[:200]}") from exc
 
 
 def write_onnx(

@@ -136,7 +136,10 @@ def train(
         for s, w, block in zip(sources, weights, blocks, strict=True):
             signals.append(Signal(s.name, s.version, dict(s.params), float(w), fit_metric(block, codes)))
             advance(1)
-    gallery = fit_gallery(blocks, codes, names, signals, details, seed, progress) if with_gallery else None
+    gallery = None
+    if with_gallery:
+        gallery, right = fit_gallery(blocks, codes, names, signals, details, seed, progress)
+        quality |= right
     about = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d"),
         "n_images": len(codes),

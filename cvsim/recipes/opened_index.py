@@ -78,8 +78,8 @@ def _made_with(store: SearchableStore, noted: str) -> dict[str, Any]:
     if values.get("signals") is not None:
         values["signals"] = tuple(values["signals"])
     embedding = values.get("embedding")
-    path = "" if embedding is None or embedding in NETWORKS else split_spec(embedding)[1]
-    if path and not os.path.exists(path):
+    path = "" if embedding is None else embedding if embedding in NETWORKS else split_spec(embedding)[-1]
+    if path and path not in NETWORKS and not os.path.exists(path):
         raise StoreError(
             f"{store.location} was made with the network {printable(path)}, which is not there: say where it "
             "is with --embedding FILE"
@@ -89,10 +89,8 @@ def _made_with(store: SearchableStore, noted: str) -> dict[str, Any]:
 
 def _lasting(embedding: str) -> str:
     """An embedding as it can be named from any folder."""
-    if embedding in NETWORKS:
-        return embedding
-    kind, path = split_spec(embedding)
-    return f"{kind}={os.path.abspath(path)}"
+    path = embedding if embedding in NETWORKS else split_spec(embedding)[-1]
+    return embedding if path in NETWORKS else embedding.removesuffix(path) + os.path.abspath(path)
 
 
 def _guessed(store: SearchableStore, settings: Settings, signals: Signals) -> tuple[Settings, Signals]:

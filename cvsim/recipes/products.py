@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import cv2
 import numpy as np
 
-from cvsim.arrays import NOT_AN_ARRAY
+from cvsim.arrays import NOT_AN_ARRAY, labelled_in_order
 from cvsim.errors import SettingsError, UsageError
 from cvsim.executors import open_executor
 from cvsim.features import make_features
@@ -20,12 +19,11 @@ from cvsim.features.embedding import Embedding
 from cvsim.features.local import Local
 from cvsim.features.local_descriptor import KEYPOINT
 from cvsim.features.vector import VectorFeature
-from cvsim.groups.evaluation import plain_path
 from cvsim.images.decode import decode
 from cvsim.images.scan import require_paths, scan
-from cvsim.products.autoencoder import AUTOENCODER_PX, fit_autoencoder
+from cvsim.products.autoencoder import AUTOENCODER_PX, N_EPOCHS, fit_autoencoder
 from cvsim.products.details import Details
-from cvsim.products.gallery import Assignment, classify
+from cvsim.products.gallery import Assignment, classify, gallery_of_groups
 from cvsim.products.grouping import group, group_by_cosine, untrained
 from cvsim.products.model import ProductModel, SignalSource, read_product_model
 from cvsim.products.pretrained import resolve
@@ -34,6 +32,7 @@ from cvsim.products.training import train
 from cvsim.progress import SilentProgress
 from cvsim.reading.extraction import THUMBNAIL_KEY, THUMBNAIL_PX
 from cvsim.reading.files import read_files
+from cvsim.recipes.labelling import names_of, require_named
 from cvsim.settings import PROFILES
 from cvsim.stores import Store, on_sound_store
 
@@ -174,11 +173,13 @@ def read_vectors(
     *,
     listed: Iterable[str] = (),
     with_details: bool = False,
+    named: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Vectors:
     """Read every picture under `paths` into vectors, from the cache where they are known.
 
-    With `with_details` also into details, by which products are told from strangers.
+    With `with_details` also into details, by which products are told from strangers. Files that `named`
+    labels must be there: that is looked at before any is read.
 
     Raises
     ------
@@ -190,7 +191,7 @@ def read_vectors(
     return on_sound_store(
         settings.cache,
         lambda store: _vectors_on(
-            store, paths, features, settings, listed, with_details, progress or SilentProgress()
+            store, paths, features, settings, listed, with_details, named, progress or SilentProgress()
         ),
     )
 
@@ -202,9 +203,11 @@ def _vectors_on(
     settings: Settings,
     listed: Sequence[str],
     with_details: bool,
+    named: Mapping[str, str] | None,
     progress: Progress,
 ) -> Vectors:
     found = scan(list(paths), listed=listed, **settings.scan.keywords)
+    require_named(found, named, {*paths, *listed})
     with open_executor(settings.scheduler, settings.n_workers) as executor:
         wanted_features: list[Feature[Any]] = [*features, *([_LOCAL] if with_details else [])]
         reading = read_files(
@@ -218,7 +221,7 @@ def _vectors_on(
     digests = {record.path: record.digest for record in reading.records}
     root_of = {entry.path: entry.root for entry in found.files}
     wanted = [path for path in root_of if path in digests or not _is_no_image(path, reading.skipped)]
-    files = {path: _relative(path, root_of[path]) for path in wanted}
+    files = names_of([(path, root_of[path]) for path in wanted], {*paths, *listed})
     order = sorted(wanted, key=lambda path: (files[path], path))
     rows = [digests.get(path) for path in order]
     blocks = tuple(_block(feature, rows, store) for feature in features)
@@ -247,11 +250,6 @@ def _reasons(skipped: Sequence[Skipped]) -> str:
     return f": {skipped[0].path}: {skipped[0].reason}" if skipped else ""
 
 
-def _relative(path: str, root: str) -> str:
-    relative = os.path.relpath(path, root) if path != root else os.path.basename(path)
-    return relative.replace(os.sep, "/")
-
-
 def _block(feature: VectorFeature, digests: Sequence[str | None], store: Any) -> NDArray[np.float32]:
     data = store.descriptors(feature.key, {digest for digest in digests if digest is not None})
     found = (None if digest is None else data.get(digest) for digest in digests)
@@ -274,85 +272,13 @@ def _details(digests: Sequence[str | None], thumbnails: Sequence[bytes | None], 
     )
 
 
-def labels_for(
-    files: Sequence[str],
-    given: Mapping[str, str] | NDArray[Any] | None,
-    name: str = "labels",
-    paths: Sequence[str] = (),
-) -> list[str]:
-    """One label a file, or (None) the folder that each file is in.
-
-    Files that a mapping does not name have the label "": they are not used.
-
-    Parameters
-    ----------
-    files : sequence of str
-    given : mapping of file to label, (n,) array in the order of the files, or None
-        Of an array of integers, a negative one is no label.
-    name : str
-        What to call the labels in a message.
-    paths : sequence of str
-        The files as they can be opened, for labels that name them so.
-
-    Raises
-    ------
-    UsageError
-        The labels name a file that is not there, or do not fit the files in number.
-    """
-    if given is None:
-        found = [PurePosixPath(file).parent.as_posix() for file in files]
-        if "." in found:
-            raise UsageError(
-                f"{files[found.index('.')]} lies in no folder of its product: give --labels FILE, or one "
-                "folder a product"
-            )
-        return found
-    if not isinstance(given, Mapping):
-        if len(given) != len(files):
-            raise UsageError(
-                f"{name} has {len(given)} labels and there are {len(files)} pictures, in path order"
-            )
-        return ["" if isinstance(label, int) and label < 0 else str(label) for label in given.tolist()]
-    given = _as_listed(given, files, paths)
-    missing = sorted(given.keys() - set(files))
-    if missing:
-        names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise UsageError(f"{name} labels {len(missing)} files that are not there: {names}")
-    found = [given.get(file, "") for file in files]
-    return ["" if label == "-1" else label for label in found]
-
-
-def _as_listed(given: Mapping[str, str], files: Sequence[str], paths: Sequence[str]) -> Mapping[str, str]:
-    """Labels by the names that the files have here: ``./x.jpg``, absolute and with backslashes, too."""
-    known = set(files)
-    by_path = {os.path.abspath(path): file for path, file in zip(paths, files, strict=True)} if paths else {}
-    found = {}
-    for name, label in given.items():
-        slashed = plain_path(name.replace("\\", "/"))
-        names = (name, plain_path(name), slashed, by_path.get(os.path.abspath(name), name))
-        file = next((one for one in names if one in known), name)
-        if file in found:
-            raise UsageError(f"{file!r} is labelled twice, once as {name!r}")
-        found[file] = label
-    return found
-
-
-def labels_in_order(given: Mapping[str, str] | NDArray[Any], n: int, name: str = "labels") -> list[str]:
-    """Labels of the rows of an array; those of a mapping are taken in the order of their files' paths."""
-    if len(given) != n:
-        raise UsageError(f"{name} has {len(given)} labels and the features have {n} rows")
-    if isinstance(given, Mapping):
-        return [given[file] for file in sorted(given)]
-    return [str(label) for label in given.tolist()]
-
-
 def train_autoencoder(
-    vectors: Vectors, *, n_epochs: int, seed: int = 0, progress: Progress | None = None
+    vectors: Vectors, *, n_epochs: int | None, seed: int = 0, progress: Progress | None = None
 ) -> bytes:
     """An ONNX image network that learned from the pictures: one more embedding of them."""
     pictures = [_square(data) for data in vectors.thumbnails if data is not None]
     shown = np.stack(pictures) if pictures else np.zeros((0, AUTOENCODER_PX, AUTOENCODER_PX, 3), np.uint8)
-    return fit_autoencoder(shown, n_epochs=n_epochs, seed=seed, progress=progress)
+    return fit_autoencoder(shown, n_epochs=n_epochs or N_EPOCHS, seed=seed, progress=progress)
 
 
 def _square(thumbnail: bytes) -> RGB:
@@ -393,6 +319,23 @@ def cluster(vectors: Vectors, model: ProductModel | None = None, **how: Unpack[G
         if thumbnail is not None and not any(np.isfinite(block[i]).all() for block in vectors.blocks):
             labels[i] = first.setdefault(thumbnail, int(labels[i]))
     return replace(found, labels=labels)
+
+
+def profile_of_groups(vectors: Vectors, found: Stopped) -> ProductModel:
+    """A profile that assigns new pictures to the groups that were found without answers.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two pictures could be read.
+    """
+    rows = [block[vectors.readable] for block in vectors.blocks]
+    if len(rows[0]) < 2:
+        raise UsageError("a profile of groups needs two pictures at least")
+    model = untrained(rows, vectors.sources)
+    labels = labelled_in_order(found.labels[vectors.readable])
+    about = {"unsupervised": True, "n_images": len(labels), "n_products": int(labels.max()) + 1}
+    return replace(model, gallery=gallery_of_groups(model, rows, labels), provenance=about)
 
 
 def fused_vectors(vectors: Vectors, model: ProductModel | None = None) -> NDArray[np.float32]:

@@ -97,6 +97,10 @@ def _trained_plan(settings: Settings) -> ScoringPlan:
     trained = read_profile(settings.profile)
     if settings.signals:
         raise SettingsError("a trained profile has its own signals; leave out --signals")
+    if trained.provenance.get("unsupervised"):
+        raise SettingsError(
+            "a profile of groups that nobody named scores no pairs; make one with cvsim train"
+        )
     features = features_of(trained, settings.embedding)
     mapped = tuple(
         MappedVector(feature, signal.map) for feature, signal in zip(features, trained.signals, strict=True)

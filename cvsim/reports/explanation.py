@@ -44,7 +44,7 @@ def waterfall(pair: ScoredPair) -> tuple[WaterfallStep, ...]:
         start = steps[-1].end
         steps.append(
             WaterfallStep(
-                comparison.feature, comparison.similarity, comparison.weight, start, start + comparison.weight
+                comparison.feature, comparison.shown, comparison.weight, start, start + comparison.weight
             )
         )
     return tuple(steps)

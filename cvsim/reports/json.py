@@ -100,7 +100,7 @@ def _member(member: Member) -> dict[str, Any]:
 def _signal(comparison: Comparison) -> dict[str, Any]:
     return {
         "name": comparison.feature,
-        "similarity": _number(comparison.similarity),
+        "similarity": _number(comparison.shown),
         "weight": _number(comparison.weight),
     }
 

@@ -52,6 +52,20 @@ def test_for_a_person(folder: Path) -> None:
     assert "not linked at 100 %." in run(folder / "a.jpg", folder / "b.jpg", "--threshold", "1").stdout
 
 
+def test_more_than_two_are_a_square_of_scores(folder: Path) -> None:
+    files = [folder / name for name in ("a.jpg", "b.jpg", "c.jpg")]
+    document = json.loads(run(*files, "--json").stdout)
+    pair = json.loads(run(*files[:2], "--json").stdout)
+    scores = document["scores"]
+    assert document["files"] == [str(file) for file in files]
+    assert scores[0][1] == scores[1][0] == pair["score"]
+    assert [scores[i][i] for i in range(3)] == [1, 1, 1]
+    lines = run(*files).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["score", "1", "2", "3"]
+    assert lines[1].split()[2] == f"{scores[0][1]:.3f}"
+    assert run(files[0]).exit_code == 2
+
+
 def test_what_is_no_picture_is_an_error_with_its_name(folder: Path) -> None:
     result = run(folder / "a.jpg", folder / "d.jpg")
     assert result.exit_code == 1

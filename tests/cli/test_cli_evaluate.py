@@ -35,7 +35,24 @@ def test_the_promised_keys(answers: Path, tmp_path: Path) -> None:
         "pair_recall": 1.0,
         "pair_f1": 0.5,
         "bcubed_f1": pytest.approx(10 / 14),
+        "accuracy": None,
     }
+
+
+def test_accuracy_where_labels_are_names_of_the_answers(answers: Path, tmp_path: Path) -> None:
+    path = tmp_path / "found.csv"
+    for rows, accuracy in (
+        ("x,y,-1", 1 / 3),
+        ("x,x,y", 1.0),
+        ("x,x,z", None),
+        ("0,0,1", None),
+        ("-1,-1,-1", None),
+    ):
+        cells = zip("abc", rows.split(","), strict=True)
+        path.write_text("file,label\n" + "".join(f"{name}.jpg,{label}\n" for name, label in cells))
+        _, out, _ = run(path, answers, "--json")
+        assert json.loads(out)["accuracy"] == (None if accuracy is None else pytest.approx(accuracy))
+        assert ("accuracy" in run(path, answers)[1]) == (accuracy is not None)
 
 
 def test_for_a_person(answers: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from onnx_models import mean_color_model
+from product_photos import photo
 
 from cvsim.cli.group import cvsim
 
@@ -19,17 +20,6 @@ def run(*arguments: Path | str) -> tuple[int, str, str]:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr
-
-
-def photo(product: int, seed: int) -> np.ndarray:
-    """A product of two colours on a shelf of others, moved and lit a little differently in each photo."""
-    of_product, rng = np.random.default_rng(product), np.random.default_rng(1000 + seed)
-    colors = of_product.integers(0, 256, (2, 3))
-    rgb = cv2.resize(rng.integers(90, 160, (4, 4, 3), dtype=np.uint8), (96, 96))
-    x, y = rng.integers(-6, 7, 2) + 48
-    cv2.rectangle(rgb, (int(x) - 26, int(y) - 34), (int(x) + 26, int(y) + 34), colors[0].tolist(), -1)
-    cv2.circle(rgb, (int(x), int(y)), 8 + product * 2, colors[1].tolist(), -1)
-    return np.clip(rgb * rng.uniform(0.85, 1.15), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +43,8 @@ def profile(shop) -> Path:
     code, out, err = run("train", shop / "images", "--labels", labels, "-o", path, "--no-cache", "-q")
     assert (code, err) == (0, "")
     assert "30 pictures of 6 products" in out
+    assert "classifying: accuracy 1.000 on the photos that it learned" in out
+    assert "on photos held out of known products" in out
     return path
 
 
@@ -109,6 +101,42 @@ def test_classify_names_known_products(shop, profile, tmp_path):
     right = [row[1] == f"product {row[0][2]}" for row in rows[1:]]
     assert sum(right) >= 24
     assert all(0 <= float(row[2]) <= 1 for row in rows[1:])
+
+
+def test_new_pictures_are_assigned_to_groups_that_nobody_named(shop, tmp_path):
+    labels, profile = tmp_path / "four.csv", tmp_path / "four.npz"
+    how = ("--n-clusters", "4", "-o", labels, "--save-profile", profile, "--no-cache", "-q")
+    assert run("cluster", shop / "images", *how)[0] == 0
+    code, out, _ = run("classify", shop / "images", "--profile", profile, "-o", "-", "--no-cache")
+    found = dict(line.split(",")[:2] for line in out.splitlines())
+    known = dict(line.split(",") for line in labels.read_text().splitlines())
+    assert code == 0
+    assert len(set(found.values())) == 5  # with the header
+    assert np.mean([found[file] == label for file, label in known.items()]) > 0.8
+    code, _, err = run("dedupe", shop / "images", "--profile", profile, "--no-cache", "-q")
+    assert (code, "scores no pairs" in err) == (2, True)
+
+
+def test_files_of_two_folders_are_told_apart(shop, tmp_path):
+    content = (shop / "images" / "0_0.png").read_bytes()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x\ny.png").write_bytes(content)
+    both = (tmp_path / "a", tmp_path / "b")
+    assert run("features", *both, "-o", tmp_path / "f.npy", "--no-cache", "-q")[0] == 0
+    assert (tmp_path / "f.txt").read_text().splitlines() == ["a/x\\ny.png", "b/x\\ny.png"]
+    assert run("cluster", *both, "-o", tmp_path / "l.csv", "--no-cache", "-q")[0] == 0
+    assert run("evaluate", tmp_path / "l.csv", tmp_path / "l.csv", "--json")[1].count('"n_images": 2') == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "images/", "elsewhere/"])
+def test_labels_that_fit_another_folder_are_refused_before_reading(shop, tmp_path, prefix):
+    (tmp_path / "l.csv").write_text(f"file,label\n{prefix}0_0.png,x\n{prefix}1_0.png,y\n")
+    given, fits = (shop, shop / "images") if prefix == "" else (shop / "images", shop)
+    code, _, err = run("train", given, "--labels", tmp_path / "l.csv", "-o", tmp_path / "m.npz", "--no-cache")
+    assert code == 2
+    assert "are not there" in err
+    assert (f"they are under {fits}:" in err) == (prefix != "elsewhere/")
 
 
 def test_a_folder_a_class_trains_too(shop, tmp_path):

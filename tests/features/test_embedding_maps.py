@@ -37,3 +37,20 @@ def test_a_network_that_gives_nothing_is_refused(tmp_path):
     onnx.save(model, path)
     with pytest.raises(SettingsError, match=r"it gives nothing|not an ONNX model"):
         Embedding(str(path))
+
+
+def test_views_are_averaged_and_kinds_prepare_as_keras_does(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    network = map_model(tmp_path / "m.onnx", channels_last=False)
+    unit = Embedding(f"unit={network}")
+    one = Embedding(f"unit+mirror+crops={network}")
+    assert one.vector(rgb) == pytest.approx(unit.vector(rgb) / np.linalg.norm(unit.vector(rgb)), abs=0.02)
+    assert one.params["preprocessing"].keys() - unit.params["preprocessing"].keys() == {"mirror", "crops"}
+    bgr = Embedding(f"caffe={network}").vector(rgb)
+    assert bgr == pytest.approx(rgb.mean(axis=(0, 1))[::-1] - [103.939, 116.779, 123.68], abs=1e-3)
+    assert Embedding(f"tf={network}").vector(rgb) == pytest.approx(
+        rgb.mean(axis=(0, 1)) / 127.5 - 1, abs=1e-5
+    )
+    assert Embedding(f"mirror={network}").params["preprocessing"]["mirror"] is True
+    with pytest.raises(SettingsError, match="unknown kind of network 'tf\\+no'"):
+        Embedding(f"tf+no={network}")

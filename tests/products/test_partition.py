@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from cvsim.errors import UsageError
 from cvsim.products.grouping import group, group_by_cosine, untrained
-from cvsim.products.methods import METHODS
+from cvsim.products.methods import FREE, METHODS
 from cvsim.products.model import MergeCurve, SignalSource
 from cvsim.products.partition import (
     build_tree,
@@ -20,6 +20,9 @@ from cvsim.products.partition import (
     merge_agreement,
 )
 from cvsim.products.training import _Agreement, train
+from cvsim.recipes.products import cluster_features
+
+WITHOUT_THRESHOLD = ("chance", "measured", "hdbscan", "affinity", "leiden")
 
 
 def random_rows(n, seed):
@@ -55,7 +58,7 @@ def test_merge_agreement_counts_every_pair_once():
     assert same.sum() == (sizes * (sizes - 1) / 2).sum()
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("chance", "measured")])
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in WITHOUT_THRESHOLD])
 def test_every_method_parts_clear_groups(method):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), 8)
@@ -110,7 +113,7 @@ def test_a_merge_curve_is_its_own_inverse_and_falls():
     assert curve.height(0.9) < curve.height(0.1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "leiden"])
 def test_a_trained_model_groups_new_products(method):
     seen, seen_labels = make_products(16, 10, seed=1)
     new, new_labels = make_products(8, 10, seed=2)
@@ -143,3 +146,26 @@ def test_wrong_requests_are_refused():
         group(model, [rows], n_clusters=9)
     with pytest.raises(UsageError, match="density"):
         group(model, [rows], method="density", n_clusters=2)
+
+
+@pytest.mark.parametrize("method", ["hdbscan", "affinity", "spectral", "kmeans", "leiden"])
+def test_methods_by_libraries_find_plain_groups(method):
+    if method == "leiden":
+        pytest.importorskip("leidenalg", reason="the extra graph is not installed")
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 12)
+    rows = (np.eye(6)[labels] * 5 + rng.normal(size=(72, 6)) * 0.3).astype(np.float32)
+    model = untrained([rows], [SignalSource("made", 1, {})])
+    assert adjusted_rand_score(labels, group(model, [rows], method=method).labels) > 0.95
+    if method in FREE:
+        with pytest.raises(UsageError, match="itself"):
+            group(model, [rows], method=method, n_clusters=3)
+    else:
+        assert len(set(group(model, [rows], method=method, n_clusters=3).labels.tolist())) == 3
+
+
+@pytest.mark.parametrize("method", ["hdbscan", "affinity", "spectral"])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_methods_by_libraries_take_a_few_pictures(method, n):
+    rows = np.random.default_rng(n).normal(size=(n, 4)).astype(np.float32)
+    assert len(cluster_features(rows, method=method).labels) == n

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from generate import save_image, scene
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sklearn.metrics import adjusted_rand_score
 
+from cvsim.api.products import cluster
 from cvsim.errors import UsageError
 from cvsim.products.grouping import group, untrained
 from cvsim.products.model import SignalSource
@@ -42,6 +45,21 @@ def test_identical_and_nearly_identical_vectors_share_a_label(n, n_others):
         labels = group(untrained([rows], SOURCE), [rows], **how).labels
         assert len(set(labels[:n].tolist())) == 1
     assert len(set(cluster_features(rows).labels[:n].tolist())) == 1
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(2, 40), st.integers(0, 5))
+def test_identical_files_share_a_label(tmp_path_factory, n, n_others):
+    folder = tmp_path_factory.mktemp("copies")
+    content = save_image(folder / "same.png", scene(0, 96, 72)).read_bytes()
+    for i in range(1, n):
+        (folder / f"same {i}.png").write_bytes(content)
+    for i in range(n_others):
+        save_image(folder / f"other {i}.png", scene(1 + i, 96, 72))
+    found = cluster(folder, cache=None, workers=1)
+    labels = dict(zip(found.files, found.labels.tolist(), strict=True))
+    assert len({label for file, label in labels.items() if file.startswith("same")}) == 1
+    assert min(labels.values()) == 0
 
 
 @pytest.mark.parametrize("n", range(1, 21))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cvsim.errors import UsageError
-from cvsim.recipes.products import labels_for
+from cvsim.recipes.labelling import labels_for
 
 
 def test_every_way_to_name_a_file_finds_it(tmp_path):
