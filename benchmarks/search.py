@@ -2,12 +2,13 @@
 """Searching an index: hits and latency on copies of photographs, and a store of a million records.
 
     python benchmarks/search.py hits --data DATA --copies SET --store LOCATION [--n QUERIES] --json FILE
-    python benchmarks/search.py scale --n 1000000 --store FILE --json FILE
+    python benchmarks/search.py scale --n 1000000 --store LOCATION --json FILE [--engine NAME] [--pid PROCESS]
     python benchmarks/search.py tables
 
 `hits` indexes the folders of DATA and searches for the altered copies of SET (images/, truth.csv with file,
-group and kind, groups_src.csv with group and source). `scale` fills an index in SQLite with synthetic keys,
-opens it in a new process and searches it. `tables` writes what both left in results/ into README.md.
+group and kind, groups_src.csv with group and source). `scale` fills an index with synthetic keys, opens it
+in a new process and searches it; `--pid` names the engine's process, whose memory is told. `tables` writes
+what both left in results/ into README.md.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--copies", type=Path)
     parser.add_argument("--store")
     parser.add_argument("--engine", help="what to call the store in the table")
+    parser.add_argument("--pid", type=int, help="process of the engine")
     parser.add_argument("--n", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -139,34 +141,79 @@ def latency(seconds: list[float]) -> dict[str, float]:
 
 
 def scale(args: argparse.Namespace) -> dict[str, Any]:
-    started = time.process_time()
+    started, wall = time.process_time(), time.perf_counter()
     fill(args.store, args.n)
-    filled_s = time.process_time() - started
+    filled_s, filled_wall_s = time.process_time() - started, time.perf_counter() - wall
     command = [sys.executable, __file__, "query", "--store", args.store, "--n", str(args.n)]
     asked = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    size = sum(path.stat().st_size for path in Path(args.store).parent.glob(Path(args.store).name + "*"))
-    return {"n": args.n, "words": N_WORDS, "fill_cpu_s": round(filled_s, 1), "size_mb": size >> 20, **asked}
+    return {
+        "engine": args.engine or args.store.partition("://")[0] if "://" in args.store else "SQLite",
+        "n": args.n,
+        "words": N_WORDS,
+        "fill_cpu_s": round(filled_s, 1),
+        "fill_s": round(filled_wall_s, 1),
+        "size_mb": size_of(args.store) >> 20,
+        **asked,
+        **({"engine_mb": resident_mb(args.pid)} if args.pid else {}),
+    }
+
+
+def size_of(location: str) -> int:
+    """Bytes on disk."""
+    if "://" not in location:
+        return sum(path.stat().st_size for path in Path(location).parent.glob(Path(location).name + "*"))
+    from cvsim.stores import open_index
+
+    with open_index(location, create=False) as store:
+        return store.info().size_bytes
+
+
+def resident_mb(pid: int) -> int:
+    """Memory of a process now."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) >> 10
 
 
 def fill(location: str, n: int) -> None:
     """Synthetic records: a file, an image, a hash, a vector and words for each."""
-    import numpy as np
 
     from cvsim.stores import Extraction, ImageInfo, ImageKeys, KnownFile, open_index
 
     with open_index(location) as store:
         for start in range(0, n, BATCH):
-            rng = np.random.default_rng(start)
-            hashes = rng.integers(0, 2**64, (BATCH, 1), np.uint64)
-            words = rng.integers(0, 1 << 21, (BATCH, N_WORDS), np.uint32)
-            vectors = rng.normal(size=(BATCH, N_DIMS)).astype(np.float32)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            rng, hashes, words, vectors = synthetic(start)
             keys = {}
             for k, digest in enumerate(rng.bytes(32).hex() for _ in range(min(BATCH, n - start))):
                 store.put(Extraction(digest, "decoder", ImageInfo(640, 480)))
                 store.put_file(b"/photos/%d.jpg" % (start + k), KnownFile(1, 1, start + k, 1, digest))
                 keys[digest] = ImageKeys({"h": hashes[k]}, {"w": words[k]}, {"v": vectors[k]})
             store.put_keys(keys)
+
+
+def synthetic(start: int) -> tuple[Any, Any, Any, Any]:
+    """The generator, hashes, words and vectors of one batch."""
+    import numpy as np
+
+    rng = np.random.default_rng(start)
+    hashes = rng.integers(0, 2**64, (BATCH, 1), np.uint64)
+    words = rng.integers(0, 1 << 21, (BATCH, N_WORDS), np.uint32)
+    vectors = rng.normal(size=(BATCH, N_DIMS)).astype(np.float32)
+    return rng, hashes, words, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def nearest_vectors(n: int, asked: Any) -> list[set[str]]:
+    """The digests of the ten nearest vectors of each query, all of them compared, in half precision."""
+    import numpy as np
+
+    digests: list[str] = []
+    cosines = []
+    for start in range(0, n, BATCH):
+        rng, _, _, vectors = synthetic(start)
+        digests += [rng.bytes(32).hex() for _ in range(min(BATCH, n - start))]
+        half = vectors.astype(np.float16).astype(np.float32)[: n - start]
+        cosines.append(asked @ (half / np.linalg.norm(half, axis=1, keepdims=True)).T)
+    best = np.argsort(-np.concatenate(cosines, axis=1), axis=1)[:, :10]
+    return [{digests[k] for k in row} for row in best.tolist()]
 
 
 def query_scale(location: str, n: int) -> dict[str, Any]:
@@ -180,7 +227,7 @@ def query_scale(location: str, n: int) -> dict[str, Any]:
     opened_s = time.perf_counter() - started
     seconds: list[float] = []
     parts: dict[str, list[float]] = defaultdict(list)
-    cpu_s = []
+    cpu_s, asked, answers = [], [], []
     for _ in range(N_QUERIES):
         hashes = rng.integers(0, 2**64, 8, np.uint64)
         words = rng.integers(0, 1 << 21, N_PROBES, np.uint32)
@@ -192,12 +239,17 @@ def query_scale(location: str, n: int) -> dict[str, Any]:
             ("vectors", lambda v=vector: store.nearest("v", v, 50)),
         ):
             started = time.perf_counter()
-            search()
+            answer = search()
             parts[name].append(time.perf_counter() - started)
+        asked.append(vector / np.linalg.norm(vector))
+        answers.append({digest for digest, _ in answer[:10]})
         seconds.append(sum(found[-1] for found in parts.values()))
         cpu_s.append(time.process_time() - cpu_before)
     store.close()
+    right = nearest_vectors(n, np.stack(asked))
+    found_share = sum(len(a & b) for a, b in zip(answers, right, strict=True)) / (10 * len(right))
     return {
+        "vector_recall_at_10": round(found_share, 4),
         "open_s": round(opened_s, 3),
         **latency(seconds),
         "median_cpu_ms": round(1000 * float(np.median(cpu_s)), 1),
@@ -239,12 +291,15 @@ def write_tables() -> None:
             for run in runs
         ]
         tables.write_section("search", tables.table(header, rows))
-    sizes = sorted((run for run in found if "open_s" in run), key=lambda run: run["n"])
+    sizes = sorted(
+        (run for run in found if "open_s" in run), key=lambda run: (run["n"], run.get("engine", ""))
+    )
     if sizes:
         header = [
+            "index",
             "pictures",
             "words a picture",
-            "file MB",
+            "MB on disk",
             "open s",
             "first search ms",
             "median ms",
@@ -255,6 +310,7 @@ def write_tables() -> None:
         ]
         rows = [
             (
+                run.get("engine", "SQLite"),
                 tables.count(run["n"]),
                 run["words"],
                 tables.count(run["size_mb"]),

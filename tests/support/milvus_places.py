@@ -5,8 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 import uuid
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -43,11 +47,40 @@ def _started() -> str:
     milvus = pytest.importorskip(
         "milvus", reason=f"no server: {SERVER_VARIABLE} is not set and the package 'milvus' not installed"
     )
-    started = milvus.MilvusServer()
-    started.set_base_dir(tempfile.mkdtemp())
-    started.start()
+    # Each server has ports and a folder of its own: another worker may start one at the same moment, and one
+    # that was left behind may still be there.
+    config = milvus.MilvusServerConfig()
+    names = [name for name in config.configurable_items if name.endswith("_port")]
+    config.update(**dict(zip(names, _free_ports(len(names)), strict=True)))
+    folder = tempfile.mkdtemp(prefix="cvsim-milvus-")
+    started = milvus.MilvusServer(config)
+    started.set_base_dir(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(started.stop)
+    started.start()
+    _ends_with_this_process(started.server_proc.pid)
     return f"milvus://127.0.0.1:{started.listen_port}"
+
+
+def _free_ports(n: int) -> list[int]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(n)]
+        return [server.getsockname()[1] for server in servers]
+
+
+def _ends_with_this_process(pid: int) -> None:
+    """End a process when this one is gone, however it went: a watcher waits for the end of its input."""
+    code = "import os, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), 9)"
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", code, str(pid)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _watchers.append(watcher)
+
+
+_watchers: list[subprocess.Popen[bytes]] = []
 
 
 @cache

@@ -60,6 +60,7 @@ def without_plugin() -> str:
     other: dict[str, Any] = {**DIALECTS, "knn": DIALECTS["script"]}
     with mock.patch.object(opensearch_store, "DIALECTS", other):
         OpenSearchIndex(location).close()
+    atexit.register(dropped, location)
     return location
 
 
