@@ -169,9 +169,12 @@ def size_of(location: str) -> int:
 
 
 def resident_mb(pid: int) -> int:
-    """Memory of a process now."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) >> 10
+    """Memory of a process now; 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmRSS:")[2].split()[0]) >> 10
+    except (OSError, IndexError):
+        return 0
 
 
 def fill(location: str, n: int) -> None:

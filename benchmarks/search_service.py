@@ -4,9 +4,9 @@
     python benchmarks/search_service.py uploads --store LOCATION --picture FILE [--n 100] [--json FILE]
     python benchmarks/search_service.py schema --store LOCATION [--json FILE]
 
-`uploads` sends a picture many times at once, and tells the answers and the resident memory of the server, alone and
-with the children in which pictures are decoded. `schema` has schemathesis (pip install schemathesis) make requests
-from the OpenAPI document, and tells statuses that the document does not name.
+`uploads` sends a picture many times at once, and tells the answers and the resident memory of the server,
+alone and with the children in which pictures are decoded. `schema` has schemathesis (pip install
+schemathesis) make requests from the OpenAPI document, and tells statuses that the document does not name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import run_stats
+from search import resident_mb
 
 
 def main() -> None:
@@ -129,14 +129,6 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def resident_mb(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-        return int(status.partition("VmRSS:")[2].split()[0]) >> 10
-    except (OSError, IndexError):
-        return 0  # it has ended
-
-
 def schema(args: argparse.Namespace) -> dict[str, Any]:
     program = shutil.which("schemathesis") or str(Path(sys.executable).with_name("schemathesis"))
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -145,11 +137,7 @@ def schema(args: argparse.Namespace) -> dict[str, Any]:
                    "--checks", checks, "--max-examples", str(args.n), "--phases", "examples,coverage,fuzzing",
                    "--generation-deterministic", "--request-timeout", "60"]  # fmt: skip
         told = subprocess.run(command, capture_output=True, text=True)
-    return {"exit": told.returncode, "told": told.stdout[-3000:].splitlines(), **versions()}
-
-
-def versions() -> dict[str, Any]:
-    return {"versions": run_stats.versions()} if hasattr(run_stats, "versions") else {}
+    return {"exit": told.returncode, "told": told.stdout[-3000:].splitlines()}
 
 
 if __name__ == "__main__":
