@@ -102,7 +102,7 @@ class Watch:
         while not self._stopping.wait(0.1):
             own = resident_mb(self._pid)
             self.peak_mb = max(self.peak_mb, own)
-            together = sum(map(resident_mb, family(self._pid)))
+            together = sum(map(proportional_mb, family(self._pid)))
             self.peak_with_children_mb = max(self.peak_with_children_mb, together)
 
     def __enter__(self) -> Watch:
@@ -127,6 +127,15 @@ def family(pid: int) -> list[int]:
     for known in found:
         found += [child for child, parent in parents.items() if parent == known]
     return found
+
+
+def proportional_mb(pid: int) -> int:
+    """Memory of a process, in which what it shares with others counts in part; 0 if it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace")
+        return int(rollup.partition("\nPss:")[2].split()[0]) >> 10
+    except (OSError, IndexError):
+        return 0
 
 
 def schema(args: argparse.Namespace) -> dict[str, Any]:
