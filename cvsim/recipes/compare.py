@@ -90,10 +90,10 @@ def _on_store(
     )
     nodes = make_nodes(dict.fromkeys((first, second)))
     if len(nodes) == 1:
-        same = Explainer.identical(first, second, plan.model.prior, paths=(names[0], names[1]))
+        same = same_content(first, second, plan, kept, paths=(names[0], names[1]))
         if not are_files:
             same = replace(same, relation="identical-pixels", changes=("identical-pixels",))
-        return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
+        return same
     collection = Collection(nodes, plan.features, store)
     if are_files:
         digest_pixels(collection, settings.n_workers)
@@ -105,6 +105,19 @@ def _on_store(
         return pair
     prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
     return prover.proved_pair(pair, first, second, kept)
+
+
+def same_content(
+    a: ImageRecord,
+    b: ImageRecord,
+    plan: ScoringPlan,
+    kept: Side | None = None,
+    *,
+    paths: tuple[str, str] | None = None,
+) -> ScoredPair:
+    """The pair of two files of the same bytes, about which nothing needs to be computed."""
+    same = Explainer.identical(a, b, plan.model.prior, paths=paths)
+    return replace(same, proof=SAME_BYTES, copy="a" if kept == "b" else "b")
 
 
 def _names(a: ImageSource, b: ImageSource) -> list[str]:

@@ -18,7 +18,7 @@ from cvsim.images.scan import scan
 from cvsim.progress import SilentProgress
 from cvsim.reading.files import read_files
 from cvsim.reading.nodes import under_any
-from cvsim.recipes.compare import compare
+from cvsim.recipes.compare import compare, same_content
 from cvsim.recipes.scoring_plan import scoring_plan
 from cvsim.settings import Settings
 from cvsim.stores import open_run_store
@@ -64,8 +64,8 @@ class Pairs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        plan = scoring_plan(settings)
-        self.threshold, self._features = plan.threshold, plan.features
+        self._plan = scoring_plan(settings)
+        self.threshold = self._plan.threshold
         self.rules = KeepRules.parse(settings.keep)
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[Stamp, ImageRecord]] = {}
@@ -94,7 +94,7 @@ class Pairs:
             found = scan((), listed=paths, **self.settings.scan.keywords)
             with LocalExecutor(self.settings.n_workers) as executor:
                 reading = read_files(
-                    found, self._features, store, executor=executor, progress=SilentProgress()
+                    found, self._plan.features, store, executor=executor, progress=SilentProgress()
                 )
         finally:
             store.close()
@@ -120,9 +120,11 @@ class Pairs:
         for entry in (a, b):
             if entry.path in facts.missing:
                 raise ImageError(f"{entry.path}: {facts.missing[entry.path]}")
-        return self._compare(a, b)
+        return self._compare(a, b, facts)
 
-    def _compare(self, a: Entry, b: Entry) -> ScoredPair:
+    def _compare(self, a: Entry, b: Entry, facts: Facts) -> ScoredPair:
+        if a.digest == b.digest:
+            return same_content(facts.records[a.path], facts.records[b.path], self._plan, "a")
         key = a.digest, b.digest
         with self._lock:
             pair = self._known.get(key)
@@ -155,7 +157,7 @@ class Pairs:
         if keep.path not in facts.records:
             raise ImageError(f"{keep.path}: {facts.missing[keep.path]}")
         there = [entry for entry in entries if entry.path in facts.records]
-        pairs = {entry.path: self._compare(keep, entry) for entry in there if entry is not keep}
+        pairs = {entry.path: self._compare(keep, entry, facts) for entry in there if entry is not keep}
         records = [facts.records[entry.path] for entry in there]
         references = [*self.settings.reference, *(one.path for one in entries if one.extra.get(INDEXED))]
         choice = Choice(

@@ -19,14 +19,16 @@ pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
 import anyio
 import httpx
 
+import cvsim
 from cvsim.actions.apply import apply_plan
 from cvsim.actions.plan import Entry, Plan
 from cvsim.actions.undo import undo_journal
 from cvsim.errors import ActionError, ImageError, UsageError
 from cvsim.groups.decisions import Decisions
+from cvsim.recipes.compare import compare
 from cvsim.settings import Settings
 from cvsim.stores import open_cache
-from cvsim.web.bulk import BulkRule, bulk_change
+from cvsim.web.bulk import BulkRule, RuleCounts, bulk_change
 from cvsim.web.pairs import Pairs
 from cvsim.web.pictures import SIZES_PX, Pictures
 from cvsim.web.review import Review
@@ -175,6 +177,54 @@ def test_a_rule_removes_nothing_that_is_no_full_copy_of_what_it_keeps(
     ):
         removed = [entry.path for entry in bulk_change(review, rule, Filters()).removed]
         assert [path for path in removed if "/originals/" in path and "scene0" not in path] == []
+
+
+def test_what_was_counted_is_done_and_counted_anew_after_a_change(place: Workplace) -> None:
+    review = opened(place)
+    pairs = Pairs(Settings(cache=str(place.folder / "cache.db"), workers=1))
+    counts = RuleCounts(review, pairs)
+    rule = BulkRule("keep-under", folder=str(place.photos / "copies"))
+    change = counts.change(rule, Filters())
+    assert change is not None
+    assert [e.path for e in change.removed] == [str(place.photos / "originals" / "scene0.jpg")] * len(
+        change.removed
+    )
+    assert counts.change(rule, Filters()) is change
+    assert counts.progress is None
+    review.accept(2)
+    again = counts.change(rule, Filters())
+    assert again is not None
+    assert 2 not in again.after
+
+
+def test_a_rule_is_not_counted_to_its_end_once_another_is_asked_for(place: Workplace) -> None:
+    review = opened(place)
+    pairs = Pairs(Settings(cache=str(place.folder / "cache.db"), workers=1))
+    counts = RuleCounts(review, pairs)
+    rule = BulkRule("keep-under", folder=str(place.photos / "copies"))
+    ask = review.proposals
+
+    def asked_meanwhile(*given: Any) -> Any:
+        if asked.pop("first", None):
+            assert counts.change(BulkRule("largest"), Filters()) is not None
+        return ask(*given)
+
+    asked = {"first": True}
+    review.proposals = asked_meanwhile
+    assert counts.change(rule, Filters()) is None
+
+
+def test_files_of_the_same_bytes_need_no_comparison(place: Workplace) -> None:
+    a = place.photos / "alone.jpg"
+    b = place.photos / "again.jpg"
+    b.write_bytes(a.read_bytes())
+    cvsim.dedupe([place.photos], cache=str(place.folder / "cache.db")).to_plan(place.plan)
+    review = opened(place)
+    (group,) = (g for g in review.groups.values() if str(a) in {e.path for e in g.entries})
+    settings = Settings(cache=str(place.folder / "cache.db"), workers=1)
+    found = Pairs(settings).compare(*group.entries)
+    a_path, b_path = (entry.path for entry in group.entries)
+    assert found == compare(a_path, b_path, settings, kept="a")
 
 
 def test_a_group_without_a_proposal_is_passed_over(review: Review) -> None:
