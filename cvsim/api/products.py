@@ -302,7 +302,7 @@ def train_network(
         The network to tune: ``FILE.onnx``, ``KIND=FILE.onnx``, or a preset's name. An autoencoder if not
         given.
     n_epochs : int, optional
-        How often it sees each picture: 40 times for an autoencoder and 12 for tuning if not given.
+        How often it sees each picture: 40 times for an autoencoder and 4 for tuning if not given.
     seed : int
         Of its first weights, or of the order in which it sees the photos.
     settings : Settings, optional

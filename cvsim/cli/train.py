@@ -43,7 +43,7 @@ from cvsim.cli.command import Verb
     "n_epochs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How often a network sees each picture.  [default: 40 for an autoencoder, 12 for tuning]",
+    help="How often a network sees each picture.  [default: 40 for an autoencoder, 4 for tuning]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the partings of the products.")
 @options.signals

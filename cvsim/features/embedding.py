@@ -90,6 +90,8 @@ CROP_SHARE = 0.875
 DEFAULT_PREPROCESSING = "mobilenetv2"
 PREPROCESSING_KEY = "cvsim.preprocessing"
 """Under which a file may name its own kind among its metadata."""
+TUNED_KEY = "cvsim.tuned"
+"""Under which a file says that it was tuned to tell products apart; see `cvsim.products.fine_tuning`."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class Embedding(VectorFeature):
     @property
     def params(self) -> Mapping[str, Any]:
         found = {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
+        if self._is_tuned:
+            found["tuned"] = True
         # Such maps were averaged over other axes once; what is kept of that must not be taken for this.
         return {**found, "pooled": "height, width"} if self._has_last_channels else found
 
@@ -224,7 +228,8 @@ class Embedding(VectorFeature):
     def _open(self) -> None:
         """Read what the model takes and gives, and try it once."""
         session = self._ready()
-        named = session.get_modelmeta().custom_metadata_map.get(PREPROCESSING_KEY)
+        told = session.get_modelmeta().custom_metadata_map
+        named, self._is_tuned = told.get(PREPROCESSING_KEY), TUNED_KEY in told
         if not self._kind_given and named in PREPROCESSING:
             self._kind, self._preprocessing = named, self._seen(named)
         if is_classifier(session):

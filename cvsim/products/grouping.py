@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 UNTRAINED_POWERS = {"embedding": 0.5, "gradient": 0.5}
+TUNED_POWER = 0.15
+"""The same of a network that was tuned to tell products apart: its large variances are those of products.
+Of 0, 0.15, 0.3 and 0.5 chosen on three partings of the cartons (``benchmarks/products.md``)."""
 UNTRAINED_POWER = 0.3
 """How far variances are evened out (see `spread_evenly`), by signal and of all others. Directions of small
 variance, raised to the others, bring strangers nearer and part photos of one product: the finer a
@@ -60,7 +63,8 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     worth = np.array([UNTRAINED_WEIGHTS.get(source.name, 1.0) for source in sources])
     signals = []
     for source, block, weight in zip(sources, blocks, (worth / worth.sum()).tolist(), strict=True):
-        evened = spread_evenly(block, UNTRAINED_POWERS.get(source.name, UNTRAINED_POWER))
+        power = UNTRAINED_POWERS.get(source.name, UNTRAINED_POWER)
+        evened = spread_evenly(block, TUNED_POWER if source.params.get("tuned") else power)
         signals.append(Signal(source.name, source.version, dict(source.params), weight, evened))
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
