@@ -46,6 +46,9 @@ class NotAnImageError(ImageError):
     REASON: ClassVar[str] = "not an image"
     """The usual message; a batch tells by it the files that nobody took for pictures."""
 
+    FILM: ClassVar[str] = "a video, not an image"
+    """The message for films, which nobody takes for damaged pictures either."""
+
     def __init__(self, message: str = REASON) -> None:
         super().__init__(message)
 
@@ -56,6 +59,10 @@ class DecodeError(ImageError):
 
 class TooLargeError(ImageError):
     """The picture has more pixels or bytes than the limits allow."""
+
+
+class MemoryNotAllowedError(TooLargeError):
+    """Decoding would take more memory than is allowed in this run: another one may allow more."""
 
 
 class StoreError(CvsimError):

@@ -98,7 +98,9 @@ class Skipped:
     @property
     def kind(self) -> SkippedKind:
         """Whether anybody took the file for a picture; a cache keeps no more than the reason."""
-        return "not-an-image" if self.reason == NotAnImageError.REASON else "unreadable"
+        return (
+            "not-an-image" if self.reason in (NotAnImageError.REASON, NotAnImageError.FILM) else "unreadable"
+        )
 
     @property
     def is_worth_naming(self) -> bool:

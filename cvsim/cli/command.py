@@ -21,6 +21,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         "min_size_bytes",
         "max_size_bytes",
         "min_pixels",
+        "picture_memory",
         "files_from",
         "nul",
         "reference",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -15,6 +14,7 @@ import click
 from cvsim._version import __version__
 from cvsim.cli import options
 from cvsim.cli.command import Verb
+from cvsim.executors.allowance import OPTION, allowed_bytes
 from cvsim.settings import PROFILES, available_cores, user_config_path
 
 _CORE = (
@@ -41,10 +41,12 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "fast": (("numba",), "a compiled kernel for the search of near hashes"),
     "graph": (("igraph", "leidenalg"), "the method leiden of cluster"),
     "heif": (("pillow-heif",), "HEIC and HEIF files"),
+    "jxl": (("pillow-jxl-plugin",), "JPEG XL files"),
     "milvus": (("grpcio", "milvus-lite", "pymilvus"), "indexes in Milvus"),
     "opensearch": (("opensearch-py",), "indexes in OpenSearch and Elasticsearch"),
     "parquet": (("pyarrow",), "pairs and vectors as Parquet files"),
     "plot": (("matplotlib",), "maps as pictures"),
+    "raw": (("rawpy",), "camera RAW files"),
     "remote": (("httpcore", "httpx"), "downloads, and search by a URL"),
     "torch": (("onnx", "onnx2torch", "onnxruntime", "torch"), "training of networks"),
     "web": (("python-multipart", "starlette", "uvicorn"), "review and search in the browser"),
@@ -84,6 +86,8 @@ def _facts(config: str | None) -> dict[str, Any]:
         "parts": {name: _version(name) for name in core},
         "extras": {extra: all(_version(name) for name in names) for extra, names in extras.items()},
         "formats": _formats(),
+        "format_table": _format_table(),
+        "picture_memory_bytes": allowed_bytes(),
         "profiles": {
             name: {
                 "threshold": profile.threshold,
@@ -119,15 +123,28 @@ def _version(distribution: str) -> str | None:
 
 
 def _formats() -> list[str]:
-    """What can be decoded here: some formats depend on how Pillow was built."""
-    from PIL import features
+    """What can be decoded here: some formats depend on how Pillow was built, or on an extra."""
+    from cvsim.images.formats import FORMATS
 
-    always = ["bmp", "gif", "ico", "jpeg", "png", "pnm", "tga", "tiff"]
-    built_in = {"avif": "avif", "webp": "webp", "jpeg2000": "jpg_2000"}
-    found = [name for name, feature in built_in.items() if features.check(feature)]
-    if importlib.util.find_spec("pillow_heif") is not None:
-        found.append("heic")
-    return sorted(always + found)
+    return sorted(entry.name for entry in FORMATS.values() if entry.is_available)
+
+
+def _format_table() -> list[dict[str, Any]]:
+    """The formats that are known: what brings them, what they may hold, what decoding takes."""
+    from cvsim.images.formats import FORMATS
+
+    return [
+        {
+            "name": entry.name,
+            "endings": list(entry.endings),
+            "decoder": entry.decoder,
+            "extra": entry.extra or None,
+            "available": entry.is_available,
+            "holds": entry.holds,
+            "bytes_per_pixel": entry.bytes_per_pixel,
+        }
+        for entry in FORMATS.values()
+    ]
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -140,6 +157,18 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"parts      {parts}",
         f"formats    {', '.join(facts['formats'])}",
     ]
+    for one in facts["format_table"]:
+        holds = f"; may hold {one['holds']}" if one["holds"] else ""
+        needs = (
+            "" if one["available"] else f"; needs the extra {one['extra']}" if one["extra"] else "; not here"
+        )
+        lines.append(
+            f"           {one['name']}: {' '.join(one['endings'][:4])}; {one['decoder']}, "
+            f"{one['bytes_per_pixel']} bytes a pixel{holds}{needs}"
+        )
+    lines.append(
+        f"memory     {facts['picture_memory_bytes'] / 1e9:.1f} GB for one picture at most ({OPTION})"
+    )
     for extra, present in facts["extras"].items():
         state = "installed" if present else f"not installed: pip install 'cvsim[{extra}]'"
         brings = f" ({_EXTRAS[extra][1]})" if extra in _EXTRAS else ""

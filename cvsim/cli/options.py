@@ -19,6 +19,7 @@ from cvsim._version import __version__
 from cvsim.cli import completed
 from cvsim.cli.command import keeps_work
 from cvsim.errors import SettingsError
+from cvsim.executors.allowance import VARIABLE
 from cvsim.executors.own_process import tune_own_process
 from cvsim.settings import (
     DEFAULT_KEEP,
@@ -190,6 +191,13 @@ def paths(command: C) -> C:
         help="Leave out pictures of fewer pixels: 0.3M, 640x480.",
     )
     @click.option(
+        "--picture-memory",
+        type=ByteSize(),
+        metavar="SIZE",
+        help="Let the decoding of one picture take so much memory: 8G.  "
+        "[default: half of the machine's, 6 GB at most]",
+    )
+    @click.option(
         "--files-from",
         type=click.File("rb"),
         metavar="FILE",
@@ -199,7 +207,9 @@ def paths(command: C) -> C:
         "-0", "nul", is_flag=True, help="Paths in --files-from end in a NUL, as find -print0 writes."
     )
     @functools.wraps(command)
-    def with_paths(*args: Any, files_from: Any, nul: bool, **kwargs: Any) -> Any:
+    def with_paths(*args: Any, files_from: Any, nul: bool, picture_memory: int | None, **kwargs: Any) -> Any:
+        if picture_memory is not None:
+            os.environ[VARIABLE] = str(picture_memory)  # child processes and workers of Dask heed it, too
         if files_from is None and not kwargs["paths"]:
             raise click.UsageError("Give at least one PATH, or --files-from FILE.")
         if nul and files_from is None:

@@ -24,11 +24,15 @@ class Demand:
     isolated : bool
         Run it in a child process: it may crash, hang, or take more memory than it should.
     memory_bytes : int
-        About how much memory the run takes; large ones wait for each other.
+        About how much memory the run takes; large ones wait for each other, and what is more than allowed is
+        refused. An isolated run gets no more than this, and what every run gets.
+    extra_s : float
+        How much longer than usual it may take.
     """
 
     isolated: bool = False
     memory_bytes: int = 0
+    extra_s: float = 0.0
 
 
 class Job(Protocol[_ItemIn, Payload, _ResultOut]):

@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
@@ -22,6 +22,7 @@ from cvsim.executors.opencv_threads import leave_one_opencv_thread
 from cvsim.files import write_all
 
 START_TIMEOUT_S = 120.0
+_ARE_YOU_THERE = "are you there?"
 
 
 class ChildEndedError(Exception):
@@ -40,16 +41,14 @@ class Child:
     end : callable
         Ends the process and waits until it is gone.
     connection : socket
-    memory_bytes : int
-        What the child may allocate on top of what it has once a job is loaded.
     """
 
-    def __init__(self, end: Callable[[], None], connection: socket.socket, memory_bytes: int) -> None:
+    def __init__(self, end: Callable[[], None], connection: socket.socket) -> None:
         self.job_key: object = None
         self._end, self._connection = end, connection
         self._is_killed = False
         try:
-            self._ask(memory_bytes, START_TIMEOUT_S)
+            self._ask(_ARE_YOU_THERE, START_TIMEOUT_S)
         except BaseException:
             self.close()
             raise
@@ -61,9 +60,12 @@ class Child:
             raise RuntimeError(f"a child process cannot load the job: {answer}")
         self.job_key = job_key
 
-    def run(self, payload: object, timeout_s: float) -> Any:
-        """Run the job on `payload`; return or raise what it returned or raised."""
-        ok, answer = self._ask((timeout_s, payload), timeout_s)
+    def run(self, payload: object, timeout_s: float, memory_bytes: int) -> Any:
+        """Run the job on `payload`; return or raise what it returned or raised.
+
+        It may allocate `memory_bytes` on top of what the child has once it holds the payload.
+        """
+        ok, answer = self._ask((timeout_s, memory_bytes, payload), timeout_s)
         if not ok:
             raise answer
         return answer
@@ -100,29 +102,27 @@ def serve(descriptor: int) -> None:
     """The child's side: answer until the parent hangs up."""
     questions = os.fdopen(descriptor, "rb")
     job: Any = None
-    memory_bytes = 0
     while (question := _receive(questions)) is not None:
-        if isinstance(question, int):
-            memory_bytes = question
+        if question == _ARE_YOU_THERE:
             _send(descriptor, (True, None))
         elif isinstance(question, bytes):
-            job, answer = _load(question, memory_bytes)
+            job, answer = _load(question)
             _send(descriptor, answer)
         else:
-            timeout_s, payload = question
+            timeout_s, memory_bytes, payload = question
             # If the parent goes while a decoder hangs, nobody is left to kill this process: the alarm does.
             signal.setitimer(signal.ITIMER_REAL, timeout_s + 5.0)
-            answer = _run(job, payload)
+            with _limited_memory(memory_bytes):
+                answer = _run(job, payload)
             signal.setitimer(signal.ITIMER_REAL, 0)
             _send(descriptor, answer)
             del question, payload, answer  # a large payload must not live on until the next one
 
 
-def _load(pickled_job: bytes, memory_bytes: int) -> tuple[Any, tuple[bool, object]]:
+def _load(pickled_job: bytes) -> tuple[Any, tuple[bool, object]]:
     try:
         job = pickle.loads(pickled_job)
         leave_one_opencv_thread()
-        _limit_memory(memory_bytes)
     except Exception as exc:
         return None, (False, f"{type(exc).__name__}: {exc}")
     return job, (True, None)
@@ -162,19 +162,25 @@ def own_memory_bytes() -> Memory | None:
     return Memory(*(n * os.sysconf("SC_PAGE_SIZE") for n in pages))
 
 
-def _limit_memory(memory_bytes: int) -> None:
+@contextlib.contextmanager
+def _limited_memory(memory_bytes: int) -> Iterator[None]:
     """Let this process allocate `memory_bytes` more than it has, so that a bomb fails to go off."""
     try:
         import resource
     except ImportError:  # this system has no such limit; the one of time is left
+        yield
         return
 
     memory = own_memory_bytes()
     used_bytes = 1 << 30 if memory is None else memory.mapped  # the limit counts what is mapped, too
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = used_bytes + memory_bytes
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
     with contextlib.suppress(ValueError, OSError):  # already tighter, or not enforced on this system
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (used_bytes + memory_bytes, hard))
+    try:
+        yield
+    finally:  # the next payload may be larger than what this one left
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
 
 def _send(descriptor: int, message: object) -> None:

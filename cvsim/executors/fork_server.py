@@ -70,7 +70,7 @@ class ForkServer:
         with theirs:
             self._process: _Process = _forked(theirs) if inherits else _spawned(theirs)
 
-    def child(self, job_class: type, memory_bytes: int) -> Child:
+    def child(self, job_class: type) -> Child:
         """Fork a child, for jobs of a class that is imported before if it is the first.
 
         Raises
@@ -85,7 +85,7 @@ class ForkServer:
             except BaseException:
                 ours.close()
                 raise
-        return Child(lambda: self._end(pid), ours, memory_bytes)
+        return Child(lambda: self._end(pid), ours)
 
     def close(self) -> None:
         """End all children and the process itself, and wait until they are gone."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import math
 import pickle
 import queue
 import threading
@@ -14,14 +15,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cvsim.errors import CvsimError, DecodeError, TooLargeError
-from cvsim.executors.base import NO_MORE, Item, Job, Payload, Result
+from cvsim.errors import CvsimError, DecodeError, MemoryNotAllowedError, TooLargeError
+from cvsim.executors.allowance import OPTION, allowed_bytes
+from cvsim.executors.base import NO_MORE, Demand, Item, Job, Payload, Result
 from cvsim.executors.child import Child, ChildEndedError, ChildTimeoutError, unexpected
 from cvsim.executors.fork_server import ForkServer, can_inherit, prepare
 from cvsim.settings import available_cores
 
-CHILD_MEMORY_BYTES = 700_000_000
-"""What one isolated run may allocate."""
+CHILD_MEMORY_BYTES = 400_000_000
+"""What one isolated run may allocate beside the memory that it asks for: small pictures, and what is taken of
+them."""
 SHARED_MEMORY_BYTES = 300_000_000
 """What all runs at work together may take by their own account; a larger one runs alone."""
 
@@ -43,14 +46,15 @@ class LocalExecutor:
     n_workers : int, optional
         Items at work at once; the number of usable cores if not given.
     child_memory_bytes : int
-        What one isolated run may allocate before it fails.
+        What one isolated run may allocate, beside what it asks for, before it fails.
     """
 
     is_remote = False
 
     def __init__(self, n_workers: int | None = None, *, child_memory_bytes: int = CHILD_MEMORY_BYTES) -> None:
         self.n_workers = n_workers or available_cores()
-        self._child_memory_bytes = child_memory_bytes
+        self.child_memory_bytes = child_memory_bytes
+        self.allowed_bytes = allowed_bytes()
         self._idle: list[Child] = []
         self._server: ForkServer | None = None
         self._lock = threading.Lock()
@@ -108,14 +112,14 @@ class LocalExecutor:
     def _new_child(self, job_class: type) -> Child:
         server = self._living_server()
         try:
-            return server.child(job_class, self._child_memory_bytes)
+            return server.child(job_class)
         except (OSError, ChildEndedError):
             # As a child, the fork server may end for reasons of the system's: a second, fresh one tells.
             with self._lock:
                 if self._server is server:
                     self._server = None
             server.close()
-        return self._living_server().child(job_class, self._child_memory_bytes)
+        return self._living_server().child(job_class)
 
     def _living_server(self) -> ForkServer:
         with self._lock:
@@ -221,11 +225,12 @@ class _LocalMap:
         try:
             payload = self._job.load(item)
             demand = self._job.demand(payload)
+            self._require_allowed(demand)
             if demand.isolated or demand.memory_bytes:  # may take long, or wait long
                 outbox.flush()
             with self._budget.hold(demand.memory_bytes):
                 if demand.isolated:
-                    return self._run_isolated(payload)
+                    return self._run_isolated(payload, demand)
                 return self._job.run(payload)
         except CvsimError as exc:
             return exc
@@ -237,19 +242,31 @@ class _LocalMap:
             _log.exception("unexpected error on %r", item)
             return unexpected(exc)
 
-    def _run_isolated(self, payload: Any) -> Any:
+    def _require_allowed(self, demand: Demand) -> None:
+        allowed = self._executor.allowed_bytes
+        if demand.memory_bytes <= allowed:
+            return
+        needed = math.ceil(demand.memory_bytes / 1e8) / 10
+        raise MemoryNotAllowedError(
+            f"it needs about {needed:.1f} GB of memory, and one picture may take {allowed / 1e9:.1f} GB "
+            f"here; {OPTION} {math.ceil(needed)}G allows it"
+        )
+
+    def _run_isolated(self, payload: Any, demand: Demand) -> Any:
         try:
-            return self._run_in_child(payload)
+            return self._run_in_child(payload, demand)
         except ChildEndedError:
             pass
         # A child can end for reasons that are not the payload's (the system short of memory, a kill):
         # only one that ends a second, fresh child is to blame.
         try:
-            return self._run_in_child(payload)
+            return self._run_in_child(payload, demand)
         except ChildEndedError:
             raise DecodeError("the decoder crashed") from None
 
-    def _run_in_child(self, payload: Any) -> Any:
+    def _run_in_child(self, payload: Any, demand: Demand) -> Any:
+        timeout_s = self._timeout_s + demand.extra_s
+        memory_bytes = self._executor.child_memory_bytes + demand.memory_bytes
         child = self._ready_child()
         with self._busy_lock:
             self._busy.add(child)
@@ -257,10 +274,10 @@ class _LocalMap:
         try:
             if self._stopped.is_set():
                 raise DecodeError("the run was stopped")
-            return child.run(payload, self._timeout_s)
+            return child.run(payload, timeout_s, memory_bytes)
         except ChildTimeoutError:
             is_sound = False
-            raise DecodeError(f"the decoder took longer than {self._timeout_s:g} s") from None
+            raise DecodeError(f"the decoder took longer than {timeout_s:.0f} s") from None
         except ChildEndedError:
             is_sound = False
             raise

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cvsim.errors import DecodeError, NotAnImageError, TooLargeError
-from cvsim.images import jpeg, pillow
+from cvsim.images import jpeg, pillow, raw
 from cvsim.images.header import peek_size
 from cvsim.images.plain import plain_pixels
 from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
+_FULL_SIZE_PX = 2**31
+_MOST_HEAD_BYTES = 1 << 20
 EDGE_ROWS_PX, EDGE_DIGEST_BYTES = 16, 8
 MAX_PIXELS = 250_000_000
 """More than any camera or scanner for photographs makes; a bomb's header claims more."""
-
-
-class CameraRawError(DecodeError):
-    """A raw file: nothing but its preview could be decoded, and that is not the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,10 @@ def decode(
     if format == "jpeg":
         data = data if isinstance(data, bytes) else data.read()
         return _decode_jpeg(data, jpeg_header or jpeg.read_jpeg_header(data), longest_px, max_pixels)
+    if format == "raw" or (format == "tiff" and raw.is_raw_tiff(_head(data, _MOST_HEAD_BYTES))):
+        return _decode_raw(data, longest_px, max_pixels)
     try:
         return _decode_by_pillow(data, format, longest_px, max_pixels, with_digest)
-    except CameraRawError:
-        raise
     except DecodeError:
         second = _decode_by_opencv(data, format, longest_px, max_pixels)
         if second is None:
@@ -114,7 +112,7 @@ def decode(
 
 def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> RGB:
     """Decode a picture at its full size: (h, w, 3) uint8, as it is meant to be seen. Raises like `decode`."""
-    return decode(data, longest_px=2**31, format=format, max_pixels=max_pixels).rgb
+    return decode(data, longest_px=_FULL_SIZE_PX, format=format, max_pixels=max_pixels).rgb
 
 
 def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
@@ -160,10 +158,10 @@ def digest_of(rgb: RGB) -> str:
     return digest.hexdigest()
 
 
-def _head(data: bytes | BinaryIO) -> bytes:
+def _head(data: bytes | BinaryIO, n_bytes: int = HEAD_BYTES) -> bytes:
     if isinstance(data, bytes):
-        return data[:HEAD_BYTES]
-    head = data.read(HEAD_BYTES)
+        return data[:n_bytes]
+    head = data.read(n_bytes)
     data.seek(0)
     return head
 
@@ -191,9 +189,9 @@ def _decode_jpeg(data: bytes, header: jpeg.JpegHeader, longest_px: int, max_pixe
 def _decode_by_pillow(
     data: bytes | BinaryIO, format: str, longest_px: int, max_pixels: int, with_digest: bool
 ) -> Decoded:
+    if format == "jxl" and (size := peek_size(_head(data, _MOST_HEAD_BYTES), format)) is not None:
+        check_size(size, max_pixels)  # its reader decodes as it opens the file
     picture = pillow.open_picture(data, format)
-    if pillow.is_camera_raw(picture):
-        raise CameraRawError("a camera's raw file, which is not supported")
     check_size(picture.size, max_pixels)
     is_whole = pillow.is_held_whole(picture)
     plain = plain_pixels(data, picture) if is_whole and isinstance(data, bytes) else None
@@ -209,6 +207,16 @@ def _decode_by_pillow(
     # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
     digest = None if format == "webp" else digest_of(seen)
     return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))
+
+
+def _decode_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> Decoded:
+    if longest_px >= _FULL_SIZE_PX:
+        raise DecodeError("a camera's raw file has no pixels of its own before it is developed")
+    found = raw.read_raw(data, longest_px, max_pixels)
+    rgb = resize(found.rgb, *fit(found.rgb.shape[1], found.rgb.shape[0], longest_px))
+    return replace(
+        _upright(rgb, found.size, "raw", False, found.exif), width_px=found.size[0], height_px=found.size[1]
+    )
 
 
 def _decode_by_opencv(

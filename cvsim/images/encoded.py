@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
+from cvsim.images.formats import FORMATS
 from cvsim.images.header import decoder_bytes, peek_size
 from cvsim.images.scan import file_error_reason
-from cvsim.images.sniff import HEAD_BYTES, is_risky, sniff
+from cvsim.images.sniff import HEAD_BYTES, is_film, is_risky, sniff
 from cvsim.images.structure import check_structure
 
 CARRIED_BYTES = 64 << 20
@@ -62,6 +63,12 @@ class Content:
         if self._jpeg_header is not None:
             return jpeg.jpeg_decode_bytes(self._jpeg_header)
         return decoder_bytes(self._beginning(), self.format)
+
+    @property
+    def extra_s(self) -> float:
+        """How much longer than a usual picture's its decoding may take."""
+        width_px, height_px = self.claimed_size or (0, 0)
+        return width_px * height_px / 1e6 * FORMATS[self.format].s_per_megapixel
 
     @property
     def full_memory_bytes(self) -> int:
@@ -156,7 +163,7 @@ def read_content(path: str, digest: str | None = None) -> Content:
             raise NotAnImageError("empty file")
         format = sniff(head, name=path)
         if format is None:
-            raise NotAnImageError
+            raise NotAnImageError(NotAnImageError.FILM) if is_film(head) else NotAnImageError
         if size_bytes > CARRIED_BYTES and format != "jpeg":
             check_structure(stream, format, size_bytes)
             stream.seek(len(head))

@@ -50,10 +50,14 @@ def find_box(data: bytes, path: tuple[bytes, ...], start: int = 0, end: int | No
 
 
 def begins_film(data: bytes, start: int) -> bool:
-    """Whether an MP4 or QuickTime file begins there."""
-    if data[start + 4 : start + 8] != b"ftyp":
-        return False
-    brand = bytes(data[start + 8 : start + 12])
+    """Whether a film of its own begins there, by its brand."""
+    return bytes(data[start + 4 : start + 8]) == b"ftyp" and is_film_brand(
+        bytes(data[start + 8 : start + 12])
+    )
+
+
+def is_film_brand(brand: bytes) -> bool:
+    """Whether a file of this major brand is a film."""
     return brand in _FILM_BRANDS or brand[:2] in (b"mp", b"M4", b"3g", b"MP")
 
 

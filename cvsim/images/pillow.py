@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
@@ -17,6 +18,7 @@ from PIL import Image
 
 from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
 from cvsim.images.exif import Exif, parse_exif
+from cvsim.images.formats import FORMATS
 from cvsim.images.raster import fit, resize
 
 if TYPE_CHECKING:
@@ -24,24 +26,9 @@ if TYPE_CHECKING:
 
     from cvsim.types import RGB
 
-# The one reader that fits the content, rather than Image.open: that tries others too, and its check
-# against bombs is a global setting of the calling program, which is not ours to change.
-_PLUGINS = {
-    "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
-    "heic": ("pillow_heif", "HeifImageFile"),
-    "jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "ico": ("PIL.IcoImagePlugin", "IcoImageFile"),
-    "jpeg2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    "png": ("PIL.PngImagePlugin", "PngImageFile"),
-    "pnm": ("PIL.PpmImagePlugin", "PpmImageFile"),
-    "tga": ("PIL.TgaImagePlugin", "TgaImageFile"),
-    "tiff": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
-}
-_TIFF_KIND, _TIFF_ORIENTATION, _TIFF_SUB_IFDS, _TIFF_DNG_VERSION = 254, 274, 330, 50706
-_LABELS = {"jpeg2000": "JPEG 2000", "webp": "WebP", "ppm": "PNM"}
+_TIFF_ORIENTATION = 274
+_OTHER_NAMES = {"ppm": "pnm", "heif": "heic"}
+"""Of Pillow's names, those that are not the table's in lower case."""
 _BAND_PIXELS = 6 << 20  # chosen by hand: what is held beside the decoder's own memory
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
 ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
@@ -65,14 +52,6 @@ def open_picture(data: bytes | BinaryIO, format: str) -> ImageFile:
     except Exception as exc:
         raise mapped(exc, format) from exc
     return picture
-
-
-def is_camera_raw(picture: ImageFile) -> bool:
-    """Whether a TIFF is a camera's raw file: what could be decoded of it is only a small preview."""
-    tags = getattr(picture, "tag_v2", None)
-    return tags is not None and (
-        _TIFF_DNG_VERSION in tags or (tags.get(_TIFF_KIND) == 1 and _TIFF_SUB_IFDS in tags)
-    )
 
 
 def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
@@ -117,9 +96,11 @@ def read_exif(picture: ImageFile) -> Exif:
     DecodeError
     """
     try:
-        return parse_exif(picture.info.get("exif") or b"")
+        exif = parse_exif(picture.info.get("exif") or b"")
     except Exception as exc:
         raise mapped(exc, str(picture.format)) from exc
+    # JPEG XL has an orientation of its own, which is applied; a JPEG packed into it has that of its EXIF.
+    return exif if getattr(picture, "jpeg", True) else replace(exif, orientation=1)
 
 
 def convert_picture(picture: Image.Image, longest_px: int) -> tuple[RGB, Exif]:
@@ -154,13 +135,22 @@ def read_odd_jpeg(data: bytes, reduction: int, longest_px: int) -> RGB:
 
 
 def _reader(format: str) -> Any:
-    module, name = _PLUGINS[format]
+    """The one reader that fits the content, rather than Image.open.
+
+    That tries others too, and its check against bombs is a global setting of the calling program, which is
+    not ours to change.
+    """
+    entry = FORMATS[format]
+    module, name = entry.plugin
     try:
-        return getattr(importlib.import_module(module), name)
+        plugin = importlib.import_module(module)
     except ImportError as exc:
-        if format == "heic":
-            raise MissingExtraError("HEIC files", "heif") from exc
+        if entry.extra:
+            raise MissingExtraError(f"{entry.label} files", entry.extra) from exc
         raise
+    if format == "jxl":
+        plugin.DECODE_THREADS = 0  # type: ignore[attr-defined]  # it decodes in this thread, and each of many would map memory of its own
+    return getattr(plugin, name)
 
 
 def _load(picture: ImageFile) -> Exception | None:
@@ -283,7 +273,8 @@ def _tiff_orientation(picture: ImageFile) -> int | None:
 
 def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     """The error in our words: decoders raise OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
-    label = _LABELS.get(format.lower(), format.upper())
+    name = _OTHER_NAMES.get(format.lower(), format.lower())
+    label = FORMATS[name].label if name in FORMATS else format.upper()
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
         return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__

@@ -93,7 +93,7 @@ class ExtractJob:
         """Say what the work takes; see `Job.demand`."""
         if payload.digest in self.known:
             return Demand()
-        return Demand(payload.is_risky, payload.memory_bytes)
+        return Demand(payload.is_risky, payload.memory_bytes, payload.extra_s)
 
     def run(self, payload: Content) -> Extraction:
         """Do the work; see `Job.run`."""

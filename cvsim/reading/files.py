@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from cvsim.errors import CvsimError, DamagedStoreError
+from cvsim.errors import CvsimError, DamagedStoreError, MemoryNotAllowedError
 from cvsim.executors import LocalExecutor
 from cvsim.images.scan import FileEntry, Scan
 from cvsim.reading.extraction import DECODER, ExtractJob, artefact_keys
@@ -147,7 +147,7 @@ def _extract(
             advance(1)
             if isinstance(outcome, CvsimError):
                 reasons[entry.path] = str(outcome)
-                if digest is None:
+                if digest is None or isinstance(outcome, MemoryNotAllowedError):
                     continue
                 outcome = Extraction(digest, decoder=DECODER, failure=str(outcome))
             if outcome.image is not None or outcome.failure is not None:

@@ -118,7 +118,7 @@ class PixelDigestJob(_KnownFilesJob):
 
     def demand(self, payload: Content) -> Demand:
         """Say what the work takes; see `Job.demand`."""
-        return Demand(payload.is_risky, payload.full_memory_bytes)
+        return Demand(payload.is_risky, payload.full_memory_bytes, payload.extra_s)
 
     def run(self, payload: Content) -> bytes:
         """Do the work; see `Job.run`."""

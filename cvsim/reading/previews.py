@@ -53,7 +53,7 @@ class PreviewJob:
 
     def demand(self, payload: Content) -> Demand:
         """Say what the work takes; see `Job.demand`."""
-        return Demand(self.always_isolated or payload.is_risky, payload.memory_bytes)
+        return Demand(self.always_isolated or payload.is_risky, payload.memory_bytes, payload.extra_s)
 
     def run(self, payload: Content) -> bytes:
         """Do the work; see `Job.run`."""

@@ -152,7 +152,7 @@ class QueryJob:
 
     def demand(self, payload: Content) -> Demand:
         """Say what the work takes; see `Job.demand`."""
-        return Demand(True, payload.memory_bytes)
+        return Demand(True, payload.memory_bytes, payload.extra_s)
 
     def run(self, payload: Content) -> Extraction:
         """Do the work; see `Job.run`."""

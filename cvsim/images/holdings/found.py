@@ -12,6 +12,7 @@ from cvsim.types import Held
 FILM, SOUND, DEPTH_MAP, GAIN_MAP, MATTE = "film", "sound", "depth map", "gain map", "matte"
 LAYERS, TEXT, OTHER = "layers", "embedded text", "other data"
 FURTHER = "further pictures"
+RAW_DATA = "raw data"
 """Names of parts, as people read them."""
 MOST_ITEMS = 10_000
 """Of anything that a file may list, from which on it is garbage or hostile."""

@@ -13,7 +13,7 @@ import numpy as np
 from cvsim.errors import ImageError
 from cvsim.images import pillow
 from cvsim.images.exif import camera_of
-from cvsim.images.holdings.found import DEPTH_MAP, FILM, FURTHER, GAIN_MAP, OTHER, Found
+from cvsim.images.holdings.found import DEPTH_MAP, FILM, FURTHER, GAIN_MAP, OTHER, RAW_DATA, Found
 from cvsim.images.holdings.in_blocks import (
     read_bmp,
     read_gif,
@@ -25,9 +25,18 @@ from cvsim.images.holdings.in_blocks import (
 )
 from cvsim.images.holdings.in_heif import read_heif
 from cvsim.images.holdings.in_jpeg import read_jpeg
+from cvsim.images.holdings.in_jxl import read_jxl
 from cvsim.images.holdings.in_tiff import read_tiff
 from cvsim.images.profiles import read_profile
 from cvsim.types import Held, Holdings
+
+
+def _read_raw(data: bytes) -> Found:
+    """A raw file is itself what it holds: no other file can stand for it."""
+    found = Found(bits=16, exif=data)
+    found.add(RAW_DATA, data)
+    return found
+
 
 _READERS: Mapping[str, Callable[[bytes], Found]] = {
     "avif": read_heif,
@@ -37,8 +46,10 @@ _READERS: Mapping[str, Callable[[bytes], Found]] = {
     "ico": read_ico,
     "jpeg": read_jpeg,
     "jpeg2000": read_jpeg2000,
+    "jxl": read_jxl,
     "png": read_png,
     "pnm": read_pnm,
+    "raw": _read_raw,
     "tiff": read_tiff,
     "webp": read_webp,
 }
