@@ -297,7 +297,8 @@ class Member:
     indexed : bool
         Known from the index that the run was made against: it stays, whatever is decided.
     why_away : str
-        Of an indexed file: why it cannot be looked at now; empty where it is there as it was.
+        Why it cannot be touched nor vouch for others: an indexed file that is not there now as it was, or a
+        picture in an archive. Empty for all others.
     """
 
     record: ImageRecord

@@ -132,7 +132,7 @@ class KeepRules:
     protected : tuple of str
         Folders from which nothing is ever removed, wherever among the rules they were named.
     why_away : callable
-        By path, why a file that is known cannot be looked at now; empty for one that is there.
+        By path, why a file cannot stand for others: it is not there now, or is only read. Empty if it can.
 
     Examples
     --------

@@ -10,7 +10,7 @@ A file is proposed only when nobody could miss it while the kept file is there:
 - the kept file is not the side that shows only a part of the other; and under ``cropped`` and
   ``pasted`` it is this file that does: two overlapping crops each show something of their own;
 - it is not protected (``--reference`` folders, indexed files and protected folders);
-- the kept file is there now, as it was when it was indexed;
+- both lie outside archives, and the kept file is there now, as it was when it was indexed;
 - a kept file that is damaged replaces identical files only, since nobody knows which part of the
   others it holds;
 - nobody answered about it that it is to stay (see `cvsim.groups.decisions`);
@@ -178,7 +178,7 @@ class Choice:
         """Why this file stays whatever a proof says, or None."""
         if self.rules.protection(self.protected)(record):
             return "protected"
-        if why_away := self.rules.why_away(self.keeper.path):
+        if why_away := self.rules.why_away(record.path) or self.rules.why_away(self.keeper.path):
             return why_away
         if edge is None or edge.score < self.threshold:
             return "not compared well enough with the kept file itself"

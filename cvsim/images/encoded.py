@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
-from cvsim.images import jpeg
+from cvsim.images import archives, jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
 from cvsim.images.formats import FORMATS
 from cvsim.images.header import decoder_bytes, peek_size
@@ -156,6 +156,9 @@ def read_content(path: str, digest: str | None = None) -> Content:
     ImageError
         The file is gone, unreadable, or no regular file any more.
     """
+    inside = archives.split(path)
+    if inside is not None:
+        return _member_content(path, *inside, digest)
     with _open_regular(path) as stream:
         size_bytes = os.fstat(stream.fileno()).st_size
         head = stream.read(HEAD_BYTES)
@@ -174,6 +177,15 @@ def read_content(path: str, digest: str | None = None) -> Content:
             )
         stream.seek(0)
         data = stream.read()
+    return Content(path, digest or hashlib.sha256(data).hexdigest(), format, data)
+
+
+def _member_content(path: str, archive: str, name: str, digest: str | None) -> Content:
+    """The content of a picture in an archive."""
+    data = archives.read_member(archive, name)
+    format = sniff(data[:HEAD_BYTES], name=name)
+    if format is None:
+        raise NotAnImageError("not an image" if data else "empty file")
     return Content(path, digest or hashlib.sha256(data).hexdigest(), format, data)
 
 

@@ -1,8 +1,12 @@
-"""Finding files: one listing a folder, one stat a file; nothing is opened unless pixels are to be counted."""
+"""Finding files: one listing a folder, one stat a file.
+
+Nothing is opened but archives, whose pictures are files like others, and what pixels are to be counted of.
+"""
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import re
 import stat
@@ -10,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from cvsim.errors import UsageError
+from cvsim.errors import ImageError, UsageError
+from cvsim.images.archives import is_archive_name, picture_members
 from cvsim.images.header import claimed_pixels
 from cvsim.names import folded, is_listed, printable
 from cvsim.types import Skipped
@@ -33,7 +38,8 @@ class FileEntry:
         Under the argument it was found by, spelled as that argument was. Bytes that are not UTF-8 are
         surrogate escapes.
     size_bytes, mtime_ns, inode, device : int
-        Of the file itself (of the target, for a followed symbolic link).
+        Of the file itself (of the target, for a followed symbolic link). What lies in an archive has the time
+        of the archive, and a number below 0 that is its own.
     root : str
         The argument it was found by; of several that contain it, the innermost.
     """
@@ -261,6 +267,9 @@ class _Finder:
 
     def _add_file(self, path: str, status: os.stat_result, root: str, *, smallest: int | None = None) -> None:
         """A file below a folder; a named one, which is taken whatever it is, says how small it may be."""
+        is_archive = is_archive_name(path) and stat.S_ISREG(status.st_mode) and status.st_size > 0
+        if is_archive and self._add_archive(path, status, root):
+            return
         if smallest is None:
             largest = self.wanted.max_size_bytes
             if not self.wanted.has_extension(path) or (largest is not None and status.st_size > largest):
@@ -275,6 +284,31 @@ class _Finder:
             )
         elif status.st_size == 0 and smallest <= 1:
             self.skipped.append(Skipped(path, "empty file"))
+
+    def _add_archive(self, path: str, status: os.stat_result, root: str) -> bool:
+        """The pictures of an archive that are wanted; False for an archive without any."""
+        try:
+            members = picture_members(path)
+        except ImageError as exc:
+            self.skipped.append(Skipped(path, str(exc)))
+            return True
+        largest = self.wanted.max_size_bytes
+        for member in members:
+            name = f"{path}/{member.name}"
+            if self.wanted.is_excluded is not None and self.wanted.is_excluded(
+                os.path.basename(name), name[len(os.path.join(root, "")) :]
+            ):
+                continue
+            if not self.wanted.has_extension(name) or (largest is not None and member.size_bytes > largest):
+                continue
+            if member.reason:
+                self.skipped.append(Skipped(name, member.reason))
+            elif member.size_bytes >= max(1, self.wanted.min_size_bytes):
+                number = -1 - int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:7], "big")
+                self.files.append(
+                    FileEntry(name, member.size_bytes, status.st_mtime_ns, number, status.st_dev, root)
+                )
+        return bool(members)
 
     def _skip(self, path: str, exc: OSError) -> None:
         self.skipped.append(Skipped(path, file_error_reason(exc)))

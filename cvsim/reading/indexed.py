@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from cvsim.images import archives
 from cvsim.images.scan import Scan
 from cvsim.types import ImageRecord
 
@@ -49,8 +50,8 @@ class IndexedFiles:
 
         Only what is asked for is looked at, once: a drive that is away may hold most of the index.
         """
-        if path not in self._known:
-            return ""
+        if path not in self._known or archives.split(path) is not None:
+            return archives.why_only_read(path)
         if path not in self._why_away:
             self._why_away[path] = self._look(path)
         return self._why_away[path]

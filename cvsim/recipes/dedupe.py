@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
 from cvsim.groups.rules import GroupRules
+from cvsim.images.archives import why_only_read
 from cvsim.images.scan import require_paths, scan
 from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
@@ -83,10 +84,11 @@ def _on_store(
 ) -> DedupeResult:
     with open_executor(settings.scheduler, settings.n_workers) as executor:
         found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
-        n_own = 0
+        n_own, why_away = 0, why_only_read
         if indexed is not None:
             found, n_own = indexed.without_own(found)
-            rules = replace(rules, keep=replace(rules.keep, why_away=indexed.why_away))
+            why_away = indexed.why_away
+        rules = replace(rules, keep=replace(rules.keep, why_away=why_away))
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         if not executor.is_remote:
@@ -105,8 +107,7 @@ def _on_store(
         clock.mark("check groups")
         groups = prover.proved_groups()
         clock.mark("prove")
-    if indexed is not None:
-        groups = marked_groups(groups, sides.indexed, indexed.why_away)
+    groups = marked_groups(groups, sides.indexed, why_away)
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
     stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
     stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}

@@ -150,11 +150,12 @@ def _finished(
 def marked_groups(
     groups: Sequence[Group], indexed: Collection[str], why_away: Callable[[str], str]
 ) -> tuple[Group, ...]:
-    """The groups with their indexed members marked."""
+    """The groups with those members marked that are indexed, or cannot be touched."""
 
     def marked(member: Member) -> Member:
         path = member.record.path
-        return replace(member, indexed=True, why_away=why_away(path)) if path in indexed else member
+        is_indexed, why = path in indexed, why_away(path)
+        return replace(member, indexed=is_indexed, why_away=why) if is_indexed or why else member
 
     return tuple(replace(group, members=tuple(map(marked, group.members))) for group in groups)
 

@@ -26,7 +26,7 @@ KEEP_RULES: Mapping[str, str] = {
     "only": "it is the only one",
     "intact": "the others are damaged",
     "protected": "it lies in a protected folder",
-    "there": "the other indexed files are not there now",
+    "there": "the others are not there now, or lie in archives",
     "original": "its name does not say copy",
     "resolution": "it has the most pixels",
     "size": "it is the largest file",
