@@ -37,8 +37,10 @@ Relation = Literal[
     "similar",
 ]
 Side = Literal["a", "b"]
-SkippedKind = Literal["not-an-image", "unreadable"]
-"""Why a file was skipped, for programs: its content is no picture of a known format, or anything else."""
+SkippedKind = Literal["not-an-image", "raw-half", "unreadable"]
+"""Why a file was skipped, for programs: no picture of a known format, a RAW beside its JPEG, or else."""
+RAW_HALF = "the RAW half of a pair: it is one exposure with the picture beside it, and goes where that goes"
+"""The reason of a RAW file that has a JPEG, HEIC or other picture of its name beside it."""
 _PICTURE_ENDINGS = (
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".tif",
     ".tiff", ".webp",
@@ -98,13 +100,16 @@ class Skipped:
     @property
     def kind(self) -> SkippedKind:
         """Whether anybody took the file for a picture; a cache keeps no more than the reason."""
-        return (
-            "not-an-image" if self.reason in (NotAnImageError.REASON, NotAnImageError.FILM) else "unreadable"
-        )
+        if self.reason == RAW_HALF:
+            return "raw-half"
+        is_none = self.reason in (NotAnImageError.REASON, NotAnImageError.FILM)
+        return "not-an-image" if is_none else "unreadable"
 
     @property
     def is_worth_naming(self) -> bool:
-        """Whether a person should see it: anything but a file that neither is nor claims to be a picture."""
+        """Whether a person should see it: anything but a half of a pair, and what claims to be no picture."""
+        if self.kind == "raw-half":
+            return False
         return self.kind != "not-an-image" or os.path.splitext(self.path)[1].lower() in _PICTURE_ENDINGS
 
 

@@ -279,6 +279,9 @@ def _totals(result: DedupeResult) -> Text:
     if counts.skipped:
         n_others = sum(item.kind == "not-an-image" for item in result.skipped)
         text.append(f"; skipped {quantity(counts.skipped, 'file')}")
+        n_halves = sum(item.kind == "raw-half" for item in result.skipped)
         if n_others:
             text.append(f" ({n_others:,} of them no images)" if n_others < counts.skipped else " (no images)")
+        if n_halves:
+            text.append(f" ({n_halves:,} of them RAW halves of pairs)")
     return text.append(".")

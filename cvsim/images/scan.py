@@ -16,10 +16,12 @@ from typing import BinaryIO
 
 from cvsim.errors import ImageError, UsageError
 from cvsim.images.archives import is_archive_name, picture_members
+from cvsim.images.formats import FORMATS, RAW_ENDINGS
 from cvsim.images.header import claimed_pixels
 from cvsim.names import folded, is_listed, printable
-from cvsim.types import Skipped
+from cvsim.types import RAW_HALF, Skipped
 
+_PICTURE_ENDINGS = tuple(e for one in FORMATS.values() for e in one.endings if e not in RAW_ENDINGS)
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe, not a file"),
     (stat.S_ISSOCK, "a socket, not a file"),
@@ -212,7 +214,8 @@ class _Finder:
                     continue
                 self._walk(path, root, status, device, depth)
         files, aliases = _one_entry_an_inode(_as_listed(self.files))
-        skipped = {skip.path: skip for skip in self.skipped}
+        files, halves = _without_raw_halves(files)
+        skipped = {skip.path: skip for skip in [*self.skipped, *halves]}
         return Scan(tuple(files), tuple(skipped[path] for path in sorted(skipped)), tuple(aliases))
 
     def _walk(self, top: str, root: str, status: os.stat_result, device: int, depth: int) -> None:
@@ -338,6 +341,23 @@ def _one_entry_an_inode(files: Iterable[FileEntry]) -> tuple[list[FileEntry], li
         elif _directory_entry(first.path) != _directory_entry(entry.path):
             aliases.append(Alias(entry.path, first.path))
     return unique, aliases
+
+
+def _without_raw_halves(files: list[FileEntry]) -> tuple[list[FileEntry], list[Skipped]]:
+    """The files but for the RAW halves of pairs: a pair is one exposure, and its picture stands for both."""
+    raws = {entry.path for entry in files if entry.path.lower().endswith(RAW_ENDINGS)}
+    if not raws:
+        return files, []
+    stems = {_stem(entry.path) for entry in files if entry.path.lower().endswith(_PICTURE_ENDINGS)}
+    halves = {path for path in raws if _stem(path) in stems}
+    left = [entry for entry in files if entry.path not in halves]
+    return left, [Skipped(path, RAW_HALF) for path in halves]
+
+
+def _stem(path: str) -> str:
+    """Without its ending, or both of them: there are IMG_1.jpg and IMG_1.CR2.jpg beside IMG_1.CR2."""
+    stem, _ = os.path.splitext(path)
+    return os.path.splitext(stem)[0] if stem.lower().endswith(RAW_ENDINGS) else stem
 
 
 def _as_listed(files: Sequence[FileEntry]) -> Sequence[FileEntry]:

@@ -89,6 +89,31 @@ def test_raw_files_are_found_and_never_proposed(tmp_path: Path) -> None:
     assert "camera RAW" in skipped.reason
 
 
+def test_a_raw_and_the_jpeg_beside_it_are_one(tmp_path: Path) -> None:
+    for folder in ("card", "backup"):
+        save_image(tmp_path / folder / "IMG_1.JPG", RGB, quality=95)
+        (tmp_path / folder / "IMG_1.DNG").write_bytes(dng(RGB, preview_px=200))
+    save_image(tmp_path / "card" / "IMG_2.JPG", altered(RGB, "half", 0))
+    (tmp_path / "card" / "IMG_2.xmp").write_text("<x:xmpmeta/>")
+    report = cvsim.dedupe(tmp_path, cache=None, workers=1)
+    (group,) = report.groups
+    assert [os.path.relpath(m.record.path, tmp_path) for m in group.members] == [
+        "card/IMG_1.JPG",
+        "backup/IMG_1.JPG",
+        "card/IMG_2.JPG",
+    ]
+    assert {item.kind for item in report.skipped} == {"raw-half", "not-an-image"}
+    assert not any(item.is_worth_naming for item in report.skipped)
+    report.to_plan(tmp_path / "plan.json")
+    outcome = cvsim.apply(tmp_path / "plan.json", action="delete", journal=tmp_path / "journal.jsonl")
+    assert outcome is not None
+    left = {os.path.relpath(path, tmp_path) for path in tmp_path.rglob("IMG_*")}
+    assert {"card/IMG_1.JPG", "card/IMG_1.DNG"} <= left
+    assert ("backup/IMG_1.JPG" in left) == (
+        "backup/IMG_1.DNG" in left
+    )  # both copies are gone, or both are there
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16"])
 def test_jpeg_xl_is_read_in_each_mode(mode: str) -> None:
     gray16 = Image.fromarray(RGB[..., 1].astype(np.uint16) * 257)
