@@ -124,14 +124,14 @@ def _version(distribution: str) -> str | None:
 
 def _formats() -> list[str]:
     """What can be decoded here: some formats depend on how Pillow was built, or on an extra."""
-    from cvsim.images.formats import FORMATS
+    from cvsim.images.formats import FORMAT_TABLE
 
-    return sorted(entry.name for entry in FORMATS.values() if entry.is_available)
+    return sorted(entry.name for entry in FORMAT_TABLE.values() if entry.is_available)
 
 
 def _format_table() -> list[dict[str, Any]]:
     """The formats that are known: what brings them, what they may hold, what decoding takes."""
-    from cvsim.images.formats import FORMATS
+    from cvsim.images.formats import FORMAT_TABLE
 
     return [
         {
@@ -143,7 +143,7 @@ def _format_table() -> list[dict[str, Any]]:
             "holds": entry.holds,
             "bytes_per_pixel": entry.bytes_per_pixel,
         }
-        for entry in FORMATS.values()
+        for entry in FORMAT_TABLE.values()
     ]
 
 

@@ -277,7 +277,7 @@ class _LocalMap:
             return child.run(payload, timeout_s, memory_bytes)
         except ChildTimeoutError:
             is_sound = False
-            raise DecodeError(f"the decoder took longer than {timeout_s:.0f} s") from None
+            raise DecodeError(f"the decoder took longer than {round(timeout_s, 1):g} s") from None
         except ChildEndedError:
             is_sound = False
             raise

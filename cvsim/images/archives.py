@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cvsim.errors import DecodeError, ImageError, TooLargeError
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 
 ENDINGS = (".zip", ".cbz")
 IN_ARCHIVE = "it lies in an archive, which is only read"
@@ -24,7 +24,7 @@ MOST_BYTES = 256 << 20
 """Of one picture, unpacked."""
 _MOST_TIMES, _LEAST_BOMB_BYTES = 100, 1 << 30
 """Pictures are packed already, and scans without compression shrink to a tenth."""
-_PICTURES = tuple(ending for entry in FORMATS.values() for ending in entry.endings)
+_PICTURES = tuple(ending for entry in FORMAT_TABLE.values() for ending in entry.endings)
 _OPEN_AT_ONCE = 4
 _ENCRYPTED = 1
 _read_one = threading.Lock()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
-_FULL_SIZE_PX = 2**31
+_UNSHRUNK_PX = 2**31
 _MOST_HEAD_BYTES = 1 << 20
 EDGE_ROWS_PX, EDGE_DIGEST_BYTES = 16, 8
 MAX_PIXELS = 250_000_000
@@ -112,7 +112,7 @@ def decode(
 
 def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> RGB:
     """Decode a picture at its full size: (h, w, 3) uint8, as it is meant to be seen. Raises like `decode`."""
-    return decode(data, longest_px=_FULL_SIZE_PX, format=format, max_pixels=max_pixels).rgb
+    return decode(data, longest_px=_UNSHRUNK_PX, format=format, max_pixels=max_pixels).rgb
 
 
 def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
@@ -210,7 +210,7 @@ def _decode_by_pillow(
 
 
 def _decode_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> Decoded:
-    if longest_px >= _FULL_SIZE_PX:
+    if longest_px >= _UNSHRUNK_PX:
         raise DecodeError("a camera's raw file has no pixels of its own before it is developed")
     found = raw.read_raw(data, longest_px, max_pixels)
     rgb = resize(found.rgb, *fit(found.rgb.shape[1], found.rgb.shape[0], longest_px))

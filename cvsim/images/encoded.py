@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import archives, jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.header import decoder_bytes, peek_size
 from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_film, is_risky, sniff
@@ -68,7 +68,7 @@ class Content:
     def extra_s(self) -> float:
         """How much longer than a usual picture's its decoding may take."""
         width_px, height_px = self.claimed_size or (0, 0)
-        return width_px * height_px / 1e6 * FORMATS[self.format].s_per_megapixel
+        return width_px * height_px / 1e6 * FORMAT_TABLE[self.format].s_per_megapixel
 
     @property
     def full_memory_bytes(self) -> int:

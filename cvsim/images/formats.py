@@ -16,7 +16,7 @@ from typing import Literal
 from cvsim.images import sizes
 
 Decoder = Literal["turbo", "pillow", "rawpy"]
-Signature = Callable[[bytes, str], bool]
+SignatureTest = Callable[[bytes, str], bool]
 """Whether a file is of a format, by its first bytes and its name in lower case."""
 USUAL_BYTES_PER_PIXEL = 5
 """Pillow's raster takes 4; the rest is a band that is converted at a time."""
@@ -73,7 +73,7 @@ class Format:
     name: str
     label: str
     endings: tuple[str, ...]
-    signature: Signature
+    signature: SignatureTest
     plugin: tuple[str, str]
     size: Callable[[bytes], tuple[int, int] | None]
     holds: str = ""
@@ -111,7 +111,7 @@ class Format:
         return size[0] * size[1] * self.bytes_per_pixel
 
 
-def _starts(*magics: bytes) -> Signature:
+def _starts(*magics: bytes) -> SignatureTest:
     return lambda head, name: head.startswith(magics)
 
 
@@ -241,5 +241,5 @@ _FORMATS = (
         holds="transparency",
     ),
 )  # fmt: skip
-FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _FORMATS}
+FORMAT_TABLE: Mapping[str, Format] = {entry.name: entry for entry in _FORMATS}
 """By name, in the order in which signatures are asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 # The second is for what stands before the size in some files: previews, colour profiles, maker's notes.
@@ -19,7 +19,7 @@ def decoder_bytes(data: bytes, format: str) -> int:
     format : str
         What `sniff` said.
     """
-    return FORMATS[format].memory_bytes(data)
+    return FORMAT_TABLE[format].memory_bytes(data)
 
 
 def claimed_pixels(path: str) -> int | None:
@@ -40,4 +40,4 @@ def claimed_pixels(path: str) -> int | None:
 
 def peek_size(data: bytes, format: str) -> tuple[int, int] | None:
     """(width, height) as the header claims, or None."""
-    return FORMATS[format].claimed_size(data)
+    return FORMAT_TABLE[format].claimed_size(data)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
 from cvsim.images.exif import Exif, parse_exif
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.raster import fit, resize
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _reader(format: str) -> Any:
     That tries others too, and its check against bombs is a global setting of the calling program, which is
     not ours to change.
     """
-    entry = FORMATS[format]
+    entry = FORMAT_TABLE[format]
     module, name = entry.plugin
     try:
         plugin = importlib.import_module(module)
@@ -274,7 +274,7 @@ def _tiff_orientation(picture: ImageFile) -> int | None:
 def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     """The error in our words: decoders raise OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
     name = _OTHER_NAMES.get(format.lower(), format.lower())
-    label = FORMATS[name].label if name in FORMATS else format.upper()
+    label = FORMAT_TABLE[name].label if name in FORMAT_TABLE else format.upper()
     if isinstance(exc, MemoryError | Image.DecompressionBombError):
         return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__

@@ -14,12 +14,12 @@ import numpy as np
 from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
 from cvsim.images import jpeg
 from cvsim.images.exif import Exif, parse_exif
-from cvsim.images.tiff import Tiff
+from cvsim.images.tiff import SUB_IFDS, SUBFILE_KIND, Tiff
 
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
-_KIND, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
+_DNG_VERSION = 50706
 _LARGE_SHARE = 0.45
 """Of the longer side of the picture: what half-size development gives, and a little less."""
 _ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -51,7 +51,9 @@ def is_raw_tiff(beginning: bytes) -> bool:
     if tiff is None:
         return False
     first = tiff.first()
-    return _DNG_VERSION in first.entries or (tiff.number(first, _KIND) == 1 and _SUB_IFDS in first.entries)
+    return _DNG_VERSION in first.entries or (
+        tiff.number(first, SUBFILE_KIND) == 1 and SUB_IFDS in first.entries
+    )
 
 
 def read_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> RawPicture:

@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 from cvsim.errors import ImageError, UsageError
 from cvsim.images.archives import is_archive_name, picture_members
-from cvsim.images.formats import FORMATS, RAW_ENDINGS
+from cvsim.images.formats import FORMAT_TABLE, RAW_ENDINGS
 from cvsim.images.header import claimed_pixels
 from cvsim.names import folded, is_listed, printable
 from cvsim.types import RAW_HALF, Skipped
 
-_PICTURE_ENDINGS = tuple(e for one in FORMATS.values() for e in one.endings if e not in RAW_ENDINGS)
+_PICTURE_ENDINGS = tuple(e for one in FORMAT_TABLE.values() for e in one.endings if e not in RAW_ENDINGS)
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe, not a file"),
     (stat.S_ISSOCK, "a socket, not a file"),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from cvsim.errors import DecodeError
 from cvsim.images.exif import read_tiff_size
 from cvsim.images.jpeg import read_jpeg_header
-from cvsim.images.tiff import Tiff
+from cvsim.images.tiff import SUB_IFDS, Tiff
 
 Size = tuple[int, int]
-_WIDTH, _HEIGHT, _SUB_IFDS = 0x0100, 0x0101, 0x014A
+_WIDTH, _HEIGHT = 0x0100, 0x0101
 _MOST_DIRECTORIES = 32
 _JXL_RATIOS = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width to height, by the code of the size header (ISO/IEC 18181-1, annex D)."""
@@ -181,7 +181,7 @@ def raw_size(data: bytes) -> Size | None:
         return None
     sizes = []
     for directory in tiff.chain(tiff.first_offset, _MOST_DIRECTORIES):
-        subs = (tiff.directory(at) for at in tiff.numbers(directory, _SUB_IFDS, _MOST_DIRECTORIES))
+        subs = (tiff.directory(at) for at in tiff.numbers(directory, SUB_IFDS, _MOST_DIRECTORIES))
         for one in (directory, *subs):
             width, height = tiff.number(one, _WIDTH), tiff.number(one, _HEIGHT)
             if width and height:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.iso_media import is_film_brand
 
 HEAD_BYTES = 64
@@ -32,10 +32,10 @@ def sniff(head: bytes, *, name: str = "") -> str | None:
     Returns
     -------
     str or None
-        A name in `cvsim.images.formats.FORMATS`; None for anything else.
+        A name in `cvsim.images.formats.FORMAT_TABLE`; None for anything else.
     """
     name = os.path.basename(name).lower()
-    return next((entry.name for entry in FORMATS.values() if entry.signature(head, name)), None)
+    return next((entry.name for entry in FORMAT_TABLE.values() if entry.signature(head, name)), None)
 
 
 def is_film(head: bytes) -> bool:
@@ -47,4 +47,4 @@ def is_film(head: bytes) -> bool:
 
 def is_risky(format: str | None) -> bool:
     """Whether the format is decoded where the decoder can be killed: every one but JPEG."""
-    return format is not None and FORMATS[format].is_risky
+    return format is not None and FORMAT_TABLE[format].is_risky

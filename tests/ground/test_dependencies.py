@@ -25,6 +25,7 @@ MODULES = {
     "opensearchpy": "opensearch-py",
     "pillow_heif": "pillow-heif",
     "python_multipart": "python-multipart",
+    "pillow_jxl": "pillow-jxl-plugin",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }

@@ -21,7 +21,7 @@ from cvsim.errors import DecodeError, ImageError, NotAnImageError
 from cvsim.executors.allowance import VARIABLE, allowed_bytes
 from cvsim.images.decode import decode, decode_full
 from cvsim.images.encoded import read_content
-from cvsim.images.formats import FORMATS
+from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.holdings import read_holdings
 from cvsim.images.sniff import sniff
 
@@ -42,10 +42,10 @@ def difference(found: np.ndarray, expected: Image.Image) -> float:
 
 
 def test_each_format_is_whole_and_is_printed() -> None:
-    endings = [ending for entry in FORMATS.values() for ending in entry.endings]
+    endings = [ending for entry in FORMAT_TABLE.values() for ending in entry.endings]
     assert len(endings) == len(set(endings))
     printed = CliRunner().invoke(program, ["info"]).output
-    for name, entry in FORMATS.items():
+    for name, entry in FORMAT_TABLE.items():
         assert entry.bytes_per_pixel >= 4
         assert f"{name}: {entry.endings[0]}" in printed
         assert entry.memory_bytes(b"") >= 0
@@ -59,7 +59,7 @@ def test_a_raw_file_shows_its_preview_if_that_is_large(
 ) -> None:
     data = dng(RGB, preview_px=preview_px, orientation=orientation)
     assert sniff(data, name="IMG_1.DNG") == "raw"
-    assert FORMATS["raw"].claimed_size(data) == (320, 240)
+    assert FORMAT_TABLE["raw"].claimed_size(data) == (320, 240)
     expected = Image.fromarray(RGB)
     if orientation == 6:
         expected = expected.rotate(-90, expand=True)
@@ -119,7 +119,7 @@ def test_jpeg_xl_is_read_in_each_mode(mode: str) -> None:
     gray16 = Image.fromarray(RGB[..., 1].astype(np.uint16) * 257)
     image = gray16 if mode == "I;16" else Image.fromarray(RGB).convert(mode)
     data = jxl(image, lossless=True)
-    assert FORMATS["jxl"].claimed_size(data[:1000]) == (320, 240)
+    assert FORMAT_TABLE["jxl"].claimed_size(data[:1000]) == (320, 240)
     found = decode(data, longest_px=512)
     expected = Image.fromarray(np.repeat(RGB[..., 1:2], 3, 2)) if mode == "I;16" else image.convert("RGB")
     assert difference(found.rgb, expected) < 1

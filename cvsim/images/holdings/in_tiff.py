@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cvsim.images.holdings.found import LAYERS, OTHER, Found
-from cvsim.images.tiff import PER_VALUE, UNIT_BYTES, Directory, Tiff
+from cvsim.images.tiff import PER_VALUE, SUB_IFDS, SUBFILE_KIND, UNIT_BYTES, Directory, Tiff
 
-_KIND, _OLD_KIND, _BITS, _EXTRA, _SUB_IFDS, _PROFILE, _LAYERS = 254, 255, 258, 338, 330, 34675, 37724
+_OLD_KIND, _BITS, _EXTRA, _PROFILE, _LAYERS = 255, 258, 338, 34675, 37724
 # Tags of TIFF 6.0, Exif 3.0 and the DNG specification.
 _POINTERS = (330, 34665, 34853, 40965)
 _PIECES = ((273, 279), (324, 325), (288, 289), (513, 514))  # strips, tiles, gaps, an old JPEG
@@ -33,7 +33,7 @@ def read_tiff(data: bytes) -> Found:
         found.may_have_alpha |= any(kind in (1, 2) for kind in tiff.numbers(page, _EXTRA, 16))
         found.pictures += sum(is_page(tiff, sub) and sub.entries != {} for sub in _subs(tiff, page))
         found.add(LAYERS, _bytes(tiff, page, _LAYERS))
-    if any((tiff.number(page, _KIND) or 0) & _MASK for page in pages):
+    if any((tiff.number(page, SUBFILE_KIND) or 0) & _MASK for page in pages):
         found.may_have_alpha = True
     first = full[0] if full else Directory({})
     found.profile = _bytes(tiff, first, _PROFILE)
@@ -48,12 +48,12 @@ def read_tiff(data: bytes) -> Found:
 
 def is_page(tiff: Tiff, directory: Directory) -> bool:
     """Whether it is a picture of its own: no thumbnail, no smaller version, no mask."""
-    kind = tiff.number(directory, _KIND) or 0
+    kind = tiff.number(directory, SUBFILE_KIND) or 0
     return not kind & (_REDUCED | _MASK) and tiff.number(directory, _OLD_KIND) != _OLD_REDUCED
 
 
 def _subs(tiff: Tiff, page: Directory) -> Iterator[Directory]:
-    for offset in tiff.numbers(page, _SUB_IFDS, 64):
+    for offset in tiff.numbers(page, SUB_IFDS, 64):
         yield tiff.directory(offset)
 
 
