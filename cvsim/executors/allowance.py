@@ -10,7 +10,7 @@ from cvsim.settings import size_in_bytes
 
 VARIABLE = "CVSIM_PICTURE_MEMORY"
 OPTION = "--picture-memory"
-MOST_BYTES = 6_000_000_000
+MOST_ALLOWED_BYTES = 6_000_000_000
 """Enough for 200 megapixels in every format; more is only taken if somebody asks for it."""
 _LEAST_BYTES = 1_000_000_000
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -31,7 +31,7 @@ def allowed_bytes() -> int:
         except SettingsError as exc:
             raise SettingsError(f"{VARIABLE}: {exc}") from exc
     machine = _machine_bytes()
-    return MOST_BYTES if machine is None else max(_LEAST_BYTES, min(machine // 2, MOST_BYTES))
+    return MOST_ALLOWED_BYTES if machine is None else max(_LEAST_BYTES, min(machine // 2, MOST_ALLOWED_BYTES))
 
 
 def _machine_bytes() -> int | None:

@@ -24,14 +24,14 @@ MOST_BYTES = 256 << 20
 """Of one picture, unpacked."""
 _MOST_TIMES, _LEAST_BOMB_BYTES = 100, 1 << 30
 """Pictures are packed already, and scans without compression shrink to a tenth."""
-_PICTURES = tuple(ending for entry in FORMAT_TABLE.values() for ending in entry.endings)
+_PICTURE_NAMES = tuple(ending for entry in FORMAT_TABLE.values() for ending in entry.endings)
 _OPEN_AT_ONCE = 4
 _ENCRYPTED = 1
 _read_one = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ZipMember:
     """A file in an archive.
 
     Attributes
@@ -62,7 +62,7 @@ def why_only_read(path: str) -> str:
     return IN_ARCHIVE if split(path) is not None else ""
 
 
-def picture_members(path: str) -> list[Member]:
+def picture_members(path: str) -> list[ZipMember]:
     """The files of an archive that are named like pictures, each name once, in order.
 
     Raises
@@ -80,8 +80,8 @@ def picture_members(path: str) -> list[Member]:
         raise TooLargeError(
             f"an archive of {packed / 1e6:.1f} MB that would unpack to {n_bytes / 1e9:,.1f} GB: a zip bomb"
         )
-    named = {info.filename: info for info in infos if info.filename.lower().endswith(_PICTURES)}
-    return [Member(name, info.file_size, _objection(info)) for name, info in sorted(named.items())]
+    named = {info.filename: info for info in infos if info.filename.lower().endswith(_PICTURE_NAMES)}
+    return [ZipMember(name, info.file_size, _objection(info)) for name, info in sorted(named.items())]
 
 
 def read_member(path: str, name: str) -> bytes:

@@ -148,8 +148,8 @@ def _reader(format: str) -> Any:
         if entry.extra:
             raise MissingExtraError(f"{entry.label} files", entry.extra) from exc
         raise
-    if format == "jxl":
-        plugin.DECODE_THREADS = 0  # type: ignore[attr-defined]  # it decodes in this thread, and each of many would map memory of its own
+    if format == "jxl":  # it decodes in this thread: each of many would map memory of its own
+        importlib.import_module("pillow_jxl.JpegXLImagePlugin").DECODE_THREADS = 0  # type: ignore[attr-defined]
     return getattr(plugin, name)
 
 

@@ -21,7 +21,7 @@ from cvsim.images.header import claimed_pixels
 from cvsim.names import folded, is_listed, printable
 from cvsim.types import RAW_HALF, Skipped
 
-_PICTURE_ENDINGS = tuple(e for one in FORMAT_TABLE.values() for e in one.endings if e not in RAW_ENDINGS)
+_ENDINGS_BESIDE_RAW = tuple(e for one in FORMAT_TABLE.values() for e in one.endings if e not in RAW_ENDINGS)
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe, not a file"),
     (stat.S_ISSOCK, "a socket, not a file"),
@@ -348,7 +348,7 @@ def _without_raw_halves(files: list[FileEntry]) -> tuple[list[FileEntry], list[S
     raws = {entry.path for entry in files if entry.path.lower().endswith(RAW_ENDINGS)}
     if not raws:
         return files, []
-    stems = {_stem(entry.path) for entry in files if entry.path.lower().endswith(_PICTURE_ENDINGS)}
+    stems = {_stem(entry.path) for entry in files if entry.path.lower().endswith(_ENDINGS_BESIDE_RAW)}
     halves = {path for path in raws if _stem(path) in stems}
     left = [entry for entry in files if entry.path not in halves]
     return left, [Skipped(path, RAW_HALF) for path in halves]
