@@ -28,7 +28,7 @@ from typing import Self
 
 HERE = Path(__file__).parent / "opensearch"
 FETCH_TIMEOUT_S = 600.0
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 PLUGINS = (
     "org.opensearch.transport.Netty4Plugin",
     "org.opensearch.analysis.common.CommonAnalysisPlugin",
