@@ -57,7 +57,8 @@ class Format:
     holds : str
         What a file may hold beside one picture of 8 bits, in words.
     bytes_per_pixel : int
-        Memory that decoding was seen to take, see ``benchmarks/large_pictures.py``.
+        Memory that decoding was seen to take, at 12 and 48 megapixels for PNG, TIFF and WebP, at 12 for the
+        others; that of JPEG XL and raw is an upper bound chosen by hand.
     s_per_megapixel : float
         Time that decoding is given beside the usual one: ten times what was seen on one core.
     extra : str
