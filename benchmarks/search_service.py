@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,21 @@ def uploads(args: argparse.Namespace) -> dict[str, Any]:
 async def sent(address: str, token: str, data: bytes, n: int) -> list[str]:
     import httpx
 
-    headers = {"authorization": f"Bearer {token}", "content-type": "image/jpeg"}
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "image/jpeg",
+        "content-length": str(len(data)),
+    }
     limits = httpx.Limits(max_connections=2 * n)
+
+    async def parts() -> AsyncIterator[bytes]:
+        # Whole, each would be copied into a buffer of the client first, which then stalls for half a minute.
+        for start in range(0, len(data), 1 << 18):
+            yield data[start : start + (1 << 18)]
 
     async def one(client: httpx.AsyncClient) -> str:
         try:
-            return str((await client.post("/api/search?k=3", content=data)).status_code)
+            return str((await client.post("/api/search?k=3", content=parts())).status_code)
         except httpx.HTTPError as exc:
             return type(exc).__name__
 
