@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from starlette.types import Receive
 
 MAX_AT_ONCE = 2
-"""Files in memory: 100 uploads of 29 MB took 412 MB, the processes that decode included (`benchmarks/README.md`);
-with three at a time, eight took 678."""
+"""Files in memory: 100 uploads of 29 MB took 412 MB, the processes that decode included, as
+`benchmarks/search_service.py` measured."""
 MAX_WAITING = 64
 WAIT_S = 90.0
 IDLE_S = 20.0
