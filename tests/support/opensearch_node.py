@@ -183,7 +183,8 @@ def main() -> None:
     given = parser.parse_args()
     if why := missing():
         sys.exit(why)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGINT):  # which a shell has its background ignore
+        signal.signal(ending, signal.default_int_handler)
     with OpenSearchNode(given.folder, given.heap) as node:
         print(node.location, flush=True)
         with suppress(KeyboardInterrupt):
