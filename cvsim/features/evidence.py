@@ -34,18 +34,19 @@ EVIDENCE = np.dtype(
         ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
         ("recolored", "<f4"),  # see recoloring.recolored_share; NaN: there is no colour
-        ("inner_share", "<f4"),  # see structure.Structure, as the next five
+        ("inner_share", "<f4"),  # see structure.Structure, as the next six
         ("inner_shift_px", "<f4"),
         ("n_kept", "<f4"),
         ("broken", "<f4"),
         ("unlike", "<f4"),
         ("spread", "<f4"),
+        ("contradicted", "<f4"),
         ("negative", "u1"),  # one side is the other's negative
         ("perspective", "u1"),  # one side was rectified under a homography
     ]
 )
-"""All that is known of a pair, 128 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 26
+"""All that is known of a pair, 132 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 27
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -61,7 +62,7 @@ LEAST_TRUST, FULLY_SHOWN = 0.4, 0.9
 """An overlap that is a small part of both pictures counts less: two strangers may share a caption."""
 SIGNALS = (
     *("keypoints", "pixels", "registration", "coloring"),
-    *("structure", "content", "spread", "coverage"),
+    *("structure", "consistency", "content", "spread", "coverage"),
 )
 AMOUNTS = ("content", "spread", "coverage")
 NEARLY_ALL = 0.98
@@ -71,6 +72,10 @@ HALF_RECOLORED = 0.1
 HALF_CONTENT, FULL_CONTENT = 8.0, 40.0
 """Tiles of full contrast in the middle with the same edges on both sides: so many bend the curve of
 `content`, and so many are all that anybody could ask for."""
+ONE_DETAIL, ONE_TONE, ONE_PLACE = (0.03, 0.12), (9.0, 16.0), (0.1, 0.2)
+"""Difference of detail (as a logarithm), tone curve (in grey levels) and place (in raster pixels) up to which
+none of them, and from which each, explains that tiles differ: blurring, highlights that are cut off, a
+transform that is not quite met."""
 MIN_SHARE_TO_LOOK = 0.05
 """Agreement below which the structure is not looked at: nothing is the same."""
 MIN_SHARE_TO_EXPLAIN = 0.1
@@ -78,7 +83,7 @@ MIN_SHARE_TO_EXPLAIN = 0.1
 
 
 def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
-    """Similarities of the eight signals from `EVIDENCE` rows of any shape, NaN for none."""
+    """Similarities of the nine signals from `EVIDENCE` rows of any shape, NaN for none."""
     is_laid = ~np.isnan(evidence["share"])
     share = np.where(is_laid, evidence["inner_share"], 0.0)
     is_alike = (share >= MIN_SHARE_TO_EXPLAIN) & (np.nan_to_num(evidence["share"]) >= MIN_SHARE_TO_EXPLAIN)
@@ -89,6 +94,9 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     registration = np.where(is_alike, registration * trust * _ramp(share, *REGISTERED), np.nan)
     coloring = np.where(is_alike, HALF_RECOLORED / (HALF_RECOLORED + evidence["recolored"]), np.nan)
     structure = 1.0 - np.minimum(evidence["broken"], evidence["unlike"])
+    unexplained = evidence["contradicted"] * (1 - _ramp(np.abs(evidence["detail"]), *ONE_DETAIL))
+    unexplained = unexplained * (1 - _ramp(evidence["tone_shift"], *ONE_TONE))
+    unexplained = unexplained * (1 - _ramp(evidence["inner_shift_px"], *ONE_PLACE))
     n_kept = evidence["n_kept"]
     content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))
     covered = np.minimum(evidence["coverage_a"], evidence["coverage_b"])
@@ -104,6 +112,7 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
         "registration": registration,
         "coloring": coloring,
         "structure": np.where(is_laid, structure, np.nan),
+        "consistency": np.where(is_alike, 1 - unexplained, np.nan),
         "content": np.where(is_laid, content, np.nan),
         "spread": np.where(is_laid, evidence["spread"], np.nan),
         "coverage": np.where(is_laid, covered, np.nan),

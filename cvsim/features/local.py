@@ -97,6 +97,10 @@ class Local(OverlayFeature[LocalDescriptor]):
     ``structure``: 1 less the share of the overlap's edges that have nothing to do with each other, whatever
     their tones, and whatever was painted over one of the two (`structure.Structure`).
 
+    ``consistency``: 1 less the share of what differs though nothing that is done to a copy explains it: both
+    are as sharp, have the same tones and lie exactly over each other, and neither was painted over. So
+    forms differ that are filled in otherwise, and codes. None where nothing is alike.
+
     ``content``: how much of the same structure there is, up to 40 tiles of full contrast: a few strokes on
     flat ground agree by chance.
 
@@ -346,6 +350,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
     row["inner_share"], row["inner_shift_px"] = structure.share, structure.shift_px
     row["n_kept"], row["broken"] = structure.n_kept, structure.broken
     row["unlike"], row["spread"] = structure.unlike, structure.spread
+    row["contradicted"] = structure.contradicted
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row
     row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], matrix)

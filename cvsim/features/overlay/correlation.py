@@ -29,6 +29,11 @@ MIN_CORRELATION = 0.9
 MAX_DISPLACEMENT_PX = 0.3
 """What makes a tile agree. Moving a camera by a hand's breadth displaces near things against far ones by
 more; decoding, resizing, turning and recolouring a file do not displace anything."""
+DIFFERENT = (0.85, 0.95)
+"""Correlation up to which a tile differs, and from which it does not."""
+CLEAR_ON_BOTH = (0.3, 0.6)
+"""Deviation of a tile on its flatter side, as a share of the other one's, up to which it is clear on one side
+only, and from which on both."""
 BROKEN, KEPT = (0.1, 0.5), (0.3, 0.7)
 """Likeness of the edges between which a tile's structure is less and less broken, more and more kept."""
 
@@ -45,8 +50,8 @@ class Agreement:
         Median correlation of the tiles, weighted by contrast; clipped to [0, 1].
     shift_px : float
         Median displacement of the tiles that correlate, weighted by contrast; infinite where none does.
-    deviation : (n,) float32
-        Of each tile, in grey levels, on the clearer side.
+    deviation, lesser_deviation : (n,) float32
+        Of each tile, in grey levels, on the clearer side and on the other one.
     correlations : (n,) float32
         Of each tile.
     shifts : (n, 2) float32
@@ -59,6 +64,7 @@ class Agreement:
     correlation: float
     shift_px: float
     deviation: NDArray[np.float32]
+    lesser_deviation: NDArray[np.float32]
     correlations: NDArray[np.float32]
     shifts: NDArray[np.float32]
     places: NDArray[np.float32]
@@ -177,6 +183,7 @@ def _agreement_of(tiles: NDArray[np.float32], places: NDArray[np.float32]) -> Ag
         correlation=min(1.0, max(0.0, lower_median(correlation, weight))),
         shift_px=_median_shift(shift_px, weight, correlation > MIN_LIKENESS),
         deviation=deviation,
+        lesser_deviation=np.sqrt(np.minimum(var_a, var_b)),
         correlations=correlation,
         shifts=shifts,
         places=places,

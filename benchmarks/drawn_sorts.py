@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
+
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b]
+
+Everything is drawn here, from a seed, in two styles: constants were chosen on pictures like those of part a,
+part b judges them. What pictures of a sort share (a letterhead, boxes, squares in the corners of a code) is no
+evidence that two of them are the same, so every link is false. imagehash is shown beside cvsim.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+import cvsim
+
+Part = Literal["a", "b"]
+N_EACH = 40
+HASH_RADIUS = 8
+WORDS = [
+    *("account", "apples", "north", "river", "market", "paper", "table", "lamp", "chair", "green", "valley"),
+    *("orange", "stone", "bridge", "winter", "summer", "ledger", "amount", "service", "repair", "hours"),
+    *("travel", "client", "order", "number", "street", "city", "phone", "note", "delivery", "window"),
+    *("garden", "metal", "copper", "silver", "plastic", "cotton", "linen", "wool"),
+]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What differs between the two parts."""
+
+    ink: tuple[int, int, int]
+    accent: tuple[int, int, int]
+    ground: tuple[int, int, int]
+    page: tuple[int, int]
+    step: int
+
+
+STYLES: dict[Part, Style] = {
+    "a": Style((20, 20, 20), (30, 60, 130), (255, 255, 255), (620, 877), 1),
+    "b": Style((60, 40, 30), (150, 30, 40), (250, 247, 238), (1000, 720), 2),
+}
+
+
+class Sheet:
+    """A page to draw on, and the dice."""
+
+    def __init__(self, rng: random.Random, style: Style, size: tuple[int, int]) -> None:
+        self.rng, self.style = rng, style
+        self.image = Image.new("RGB", size, style.ground)
+        self.draw = ImageDraw.Draw(self.image)
+        self.width, self.height = size
+
+    def words(self, least: int, most: int) -> str:
+        return " ".join(self.rng.choice(WORDS) for _ in range(self.rng.randint(least, most)))
+
+    def amount(self) -> str:
+        return f"{self.rng.randint(3, 990)}.{self.rng.randint(0, 99):02}"
+
+    def text(self, x: float, y: float, text: str, size: float, *, accent: bool = False) -> None:
+        color = self.style.accent if accent else self.style.ink
+        self.draw.text((x, y), text, font=ImageFont.load_default(size), fill=color)
+
+
+def form(sheet: Sheet) -> None:
+    sheet.text(sheet.width * 0.3, 28, "Application B-12", 24)
+    labels = ("Name", "First name", "Born", "Street", "City", "Phone", "Employer", "Reason")
+    rows = len(labels) // sheet.style.step
+    step = (sheet.height - 240) // rows
+    for k, label in enumerate(labels):
+        column, row = divmod(k, rows)
+        x, y = 40 + column * sheet.width // 2, 90 + row * step
+        sheet.text(x, y + 8, label, 16)
+        sheet.draw.rectangle((x + 110, y, x + 400, y + 40), outline=sheet.style.ink)
+        sheet.text(x + 118, y + 8, sheet.words(1, 2), 19, accent=True)
+    for k in range(6):
+        x, y = 40 + k * 90, sheet.height - 120
+        sheet.draw.rectangle((x, y, x + 20, y + 20), outline=sheet.style.ink)
+        if sheet.rng.random() < 0.5:
+            sheet.draw.line((x + 2, y + 2, x + 18, y + 18), fill=sheet.style.ink, width=3)
+    sheet.draw.line((sheet.width - 270, sheet.height - 40, sheet.width - 40, sheet.height - 40), fill=0)
+
+
+def bill(sheet: Sheet) -> None:
+    sheet.text(40, 36, "Hill & Sons Ltd.", 28, accent=True)
+    sheet.text(40, 76, "12 Long Street, Norwich", 14)
+    sheet.text(sheet.width - 220, 40, "INVOICE", 32)
+    sheet.text(sheet.width - 220, 90, f"No. {sheet.rng.randint(1000, 9999)}", 16)
+    sheet.text(40, 140, sheet.words(2, 2).title(), 16)
+    sheet.draw.rectangle((40, 210, sheet.width - 40, 240), fill=(225, 225, 225))
+    y = 250
+    for _ in range(sheet.rng.randint(3, 6)):
+        sheet.text(50, y, sheet.words(2, 4), 15)
+        sheet.text(sheet.width - 130, y, sheet.amount(), 15)
+        y += 28
+        sheet.draw.line((40, y - 4, sheet.width - 40, y - 4), fill=(210, 210, 210))
+    sheet.text(sheet.width - 220, y + 20, f"Total {sheet.amount()}", 18)
+    sheet.text(40, sheet.height - 40, "Bank 12-34-56 Account 1234567", 12)
+
+
+def receipt(sheet: Sheet) -> None:
+    sheet.text(60, 20, "SUPER MART", 20)
+    y = 80
+    while y < sheet.height - 120:
+        sheet.text(20, y, sheet.words(1, 2)[:16], 14)
+        sheet.text(sheet.width - 80, y, sheet.amount(), 14)
+        y += 24
+    sheet.text(20, sheet.height - 90, "TOTAL", 18)
+    sheet.text(sheet.width - 90, sheet.height - 90, sheet.amount(), 18)
+
+
+def slide(sheet: Sheet) -> None:
+    sheet.draw.rectangle((0, 0, sheet.width, 80), fill=sheet.style.accent)
+    sheet.draw.text(
+        (30, 20), sheet.words(2, 3).title(), font=ImageFont.load_default(34), fill=(255, 255, 255)
+    )
+    for k in range(sheet.rng.randint(3, 6)):
+        y = 130 + k * 62
+        sheet.draw.ellipse((50, y, 62, y + 12), fill=sheet.style.accent)
+        sheet.text(80, y - 10, sheet.words(3, 7), 24)
+    sheet.draw.ellipse((sheet.width - 60, 20, sheet.width - 20, 60), fill=(240, 160, 30))
+
+
+def code(sheet: Sheet) -> None:
+    """Modules by the throw of dice, with the squares that scanners look for."""
+    n = 25 if sheet.style.step == 1 else 33
+    grid = np.array([[sheet.rng.random() < 0.5 for _ in range(n)] for _ in range(n)])
+    finder = np.ones((9, 9), bool)
+    finder[0] = finder[8] = finder[:, 0] = finder[:, 8] = False
+    finder[2:7, 2:7] = False
+    finder[3:6, 3:6] = True
+    grid[:8, :8], grid[:8, -8:], grid[-8:, :8] = finder[1:, 1:], finder[1:, :-1], finder[:-1, 1:]
+    grid[-9:-4, -9:-4] = True
+    grid[-8:-5, -8:-5] = False
+    grid[-7, -7] = True
+    side = min(sheet.width, sheet.height) // (n + 8)
+    for y, x in zip(*np.nonzero(grid), strict=True):
+        left, top = (int(x) + 4) * side, (int(y) + 4) * side
+        sheet.draw.rectangle((left, top, left + side - 1, top + side - 1), fill=sheet.style.ink)
+
+
+def ticket(sheet: Sheet) -> None:
+    sheet.draw.rectangle((10, 10, sheet.width - 10, sheet.height - 10), outline=sheet.style.accent, width=4)
+    sheet.text(40, 30, "TOWN THEATRE", 34, accent=True)
+    sheet.text(40, 100, sheet.words(2, 3).title(), 26)
+    sheet.text(40, 150, f"Row {sheet.rng.randint(1, 30)}  Seat {sheet.rng.randint(1, 60)}", 30)
+    sheet.text(40, 200, f"{sheet.rng.randint(1, 28)} May, {sheet.rng.randint(14, 22)}:30", 22)
+    x = sheet.width - 60.0
+    while x > sheet.width * 0.6:
+        wide = sheet.rng.choice((2, 4, 6))
+        sheet.draw.rectangle((x, 40, x + wide - 1, sheet.height - 40), fill=sheet.style.ink)
+        x -= wide + sheet.rng.choice((3, 5, 8))
+
+
+SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
+    "forms": (form, {"a": (620, 877), "b": (1000, 720)}),
+    "bills": (bill, {"a": (620, 877), "b": (760, 980)}),
+    "receipts": (receipt, {"a": (300, 640), "b": (360, 900)}),
+    "slides": (slide, {"a": (960, 540), "b": (1024, 768)}),
+    "codes": (code, {"a": (330, 330), "b": (410, 410)}),
+    "tickets": (ticket, {"a": (700, 280), "b": (820, 360)}),
+}
+
+
+def drawn_sorts(work: Path, part: Part) -> Iterator[Path]:
+    """A folder for each sort, drawn where it is missing."""
+    for name, (draw, sizes) in SORTS.items():
+        folder = work / part / name
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = random.Random(f"{name} {part}")
+        for k in range(N_EACH):
+            sheet = Sheet(rng, STYLES[part], sizes[part])
+            draw(sheet)
+            file = folder / f"{name}-{k:02}.png"
+            if not file.exists():
+                sheet.image.save(file)
+        yield folder
+
+
+def n_by_hash(folder: Path) -> int:
+    """Pairs within the radius of imagehash's 64-bit perceptual hash."""
+    hashes = [imagehash.phash(Image.open(file)) for file in sorted(folder.iterdir())]
+    return sum(a - b <= HASH_RADIUS for a, b in itertools.combinations(hashes, 2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="where the pictures are drawn")
+    parser.add_argument("--part", choices=sorted(STYLES), action="append")
+    parser.add_argument("--effort", choices=("fast", "default", "thorough"), action="append")
+    arguments = parser.parse_args()
+    efforts = arguments.effort or ["fast", "default"]
+    print(f"{N_EACH} pictures a sort, all different: false links, and files proposed for removal")
+    print("| part | sort | imagehash phash 8 | " + " | ".join(f"cvsim {effort}" for effort in efforts) + " |")
+    print("| --- | --- | ---: |" + " ---: |" * len(efforts))
+    for part in arguments.part or sorted(STYLES):
+        for folder in drawn_sorts(arguments.work, part):
+            cells = []
+            for effort in efforts:
+                report = cvsim.dedupe([folder], effort=effort, cache=arguments.work / "cache.db")
+                n_links = sum(len(group.edges) for group in report.groups)
+                cells.append(f"{n_links}, {report.counts.duplicates}")
+            print(f"| {part} | {folder.name} | {n_by_hash(folder)} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
