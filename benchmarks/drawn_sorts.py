@@ -4,7 +4,7 @@
     python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b]
 
 Everything is drawn here, from a seed, in two styles: constants were chosen on pictures like those of part a,
-part b judges them. What pictures of a sort share (a letterhead, boxes, squares in the corners of a code) is no
+part b judges them. What pictures of a sort share (a letterhead, boxes, squares in the corner of a code) is no
 evidence that two of them are the same, so every link is false. imagehash is shown beside cvsim.
 """
 
