@@ -31,6 +31,7 @@ from cvsim.errors import (
     DecodeError as DecodeError,
     FetchError as FetchError,
     ImageError as ImageError,
+    MemoryNotAllowedError as MemoryNotAllowedError,
     MissingExtraError as MissingExtraError,
     NotAnImageError as NotAnImageError,
     RemoteError as RemoteError,

@@ -7,6 +7,7 @@ CvsimError
 │   ├── NotAnImageError   the content is no picture in any known format
 │   ├── DecodeError       the content is a picture that cannot be decoded
 │   └── TooLargeError     more pixels or bytes than the limits allow
+│       └── MemoryNotAllowedError  more memory than this run allows
 ├── StoreError            a cache or an index: locked, full, damaged, of another version
 │   ├── DamagedStoreError what was kept is lost or is not what was put
 │   └── WrongStoreError   the file is something else than the store that was asked for

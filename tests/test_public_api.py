@@ -67,6 +67,7 @@ ERRORS = [
     "DecodeError",
     "FetchError",
     "ImageError",
+    "MemoryNotAllowedError",
     "MissingExtraError",
     "NotAnImageError",
     "RemoteError",

@@ -88,6 +88,7 @@ def test_the_figures_have_the_names_of_the_command_line():
         "pair_recall",
         "pair_f1",
         "bcubed_f1",
+        "accuracy",
     ]
 
 

@@ -117,8 +117,10 @@ def test_by_touch_on_a_phone(browser: Any, address: str) -> None:
     page.tap("article summary >> nth=0")
     assert page.locator("article details[open]").count() == 1
     page.tap("#all")
+    page.wait_for_function("document.activeElement.id === 'text'")  # what showing all ends with
+    page.locator("nav [data-turn='1']").scroll_into_view_if_needed()
     page.tap("nav [data-turn='1']")
-    assert "g51" in shown_ids(page)
+    page.wait_for_selector("#g51", state="attached")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.context.close()
 
