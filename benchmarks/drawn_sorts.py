@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c]
 
-Everything is drawn here, from a seed, in two styles: constants were chosen on pictures like those of part a,
-part b judges them. What pictures of a sort share (a letterhead, boxes, squares in the corner of a code) is no
-evidence that two of them are the same, so every link is false. imagehash is shown beside cvsim.
+Everything is drawn here, from a seed, in three styles. Parts a and b were looked at when the limits of
+`consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed. What pictures
+of a sort share (a letterhead, boxes, squares in the corner of a code) is no evidence that two of them are the
+same, so every link is false. imagehash is shown beside cvsim.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import cvsim
 
-Part = Literal["a", "b"]
+Part = Literal["a", "b", "c"]
 N_EACH = 40
 HASH_RADIUS = 8
 WORDS = [
@@ -42,13 +43,13 @@ class Style:
     ink: tuple[int, int, int]
     accent: tuple[int, int, int]
     ground: tuple[int, int, int]
-    page: tuple[int, int]
-    step: int
+    columns: int
 
 
 STYLES: dict[Part, Style] = {
-    "a": Style((20, 20, 20), (30, 60, 130), (255, 255, 255), (620, 877), 1),
-    "b": Style((60, 40, 30), (150, 30, 40), (250, 247, 238), (1000, 720), 2),
+    "a": Style((20, 20, 20), (30, 60, 130), (255, 255, 255), 1),
+    "b": Style((60, 40, 30), (150, 30, 40), (250, 247, 238), 2),
+    "c": Style((225, 230, 235), (120, 200, 160), (28, 32, 40), 1),
 }
 
 
@@ -75,7 +76,7 @@ class Sheet:
 def form(sheet: Sheet) -> None:
     sheet.text(sheet.width * 0.3, 28, "Application B-12", 24)
     labels = ("Name", "First name", "Born", "Street", "City", "Phone", "Employer", "Reason")
-    rows = len(labels) // sheet.style.step
+    rows = len(labels) // sheet.style.columns
     step = (sheet.height - 240) // rows
     for k, label in enumerate(labels):
         column, row = divmod(k, rows)
@@ -133,7 +134,7 @@ def slide(sheet: Sheet) -> None:
 
 def code(sheet: Sheet) -> None:
     """Modules by the throw of dice, with the squares that scanners look for."""
-    n = 25 if sheet.style.step == 1 else 33
+    n = 25 if sheet.style.columns == 1 else 33
     grid = np.array([[sheet.rng.random() < 0.5 for _ in range(n)] for _ in range(n)])
     finder = np.ones((9, 9), bool)
     finder[0] = finder[8] = finder[:, 0] = finder[:, 8] = False
@@ -163,12 +164,12 @@ def ticket(sheet: Sheet) -> None:
 
 
 SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
-    "forms": (form, {"a": (620, 877), "b": (1000, 720)}),
-    "bills": (bill, {"a": (620, 877), "b": (760, 980)}),
-    "receipts": (receipt, {"a": (300, 640), "b": (360, 900)}),
-    "slides": (slide, {"a": (960, 540), "b": (1024, 768)}),
-    "codes": (code, {"a": (330, 330), "b": (410, 410)}),
-    "tickets": (ticket, {"a": (700, 280), "b": (820, 360)}),
+    "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900)}),
+    "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860)}),
+    "receipts": (receipt, {"a": (300, 640), "b": (360, 900), "c": (320, 760)}),
+    "slides": (slide, {"a": (960, 540), "b": (1024, 768), "c": (1280, 720)}),
+    "codes": (code, {"a": (330, 330), "b": (410, 410), "c": (370, 370)}),
+    "tickets": (ticket, {"a": (700, 280), "b": (820, 360), "c": (640, 300)}),
 }
 
 

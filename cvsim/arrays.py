@@ -1,4 +1,4 @@
-"""Small things that several parts do to arrays: probabilities, labels in order, ranges of uneven length."""
+"""What several parts do to arrays: probabilities, ramps, labels in order, ranges of uneven length."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def sigmoid(log_odds: float | NDArray[np.float64]) -> float | NDArray[np.float64
     """Turn log-odds into a probability, without overflow."""
     probability: float | NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700)))
     return probability
+
+
+def ramp(values: Any, low: float, high: float) -> NDArray[Any]:
+    """0 up to `low`, 1 from `high`, straight between them; of any shape."""
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
 
 
 def holds_missing(labels: NDArray[Any]) -> bool:

@@ -117,20 +117,24 @@ class WordPart:
         """Keypoints of two pictures with one word and near descriptors."""
         found = []
         for i, j in _within_runs(self.lengths):
-            near = self._is_near(i, j, max_distance_bits)
+            near = _is_near(self.bits, self.owner, i, j, max_distance_bits)
             found.append((i[near], j[near]))
         none = np.zeros(0, np.int64)
         i = np.concatenate([none, *(i for i, _ in found)])
         j = np.concatenate([none, *(j for _, j in found)])
         return WordMatches(self.rows[i], self.rows[j])
 
-    def _is_near(self, i: Indices, j: Indices, max_distance_bits: int) -> NDArray[np.bool_]:
-        distance = np.zeros(len(i), np.uint16)
-        for word in range(self.bits.shape[1]):
-            column = self.bits[:, word]
-            distance += np.bitwise_count(column[i] ^ column[j])
-        is_match: NDArray[np.bool_] = (distance <= max_distance_bits) & (self.owner[i] != self.owner[j])
-        return is_match
+
+def _is_near(
+    bits: NDArray[np.uint64], owner: Indices, i: Indices, j: Indices, max_distance_bits: int
+) -> NDArray[np.bool_]:
+    """Whether the descriptors of two pictures are near, for each pair of keypoints."""
+    distance = np.zeros(len(i), np.uint16)
+    for word in range(bits.shape[1]):
+        column = bits[:, word]
+        distance += np.bitwise_count(column[i] ^ column[j])
+    is_match: NDArray[np.bool_] = (distance <= max_distance_bits) & (owner[i] != owner[j])
+    return is_match
 
 
 class WordMatches(NamedTuple):
@@ -203,10 +207,7 @@ def _matches_with(keypoints: Keypoints, wanted: Indices, table: int, rule: WordR
         some = rows[first : first + PART_ROWS]
         k, offset = ragged_range(n_wanted[keys[some]])
         i, j = some[k], looked_for[starts[keys[some]][k] + offset]
-        distance = np.zeros(len(i), np.uint16)
-        for word in range(bits.shape[1]):
-            distance += np.bitwise_count(bits[i, word] ^ bits[j, word])
-        near = (distance <= rule.max_distance_bits) & (owner[i] != owner[j])
+        near = _is_near(bits, owner, i, j, rule.max_distance_bits)
         yield WordMatches(i[near], j[near])
 
 

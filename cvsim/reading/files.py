@@ -200,18 +200,21 @@ def _records(
             reason = reasons.get(entry.path) or failures.get(digest, "could not be read")
             skipped.append(Skipped(entry.path, reason))
             continue
-        records.append(
-            ImageRecord(
-                path=entry.path,
-                digest=digest,
-                width_px=info.width_px,
-                height_px=info.height_px,
-                size_bytes=entry.size_bytes,
-                mtime_ns=entry.mtime_ns,
-                format=info.format,
-                damaged=info.damaged,
-                taken_at=info.taken_at,
-                has_gps=info.has_gps,
-            )
-        )
+        records.append(image_record(entry.path, digest, entry, info))
     return tuple(sorted(records, key=lambda r: r.path)), skipped
+
+
+def image_record(path: str, digest: str, file: FileEntry | KnownFile, info: ImageInfo) -> ImageRecord:
+    """What is told of a picture, from its file as it was found and from its content."""
+    return ImageRecord(
+        path=path,
+        digest=digest,
+        width_px=info.width_px,
+        height_px=info.height_px,
+        size_bytes=file.size_bytes,
+        mtime_ns=file.mtime_ns,
+        format=info.format,
+        damaged=info.damaged,
+        taken_at=info.taken_at,
+        has_gps=info.has_gps,
+    )

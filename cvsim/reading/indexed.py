@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cvsim.images import archives
 from cvsim.images.scan import Scan
+from cvsim.reading.files import image_record
 from cvsim.types import ImageRecord
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class IndexedFiles:
     ) -> IndexedFiles:
         """The files whose contents are among `images`, by path and by digest."""
         known = {os.fsdecode(path): one for path, one in files.items() if one.digest in images}
-        records = tuple(_record(path, known[path], images[known[path].digest]) for path in sorted(known))
+        records = tuple(
+            image_record(path, one.digest, one, images[one.digest]) for path, one in sorted(known.items())
+        )
         return cls(store, records, known)
 
     def why_away(self, path: str) -> str:
@@ -81,18 +84,3 @@ class IndexedFiles:
 
         files = tuple(entry for entry in found.files if not is_own(entry.path))
         return replace(found, files=files), len(found.files) - len(files)
-
-
-def _record(path: str, known: KnownFile, info: ImageInfo) -> ImageRecord:
-    return ImageRecord(
-        path=path,
-        digest=known.digest,
-        width_px=info.width_px,
-        height_px=info.height_px,
-        size_bytes=known.size_bytes,
-        mtime_ns=known.mtime_ns,
-        format=info.format,
-        damaged=info.damaged,
-        taken_at=info.taken_at,
-        has_gps=info.has_gps,
-    )

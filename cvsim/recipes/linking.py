@@ -46,7 +46,8 @@ SUPPORTED = 0.5
 N_SUPPORTING = 4
 """Pictures linked to one end of such a link that are asked about its other end."""
 N_KIN = 2
-"""Best pictures of a group that are asked about what lies in another picture of the group."""
+"""Best pictures of a group that are asked about what lies in another picture of the group: two, for the best
+may be framed itself. Chosen by hand."""
 MAX_ALL_PAIRS = 200
 """Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
 
@@ -122,6 +123,8 @@ class Linker:
         a link was left out.
         """
         a, b = self._new(self._passed_over)
+        if not len(a):
+            return False
         labels = self.groups().labels
         apart = labels[a] != labels[b]
         if not apart.any():
@@ -223,6 +226,8 @@ class Linker:
         """
         linked = np.flatnonzero(self._probability() >= self.rules.threshold)
         _, pasted = self._contained(linked)
+        if not pasted.any():
+            return False
         grouping, quality = self.groups(), self.collection.quality()
         labels, rows = grouping.labels, np.flatnonzero(pasted)
         a, b = self.scores.a[rows], self.scores.b[rows]

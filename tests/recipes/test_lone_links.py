@@ -9,20 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generate import scene
+from linked import linker_of
 from PIL import Image
 
-from cvsim.executors import open_executor
-from cvsim.groups.rules import GroupRules
-from cvsim.images.scan import scan
-from cvsim.progress import SilentProgress
-from cvsim.reading.collection import Collection
-from cvsim.reading.files import read_files
-from cvsim.reading.nodes import Sides
 from cvsim.recipes.linking import Linker, check_groups, score_candidates
 from cvsim.recipes.report_groups import doubtful_links
-from cvsim.recipes.scoring_plan import scoring_plan
-from cvsim.settings import Settings
-from cvsim.stores import open_run_store
 
 QUALITIES = (95, 80, 50)
 
@@ -33,17 +24,7 @@ def linker(tmp_path: Path) -> Iterator[Linker]:
     for name, seed in (("castle", 1), ("lake", 8)):
         for quality in QUALITIES:
             Image.fromarray(scene(seed, 480, 360)).save(tmp_path / f"{name}-{quality}.jpg", quality=quality)
-    settings = Settings(workers=1, cache="")
-    plan = scoring_plan(settings)
-    with (
-        open_run_store(None) as store,
-        open_executor(settings.scheduler, settings.n_workers) as executor,
-    ):
-        reading = read_files(
-            scan([str(tmp_path)]), plan.features, store, executor=executor, progress=SilentProgress()
-        )
-        nodes = Sides.of(settings).nodes(reading.records, reading.roots)
-        found = Linker(Collection(nodes, plan.features, store), plan, GroupRules(plan.threshold))
+    with linker_of(tmp_path) as found:
         score_candidates(found)
         yield found
 

@@ -8,20 +8,11 @@ import cv2
 import numpy as np
 import pytest
 from generate import save_image, scene
+from linked import linker_of
 
 import cvsim
-from cvsim.executors import open_executor
-from cvsim.groups.rules import GroupRules
-from cvsim.images.scan import scan
-from cvsim.progress import SilentProgress
-from cvsim.reading.collection import Collection
-from cvsim.reading.files import read_files
-from cvsim.reading.nodes import Sides
-from cvsim.recipes.linking import Linker, check_groups
-from cvsim.recipes.scoring_plan import scoring_plan
+from cvsim.recipes.linking import check_groups
 from cvsim.scoring.relation import Verdict
-from cvsim.settings import Settings
-from cvsim.stores import open_run_store
 
 WHITE = (255, 255, 255)
 
@@ -62,17 +53,8 @@ def test_a_part_that_was_found_in_a_framed_copy_is_asked_about_the_others_of_the
     save_image(tmp_path / "original.jpg", rgb)
     save_image(tmp_path / "bordered.jpg", bordered(rgb))
     save_image(tmp_path / "crop.jpg", rgb[48:432, 64:576])
-    settings = Settings(workers=1)
-    plan = scoring_plan(settings)
-    with (
-        open_run_store(None) as store,
-        open_executor(settings.scheduler, settings.n_workers) as executor,
-    ):
-        found = scan([str(tmp_path)])
-        reading = read_files(found, plan.features, store, executor=executor, progress=SilentProgress())
-        nodes = Sides.of(settings).nodes(reading.records, reading.roots)
-        linker = Linker(Collection(nodes, plan.features, store), plan, GroupRules(plan.threshold))
-        at = {Path(node.first.path).stem: k for k, node in enumerate(nodes)}
+    with linker_of(tmp_path) as linker:
+        at = {Path(node.first.path).stem: k for k, node in enumerate(linker.collection.nodes)}
         pairs = [sorted((at[name], at["bordered"])) for name in ("original", "crop")]
         linker.score_all(tuple(np.array(sorted(pairs)).T), "what a search found")
         first, second = pairs[1]

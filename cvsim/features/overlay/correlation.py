@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from cvsim.arrays import ramp
 from cvsim.features.information import has_two_directions
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def median_shift(agreement: Agreement, shift_px: NDArray[Any], weight: NDArray[A
 
 def contrast_weight(deviation: NDArray[Any]) -> NDArray[Any]:
     """What a tile of this standard deviation counts, in [0, 1]."""
-    return np.clip((deviation - NO_CONTRAST) / (FULL_CONTRAST - NO_CONTRAST), 0.0, 1.0)
+    return ramp(deviation, NO_CONTRAST, FULL_CONTRAST)
 
 
 def tile_agreement(

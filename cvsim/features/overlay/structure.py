@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from cvsim.arrays import ramp
 from cvsim.features.overlay.correlation import (
     BROKEN,
     CLEAR_ON_BOTH,
@@ -54,7 +55,8 @@ painted over, and from which all that differs may be paint."""
 CONTRAST_FACTOR = 1.4
 """By how much less the contrast of tiles says that they differ than their correlation does: forms with other
 entries have the same of both. These, `DIFFERENT` and `CLEAR_ON_BOTH` were chosen by hand on forms, codes and
-bills that were drawn for it, and on altered copies of six pictures of each of nine sorts."""
+bills that were drawn for it, and on altered copies of six pictures of each of nine sorts; tried on part c of
+benchmarks/drawn_sorts.py."""
 EQUAL_TILES = 3
 """Tiles that must agree before they say by which factor one side has more contrast."""
 
@@ -113,7 +115,7 @@ def structure(
     contrast = contrast_weight(agreement.deviation)
     weight = contrast * central
     total = max(float(weight.sum()), 1e-6)
-    kept = np.clip((likeness - KEPT[0]) / (KEPT[1] - KEPT[0]), 0, 1)
+    kept = ramp(likeness, *KEPT)
     broken = np.clip((BROKEN[1] - likeness) / (BROKEN[1] - BROKEN[0]), 0, 1)
     shift_px = np.hypot(agreement.shifts[:, 0], agreement.shifts[:, 1])
     agrees = (agreement.correlations > MIN_CORRELATION) & (shift_px < MAX_DISPLACEMENT_PX)
@@ -134,18 +136,13 @@ def structure(
 def _contradicted(agreement: Agreement, weight: NDArray[Any], different: float, edges: _Edges) -> float:
     """Two looks at the tiles that differ: their contrast on both sides, and edges on one side alone."""
     clear = agreement.lesser_deviation / np.maximum(agreement.deviation, 1e-3)
-    by_contrast = (1 - _ramp(agreement.correlations, DIFFERENT)) * _ramp(clear, CLEAR_ON_BOTH)
+    by_contrast = (1 - ramp(agreement.correlations, *DIFFERENT)) * ramp(clear, *CLEAR_ON_BOTH)
     by_contrast = float(weight @ by_contrast) / max(float(weight.sum()), 1e-6)
     only_a, only_b = float(edges.only_a.sum()), float(edges.only_b.sum())
     total = sum(float(part.sum()) for part in edges)
     painted = abs(only_a - only_b) / (total + 1e-3)
-    by_edges = different * float(1 - _ramp(painted, PAINTED))
+    by_edges = different * float(1 - ramp(painted, *PAINTED))
     return min(by_edges, CONTRAST_FACTOR * by_contrast)
-
-
-def _ramp(values: Any, limits: tuple[float, float]) -> NDArray[Any]:
-    """0 up to the lower limit, 1 from the higher one."""
-    return np.asarray(np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0))
 
 
 def _plain(value: float) -> float:
@@ -188,7 +185,7 @@ def _edges(a: NDArray[np.uint8], b: NDArray[np.uint8], agreement: Agreement, til
     both = lower * ((lower > CLEAR_SLOPE) & (lower > MUCH_FLATTER * higher))
     along, across = ax * bx + ay * by, ax * by - ay * bx
     cosine = (along * along - across * across) / np.maximum(steep_a * steep_b, 1e-6) ** 2
-    same = both * np.clip((cosine - ALONG[0]) / (ALONG[1] - ALONG[0]), 0, 1)
+    same = both * ramp(cosine, *ALONG)
     crossing = both * np.clip((ACROSS[1] - cosine) / (ACROSS[1] - ACROSS[0]), 0, 1)
     parts = [means(part) for part in (same, crossing, only_a, only_b)]
     total = sum(parts, np.float32(LITTLE_SLOPE))
