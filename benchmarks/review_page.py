@@ -3,7 +3,9 @@
     python benchmarks/review_page.py --work WORK [--groups 10000] [--rounds 5]
 
 Needs chromium, playwright and the extra ``web``. Each group is a made picture and a copy at half its size.
-Each round is a new program with an empty cache; of each step the median is told, and the slowest.
+Each round is a new program with an empty cache, opened in a new profile of a browser that is running already:
+once at once, and once a second after its address is known, which a desktop takes to pass it on. Of each step
+the median is told, and the slowest.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,38 +101,49 @@ def make_place(work: Path, n_groups: int) -> Path:
     return plan
 
 
-def measure(address: str, n_groups: int) -> dict[str, float]:
+def open_page(browser: Any, address: str) -> tuple[Any, float]:
+    """A page of a new profile, and the seconds until the first pair was there."""
+    page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    page.add_init_script(OPENED)
+    page.goto(address)
+    page.wait_for_selector("article[data-group='1'] #pair table.differences", timeout=60_000)
+    page.wait_for_timeout(500)
+    return page, page.evaluate("openedAt") / 1000
+
+
+def measure(page: Any, n_groups: int) -> dict[str, float]:
     """Seconds of each step, by the page's own clock."""
+    times: dict[str, float] = {}
+
+    def timed(name: str, what: str, argument: Any, until: Any) -> None:
+        times[name] = page.evaluate(UNTIL, [what, argument, until]) / 1000
+
+    page.wait_for_timeout(1000)
+    timed("next group", "key", "j", ["group", 2])
+    page.wait_for_timeout(1000)
+    timed("accept", "key", "Enter", ["group", 3])
+    page.click("#bulk-button")
+    page.wait_for_timeout(1000)
+    count = f"{n_groups - 1:,} groups"
+    timed("count a rule", "click", "[name=rule][value=largest]", ["text", ["#bulk-count", count]])
+    decided = f"{n_groups:,} of {n_groups:,} decided"
+    timed("do it", "click", "#bulk-go", ["text", ["#standing", decided]])
+    page.wait_for_timeout(1000)
+    timed("undo it", "key", "u", ["text", ["#standing", f"1 of {n_groups:,} decided"]])
+    return times
+
+
+@contextmanager
+def running_browser() -> Iterator[Any]:
+    """A browser that has started: what it does for itself at first takes its seconds."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    times: dict[str, float] = {}
     with sync_playwright() as library:
         browser = library.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-
-        def timed(name: str, what: str, argument: Any, until: Any) -> None:
-            times[name] = page.evaluate(UNTIL, [what, argument, until]) / 1000
-
-        page.add_init_script(OPENED)
-        page.goto(address)
-        page.wait_for_selector("article[data-group='1'] #pair table.differences", timeout=60_000)
-        page.wait_for_timeout(500)
-        times["open"] = page.evaluate("openedAt") / 1000
-        page.wait_for_timeout(1000)
-        timed("next group", "key", "j", ["group", 2])
-        page.wait_for_timeout(1000)
-        timed("accept", "key", "Enter", ["group", 3])
-        page.click("#bulk-button")
-        page.wait_for_timeout(1000)
-        count = f"{n_groups - 1:,} groups"
-        timed("count a rule", "click", "[name=rule][value=largest]", ["text", ["#bulk-count", count]])
-        decided = f"{n_groups:,} of {n_groups:,} decided"
-        timed("do it", "click", "#bulk-go", ["text", ["#standing", decided]])
-        page.wait_for_timeout(1000)
-        timed("undo it", "key", "u", ["text", ["#standing", f"1 of {n_groups:,} decided"]])
+        browser.new_page().wait_for_timeout(3000)
+        yield browser
         browser.close()
-    return times
 
 
 def main() -> None:
@@ -140,7 +155,8 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     plan = make_place(given.work.resolve(), given.groups)
-    rounds = [one_round(given.work, plan, given.groups) for _ in range(given.rounds)]
+    with running_browser() as browser:
+        rounds = [one_round(browser, given.work, plan, given.groups) for _ in range(given.rounds)]
     rows = [
         [name, tables.number(statistics.median(seconds), 2), tables.number(max(seconds), 2)]
         for name in rounds[0]
@@ -158,8 +174,22 @@ def main() -> None:
         tables.write_section("review_page", content)
 
 
-def one_round(work: Path, plan: Path, n_groups: int) -> dict[str, float]:
-    """Seconds of each step, of a program of its own."""
+def one_round(browser: Any, work: Path, plan: Path, n_groups: int) -> dict[str, float]:
+    """Seconds of each step, of two programs."""
+    with running_program(work, plan) as (address, _):
+        page, at_once = open_page(browser, address)
+        page.context.close()
+    with running_program(work, plan) as (address, start):
+        time.sleep(1)
+        page, opened = open_page(browser, address)
+        times = measure(page, n_groups)
+        page.context.close()
+    return {"start of the program": start, "open at once": at_once, "open": opened, **times}
+
+
+@contextmanager
+def running_program(work: Path, plan: Path) -> Iterator[tuple[str, float]]:
+    """The address of a new program with an empty cache, and the seconds until it told it."""
     own = work / "round"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
@@ -171,7 +201,7 @@ def one_round(work: Path, plan: Path, n_groups: int) -> dict[str, float]:
     assert process.stdout is not None
     try:
         address = process.stdout.readline().strip()
-        return {"start of the program": time.monotonic() - start, **measure(address, n_groups)}
+        yield address, time.monotonic() - start
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)

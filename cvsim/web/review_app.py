@@ -42,6 +42,8 @@ from cvsim.web.work import BackgroundWork, Ended
 
 PAGE_ROWS = 50
 """Rows that the list shows at once."""
+OPENING_LIST = "/groups?state=open&relation=&folder=&order=plan&text=&at="
+"""What the page asks for first, with no filter set."""
 MAX_FILES = 1000
 MAX_TEXT = 4096
 MAX_NOTES = 200
@@ -105,6 +107,10 @@ class _ReviewPage:
         self._open_file = parts.open_file
         self._counts = RuleCounts(parts.review, parts.pairs)
         self._templates = page_templates("cvsim.web")
+        self._adding_up = threading.Lock()
+        # What the page asks for when it opens, by address, as it was at a version of the review.
+        # It is given out once: files may change.
+        self._opening: tuple[int, dict[str, str]] | None = None
 
     def _text(self, name: str, **values: Any) -> str:
         # Names that are not UTF-8 have been made printable; this is for what else a plan may hold.
@@ -118,16 +124,27 @@ class _ReviewPage:
 
     def look_ahead(self) -> None:
         """Get ready what is shown first while the browser starts."""
-        self._shell("")
+        # The pair first: other processes work at it, and a browser that is there already asks for the rest.
         group, others = self._first()
-        if group is None:
+        if group is None or not others:
             return
         with suppress(CvsimError):
-            self._pairs.facts(group.entries)
-            for other in others[:1]:
-                self._pairs.compare(group.kept, other)
-                for entry in (group.kept, other):
-                    self._pictures.get(entry.digest, "large")
+            version, file = self._review.version, self._review.number[others[0].path]
+            answers = {
+                f"/group/{group.number}": self._group(group),
+                f"/group/{group.number}/{file}": self._pair(group, others[0]),
+            }
+            self._shell("")
+            answers[OPENING_LIST] = self._list(Filters(state="open"))
+            self._opening = version, answers
+            for entry in (group.kept, others[0]):
+                self._pictures.get(entry.digest, "large")
+
+    def _opening_answers(self) -> dict[str, str]:
+        """What is ready and still so, once."""
+        version, answers = self._opening or (-1, {})
+        self._opening = None
+        return answers if version == self._review.version else {}
 
     def _first(self) -> tuple[GroupView | None, list[Entry]]:
         """The group that the page opens with, and what is shown beside its kept file, in this order."""
@@ -140,6 +157,10 @@ class _ReviewPage:
         return self._shell(request.app.state.csrf)
 
     def _shell(self, csrf: str) -> Response:
+        with self._adding_up:  # who comes second finds it added up
+            return self._added_up_shell(csrf)
+
+    def _added_up_shell(self, csrf: str) -> Response:
         review = self._review
         folders = [
             (folder, printable(review_views.short_folder(folder, review.roots)), n)
@@ -152,6 +173,7 @@ class _ReviewPage:
             csrf=csrf,
             version=__version__,
             first=first,
+            answers=self._opening_answers() if csrf else {},
             relations=review.relations(),
             folders=[(number, words, n) for number, (_, words, n) in enumerate(folders)],
             plan=printable(os.path.abspath(review.path)),
@@ -162,13 +184,15 @@ class _ReviewPage:
 
     def groups(self, request: Request) -> Response:
         """The numbers of the groups that pass the filters, and the rows of the page that is to be shown."""
-        filters = self._filters(request.query_params)
-        numbers = self._review.find(filters)
         at = _number(request.query_params.get("at") or "0")
+        return Response(self._list(self._filters(request.query_params), at), media_type="application/json")
+
+    def _list(self, filters: Filters, at: int = 0) -> str:
+        numbers = self._review.find(filters)
         page = numbers.index(at) // PAGE_ROWS if at in numbers else 0
         rows = self._rows(numbers[page * PAGE_ROWS : (page + 1) * PAGE_ROWS])
         shown = {"page": page, "rows_a_page": PAGE_ROWS, "rows": rows}
-        return JSONResponse({"groups": numbers, **shown, **self._standing()})
+        return json.dumps({"groups": numbers, **shown, **self._standing()})
 
     def _rows(self, numbers: list[int]) -> str:
         rows = [review_views.row_view(self._review.group(number)) for number in numbers]
@@ -180,18 +204,22 @@ class _ReviewPage:
         return HTMLResponse(self._rows(wanted))
 
     def group(self, request: Request) -> Response:
-        group = self._review.group(request.path_params["group"])
+        return HTMLResponse(self._group(self._review.group(request.path_params["group"])))
+
+    def _group(self, group: GroupView) -> str:
         facts = self._pairs.facts([entry for entry in group.entries if entry.path not in group.gone])
         pictures = review_views.picture_views(self._review, group, facts)
-        return self._html(
+        return self._text(
             "group.html", group=group, pictures=pictures, row=review_views.row_view(group), sizes=SIZES_PX
         )
 
     def pair(self, request: Request) -> Response:
         """The kept file beside another one."""
         group = self._review.group(request.path_params["group"])
-        other, kept = self._review.entry(group, request.path_params["file"]), group.kept
-        pair, problem = None, ""
+        return HTMLResponse(self._pair(group, self._review.entry(group, request.path_params["file"])))
+
+    def _pair(self, group: GroupView, other: Entry) -> str:
+        pair, problem, kept = None, "", group.kept
         if other.path in group.gone:
             problem = "It was removed; bring it back to compare the two again."
         else:
@@ -202,7 +230,7 @@ class _ReviewPage:
         facts = self._pairs.facts([entry for entry in (kept, other) if entry.path not in group.gone])
         view = review_views.pair_view(self._review, kept, other, facts, pair, problem)
         matrix = None if view.matrix is None else json.dumps(view.matrix)
-        return self._html("pair.html", pair=view, matrix=matrix)
+        return self._text("pair.html", pair=view, matrix=matrix)
 
     def picture(self, request: Request) -> Response:
         digest, size = request.path_params["digest"], request.path_params["size"]

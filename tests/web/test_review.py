@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -266,6 +267,33 @@ def test_a_file_is_opened_by_its_number_and_by_nothing_else(review: Review) -> N
     assert post(group=1, file=10**6).status_code == 404
     assert post(group=1, path="/etc/passwd").status_code == 400
     assert asked == [(review.group(1).kept.path, False), (review.group(1).kept.path, True)]
+
+
+def test_what_the_page_opens_with_comes_with_it_once(review: Review, place: Workplace) -> None:
+    def answers(page: httpx.Response) -> dict[str, str]:
+        block = re.search(r'<script type="application/json" id="answers">(.*)</script>', page.text)
+        assert block is not None
+        found: dict[str, str] = json.loads(block[1])
+        return found
+
+    async def talk() -> None:
+        pairs = Pairs(Settings(cache=str(place.folder / "cache.db"), workers=1))
+        pictures = Pictures(review.paths_of, lambda: open_cache(str(place.folder / "cache.db")))
+        app = make_review_app(review, pairs, pictures)
+        app.state.csrf = "a"
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+                ready: dict[str, str] = {}
+                with anyio.fail_after(60):
+                    while not ready:
+                        await anyio.sleep(0.05)
+                        ready = answers(await client.get("/"))
+                for address, text in ready.items():
+                    assert (await client.get(address)).text == text
+                assert answers(await client.get("/")) == {}
+
+    anyio.run(talk)
 
 
 def test_filters_and_orders(review: Review, place: Workplace) -> None:
