@@ -117,14 +117,13 @@ def _print(hits: Sequence[Hit]) -> None:
 
     from cvsim.cli.console import result_console
     from cvsim.names import printable
-    from cvsim.reports.wording import percent, relation_words
+    from cvsim.reports.wording import hit_words
 
     console = result_console()
     copies = [hit for hit in hits if hit.profile == "copy"]
     table = Table(box=None, show_header=False, pad_edge=False)
     for hit in hits:
-        kind = relation_words(hit.relation) if hit.profile == "copy" else "looks alike"
-        table.add_row(percent(hit.score), kind, printable(hit.path), printable(", ".join(hit.labels)))
+        table.add_row(*hit_words(hit), printable(hit.path), printable(", ".join(hit.labels)))
     console.print(table)
     if not hits:
         console.print("Nothing was found.")
@@ -139,7 +138,7 @@ def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -
     from cvsim.names import printable
     from cvsim.reading.extraction import THUMBNAIL_KEY
     from cvsim.reports.search_sheet import SheetCell, search_sheet
-    from cvsim.reports.wording import percent, relation_words
+    from cvsim.reports.wording import hit_words
 
     thumbnails = index.store.descriptors(THUMBNAIL_KEY, {hit.record.digest for hit in hits})
     thumbnail = query.kept[THUMBNAIL_KEY]
@@ -148,8 +147,8 @@ def _write_picture(file: str, index: Index, query: Query, hits: Sequence[Hit]) -
     cells = [SheetCell(shown, ("query", printable(os.path.basename(query.name))[:28]))]
     for hit in hits:
         data = thumbnails.get(hit.record.digest)
-        kind = relation_words(hit.relation) if hit.profile == "copy" else "looks alike"
-        lines = (percent(hit.score), kind[:28], printable(os.path.basename(hit.path))[-28:])
+        figure, kind = hit_words(hit)
+        lines = (figure, kind[:28], printable(os.path.basename(hit.path))[-28:])
         cells.append(SheetCell(None if data is None else decode(data, longest_px=512).rgb, lines))
     sheet = search_sheet(cells)
     if file == "-":

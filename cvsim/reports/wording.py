@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from cvsim.names import printable
+from cvsim.types import Hit
 
 RELATIONS: Mapping[str, str] = {
     "identical-file": "the same file, byte for byte",
@@ -50,6 +51,16 @@ def percent(probability: float) -> str:
     if probability < 0.001:
         return "< 0.1 %"
     return f"{math.floor(probability * 1000 + 1e-9) / 10:.1f} %"
+
+
+def hit_words(hit: Hit) -> tuple[str, str]:
+    """What is said of a hit.
+
+    Of a copy, how sure that is. Of what merely looks alike, a similarity, which is no per cent of anything.
+    """
+    if hit.profile == "copy":
+        return percent(hit.score), relation_words(hit.relation)
+    return f"{hit.score:.2f}", "similarity, looks alike"
 
 
 def byte_size(n_bytes: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -328,7 +329,11 @@ def test_the_commands(originals: Path, tmp_path: Path) -> None:
     code, output = run("search", query, "--store", location, "-k", 3, "--picture", tmp_path / "hits.png")
     assert code == 0, output
     assert output.index("1.jpg") < output.index("looks alike")
-    assert "cropped" in output
+    copy, *alike = [line for line in output.splitlines() if ".jpg" in line]
+    assert "%" in copy
+    assert "cropped" in copy
+    assert alike
+    assert all(re.match(r"[01]\.\d\d +similarity, looks alike", line) for line in alike)
     assert Image.open(tmp_path / "hits.png").size[0] > 3 * 180
     code, output = run("search", query, "--store", location, "--json", "-k", 2)
     document = json.loads(output)
