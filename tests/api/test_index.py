@@ -295,7 +295,7 @@ def test_a_cache_is_no_index(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    copy_set(tmp_path, 10, ("half", "grey", "jpeg"))
+    copy_set(tmp_path, 6, ("half", "grey", "jpeg"))
     location = tmp_path / "index.db"
     command = [sys.executable, "-m", "cvsim", "index", str(tmp_path / "images"), "--store", str(location)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -306,9 +306,9 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["files"] == 40
+    assert json.loads(done.stdout)["files"] == 24
     with cvsim.Index.open(location) as index:
-        assert len(index.store.keyed()) == 40
+        assert len(index.store.keyed()) == 24
         assert index.add([tmp_path / "images"]).n_new == 0
 
 

@@ -127,13 +127,17 @@ class Decided(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
+class DecidedAtLength(Decided):
+    """More of them, and longer ones."""
+
+
 TestDecided = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")(Decided.TestCase)
 TestDecided.settings = settings(
-    max_examples=4,
-    stateful_step_count=14,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    max_examples=2, stateful_step_count=12, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+TestDecidedAtLength = pytest.mark.long(DecidedAtLength.TestCase)
+TestDecidedAtLength.settings = settings(
+    max_examples=15, stateful_step_count=20, suppress_health_check=list(HealthCheck)
 )
 
 

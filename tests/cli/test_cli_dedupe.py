@@ -34,9 +34,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> str:
-    return str(tmp_path / "cache.sqlite")
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One for all: the first test fills it."""
+    return str(tmp_path_factory.mktemp("cache") / "cache.sqlite")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -113,9 +114,13 @@ def test_every_form_at_once(photos: Path, cache: str, tmp_path: Path) -> None:
     assert len(rows.read_bytes().splitlines()) == 4
 
 
-def test_the_formats_of_stdout_say_the_same(photos: Path, cache: str) -> None:
+def test_the_formats_of_stdout_say_the_same(
+    photos: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos.parent)
+
     def out(*arguments: str) -> bytes:
-        return process("photos", "--cache", cache, *arguments, cwd=photos.parent).stdout
+        return run("photos", "--cache", cache, *arguments).stdout_bytes
 
     document = json.loads(out("--format", "json"))
     assert [json.loads(line) for line in out("--format", "jsonl").splitlines()] == document["groups"]

@@ -216,7 +216,18 @@ def test_a_trained_profile_scores_pairs_groups_and_candidates(shop, profile, tmp
     edges = {(e["a"], e["b"]): e["score"] for group in report["groups"] for e in group["edges"]}
     pairs = tmp_path / "pairs.csv"
     code, out, _ = run(
-        "prefilter", images, "--profile", profile, "-o", pairs, "--recall", "0.9", "--no-cache", "-q"
+        "prefilter",
+        images,
+        "--profile",
+        profile,
+        "-o",
+        pairs,
+        "--recall",
+        "0.9",
+        "--sample",
+        "8",
+        "--no-cache",
+        "-q",
     )
     assert (code, "held out" in out) == (0, True)
     rows = [line.rsplit(",", 1) for line in pairs.read_text().splitlines()[1:]]
@@ -232,7 +243,7 @@ def test_every_pair_above_the_threshold_is_found(shop, profile):
     )
     linked = {(e["a"], e["b"]) for group in json.loads(out)["groups"] for e in group["edges"]}
     names = sorted(str(path) for path in images.iterdir())
-    for a, b in [(0, 1), (0, 7), (5, 6), (5, 20), (11, 12), (13, 29)]:
+    for a, b in [(0, 1), (0, 7), (5, 6), (13, 29)]:
         found = run("compare", names[a], names[b], "--profile", profile, "--json")[1]
         assert (json.loads(found)["score"] >= 0.7) == ((names[a], names[b]) in linked)
 
@@ -320,6 +331,6 @@ def test_no_name_or_label_is_a_formula_and_each_is_read_back(shop, tmp_path):
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
         assert run("evaluate", found, answers, "--json")[0] == 0
     pairs = tmp_path / "pairs.csv"
-    code, _, err = run("prefilter", folder, "-o", pairs, "--no-cache", "-q")
+    code, _, err = run("prefilter", folder, "-o", pairs, "--sample", "1", "--no-cache", "-q")
     assert (code, err) == (0, "")
     assert not any(line.startswith(("=", "+", "-", "@")) for line in pairs.read_text().splitlines())

@@ -125,7 +125,9 @@ def test_a_scheduler_without_workers() -> None:
 def test_all_workers_gone(tmp_path: Path) -> None:
     processes = WorkerProcesses(1)
     try:
-        with DaskExecutor(processes.address, no_workers_timeout_s=12) as executor:
+        with DaskExecutor(processes.address) as executor:
+            list(executor.map(Act(), ["here pid"]))  # the worker has come
+        with DaskExecutor(processes.address, no_workers_timeout_s=2) as executor:
             results = executor.map(Noted(str(tmp_path / "notes"), pause_s=0.05), range(60))
             next(results)
             os.kill(processes.pids[0], signal.SIGKILL)

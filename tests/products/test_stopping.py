@@ -47,7 +47,7 @@ def test_identical_and_nearly_identical_vectors_share_a_label(n, n_others):
     assert len(set(cluster_features(rows).labels[:n].tolist())) == 1
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(st.integers(2, 40), st.integers(0, 5))
 def test_identical_files_share_a_label(tmp_path_factory, n, n_others):
     folder = tmp_path_factory.mktemp("copies")

@@ -16,7 +16,6 @@ from cvsim.recipes.search import Query
 from cvsim.stores import Extraction, ImageKeys, KnownFile, SearchableStore, open_index
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90", "mirrored", "captioned", "tilted")
-N_SCENES = 25
 ENGINES: dict[str, Callable[[Path], str]] = {
     "sqlite": lambda folder: os.fspath(folder / "index.db"),
     **{name: lambda folder, place=place: place() for name, place in engine_places.LOCATIONS.items()},
@@ -127,27 +126,32 @@ def test_files_labels_and_notes(empty: SearchableStore) -> None:
     assert store.orphans() == {a}
 
 
+@pytest.fixture(scope="module", params=[5, pytest.param(25, marks=pytest.mark.long)])
+def n_scenes(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def originals(n_scenes: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("originals")
-    for seed in range(N_SCENES):
+    for seed in range(n_scenes):
         save_image(folder / f"{seed}.jpg", scene(seed, 320, 240))
     return folder
 
 
 @pytest.fixture(scope="module")
-def queries() -> list[Query]:
+def queries(n_scenes: int) -> list[Query]:
     from cvsim.recipes.index import Signals
     from cvsim.settings import Settings
 
     features = Signals.of(Settings()).features
-    pictures = (altered(scene(seed, 320, 240), kind, seed) for seed in range(N_SCENES) for kind in KINDS)
+    pictures = (altered(scene(seed, 320, 240), kind, seed) for seed in range(n_scenes) for kind in KINDS)
     return [Query.of(picture, features) for picture in pictures]
 
 
 def hits_of(location: str, originals: Path, queries: list[Query]) -> list[list[tuple[object, ...]]]:
     with cvsim.Index.open(location, workers=2) as index:
-        assert index.add([originals]).n_images == N_SCENES
+        assert index.add([originals]).n_images == len(list(originals.iterdir()))
     with cvsim.Index.open(location, create=False) as index:
         return [
             [
@@ -166,16 +170,20 @@ def expected(
 
 
 @pytest.mark.parametrize("engine", engine_places.MARKED)
-def test_the_same_hits_for_200_queries(
-    engine: str, originals: Path, queries: list[Query], expected: list[list[tuple[object, ...]]]
+def test_the_same_hits_for_many_queries(
+    engine: str,
+    n_scenes: int,
+    originals: Path,
+    queries: list[Query],
+    expected: list[list[tuple[object, ...]]],
 ) -> None:
     location = engine_places.LOCATIONS[engine]()
     engine_places.emptied(location).close()
-    assert len(queries) == 200
+    assert len(queries) == n_scenes * len(KINDS) >= 40
     found = hits_of(location, originals, queries)
     assert found == expected
     first = [Path(str(hits[0][0])).name for hits in found]
-    assert first == [f"{seed}.jpg" for seed in range(N_SCENES) for _ in KINDS]
+    assert first == [f"{seed}.jpg" for seed in range(n_scenes) for _ in KINDS]
 
 
 @pytest.mark.parametrize("engine", engine_places.MARKED)

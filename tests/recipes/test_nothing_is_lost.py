@@ -110,20 +110,32 @@ def saved(rgb: RGB, format: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+folders = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from(sorted(CHANGES)), st.sampled_from(sorted(COPIES))),
+    min_size=3,
+    max_size=9,
+    unique=True,
 )
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 2), st.sampled_from(sorted(CHANGES)), st.sampled_from(sorted(COPIES))),
-        min_size=3,
-        max_size=9,
-        unique=True,
-    )
-)
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+@given(folders)
 def test_every_distinct_content_is_still_there(
+    tmp_path_factory: pytest.TempPathFactory, files: list[tuple[int, str, str]]
+) -> None:
+    check_that_no_content_is_lost(tmp_path_factory, files)
+
+
+@pytest.mark.long
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(folders)
+def test_every_distinct_content_is_still_there_in_many_folders(
+    tmp_path_factory: pytest.TempPathFactory, files: list[tuple[int, str, str]]
+) -> None:
+    check_that_no_content_is_lost(tmp_path_factory, files)
+
+
+def check_that_no_content_is_lost(
     tmp_path_factory: pytest.TempPathFactory, files: list[tuple[int, str, str]]
 ) -> None:
     base = tmp_path_factory.mktemp("property")

@@ -194,7 +194,6 @@ def test_hostile_files_among_good_ones(test_data: Path, tmp_path: Path, environm
 
 warm = multiprocessing.get_context("forkserver")
 warm.set_forkserver_preload([__name__])
-N_KILLS = 20
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -280,7 +279,10 @@ def test_kill_9_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
-def test_kill_9_at_any_moment_loses_nothing_and_nothing_is_done_twice(jpegs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_kills", [8, pytest.param(40, marks=pytest.mark.long)])
+def test_kill_9_at_any_moment_loses_nothing_and_nothing_is_done_twice(
+    n_kills: int, jpegs: Path, tmp_path: Path
+) -> None:
     settings = Settings(cache=None, workers=2)
     undisturbed = dedupe([str(jpegs)], settings)
     start = time.monotonic()
@@ -289,7 +291,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_nothing_is_done_twice(jpegs: Pat
     keys = artefact_keys(make_features(COPY.signals["default"]))
     rng = random.Random(7)
     n_finished = []
-    for k in range(N_KILLS):
+    for k in range(n_kills):
         cache = tmp_path / f"{k}.sqlite"
         if k % 4:  # while it reads, which on some machines is but an instant of the run
             kill_at(rng.randrange(1, undisturbed.counts.files), rng.uniform(0, 0.01), jpegs, cache)
@@ -305,7 +307,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_nothing_is_done_twice(jpegs: Pat
         assert document(result) | {"settings": None} == document(undisturbed) | {"settings": None}
         assert result.stats["n_decoded"] == undisturbed.stats["n_decoded"] - len(finished)
         n_finished.append(len(finished))
-    assert len(set(n_finished)) >= 4, "the kills were no sample of the run"
+    assert len(set(n_finished)) >= 3, "the kills were no sample of the run"
 
 
 def test_interrupted_at_the_keyboard(jpegs: Path, tmp_path: Path, environment: dict[str, str]) -> None:

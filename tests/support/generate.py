@@ -6,16 +6,30 @@ The scenes and the alterations are those of ``samples/``; here is what only test
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import scenes
 from alterations import KINDS, LIGHT_KINDS, RGB, altered, encoded
 from PIL import Image
-from scenes import scene
 
 __all__ = ["KINDS", "LIGHT_KINDS", "RGB", "Copy"]
 __all__ += ["altered", "copy_set", "encoded", "near_miss", "save_image", "scene"]
+
+
+MAX_REMEMBERED_PX = 640 * 480
+"""Of a scene. Most are a quarter of that; 256 of the largest are 240 MB."""
+
+
+def scene(seed: int, width: int = 640, height: int = 480, *, arrangement: int = 0) -> RGB:
+    """`scenes.scene`, remembered: most tests want the same few, and one takes a tenth of a second to draw."""
+    draw = _remembered if width * height <= MAX_REMEMBERED_PX else scenes.scene
+    return draw(seed, width, height, arrangement=arrangement).copy()
+
+
+_remembered = functools.lru_cache(maxsize=256)(scenes.scene)
 
 
 @dataclass(frozen=True)

@@ -245,12 +245,20 @@ def test_several_are_chosen_among_all_files_of_a_group(gallery: Any) -> None:
     wait_for_standing(gallery, "0 of 5 decided")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme", "keys"),
+    [
+        (1400, "light", "1"),
+        (390, "dark", "5"),
+        pytest.param(1400, "light", "15?", marks=pytest.mark.long),
+        pytest.param(390, "dark", "15?", marks=pytest.mark.long),
+    ],
+)
 def test_axe_has_nothing_serious_against_it(
-    browser: Any, axe: Any, shown: Program, width: int, scheme: str
+    browser: Any, axe: Any, shown: Program, width: int, scheme: str, keys: str
 ) -> None:
     for page in opened(browser, shown, {"width": width, "height": 860}, color_scheme=scheme):
-        for key in ("1", "5", "?"):
+        for key in keys:
             page.keyboard.press(key)
             page.wait_for_timeout(100)
             assert [found for found in axe(page) if found[1] in ("serious", "critical")] == []
