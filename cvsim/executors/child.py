@@ -13,12 +13,12 @@ import pickle
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.opencv_threads import leave_one_opencv_thread
+from cvsim.executors.work_limit import MOST_WAITING, WorkLimit
 from cvsim.files import write_all
 
 START_TIMEOUT_S = 120.0
@@ -41,11 +41,13 @@ class Child:
     end : callable
         Ends the process and waits until it is gone.
     connection : socket
+    pid : int
+        Of the process; 0 if it is not known.
     """
 
-    def __init__(self, end: Callable[[], None], connection: socket.socket) -> None:
+    def __init__(self, end: Callable[[], None], connection: socket.socket, pid: int = 0) -> None:
         self.job_key: object = None
-        self._end, self._connection = end, connection
+        self._end, self._connection, self._pid = end, connection, pid
         self._is_killed = False
         try:
             self._ask(_ARE_YOU_THERE, START_TIMEOUT_S)
@@ -63,6 +65,7 @@ class Child:
     def run(self, payload: object, timeout_s: float, memory_bytes: int) -> Any:
         """Run the job on `payload`; return or raise what it returned or raised.
 
+        The limit of time is put off while the child waits for a core (see `cvsim.executors.work_limit`).
         It may allocate `memory_bytes` on top of what the child has once it holds the payload.
         """
         ok, answer = self._ask((timeout_s, memory_bytes, payload), timeout_s)
@@ -90,7 +93,7 @@ class Child:
         descriptor = self._connection.fileno()
         try:
             _send(descriptor, question)
-            deadline = time.monotonic() + timeout_s
+            deadline = WorkLimit(timeout_s, self._pid)
             n_bytes = int.from_bytes(_receive_until(descriptor, 8, deadline), "big")
             answer: tuple[bool, Any] = pickle.loads(_receive_until(descriptor, n_bytes, deadline))
         except (OSError, EOFError, pickle.UnpicklingError) as exc:
@@ -111,7 +114,7 @@ def serve(descriptor: int) -> None:
         else:
             timeout_s, memory_bytes, payload = question
             # If the parent goes while a decoder hangs, nobody is left to kill this process: the alarm does.
-            signal.setitimer(signal.ITIMER_REAL, timeout_s + 5.0)
+            signal.setitimer(signal.ITIMER_REAL, MOST_WAITING * timeout_s + 5.0)
             with _limited_memory(memory_bytes):
                 answer = _run(job, payload)
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -197,11 +200,12 @@ def _receive(stream: IO[bytes]) -> Any:
     return pickle.loads(data)
 
 
-def _receive_until(descriptor: int, n_bytes: int, deadline: float) -> bytes:
+def _receive_until(descriptor: int, n_bytes: int, deadline: WorkLimit) -> bytes:
     parts = []
     while n_bytes:
-        if not _poll(descriptor, max(0.0, deadline - time.monotonic())):
-            raise ChildTimeoutError
+        while not _poll(descriptor, left_s := deadline.left_s()):
+            if left_s <= 0:
+                raise ChildTimeoutError
         part = os.read(descriptor, min(n_bytes, 1 << 20))
         if not part:
             raise EOFError

@@ -85,7 +85,7 @@ class ForkServer:
             except BaseException:
                 ours.close()
                 raise
-        return Child(lambda: self._end(pid), ours)
+        return Child(lambda: self._end(pid), ours, pid)
 
     def close(self) -> None:
         """End all children and the process itself, and wait until they are gone."""

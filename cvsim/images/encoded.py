@@ -60,6 +60,9 @@ class Content:
     @property
     def memory_bytes(self) -> int:
         """About how much memory the decoder takes, beyond a few megabytes."""
+        width_px, height_px = self.claimed_size or (0, 0)
+        if width_px * height_px > MAX_PIXELS:  # it is refused for that, whatever memory there is
+            return 0
         if self._jpeg_header is not None:
             return jpeg.jpeg_decode_bytes(self._jpeg_header)
         return decoder_bytes(self._beginning(), self.format)
@@ -74,7 +77,7 @@ class Content:
     def full_memory_bytes(self) -> int:
         """`memory_bytes` of `pixel_digest`, which decodes at full size."""
         width_px, height_px = self.claimed_size or (0, 0)
-        return self.memory_bytes + 3 * width_px * height_px
+        return self.memory_bytes + 3 * min(width_px * height_px, MAX_PIXELS)
 
     @property
     def claimed_size(self) -> tuple[int, int] | None:

@@ -170,7 +170,7 @@ def _is_tga(head: bytes, name: str) -> bool:
 
 def _is_raw(head: bytes, name: str) -> bool:
     """Whether a camera's raw file: most are built like a TIFF, and only their names tell so early."""
-    if head.startswith(_RAW_MAGICS) or b"crx " in _brands(head)[:1]:
+    if head.startswith(_RAW_MAGICS) or b"crx " in _brands(head)[:1] or head[6:14] == b"HEAPCCDR":
         return True
     is_named = os.path.splitext(name)[1] in RAW_ENDINGS
     return (head[8:10] == b"CR" and head[:4] == b"II*\0") or (is_named and head.startswith(_TIFF_MAGICS))

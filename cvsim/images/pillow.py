@@ -275,9 +275,9 @@ def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     """The error in our words: decoders raise OSError, ValueError, SyntaxError, struct.error, EOFError, ..."""
     name = _OTHER_NAMES.get(format.lower(), format.lower())
     label = FORMAT_TABLE[name].label if name in FORMAT_TABLE else format.upper()
-    if isinstance(exc, MemoryError | Image.DecompressionBombError):
-        return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     message = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    if isinstance(exc, MemoryError | Image.DecompressionBombError) or "Memory allocation error" in message:
+        return TooLargeError(f"decoding this {label} needs more memory than is allowed")
     if (
         "could not create decoder" in message
     ):  # libwebp says no more than that, also where memory was too little
@@ -285,6 +285,6 @@ def mapped(exc: Exception, format: str) -> DecodeError | TooLargeError:
     if "truncated" in message.lower() or isinstance(exc, EOFError):
         return DecodeError(f"truncated {label}: it ends before the picture does")
     says_nothing = isinstance(exc, LookupError | struct.error | TypeError | ArithmeticError)
-    if says_nothing or "decoder error" in message or message.isdigit():
+    if says_nothing or "decoder error" in message or "Generic Error" in message or message.isdigit():
         return DecodeError(f"corrupt {label}: its structure makes no sense")
     return DecodeError(f"corrupt or unsupported {label}: {message}")

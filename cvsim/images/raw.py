@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _DNG_VERSION = 50706
 _LARGE_SHARE = 0.45
 """Of the longer side of the picture: what half-size development gives, and a little less."""
+_READ_BEYOND_ITS_END = "Input/output error"
+"""LibRaw's words; the file itself has been read by then."""
 _ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
 """EXIF orientation, by LibRaw's number for how the camera was held."""
 
@@ -78,6 +80,8 @@ def read_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> RawPic
     except Exception as exc:  # LibRaw's errors, and what garbage makes of its numbers
         said = exc.args[0] if exc.args else type(exc).__name__
         words = said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)
+        if words == _READ_BEYOND_ITS_END:
+            raise DecodeError("truncated camera RAW: it ends before the picture does") from exc
         raise DecodeError(f"corrupt or unsupported camera RAW: {words}") from exc
 
 

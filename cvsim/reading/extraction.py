@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 176
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
-DECODER = f"decoder:3:{WORKING_PX}"
+DECODER = f"decoder:4:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
 
 

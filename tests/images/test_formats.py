@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,31 @@ def test_raw_files_are_found_and_never_proposed(tmp_path: Path) -> None:
     ((skipped,)) = report.skipped
     assert skipped.path.endswith("cut.dng")
     assert "camera RAW" in skipped.reason
+
+
+def test_what_is_wrong_with_a_raw_file_is_said(tmp_path: Path) -> None:
+    crw = b"II\x1a\0\0\0HEAPCCDR\2\0\1\0" + bytes(100)
+    assert sniff(crw, name="unnamed") == "raw"
+    cut = bytearray(dng(RGB))
+    at = cut.find(struct.pack("<HHI", 273, 4, 1)) + 8  # where the pixels begin: now just before the end
+    struct.pack_into("<I", cut, at, len(cut) - 100)
+    for name, data, reason in (
+        ("a.crw", crw, "camera RAW: "),
+        ("cut.dng", bytes(cut), "truncated camera RAW"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DecodeError, match=reason):
+            read_content(str(tmp_path / name)).decode(longest_px=64)
+
+
+def test_more_pixels_than_the_limit_are_not_called_a_matter_of_memory(tmp_path: Path) -> None:
+    png = io.BytesIO()
+    Image.new("L", (16, 16)).save(png, "PNG")
+    head = b"IHDR" + (2_000_000).to_bytes(4, "big") * 2 + png.getvalue()[24:29]
+    wide = png.getvalue()[:12] + head + zlib.crc32(head).to_bytes(4, "big") + png.getvalue()[33:]
+    (tmp_path / "wide.png").write_bytes(wide)
+    (skipped,) = cvsim.dedupe(tmp_path / "wide.png", cache=None).skipped
+    assert "more than the limit of 250 megapixels" in skipped.reason
 
 
 def test_a_raw_and_the_jpeg_beside_it_are_one(tmp_path: Path) -> None:
