@@ -45,7 +45,7 @@ LONGEST_S = 600
 def main() -> None:
     args = parse_args()
     if args.make:
-        print(json.dumps(make(args.make, args.megapixels[0], args.work)))
+        print(json.dumps(make(args.make, args.megapixels[0], args.work, n=1 + bool(args.two))))
         return
     runs: dict[str, Any] = {}
     if args.json.exists():
@@ -58,7 +58,7 @@ def main() -> None:
             key = f"{megapixels} {kind}"
             if key in runs:
                 continue
-            runs[key] = found = run(kind, megapixels, args.work)
+            runs[key] = found = run(kind, megapixels, args.work, with_two=megapixels in args.two)
             print(key, json.dumps(found), file=sys.stderr, flush=True)
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -70,6 +70,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="pictures are made here, and deleted")
     parser.add_argument("--megapixels", type=int, nargs="*", choices=SIZES_PX, default=[*SIZES_PX])
+    parser.add_argument(
+        "--two", type=int, nargs="*", default=[*SIZES_PX], help="sizes of which two are tried"
+    )
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=[*KINDS])
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     parser.add_argument("--readme", type=Path, default=README, metavar="FILE")
@@ -78,19 +81,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(kind: str, megapixels: int, work: Path) -> dict[str, Any]:
+def run(kind: str, megapixels: int, work: Path, *, with_two: bool) -> dict[str, Any]:
     """One picture in one format: alone, and two at once."""
     folder = work / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        command = [sys.executable, __file__, "--work", str(folder), "--make", kind, "--megapixels"]
-        made = subprocess.run([*command, str(megapixels)], capture_output=True, text=True)
+        command = [sys.executable, __file__, "--work", str(folder), "--make", kind, "--two"]
+        command += [*(["2"] if with_two else []), "--megapixels", str(megapixels)]
+        made = subprocess.run(command, capture_output=True, text=True)
         if made.returncode:
             return {"not_made": (made.stderr.strip() or f"killed by {-made.returncode}").splitlines()[-1]}
         found: dict[str, Any] = json.loads(made.stdout)
         found["alone"] = outcome(looked_at(next(folder.glob("first.*"))))
-        found["two"] = outcome(looked_at(folder))
+        if with_two:
+            found["two"] = outcome(looked_at(folder))
         return found
     finally:
         shutil.rmtree(folder)
@@ -117,8 +122,8 @@ def outcome(cost: Cost) -> dict[str, Any]:
     }
 
 
-def make(kind: str, megapixels: int, folder: Path) -> dict[str, Any]:
-    """Write two pictures; what their headers ask for. In a process of its own, for what it takes itself."""
+def make(kind: str, megapixels: int, folder: Path, n: int) -> dict[str, Any]:
+    """Write one picture or two; what the header asks for. In a process of its own, for its own memory."""
     import cv2
     import numpy as np
     from PIL import Image
@@ -141,7 +146,7 @@ def make(kind: str, megapixels: int, folder: Path) -> dict[str, Any]:
     for top in range(0, height, 512):
         band = rgb[top : top + 512]
         cv2.add(band, grain[: len(band)], dst=band)
-    for name in ("first", "second"):
+    for name in ("first", "second")[:n]:
         file = folder / f"{name}.{ending}"
         Image.fromarray(rgb).save(file, pillow_name, **options)
         cv2.add(rgb, (1, 1, 1, 0), dst=rgb)
@@ -157,9 +162,9 @@ def as_table(runs: Mapping[str, Any]) -> str:
         if "not_made" in found:
             rows.append((kind, megapixels, "", "", "", "", "", "", f"cannot be made: {found['not_made']}"))
             continue
-        alone, two = found["alone"], found["two"]
+        alone, two = found["alone"], found.get("two")
         bound = found["asked_mb"] + CHILD_MB * found["is_isolated"]
-        told = "; ".join([*alone["reasons"], *two["proofs"]])
+        told = "; ".join([*alone["reasons"], *(two["proofs"] if two else ())])
         rows.append(
             (
                 kind,
@@ -168,8 +173,8 @@ def as_table(runs: Mapping[str, Any]) -> str:
                 number(bound, 0),
                 f"{alone['n_read']} of 1" if alone["n_read"] else "refused",
                 number(alone["peak_mb"], 0),
-                number(two["peak_mb"], 0),
-                f"{number(alone['cpu_s'])} / {number(two['cpu_s'])}",
+                number(two["peak_mb"] if two else None, 0),
+                " / ".join(number(one["cpu_s"]) for one in (alone, two) if one),
                 told,
             )
         )

@@ -98,6 +98,10 @@ def _print(report: IndexReport) -> None:
             "index; --forget forgets them"
         )
     notes = notes_console()
+    if report.n_read_again or report.made_by:
+        version = f"cvsim {report.made_by}" if report.made_by else "another version of cvsim"
+        read_again = quantity(report.n_read_again, "picture was", "pictures were")
+        notes.print(f"{version} made this index: {read_again} read again")
     for item in report.skipped:
         if item.is_worth_naming:
             notes.print(f"skipped {printable(item.path)}: {printable(item.reason)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim._version import __version__
 from cvsim.candidates.words import word_keys
 from cvsim.errors import SettingsError, StoreError, UsageError
 from cvsim.executors import open_executor
@@ -21,6 +22,7 @@ from cvsim.groups.evaluation import LABEL_COLUMNS
 from cvsim.images.scan import require_paths, scan
 from cvsim.names import of_cell, printable
 from cvsim.progress import SilentProgress
+from cvsim.reading.extraction import DECODER
 from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
 from cvsim.recipes.scoring_plan import scoring_plan
@@ -45,6 +47,8 @@ _ALSO = "also"
 """The note of the efforts that `dedupe --against` is to find everything for."""
 _ADDING = "adding"
 """The note of a run: where it is not done, a killed one may have left contents without a file."""
+_VERSION = "version"
+"""The note of the version of cvsim that last brought it up to date."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +136,11 @@ class IndexReport(JsonResult):
     skipped : tuple of Skipped
     n_missing : int
         Known files that are not there now and were not forgotten: their drive may be away.
+    n_read_again : int
+        Known pictures that another version of cvsim had decoded, and that were read again for that.
+    made_by : str
+        The version of cvsim that brought the index up to date before, where it is not this one; empty also
+        where it did not say.
     """
 
     n_files: int
@@ -141,6 +150,8 @@ class IndexReport(JsonResult):
     n_vanished: int
     skipped: tuple[Skipped, ...]
     n_missing: int = 0
+    n_read_again: int = 0
+    made_by: str = ""
 
     def document(self) -> dict[str, Any]:
         """What ``cvsim index --json`` prints."""
@@ -151,6 +162,8 @@ class IndexReport(JsonResult):
             "known": self.n_known,
             "vanished": self.n_vanished,
             "missing": self.n_missing,
+            "read_again": self.n_read_again,
+            "made_by": self.made_by,
             "skipped": [{"path": item.path, "reason": item.reason} for item in self.skipped],
         }
 
@@ -180,6 +193,7 @@ def add(
     there = {os.fsencode(os.path.abspath(entry.path)) for entry in found.files}
     below = _known_below(store, paths)
     before = {known.digest for known in (below | store.known_files(there - below.keys())).values()}
+    of_another = before - store.images(DECODER, before).keys() - store.failures(DECODER, before).keys()
     with open_executor(settings.scheduler, settings.n_workers) as executor:
         reading = read_files(
             found,
@@ -206,6 +220,7 @@ def add(
     store.put_labels(labels)
     _forget_orphans(store, None if unfinished else before - contents)
     store.note(_ADDING, "done")
+    made_by = store.note(_VERSION, __version__)
     return IndexReport(
         n_files=reading.n_files,
         n_images=len(contents),
@@ -214,6 +229,8 @@ def add(
         n_vanished=len(gone),
         skipped=reading.skipped,
         n_missing=len(absent) - len(gone),
+        n_read_again=len(of_another & contents),
+        made_by="" if made_by == __version__ else made_by,
     )
 
 

@@ -22,6 +22,8 @@ from PIL import Image
 import cvsim
 from cvsim.cli.group import cvsim as program
 from cvsim.errors import ImageError, StoreError, UsageError
+from cvsim.reading import extraction, files
+from cvsim.recipes import index as recipe
 from cvsim.reports.search_sheet import SheetCell, search_sheet
 
 KINDS = ("jpeg-low", "half", "grey", "crop50", "rotated90", "mirrored", "captioned", "tilted")
@@ -191,6 +193,23 @@ def test_files_of_a_drive_that_is_away_stay_known_until_they_are_forgotten(tmp_p
         assert (report.n_vanished, report.n_missing) == (1, 1)
         assert index.add([drive], forget=True).n_vanished == 1
         assert sorted(names(index.search(scene(9, 240, 180), k=9))) == ["2.jpg", "moved.jpg"]
+
+
+def test_an_index_of_another_version_says_so_and_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(2):
+        save_image(tmp_path / "photos" / f"{seed}.jpg", scene(seed, 160, 120))
+    asked = ["index", str(tmp_path / "photos"), "--store", str(tmp_path / "index.db")]
+    with monkeypatch.context() as earlier:
+        for module in (extraction, files, recipe):
+            earlier.setattr(module, "DECODER", "decoder:0:1")
+        earlier.setattr(recipe, "__version__", "0.1.9")
+        assert "made this index" not in CliRunner().invoke(program, asked).output
+    printed = CliRunner().invoke(program, asked).output
+    assert "cvsim 0.1.9 made this index: 2 pictures were read again" in printed
+    again = json.loads(CliRunner().invoke(program, [*asked, "--json"]).stdout)
+    assert (again["read_again"], again["made_by"], again["images"]) == (0, "", 2)
 
 
 def test_folders_that_are_not_named_are_left_alone(tmp_path: Path) -> None:

@@ -254,3 +254,16 @@ def test_a_network_looks_at_regions(tmp_path: Path) -> None:
     assert np.allclose(np.linalg.norm(regions, axis=2), 1, atol=1e-5)
     near, same = compared(regions, 0, [1, 2])
     assert near < same == pytest.approx(1, abs=1e-5)
+
+
+def test_many_files_are_all_read(tmp_path: Path) -> None:
+    result, readme = tmp_path / "many_files.json", tmp_path / "README.md"
+    readme.write_text("<!-- many_files --><!-- /many_files -->")
+    command = [sys.executable, BENCHMARKS / "many_files.py", "--work", tmp_path / "work", "--json", result]
+    command += ["--readme", readme, "--n-pictures", "5", "--n-folders", "250"]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    runs = json.loads(result.read_text(encoding="utf-8"))["runs"]
+    assert [run["n_images"] for run in runs.values()] == [5, 5, 5, 5, 3, 3]
+    assert [run["n_new"] for run in runs.values()] == [5, 0, 5, 0, 3, 0]
+    assert "5 pictures in a zip" in readme.read_text()

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import milvus_places
+import engine_places
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -190,11 +190,10 @@ def test_an_index_that_cannot_serve_says_why(folder: Path, store: Path, tmp_path
             run(folder / "card", against=other)
 
 
-@pytest.mark.milvus
-@pytest.mark.parametrize("engine", milvus_places.LOCATIONS)
-def test_an_index_in_milvus_gives_the_same_pairs(engine: str, folder: Path, store: Path) -> None:
-    location = milvus_places.LOCATIONS[engine]()
-    milvus_places.emptied(location).close()
+@pytest.mark.parametrize("engine", engine_places.MARKED)
+def test_an_index_in_an_engine_gives_the_same_pairs(engine: str, folder: Path, store: Path) -> None:
+    location = engine_places.LOCATIONS[engine]()
+    engine_places.emptied(location).close()
     with cvsim.Index.open(location, workers=2) as index:
         index.add([folder / "library"])
     found, expected = (run(folder / "card", against=index) for index in (location, store))
