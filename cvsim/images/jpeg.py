@@ -8,6 +8,8 @@ truncated picture is decoded as far as it goes, and the result is RGB without a 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,9 +28,11 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI: no length follows
 SOS, EOI, DQT, COM, APP1, APP2, APP14, APP15 = 0xDA, 0xD9, 0xDB, 0xFE, 0xE1, 0xE2, 0xEE, 0xEF
 EXIF_PREFIX = b"Exif\0\0"
+_END = b"\xff\xd9"
 _MANY_SCANS = 64  # encoders write about 10
 _UNDECODED = 128  # what libjpeg fills in
 _LEAST_DECODED = 0.01  # of the bytes of all pixels; chosen by hand, not tuned
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SUFFICIENT = 15 / 16  # so that a camera's 4,000 pixels are decoded at an eighth for 512; see `reduction_for`
 # libjpeg's warnings about a header that is odd but leaves the picture whole.
 _HARMLESS = ("Unknown Adobe", "Warning: unknown JFIF", "Invalid SOS parameters")
@@ -94,6 +98,21 @@ def segments(data: bytes, start: int = 0) -> Iterator[Segment]:
             position = end
 
 
+def jpeg_end(data: bytes, start: int = 0) -> int:
+    """Where the JPEG that begins at `start` ends: behind its last marker, or with the data."""
+    last = next(iter(deque(segments(data, start), maxlen=1)), None)
+    while last is not None:
+        if last.marker == EOI:
+            return last.end
+        match = _AFTER_SCAN.search(data, last.end)
+        if match is None:
+            return len(data)
+        at, marker = match.start(), data[match.start() + 1]
+        length = 0 if marker == EOI else int.from_bytes(data[at + 2 : at + 4], "big")
+        last = Segment(marker, at, at + 4, at + 2 + length)
+    return len(data)
+
+
 def frame_precision(data: bytes, segment: Segment) -> int | None:
     """Bits a sample, if the segment begins the picture; None for any other."""
     return data[segment.body] if segment.marker in _SOF and segment.body < len(data) else None
@@ -142,13 +161,14 @@ class JpegIdentities:
 
     def __init__(self, held_bytes: int = 32 << 20) -> None:
         self._free_bytes = held_bytes
-        self._held: dict[tuple[bytes, int], list[tuple[bytes, bytes]]] = {}
-        """By what precedes the scans, and their length: the scans, and the digest of both."""
+        self._held: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        """By what precedes the scans: the scans up to the end of the picture, and the digest of both."""
 
     def of(self, data: bytes) -> tuple[bytes, bytes]:
         """The two digests of a file, 32 bytes each.
 
-        Two files of one second digest show the same pixels: they differ in comments and metadata alone. Two
+        Two files of one second digest show the same pixels: they differ in comments, in metadata and in what
+        follows the picture alone. Two
         files of different first digests hardly can: turned blocks are not rounded alike.
 
         Raises
@@ -157,15 +177,15 @@ class JpegIdentities:
             As `read_jpeg_header`.
         """
         tables, head, start = _identity_parts(data)
-        key = head, len(data) - start
-        for scans, code in self._held.get(key, ()):
-            if data.endswith(scans):
+        for scans, code in self._held.get(head, ()):
+            if data.startswith(scans, start):
                 return tables, code
+        end = max(start, jpeg_end(data))
         digest = hashlib.sha256(head)
-        digest.update(memoryview(data)[start:])
-        if len(data) - start <= self._free_bytes:
-            self._free_bytes -= len(data) - start
-            self._held.setdefault(key, []).append((data[start:], digest.digest()))
+        digest.update(memoryview(data)[start:end])
+        if end - start <= self._free_bytes and data.endswith(_END, start, end):
+            self._free_bytes -= end - start
+            self._held.setdefault(head, []).append((data[start:end], digest.digest()))
         return tables, digest.digest()
 
 

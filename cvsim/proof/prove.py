@@ -16,10 +16,10 @@ from cvsim.errors import CvsimError, DecodeError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.local import LocalExecutor
 from cvsim.executors.own_process import give_back_memory
+from cvsim.images.coded import CodedIdentities
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
 from cvsim.images.holdings import read_icc
-from cvsim.images.jpeg import JpegIdentities
 from cvsim.proof.enlarged import MORE_PIXELS, shows_no_more
 from cvsim.proof.explained import explain
 from cvsim.proof.frames import BLACK_GROUND, WHITE_GROUND, ShownPicture, all_shown, as_srgb, everything_digest
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 6
+PROOF_VERSION = 7
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -303,12 +303,13 @@ def _is_beginning(copy: File, kept: File) -> bool:
 
 
 def _has_same_code(copy: File, kept: File) -> bool:
-    """Whether two JPEGs differ in metadata alone."""
-    if not copy.content.format == kept.content.format == "jpeg" or not _mean_the_same(copy, kept):
+    """Whether two files differ in metadata alone."""
+    if copy.content.format != kept.content.format or not _mean_the_same(copy, kept):
         return False
-    jpegs = JpegIdentities()
+    identities = CodedIdentities()
     try:
-        return jpegs.of(copy.data) == jpegs.of(kept.data)
+        code = identities.of(copy.data, copy.content.format)
+        return code is not None and code == identities.of(kept.data, kept.content.format)
     except DecodeError:
         return False
 

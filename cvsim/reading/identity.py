@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvsim.executors.base import Demand
+from cvsim.images.coded import CodedIdentities
 from cvsim.images.decode import EDGE_DIGEST_BYTES, jpeg_edge_digests
 from cvsim.images.encoded import Content, read_content
-from cvsim.images.jpeg import JpegIdentities
 
 if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import Indices
 
-IDENTITY_KEY, EDGES_KEY, PIXELS_KEY = "identity:2", "edges:1", "pixels:1"
+IDENTITY_KEY, EDGES_KEY, PIXELS_KEY = "identity:3", "edges:1", "pixels:1"
 """Keys under which the results of `IdentityJob`, `EdgesJob` and `PixelDigestJob` are stored."""
 NO_EDGES = bytes(4 * EDGE_DIGEST_BYTES)
 
@@ -53,13 +53,14 @@ class _KnownFilesJob:
 class IdentityJob(_KnownFilesJob):
     """Tell without decoding whether two files can have equal pixels: see `make_identity`."""
 
-    _jpegs: JpegIdentities = field(default_factory=JpegIdentities)
+    _identities: CodedIdentities = field(default_factory=CodedIdentities)
 
     def run(self, payload: Content) -> bytes:
         """Do the work; see `Job.run`."""
-        if payload.format != "jpeg" or payload.data is None:
+        found = None if payload.data is None else self._identities.of(payload.data, payload.format)
+        if found is None:
             return make_identity(bytes.fromhex(payload.digest))
-        tables, code = self._jpegs.of(payload.data)
+        tables, code = found
         return make_identity(code, tables)
 
 

@@ -461,6 +461,7 @@ def test_jpegs_of_one_code_are_told_by_it(held_bytes: int) -> None:
     identities = JpegIdentities(held_bytes)
     code = identities.of(plain)
     assert identities.of(commented) == identities.of(plain) == code == JpegIdentities().of(commented)
+    assert identities.of(plain + b"left by a camera") == code == JpegIdentities().of(plain + b"\xff\xd9\xff")
     assert all(own != other for own, other in zip(identities.of(turned("JPEG")), code, strict=True))
     assert identities.of(other)[0] == code[0]
     assert identities.of(other)[1] != code[1]

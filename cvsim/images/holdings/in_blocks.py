@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
 
+from cvsim.images.coded import png_chunks, webp_chunks
 from cvsim.images.holdings.found import (
     FURTHER,
     LEAST_PRIVATE_BYTES,
@@ -34,9 +34,9 @@ def read_png(data: bytes) -> Found:
     found = Found()
     reader = _Png(found)
     end = 8
-    for kind, body, following in _png_chunks(data):
+    for kind, start, stop, following in png_chunks(data):
         end = following
-        reader.take(kind, body)
+        reader.take(kind, b"" if kind in (b"IDAT", b"fdAT") else data[start:stop])
     reader.finish()
     found.add_rest(data[end:])
     return found
@@ -103,19 +103,6 @@ class _Png:
         _add_if_long(found, OTHER, self._private, LEAST_PRIVATE_BYTES)
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Type, content (of the picture's data: nothing) and end of each chunk."""
-    position = 8
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = bytes(data[position + 4 : position + 8])
-        end = min(position + 12 + length, len(data))
-        yield kind, b"" if kind in (b"IDAT", b"fdAT") else data[position + 8 : position + 8 + length], end
-        if kind == b"IEND":
-            return
-        position = end
-
-
 def _inflated(data: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(data, _MOST_PROFILE_BYTES)
@@ -179,11 +166,7 @@ def read_webp(data: bytes) -> Found:
     n_frames, delay_ms = 0, 0
     end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
     private: list[bytes] = []
-    position = 12
-    while position + 8 <= end:
-        kind = bytes(data[position : position + 4])
-        body = position + 8
-        length = int.from_bytes(data[position + 4 : body], "little")
+    for kind, body, stop, _ in webp_chunks(data):
         if kind == b"ANMF":
             n_frames += 1
             delay_ms += int.from_bytes(data[body + 12 : body + 15], "little")
@@ -192,12 +175,11 @@ def read_webp(data: bytes) -> Found:
         elif kind == b"VP8L" and body + 5 <= len(data):
             found.may_have_alpha |= bool(data[body + 4] & 0x10)
         elif kind == b"EXIF":
-            found.exif = data[body : body + length]
+            found.exif = data[body:stop]
         elif kind == b"ICCP":
-            found.profile = data[body : body + length]
+            found.profile = data[body:stop]
         elif kind not in (b"VP8 ", b"ALPH", b"ANIM", b"XMP "):
-            private.append(data[body : body + length])
-        position = body + length + length % 2
+            private.append(data[body:stop])
     if n_frames > 1:
         found.frames, found.frames_s = n_frames, delay_ms / 1000
     _add_if_long(found, OTHER, private, LEAST_PRIVATE_BYTES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections import deque
 
 from cvsim.images.holdings.found import (
     DEPTH_MAP,
@@ -25,14 +24,13 @@ from cvsim.images.holdings.found import (
     padding_end,
 )
 from cvsim.images.iso_media import begins_film, film_seconds
-from cvsim.images.jpeg import APP1, APP2, EOI, EXIF_PREFIX, SOS, Segment, frame_precision, segments
+from cvsim.images.jpeg import APP1, APP2, EXIF_PREFIX, SOS, Segment, frame_precision, jpeg_end, segments
 from cvsim.images.tiff import Tiff
 
 _APP11 = 0xEB
 _XMP, _XMP_MORE = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _XMP_MORE_HEAD = len(_XMP_MORE) + 32 + 4 + 4  # then a digest, a total and an offset
 _ICC, _MPF = b"ICC_PROFILE\0", b"MPF\0"
-_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MP_ENTRIES, _MP_ENTRY_BYTES = 0xB002, 16
 _MP_PREVIEWS = frozenset((0x010001, 0x010002))
 _MOST_PICTURES = 1000
@@ -71,21 +69,6 @@ def read_jpeg(data: bytes) -> Found:
         found.add(OTHER, head.private)
     _Rest(data, head, found).read(jpeg_end(data))
     return found
-
-
-def jpeg_end(data: bytes, start: int = 0) -> int:
-    """Where the JPEG that begins at `start` ends: behind its last marker, or with the data."""
-    last = next(iter(deque(segments(data, start), maxlen=1)), None)
-    while last is not None:
-        if last.marker == EOI:
-            return last.end
-        match = _AFTER_SCAN.search(data, last.end)
-        if match is None:
-            return len(data)
-        at, marker = match.start(), data[match.start() + 1]
-        length = 0 if marker == EOI else int.from_bytes(data[at + 2 : at + 4], "big")
-        last = Segment(marker, at, at + 4, at + 2 + length)
-    return len(data)
 
 
 class _Head:
