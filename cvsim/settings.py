@@ -25,7 +25,7 @@ EFFORTS: tuple[str, ...] = get_args(Effort)
 SCHEDULER = r"^(local:[1-9]\d*|(tcp|tls)://[^\s/]+:\d+|(?!(local|tcp|tls):)[a-z][a-z0-9+.-]*://\S+)\Z"
 """Pattern of a scheduler: Dask's, as processes of this machine or an address, or another package's."""
 
-DEFAULT_KEEP = "original,resolution,size,metadata,oldest,path"
+DEFAULT_KEEP = "original,resolution,size,metadata,companions,oldest,path"
 """Rules that choose the file to keep: see `cvsim.groups.keep`."""
 
 

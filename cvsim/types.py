@@ -304,6 +304,8 @@ class Member:
     why_away : str
         Why it cannot be touched nor vouch for others: an indexed file that is not there now as it was, or a
         picture in an archive. Empty for all others.
+    companions : tuple of str
+        Names of the files beside it that belong to it alone: its RAW, its sidecars, its film.
     """
 
     record: ImageRecord
@@ -314,6 +316,7 @@ class Member:
     proof: Proof | None = None
     indexed: bool = False
     why_away: str = ""
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,9 @@ import contextlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from cvsim.actions.filesystem import FolderTree, RefusedError
@@ -186,6 +187,23 @@ class CompanionFinder:
             self._folders[folder] = by_start
             self._listed[folder] = dict.fromkeys(names)
         return self._folders[folder].get(stem, ())
+
+
+def names_beside() -> Callable[[str], tuple[str, ...]]:
+    """A function of a path: the names of the picture's companions, each folder listed once.
+
+    Those that other pictures share are left out.
+    """
+    finder = CompanionFinder()
+
+    @cache
+    def beside(path: str) -> tuple[str, ...]:
+        absolute = os.path.abspath(path)
+        raws = {one.path for one in finder.of(absolute) if one.kind == "raw"}
+        found = finder.of(absolute, raws)  # the other half of a pair lays no claim to what both share
+        return tuple(os.path.basename(one.path) for one in found if not one.shared)
+
+    return beside
 
 
 _PROTECTS = {

@@ -304,7 +304,8 @@ def _entries(group: Group, folder: str) -> Iterable[Entry]:
             extra = pair_extra(own[record.path], group.keep, kept_digest, proposed=member.proposed)
         elif member.proof is not None:
             extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
-        if words := in_words(member.holds, record.format):
+        beside = [f"beside it {name}" for name in member.companions]
+        if words := [*in_words(member.holds, record.format), *beside]:
             extra["holds"] = words
         if member.indexed:
             extra[INDEXED] = True

@@ -144,7 +144,14 @@ def _rows(group: Group) -> Iterator[_Row]:
             path=record.path,
             damaged=record.damaged,
             holds=", ".join(
-                filter(None, [*in_words(member.holds, record.format), explanation.indexed_words(member)])
+                filter(
+                    None,
+                    [
+                        *in_words(member.holds, record.format),
+                        explanation.companion_words(member),
+                        explanation.indexed_words(member),
+                    ],
+                )
             ),
             linked_with=_third(link, record.path, group),
         )

@@ -26,6 +26,8 @@ Protected = Callable[[ImageRecord], bool] | Collection[str]
 
 ORIGINAL = "original"
 """The rule that asks which file the others were made from."""
+COMPANIONS = "companions"
+"""The rule that asks which file has its RAW or its sidecars beside it."""
 _SAYS_COPY = re.compile(
     r"""
     \(\d{1,3}\)$ | ~\d$
@@ -44,6 +46,7 @@ _SIMPLE: dict[str, Callable[[ImageRecord], Any]] = {
     "resolution": lambda record: -record.n_pixels,
     "size": lambda record: -record.size_bytes,
     "metadata": lambda record: -((record.taken_at is not None) + record.has_gps),
+    COMPANIONS: lambda record: 0,  # without a look at its folder
     "oldest": lambda record: record.mtime_ns,
     "newest": lambda record: -record.mtime_ns,
     "longest-name": lambda record: -len(os.path.basename(record.path)),
@@ -122,6 +125,11 @@ def _is_there(path: str) -> str:
     return ""
 
 
+def _has_none(path: str) -> tuple[str, ...]:
+    """No folder was looked at."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class KeepRules:
     """Ordered rules that choose the file to keep.
@@ -133,6 +141,8 @@ class KeepRules:
         Folders from which nothing is ever removed, wherever among the rules they were named.
     why_away : callable
         By path, why a file cannot stand for others: it is not there now, or is only read. Empty if it can.
+    beside : callable
+        By path, the names of the files that belong to it: its RAW, its sidecars, its film.
 
     Examples
     --------
@@ -144,6 +154,7 @@ class KeepRules:
     rules: tuple[KeepRule, ...]
     protected: tuple[str, ...] = ()
     why_away: Callable[[str], str] = _is_there
+    beside: Callable[[str], Sequence[str]] = _has_none
 
     @classmethod
     def parse(cls, text: str | Sequence[str] = DEFAULT_KEEP) -> KeepRules:
@@ -154,9 +165,10 @@ class KeepRules:
         text : str or sequence of str
             In order of importance: ``original`` (what the others were made from), ``resolution`` (most
             pixels), ``size`` (most bytes), ``format`` or ``format:tiff/png/jpeg`` (best first), ``oldest``
-            and ``newest`` (modification time), ``metadata`` (EXIF date, GPS), ``path`` (first by code
-            point), ``longest-name``, ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for
-            an order of folders), ``protected:DIR`` (files under DIR before all others, and never removed).
+            and ``newest`` (modification time), ``metadata`` (EXIF date, GPS), ``companions`` (most files
+            that belong to it: its RAW, sidecars, its film), ``path`` (first by code point),
+            ``longest-name``, ``shortest-name``, ``folder:DIR`` (files under DIR first; repeat for an order
+            of folders), ``protected:DIR`` (files under DIR before all others, and never removed).
 
         Raises
         ------
@@ -235,13 +247,18 @@ class KeepRules:
         tests = protection(self.protected), protection(protected)
         return lambda record: any(test(record) for test in tests)
 
+    def _bound(self, rule: KeepRule) -> KeepRule:
+        if rule.name != COMPANIONS:
+            return rule
+        return KeepRule(COMPANIONS, lambda record: -len(self.beside(record.path)))
+
     def _all(self, protected: Protected) -> tuple[KeepRule, ...]:
         is_protected = self.protection(protected)
         return (
             KeepRule("intact", lambda record: record.damaged),
             KeepRule("protected", lambda record: not is_protected(record)),
             KeepRule("there", lambda record: bool(self.why_away(record.path))),
-            *self.rules,
+            *(self._bound(rule) for rule in self.rules),
             KeepRule("path", _SIMPLE["path"]),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from cvsim.actions.companions import names_beside
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
 from cvsim.groups.rules import GroupRules
@@ -88,7 +89,8 @@ def _on_store(
         if indexed is not None:
             found, n_own = indexed.without_own(found)
             why_away = indexed.why_away
-        rules = replace(rules, keep=replace(rules.keep, why_away=why_away))
+        beside = names_beside()
+        rules = replace(rules, keep=replace(rules.keep, why_away=why_away, beside=beside))
         clock.mark("scan")
         reading = read_files(found, plan.features, store, executor=executor, progress=progress)
         if not executor.is_remote:
@@ -107,7 +109,7 @@ def _on_store(
         clock.mark("check groups")
         groups = prover.proved_groups()
         clock.mark("prove")
-    groups = marked_groups(groups, sides.indexed, why_away)
+    groups = marked_groups(groups, sides.indexed, why_away, beside)
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
     stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
     stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}

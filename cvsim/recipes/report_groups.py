@@ -148,14 +148,17 @@ def _finished(
 
 
 def marked_groups(
-    groups: Sequence[Group], indexed: Collection[str], why_away: Callable[[str], str]
+    groups: Sequence[Group],
+    indexed: Collection[str],
+    why_away: Callable[[str], str],
+    beside: Callable[[str], Sequence[str]],
 ) -> tuple[Group, ...]:
-    """The groups with those members marked that are indexed, or cannot be touched."""
+    """The groups with those members marked that are indexed, cannot be touched, or have companions."""
 
     def marked(member: Member) -> Member:
         path = member.record.path
-        is_indexed, why = path in indexed, why_away(path)
-        return replace(member, indexed=is_indexed, why_away=why) if is_indexed or why else member
+        found = replace(member, indexed=path in indexed, why_away=why_away(path))
+        return replace(found, companions=tuple(beside(path)))
 
     return tuple(replace(group, members=tuple(map(marked, group.members))) for group in groups)
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from cvsim.reports.wording import keep_words, percent, quantity, relation_words
 from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
+_MOST_COMPANIONS = 3
+"""Names that a line has room for."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaterfallStep:
@@ -174,6 +177,15 @@ def decision(group: Group, member: Member) -> str:
 def is_left(group: Group, member: Member) -> bool:
     """Whether a file is neither kept nor proposed though it might be; an indexed one never is."""
     return decision(group, member) == "-" and not member.indexed
+
+
+def companion_words(member: Member) -> str:
+    """``"beside it IMG_1.CR2, IMG_1.xmp and 2 more"``; empty where nothing belongs to it."""
+    names = member.companions
+    if not names:
+        return ""
+    more = f" and {len(names) - _MOST_COMPANIONS} more" if len(names) > _MOST_COMPANIONS else ""
+    return f"beside it {', '.join(names[:_MOST_COMPANIONS])}{more}"
 
 
 def indexed_words(member: Member) -> str:

@@ -204,7 +204,14 @@ def _picture(
         decision=explanation.decision(group, member),
         reason=member.reason,
         holds=", ".join(
-            filter(None, [*in_words(member.holds, record.format), explanation.indexed_words(member)])
+            filter(
+                None,
+                [
+                    *in_words(member.holds, record.format),
+                    explanation.companion_words(member),
+                    explanation.indexed_words(member),
+                ],
+            )
         ),
         boxes=() if member.proof is None else member.proof.boxes,
         link=link,

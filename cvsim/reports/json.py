@@ -94,6 +94,7 @@ def _member(member: Member) -> dict[str, Any]:
         "holds": holdings.as_json(member.holds),
         "indexed": member.indexed,
         "why_away": member.why_away or None,
+        "companions": list(member.companions),
     }
 
 

@@ -32,6 +32,7 @@ KEEP_RULES: Mapping[str, str] = {
     "resolution": "it has the most pixels",
     "size": "it is the largest file",
     "metadata": "it has the most metadata",
+    "companions": "its RAW or its sidecars lie beside it",
     "oldest": "it is the oldest",
     "newest": "it is the newest",
     "longest-name": "its name is the longest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import struct
@@ -139,6 +140,33 @@ def test_a_raw_and_the_jpeg_beside_it_are_one(tmp_path: Path) -> None:
     assert ("backup/IMG_1.JPG" in left) == (
         "backup/IMG_1.DNG" in left
     )  # both copies are gone, or both are there
+
+
+def test_of_equal_files_the_one_with_its_raw_and_sidecar_is_kept_and_they_are_named(tmp_path: Path) -> None:
+    card, backup = tmp_path / "photos" / "card", tmp_path / "photos" / "backup"
+    photo = save_image(card / "IMG_1.JPG", RGB)
+    (card / "IMG_1.DNG").write_bytes(dng(RGB, preview_px=200))
+    (card / "IMG_1.xmp").write_text("<x:xmpmeta/>")
+    backup.mkdir()
+    shutil.copy2(photo, backup)  # first by its path
+    report = cvsim.dedupe(tmp_path / "photos", cache=None, workers=1)
+    (group,) = report.groups
+    assert (group.keep, group.rule) == (str(photo), "companions")
+    assert [(m.companions, m.proposed) for m in group.members] == [
+        (("IMG_1.DNG", "IMG_1.xmp"), False),
+        ((), True),
+    ]
+    assert json.loads(report.to_json())["groups"][0]["members"][0]["companions"] == ["IMG_1.DNG", "IMG_1.xmp"]
+    assert "beside it IMG_1.DNG, IMG_1.xmp" in report.to_html()
+    kept = next(entry for entry in report.plan().entries if entry.decision == "keep")
+    assert {"beside it IMG_1.DNG", "beside it IMG_1.xmp"} <= set(kept.extra["holds"])
+    asked = ["dedupe", str(tmp_path / "photos"), "--no-cache"]
+    printed = CliRunner().invoke(program, asked, env={"COLUMNS": "200"}).output
+    assert "beside it IMG_1.DNG" in printed
+    assert "its RAW or its sidecars" in printed
+    assert cvsim.dedupe(tmp_path / "photos", cache=None, keep="path").groups[0].keep == str(
+        backup / "IMG_1.JPG"
+    )
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16"])
