@@ -139,11 +139,12 @@ def make(kind: str, megapixels: int, folder: Path, n: int) -> dict[str, Any]:
         pillow_heif.register_heif_opener()
     width, height = SIZES_PX[megapixels]
     rng = np.random.default_rng(megapixels)
-    # Shapes as large as those of a photograph, and a fine grain.
+    # Shapes as large as those of a photograph, and a fine grain in one band of eight: grain takes long to
+    # encode, and no more memory.
     small = rng.integers(0, 256, (45, 60, 3), np.uint8)
     rgb = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     grain = rng.integers(0, 24, (512, width, 3), np.uint8)
-    for top in range(0, height, 512):
+    for top in range(0, height, 8 * 512):
         band = rgb[top : top + 512]
         cv2.add(band, grain[: len(band)], dst=band)
     for name in ("first", "second")[:n]:
