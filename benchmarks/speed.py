@@ -26,13 +26,21 @@ from fingerprint import code_fingerprint
 from labelled_sets import copy_set
 from parts import names, run_parts
 from processes import Cost, measure
-from speed_sets import blank_set, camera_set, identical_set, mixed_set, same_pixels_set
+from speed_sets import (
+    blank_set,
+    camera_set,
+    identical_set,
+    mixed_set,
+    same_pixels_set,
+    trailed_set,
+)
 from speed_tables import EFFORTS, write_tables
 
 # This process imports nothing large: a child's peak memory counts from that of its parent.
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "speed.json"
+SETS = ("camera", "trailed", "copies")
 PARTS = ("runs", "memory", "degenerate", "start")
 FLOOR = "decode floor"
 COMPILE = "import compileall, os, cvsim; compileall.compile_dir(os.path.dirname(cvsim.__file__), quiet=1)"
@@ -96,7 +104,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--eval", type=Path, help="maker of copy sets")
     parser.add_argument("--work", type=Path, required=True, help="sets and measurements are kept here")
     parser.add_argument("--parts", type=names, default=PARTS, metavar=",".join(PARTS))
-    parser.add_argument("--sets", type=names, default=("camera", "copies"), metavar="camera,copies")
+    parser.add_argument("--sets", type=names, default=SETS, metavar=",".join(SETS))
     parser.add_argument("--efforts", type=names, default=EFFORTS, metavar=",".join(EFFORTS))
     parser.add_argument("--peers", type=names, default=SPEED_PEERS, metavar="NAME,...", help="only these")
     parser.add_argument("--peers-python", default=sys.executable, metavar="PYTHON", help="holds the peers")
@@ -175,7 +183,7 @@ class Bench:
 
     def runs(self) -> dict[str, Any]:
         """By set: every program over several rounds, and what cvsim counted."""
-        folders = {"camera": self._camera, "copies": lambda: self._copies}
+        folders = {"camera": self._camera, "trailed": self._trailed, "copies": lambda: self._copies}
         result: dict[str, Any] = {}
         for name in self._args.sets:
             folder = folders[name]()
@@ -191,6 +199,9 @@ class Bench:
 
     def _camera(self) -> Path:
         return camera_set(self._args.data, self._sets, self._args.camera_files)
+
+    def _trailed(self) -> Path:
+        return trailed_set(self._args.data, self._sets, self._args.camera_files)
 
     def _rounds(self, folder: Path) -> list[dict[str, dict[str, float]]]:
         """Costs by program, round after round; each round begins with another program."""

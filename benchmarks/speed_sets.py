@@ -56,6 +56,17 @@ def camera_set(data: Path, sets: Path, n: int) -> Path:
     return made(sets / f"camera-{n}", lambda: repeated(sorted((data / "camera").glob("*.jpg")), n))
 
 
+def trailed_set(data: Path, sets: Path, n: int) -> Path:
+    """Large camera photos, repeated, each with other bytes behind its end: all proofs are to be made."""
+    files = sorted((data / "camera").glob("*.jpg"))
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        for k, (name, jpeg) in enumerate(repeated(files, n)):
+            yield name, jpeg + f"trailer {k}".encode("ascii")
+
+    return made(sets / f"trailed-{n}", contents)
+
+
 def mixed_set(data: Path, copies: Path, sets: Path, n: int) -> Path:
     """Pictures of all sizes and kinds: the camera's first, so that every size is there for any `n`."""
     folders = ("camera", "photos", "distractors", "products-cartons", "products-catalogue")

@@ -8,7 +8,11 @@ from typing import Any
 
 from tables import count, number, table, write_section
 
-TITLES = {"camera": "Large camera photos", "copies": "Small pictures: the copy set"}
+TITLES = {
+    "camera": "Large camera photos",
+    "trailed": "Large camera photos, each many times with other bytes behind its end",
+    "copies": "Small pictures: the copy set",
+}
 EFFORTS = ("fast", "default", "thorough")
 STAGES = ("scan", "read", "hash candidates", "word candidates", "verify", "check groups", "explain")
 Result = Mapping[str, Any]
