@@ -303,3 +303,29 @@ def test_a_server_that_goes_away_damages_nothing() -> None:
         assert again.descriptors("key") == dict.fromkeys(names[:25], b"x" * 100_000)
         again.put(Extraction(names[30], "d", ImageInfo(2, 2), artefacts={"key": b"z"}))
         assert again.descriptors("key", [names[30]]) == {names[30]: b"z"}
+
+
+PUT_MANY_WORDS = """
+import resource, sys
+import numpy as np
+from cvsim.stores import Extraction, ImageKeys, KnownFile, open_index
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open_index(sys.argv[1]) as store:
+    keys = {}
+    for k in range(40):
+        digest = f"{k:064x}"
+        store.put(Extraction(digest, artefacts={"x": b"y"}))
+        store.put_file(digest.encode(), KnownFile(1, 1, 1, 1, digest))
+        keys[digest] = ImageKeys({}, {"w": np.arange(k, k + 2000, dtype=np.uint32)}, {})
+    store.put_keys(keys)
+    assert store.n_keyed() == 40
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_very_many_words_are_written_in_little_memory(tmp_path: Path) -> None:
+    milvus_places.embedded()
+    command = [sys.executable, "-c", PUT_MANY_WORDS, f"milvus-lite://{tmp_path}/many.milvus"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert int(done.stdout.split()[-1]) < 600 << 10  # kilobytes
