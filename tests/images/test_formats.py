@@ -92,6 +92,20 @@ def test_raw_files_are_found_and_never_proposed(tmp_path: Path) -> None:
     assert "camera RAW" in skipped.reason
 
 
+def test_a_raw_file_of_several_pictures_shows_the_largest_preview_and_nothing_of_it_is_lost(
+    tmp_path: Path,
+) -> None:
+    data = dng(RGB, preview_px=(80, 240, 120))
+    assert FORMAT_TABLE["raw"].claimed_size(data) == (320, 240)
+    found = decode(data, longest_px=512, format="raw")
+    assert max(found.rgb.shape[:2]) == 240
+    assert difference(found.rgb, Image.fromarray(RGB)) < 20
+    (tmp_path / "several.dng").write_bytes(data)
+    (tmp_path / "one.dng").write_bytes(dng(RGB, preview_px=240))
+    (group,) = cvsim.dedupe(tmp_path, cache=None, workers=1).groups
+    assert not any(member.proposed for member in group.members)  # each has a sensor's data of its own
+
+
 def test_what_is_wrong_with_a_raw_file_is_said(tmp_path: Path) -> None:
     crw = b"II\x1a\0\0\0HEAPCCDR\2\0\1\0" + bytes(100)
     assert sniff(crw, name="unnamed") == "raw"

@@ -17,9 +17,13 @@ Fields = dict[int, tuple[int, list[int]]]
 
 
 def dng(
-    rgb: RGB, *, preview_px: int | None = None, orientation: int = 1, date: str = "2024:05:06 07:08:09"
+    rgb: RGB,
+    *,
+    preview_px: int | tuple[int, ...] | None = None,
+    orientation: int = 1,
+    date: str = "2024:05:06 07:08:09",
 ) -> bytes:
-    """A DNG of 16 bits; with `preview_px` also a JPEG preview whose longer side is that.
+    """A DNG of 16 bits; with `preview_px` also JPEG previews whose longer sides are these.
 
     `orientation` is how the camera was held; the picture is stored as it is given.
     """
@@ -34,8 +38,8 @@ def dng(
         50728: (RATIONAL, [1, 1] * 3), 50778: (SHORT, [21]),
     }  # fmt: skip
     parts = [(main, _mosaic(rgb))]
-    if preview_px is not None:
-        scale = preview_px / max(width, height)
+    for longer_px in (preview_px,) if isinstance(preview_px, int) else preview_px or ():
+        scale = longer_px / max(width, height)
         small = Image.fromarray(rgb).resize((round(width * scale), round(height * scale)))
         stream = io.BytesIO()
         small.save(stream, "JPEG", quality=90)
