@@ -34,8 +34,12 @@ KINDS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "PNG": ("png", "PNG", {"compress_level": 1}),
     "TIFF": ("tif", "TIFF", {}),
     "TIFF, deflate": ("tif", "TIFF", {"compression": "tiff_adobe_deflate"}),
-    "WebP": ("webp", "WEBP", {"quality": 80, "method": 0}),
-    "JPEG 2000": ("jp2", "JPEG2000", {"quality_mode": "rates", "quality_layers": [20]}),
+    "WebP": ("webp", "WEBP", {"lossless": True, "quality": 0, "method": 0}),
+    "JPEG 2000": (
+        "jp2",
+        "JPEG2000",
+        {"quality_mode": "rates", "quality_layers": [20], "tile_size": (4096, 4096)},
+    ),
     "JPEG XL": ("jxl", "JXL", {"quality": 85, "effort": 1}),
     "HEIC": ("heic", "HEIF", {"quality": 60, "enc_params": {"preset": "ultrafast"}}),
 }

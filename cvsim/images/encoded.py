@@ -17,7 +17,7 @@ from cvsim.errors import DecodeError, ImageError, NotAnImageError, TooLargeError
 from cvsim.images import archives, jpeg
 from cvsim.images.decode import MAX_PIXELS, Decoded, decode, pixel_digest
 from cvsim.images.formats import FORMAT_TABLE
-from cvsim.images.header import decoder_bytes, peek_size
+from cvsim.images.header import peek_size
 from cvsim.images.scan import file_error_reason
 from cvsim.images.sniff import HEAD_BYTES, is_film, is_risky, sniff
 from cvsim.images.structure import check_structure
@@ -26,6 +26,8 @@ CARRIED_BYTES = 64 << 20
 """A larger file is not held in memory; the decoder reads it a second time."""
 MAX_JPEG_BYTES = 512 << 20
 _CHUNK_BYTES = 1 << 20
+_DIRECTORY_ANYWHERE = frozenset(("tiff", "raw"))
+"""Formats whose size may stand at the end of the file."""
 _READING = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 """Not every system has, or needs, all of these."""
 
@@ -65,7 +67,7 @@ class Content:
             return 0
         if self._jpeg_header is not None:
             return jpeg.jpeg_decode_bytes(self._jpeg_header)
-        return decoder_bytes(self._beginning(), self.format)
+        return FORMAT_TABLE[self.format].memory_of(self.claimed_size)
 
     @property
     def extra_s(self) -> float:
@@ -79,11 +81,14 @@ class Content:
         width_px, height_px = self.claimed_size or (0, 0)
         return self.memory_bytes + 3 * min(width_px * height_px, MAX_PIXELS)
 
-    @property
+    @cached_property
     def claimed_size(self) -> tuple[int, int] | None:
         """(width, height) in pixels by the header, as stored; None if that is not known."""
         if self._jpeg_header is not None:
             return self._jpeg_header.width_px, self._jpeg_header.height_px
+        if self.data is None and self.format in _DIRECTORY_ANYWHERE:
+            with self.whole() as data:
+                return peek_size(data, self.format)
         return peek_size(self._beginning(), self.format)
 
     def decode(self, *, longest_px: int, max_pixels: int = MAX_PIXELS, with_digest: bool = False) -> Decoded:

@@ -106,7 +106,10 @@ class Format:
 
     def memory_bytes(self, data: bytes) -> int:
         """About how much memory decoding takes, by the beginning of a file; 0 if that is not known."""
-        size = self.claimed_size(data)
+        return self.memory_of(self.claimed_size(data))
+
+    def memory_of(self, size: tuple[int, int] | None) -> int:
+        """About how much memory decoding a picture of this size takes; 0 if that is not known."""
         if size is None:
             return UNKNOWN_PIXELS * self.bytes_per_pixel if self.decoder == "rawpy" else 0
         return size[0] * size[1] * self.bytes_per_pixel

@@ -9,19 +9,6 @@ from cvsim.images.sniff import HEAD_BYTES, sniff
 _HEADERS_BYTES = (1 << 16, 1 << 20)
 
 
-def decoder_bytes(data: bytes, format: str) -> int:
-    """About how much memory decoding anything but a JPEG takes, in bytes; 0 if that is not known.
-
-    Parameters
-    ----------
-    data : bytes
-        The file, or its beginning.
-    format : str
-        What `sniff` said.
-    """
-    return FORMAT_TABLE[format].memory_bytes(data)
-
-
 def claimed_pixels(path: str) -> int | None:
     """How many pixels a file's header says that its picture has; None where it does not say."""
     try:

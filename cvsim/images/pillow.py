@@ -163,6 +163,13 @@ def _reader(format: str) -> Any:
 
 def _load(picture: ImageFile) -> Exception | None:
     """Decode; return what went wrong if a part of the picture is there all the same."""
+    if picture.format == "TIFF" and hasattr(picture, "_tile_size"):
+        # Its reader would ask Pillow's limit for bombs, which is a global setting of the calling program. How
+        # large a picture may be is decided before it comes here.
+        try:
+            picture.im = Image.core.new(picture.mode, picture._tile_size)  # type: ignore[attr-defined]
+        except MemoryError as exc:
+            raise mapped(exc, "tiff") from exc
     try:
         picture.load()
     except MemoryError as exc:

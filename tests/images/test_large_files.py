@@ -100,3 +100,18 @@ def test_large_pictures_are_read(format: str, tmp_path: Path, monkeypatch: pytes
     content = read_content(str(path))
     assert content.data is None
     assert content.decode(longest_px=60).rgb.shape == (50, 60, 3)
+
+
+def test_a_large_tiff_is_measured_wherever_its_directory_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoded, "CARRIED_BYTES", 100)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # a setting of the calling program, not of ours
+    rgb = np.random.default_rng(1).integers(0, 256, (800, 1000, 3), np.uint8)
+    for compression in (None, "tiff_adobe_deflate"):
+        path = tmp_path / f"{compression}.tif"
+        Image.fromarray(rgb).save(path, compression=compression)
+        content = read_content(str(path))
+        assert content.claimed_size == (1000, 800)
+        assert content.memory_bytes >= 4 * 1000 * 800
+        assert content.decode(longest_px=1000).rgb.tobytes() == rgb.tobytes()
