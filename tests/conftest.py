@@ -23,6 +23,9 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cvsim-tests-")
 import hypothesis
 import pytest
 from generate import RGB, scene
+from warm_start import WarmStart
+
+from cvsim.executors import fork_server
 
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -90,6 +93,25 @@ def axe() -> Callable[[Any], list[tuple[str, str, list[str]]]]:
         ]
 
     return violations
+
+
+COLD_START = fork_server._spawned
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_start() -> Iterator[None]:
+    """Runs that decode in children of this process start them from one that has imported everything."""
+    warm = WarmStart()
+    fork_server._spawned = warm.spawned  # type: ignore[assignment]
+    yield
+    fork_server._spawned = COLD_START
+    warm.close()
+
+
+@pytest.fixture
+def cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They start as they do for everybody: for tests of that."""
+    monkeypatch.setattr(fork_server, "_spawned", COLD_START)
 
 
 @pytest.fixture(autouse=True)

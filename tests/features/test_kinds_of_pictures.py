@@ -115,11 +115,18 @@ def test_a_negative_is_found_and_called_so() -> None:
         assert not _evidence(rgb, (rgb * 0.8).astype(np.uint8))["negative"]
 
 
+@pytest.fixture(scope="module")
+def large() -> dict[int, RGB]:
+    return {seed: scene(seed, 1000, 750) for seed in SEEDS}
+
+
 @pytest.mark.parametrize("size", [(32, 32), (40, 24), (1000, 100), (30, 400)])
-def test_small_and_wide_pictures_are_laid_over_each_other(size: tuple[int, int]) -> None:
-    for seed in SEEDS:
+def test_small_and_wide_pictures_are_laid_over_each_other(
+    size: tuple[int, int], large: dict[int, RGB]
+) -> None:
+    for seed, whole in large.items():
         # A strip of the scene: squeezed into the shape, it would have edges of one direction alone.
-        whole, share = scene(seed, 1000, 750), max(size[0] / 1000, size[1] / 750)
+        share = max(size[0] / 1000, size[1] / 750)
         height, width = round(size[1] / share), round(size[0] / share)
         top, left = (750 - height) // 2, (1000 - width) // 2  # the middle, where no sky is flat
         strip = whole[top : top + height, left : left + width]

@@ -20,7 +20,6 @@ from click.testing import CliRunner
 from generate import Copy, altered, copy_set, near_miss, save_image, scene
 from PIL import Image
 
-from cvsim.candidates import _scanning
 from cvsim.cli.group import cvsim as program
 from cvsim.reading.identity import PIXELS_KEY
 from cvsim.recipes import dedupe as pipeline
@@ -223,14 +222,10 @@ def test_nothing_to_do(tmp_path: Path) -> None:
     assert run(tmp_path / "one").counts.images == 1
 
 
-# --- what makes no difference -----------------------------------------------------------------------------
+# --- what makes no difference (more of it in test_same_answer.py) ------------------------------------------
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_any_number_of_workers(library: Path, found: DedupeResult, workers: int) -> None:
-    assert answer(run(library / "images", workers=workers)) == answer(found)
-
-
+@pytest.mark.usefixtures("cold_start")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_children_that_decoded_end_with_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They take as much memory as the run itself, and nothing that follows needs them."""
@@ -256,44 +251,6 @@ def test_children_that_decoded_end_with_the_reading(tmp_path: Path, monkeypatch:
 def own_children() -> set[str]:
     threads = Path("/proc/self/task").iterdir()
     return {child for thread in threads for child in (thread / "children").read_text().split()}
-
-
-def test_any_order_of_files(library: Path, found: DedupeResult) -> None:
-    files = sorted((library / "images").iterdir())
-    random.Random(1).shuffle(files)
-    assert answer(run(*files)) == answer(found)
-
-
-def test_a_cold_and_a_warm_cache(
-    library: Path, found: DedupeResult, remembered: tuple[DedupeResult, Path], cache: Path
-) -> None:
-    assert answer(remembered[0]) == answer(found)
-    assert answer(run(library / "images", cache=cache)) == answer(found)
-
-
-def test_a_cache_that_knows_only_some(library: Path, found: DedupeResult, tmp_path: Path) -> None:
-    cache = tmp_path / "cache.sqlite"
-    run(*sorted((library / "images").glob("*.jpg"))[::3], cache=cache)
-    run(library / "images", cache=cache, effort="fast")
-    assert answer(run(library / "images", cache=cache)) == answer(found)
-
-
-def test_with_and_without_machine_code(
-    library: Path, monkeypatch: pytest.MonkeyPatch, found: DedupeResult
-) -> None:
-    pytest.importorskip("numba")
-    monkeypatch.setattr(_scanning, "_NUMBA_START_S", 0.0)
-    used = []
-    choose = _scanning.choose_scan
-
-    def watched(*args: Any) -> Any:
-        scan = choose(*args)
-        used.append(scan[0].__module__)
-        return scan
-
-    monkeypatch.setattr(_scanning, "choose_scan", watched)
-    assert answer(run(library / "images")) == answer(found)
-    assert any("numba" in module for module in used)
 
 
 def test_other_names_give_the_same_links(library: Path, found: DedupeResult, tmp_path: Path) -> None:
