@@ -154,8 +154,8 @@ async def _file_of(request: Request) -> bytes:
             part = form.get("file")
             if isinstance(part, UploadFile):
                 return await part.read()
-    except MultiPartException as exc:
-        raise HTTPException(400, f"The form cannot be read: {exc.message}") from exc
+    except (MultiPartException, ValueError) as exc:  # starlette's error, or that of the parser which it uses
+        raise HTTPException(400, f"The form cannot be read: {getattr(exc, 'message', exc)}") from exc
     raise HTTPException(400, "The form has no part named file")
 
 
