@@ -137,7 +137,7 @@ TestDecided.settings = settings(
 )
 TestDecidedAtLength = pytest.mark.long(DecidedAtLength.TestCase)
 TestDecidedAtLength.settings = settings(
-    max_examples=15, stateful_step_count=20, suppress_health_check=list(HealthCheck)
+    max_examples=8, stateful_step_count=20, suppress_health_check=list(HealthCheck)
 )
 
 
