@@ -11,7 +11,7 @@ from cvsim.settings import size_in_bytes
 VARIABLE = "CVSIM_PICTURE_MEMORY"
 OPTION = "--picture-memory"
 MOST_ALLOWED_BYTES = 6_000_000_000
-"""Enough for 200 megapixels in every format but JPEG XL; more is only taken if somebody asks for it."""
+"""Enough for 200 megapixels in every format; more is only taken if somebody asks for it."""
 _LEAST_BYTES = 1_000_000_000
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 

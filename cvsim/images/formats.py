@@ -58,7 +58,8 @@ class Format:
         What a file may hold beside one picture of 8 bits, in words.
     bytes_per_pixel : int
         Memory that decoding was seen to take, at 12 and 48 megapixels for PNG, TIFF and WebP, at 12 for the
-        others; that of JPEG XL and raw is an upper bound chosen by hand.
+        others; for JPEG XL what it maps there (20, and 24 with transparency) and a little more; that of raw
+        is an upper bound chosen by hand.
     s_per_megapixel : float
         Time that decoding is given beside the usual one: ten times what was seen on one core.
     extra : str
@@ -213,7 +214,7 @@ _FORMATS = (
     Format(
         "jxl", "JPEG XL", (".jxl",), _starts(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
         ("pillow_jxl.JpegXLImagePlugin", "JXLImageFile"), sizes.jxl_size,
-        holds="frames, transparency, 16 bits, profile", bytes_per_pixel=40, s_per_megapixel=2.0,
+        holds="frames, transparency, 16 bits, profile", bytes_per_pixel=28, s_per_megapixel=2.0,
         extra="jxl", module="pillow_jxl",
     ),
     Format(
