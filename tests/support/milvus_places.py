@@ -13,6 +13,7 @@ import uuid
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -51,13 +52,15 @@ def _started() -> str:
     # that was left behind may still be there.
     config = milvus.MilvusServerConfig()
     names = [name for name in config.configurable_items if name.endswith("_port")]
-    config.update(**dict(zip(names, _free_ports(len(names)), strict=True)))
+    *ports, metrics_port = _free_ports(len(names) + 1)
+    config.update(**dict(zip(names, ports, strict=True)))
     folder = tempfile.mkdtemp(prefix="cvsim-milvus-")
     started = milvus.MilvusServer(config)
     started.set_base_dir(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(started.stop)
-    started.start()
+    with mock.patch.dict(os.environ, METRICS_PORT=str(metrics_port)):  # the one that its settings do not name
+        started.start()
     _ends_with_this_process(started.server_proc.pid)
     return f"milvus://127.0.0.1:{started.listen_port}"
 
