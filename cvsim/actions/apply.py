@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from cvsim.actions import steps
-from cvsim.actions.companions import Companion, Companions
+from cvsim.actions.beside import Companion
+from cvsim.actions.companions import Companions
 from cvsim.actions.filesystem import CheckedFile, FolderTree, RefusedError, locked
 from cvsim.actions.journal import Journal, read_steps, remember
 from cvsim.actions.journal_events import JournalStep

@@ -31,13 +31,6 @@ _OTHER_NAMES = {"ppm": "pnm", "heif": "heic"}
 """Of Pillow's names, those that are not the table's in lower case."""
 _BAND_PIXELS = 6 << 20  # chosen by hand: what is held beside the decoder's own memory
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
-_THREADS_OF = {
-    "jxl": ("pillow_jxl.JpegXLImagePlugin", "DECODE_THREADS", 0),
-    "heic": ("pillow_heif.options", "DECODE_THREADS", 0),
-    "avif": ("PIL.AvifImagePlugin", "DEFAULT_MAX_THREADS", 1),
-}
-"""Where decoders are told to start no threads. Each would map 64 MB and more, which count against the limit
-of a child (a phone's HEIC of 12 megapixels, in tiles: 640 MB instead of 170), and there is a child a core."""
 ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 """Pillow's modes that have a channel of transparency."""
 
@@ -155,10 +148,25 @@ def _reader(format: str) -> Any:
         if entry.extra:
             raise MissingExtraError(f"{entry.label} files", entry.extra) from exc
         raise
-    if format in _THREADS_OF:
-        where, option, n_threads = _THREADS_OF[format]
-        setattr(importlib.import_module(where), option, n_threads)
+    _start_no_threads(format)
     return getattr(plugin, name)
+
+
+def _start_no_threads(format: str) -> None:
+    """Tell a decoder to work in this thread alone.
+
+    Each of its own would map 64 MB and more, which count against the limit of a child (a phone's HEIC of 12
+    megapixels, in tiles: 640 MB instead of 170), and there is a child a core.
+    """
+    if format == "jxl":
+        options: Any = importlib.import_module("pillow_jxl.JpegXLImagePlugin")
+        options.DECODE_THREADS = 0
+    elif format == "heic":
+        options = importlib.import_module("pillow_heif.options")
+        options.DECODE_THREADS = 0
+    elif format == "avif":
+        options = importlib.import_module("PIL.AvifImagePlugin")
+        options.DEFAULT_MAX_THREADS = 1
 
 
 def _load(picture: ImageFile) -> Exception | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from cvsim.actions.companions import names_beside
+from cvsim.actions.beside import names_beside
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
 from cvsim.groups.rules import GroupRules

@@ -8,7 +8,7 @@ import pytest
 from photo_library import entry, jpeg, write
 
 from cvsim.actions.apply import apply_plan
-from cvsim.actions.companions import CompanionFinder
+from cvsim.actions.beside import CompanionFinder
 from cvsim.actions.plan import Plan
 from cvsim.actions.undo import undo_journal
 
