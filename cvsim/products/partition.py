@@ -192,8 +192,14 @@ def spectral(vectors: NDArray[np.float32], n_groups: int, seed: int = 0) -> Indi
     n_near = min(n - 1, GRAPH_NEIGHBOURS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the graph may fall into parts
+        # Of a graph in parts several eigenvalues are equal, of which the usual solver may miss some.
         found = SpectralClustering(
-            n_groups, affinity="nearest_neighbors", n_neighbors=n_near, random_state=seed, n_init=4
+            n_groups,
+            affinity="nearest_neighbors",
+            n_neighbors=n_near,
+            eigen_solver="lobpcg",
+            random_state=seed,
+            n_init=4,
         ).fit_predict(vectors)
     return labelled_in_order(found.astype(np.int64))
 
