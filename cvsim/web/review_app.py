@@ -125,19 +125,20 @@ class _ReviewPage:
     def look_ahead(self) -> None:
         """Get ready what is shown first while the browser starts."""
         # The pair first: other processes work at it, and a browser that is there already asks for the rest.
+        version = self._review.version
         group, others = self._first()
-        if group is None or not others:
-            return
+        answers = {}
         with suppress(CvsimError):
-            version, file = self._review.version, self._review.number[others[0].path]
-            answers = {
-                f"/group/{group.number}": self._group(group),
-                f"/group/{group.number}/{file}": self._pair(group, others[0]),
-            }
-            self._shell("")
-            answers[OPENING_LIST] = self._list(Filters(state="open"))
-            self._opening = version, answers
-            for entry in (group.kept, others[0]):
+            for other in others[:1]:
+                assert group is not None
+                file = self._review.number[other.path]
+                answers[f"/group/{group.number}"] = self._group(group)
+                answers[f"/group/{group.number}/{file}"] = self._pair(group, other)
+        self._shell("", {})
+        answers[OPENING_LIST] = self._list(Filters(state="open"))
+        self._opening = version, answers
+        with suppress(CvsimError):
+            for entry in (group.kept, *others[:1]) if group is not None else ():
                 self._pictures.get(entry.digest, "large")
 
     def _opening_answers(self) -> dict[str, str]:
@@ -154,31 +155,29 @@ class _ReviewPage:
         return None, []
 
     def shell(self, request: Request) -> Response:
-        return self._shell(request.app.state.csrf)
+        return self._shell(request.app.state.csrf, self._opening_answers())
 
-    def _shell(self, csrf: str) -> Response:
-        with self._adding_up:  # who comes second finds it added up
-            return self._added_up_shell(csrf)
-
-    def _added_up_shell(self, csrf: str) -> Response:
+    def _shell(self, csrf: str, answers: Mapping[str, str]) -> Response:
         review = self._review
-        folders = [
-            (folder, printable(review_views.short_folder(folder, review.roots)), n)
-            for folder, n in review.folders()
-        ]
-        group, others = self._first()
+        with self._adding_up:  # who comes second finds it added up
+            group, others = self._first()
+            relations, totals = review.relations(), review.totals()
+            folders = [
+                (folder, printable(review_views.short_folder(folder, review.roots)), n)
+                for folder, n in review.folders()
+            ]
         first = [] if group is None else [group.number, *(review.number[other.path] for other in others[:1])]
         return self._html(
             "review.html",
             csrf=csrf,
             version=__version__,
             first=first,
-            answers=self._opening_answers() if csrf else {},
-            relations=review.relations(),
+            answers=answers,
+            relations=relations,
             folders=[(number, words, n) for number, (_, words, n) in enumerate(folders)],
             plan=printable(os.path.abspath(review.path)),
             decisions=printable(os.path.abspath(review.decisions_path)),
-            totals=review.totals(),
+            totals=totals,
             threshold=self._pairs.threshold,
         )
 

@@ -639,8 +639,9 @@
   // Where the person was before the page was loaded again.
   const last = Number(location.hash.slice(1));
   const [first, file] = main.dataset.first.split(" ");
-  // What the server had ready came with the page, by the address that it answers.
-  for (const [address, text] of Object.entries(JSON.parse($("answers").textContent))) ahead.set(address, text);
+  // What the server had ready came with the page, by the address that it answers: used now, or not at all.
+  const ready = last ? {} : JSON.parse($("answers").textContent);
+  for (const [address, text] of Object.entries(ready)) ahead.set(address, text);
   getAhead(listAddress(last || ""));
   if (last || first) getAhead(`/group/${last || first}`);
   if (!last && file) getAhead(`/group/${first}/${file}`);
