@@ -12,7 +12,6 @@ from rich.text import Text
 
 from cvsim.cli.console import file_link
 from cvsim.cli.how_much import HowMuch
-from cvsim.images.holdings import in_words
 from cvsim.names import printable
 from cvsim.reports import explanation
 from cvsim.reports.wording import RELATIONS, byte_size, dimensions, percent, quantity
@@ -143,16 +142,7 @@ def _rows(group: Group) -> Iterator[_Row]:
             size=byte_size(record.size_bytes),
             path=record.path,
             damaged=record.damaged,
-            holds=", ".join(
-                filter(
-                    None,
-                    [
-                        *in_words(member.holds, record.format),
-                        explanation.companion_words(member),
-                        explanation.indexed_words(member),
-                    ],
-                )
-            ),
+            holds=explanation.member_words(member),
             linked_with=_third(link, record.path, group),
         )
 

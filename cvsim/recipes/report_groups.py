@@ -157,8 +157,9 @@ def marked_groups(
 
     def marked(member: Member) -> Member:
         path = member.record.path
-        found = replace(member, indexed=path in indexed, why_away=why_away(path))
-        return replace(found, companions=tuple(beside(path)))
+        return replace(
+            member, indexed=path in indexed, why_away=why_away(path), companions=tuple(beside(path))
+        )
 
     return tuple(replace(group, members=tuple(map(marked, group.members))) for group in groups)
 

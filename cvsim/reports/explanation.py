@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cvsim.images.holdings import in_words
 from cvsim.reports.wording import keep_words, percent, quantity, relation_words
 from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
@@ -177,6 +178,12 @@ def decision(group: Group, member: Member) -> str:
 def is_left(group: Group, member: Member) -> bool:
     """Whether a file is neither kept nor proposed though it might be; an indexed one never is."""
     return decision(group, member) == "-" and not member.indexed
+
+
+def member_words(member: Member) -> str:
+    """What its file holds, what lies beside it, whether it is indexed; empty where there is nothing to say."""
+    held = in_words(member.holds, member.record.format)
+    return ", ".join(filter(None, [*held, companion_words(member), indexed_words(member)]))
 
 
 def companion_words(member: Member) -> str:

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from cvsim.images.holdings import in_words
 from cvsim.names import printable
 from cvsim.reports import explanation, wording
 from cvsim.reports.pages import asset, csp_hash, page_templates
@@ -203,16 +202,7 @@ def _picture(
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
         reason=member.reason,
-        holds=", ".join(
-            filter(
-                None,
-                [
-                    *in_words(member.holds, record.format),
-                    explanation.companion_words(member),
-                    explanation.indexed_words(member),
-                ],
-            )
-        ),
+        holds=explanation.member_words(member),
         boxes=() if member.proof is None else member.proof.boxes,
         link=link,
         linked_to=_linked_to(group, record.path, link),
