@@ -181,7 +181,7 @@ def is_left(group: Group, member: Member) -> bool:
 
 
 def member_words(member: Member) -> str:
-    """What its file holds, what lies beside it, whether it is indexed; empty where there is nothing to say."""
+    """What its file holds, what lies beside it, whether it is indexed; empty where there is nothing."""
     held = in_words(member.holds, member.record.format)
     return ", ".join(filter(None, [*held, companion_words(member), indexed_words(member)]))
 
