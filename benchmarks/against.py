@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What on this card do I have already: `dedupe --against` beside a run over everything.
 
-    python benchmarks/against.py --data DATA --work FOLDER
+    python benchmarks/against.py --data DATA/camera DATA/distractors DATA/photos --work FOLDER
 
-The library is cut from the photographs under DATA: no two of its pictures overlap. Of the new ones, half
+The library is cut from the photographs in the given folders: no two of its pictures overlap. Of the new ones, half
 are altered copies of pictures of the library, and half are pictures that it does not have. Each run starts
 without a cache. Writes ``results/against.json`` and the table of README.md.
 """
@@ -26,7 +26,7 @@ from processes import Cost, measure
 from tables import README, count, number, table, write_section
 
 RESULTS = Path(__file__).parent / "results" / "against.json"
-CELL_PX = (200, 150)
+CELL_PX = (144, 108)
 ALTERATIONS = ("jpeg", "half", "crop", "grey", "mirrored")
 
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folders of photographs")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of photographs")
     parser.add_argument("--work", type=Path, required=True, help="the sets are kept here")
     parser.add_argument("--n", type=int, default=20_000, metavar="N", help="pictures of the library")
     parser.add_argument("--n-new", type=int, default=1_000, metavar="N")
@@ -106,7 +106,7 @@ def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
         cell.save(folder / f"{k:06}.jpg", quality=88)
         names += [] if k in is_stranger else [f"{k:06}"]
     if len(names) < args.n:
-        raise SystemExit(f"{args.data} has too few photographs for {args.n:,} pictures: give a smaller --n")
+        raise SystemExit(f"There are too few photographs for {args.n:,} pictures: give a smaller --n")
     chosen = random.Random(1).sample(names, args.n_new - n_strangers)
     for j, name in enumerate(chosen):
         kind = ALTERATIONS[j % len(ALTERATIONS)]
@@ -114,12 +114,12 @@ def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
             altered(picture.convert("RGB"), kind).save(card / f"{name}-{kind}.jpg", quality=80)
 
 
-def cut(data: Path) -> Iterator[Any]:
+def cut(data: list[Path]) -> Iterator[Any]:
     """Pieces of photographs that do not overlap."""
     from PIL import Image
 
-    files = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
-    files = [path for path in files if "bad" not in path.relative_to(data).parts]
+    files = [path for folder in data for path in sorted(folder.rglob("*"))]
+    files = [path for path in files if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
     random.Random(0).shuffle(files)
     seen: set[bytes] = set()
     width, height = CELL_PX
