@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ import numpy as np
 
 from cvsim.errors import CvsimError, DecodeError, ImageError
 from cvsim.executors.base import Demand
-from cvsim.executors.local import LocalExecutor
 from cvsim.executors.own_process import give_back_memory
 from cvsim.images.coded import CodedIdentities
 from cvsim.images.decode import Decoded
@@ -30,6 +30,7 @@ from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.types import Holdings, ImageRecord, Proof
 
 if TYPE_CHECKING:
+    from cvsim.executors.local import LocalExecutor
     from cvsim.progress import Progress
     from cvsim.stores import Store
     from cvsim.types import RGB
@@ -40,7 +41,11 @@ PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
 _COPIES_AT_ONCE = 4
 _BYTES_AT_ONCE = 64 << 20
-_LONGEST_S = 120.0
+_LONGEST_S, _LONGEST_S_PER_MEGAPIXEL = 120.0, 2.0
+_WORTH_CHILDREN = 12
+"""Proofs from which they are made in child processes: as threads of one process they hold each other up, by
+the interpreter's lock, and two cores do the work of one and a third. Starting them takes as long as ten
+proofs of half a megapixel."""
 _MIRRORED = frozenset((1, 2, 4, 7))
 _LEAST_BEGINNING_BYTES = 64
 _PROOF_BYTES_PER_PIXEL = 12
@@ -78,8 +83,8 @@ def prove(
     pairs: Iterable[tuple[FileRef, FileRef]],
     holdings: Mapping[str, Holdings],
     store: Store,
+    executor: LocalExecutor,
     *,
-    n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> dict[tuple[str, str], Proof]:
     """The proof of each pair, by the digests of copy and kept file.
@@ -92,7 +97,7 @@ def prove(
         Of these files, by digest; about one that is left out nothing is proved.
     store : Store
         Remembers what was proved.
-    n_workers : int, optional
+    executor : LocalExecutor
     progress : Progress, optional
     """
     asked = {(copy.digest, kept.digest): (copy, kept) for copy, kept in pairs}
@@ -105,24 +110,21 @@ def prove(
     if claims:
         give_back_memory()
     advance = progress.task("Proving copies", len(todo)) if progress is not None and todo else None
-    with LocalExecutor(n_workers) as executor:
-        if advance is None:
-            found |= _made(executor, claims, holdings, store)
-        else:
-            with advance as step:
-                found |= _made(executor, claims, holdings, store, step)
+    job = ProofJob(holdings, in_children=executor.n_workers > 1 and len(todo) >= _WORTH_CHILDREN)
+    with advance or nullcontext(lambda n: None) as step:
+        found |= _made(executor, job, claims, store, step)
     return found
 
 
 def _made(
     executor: LocalExecutor,
+    job: ProofJob,
     claims: Sequence[Claim],
-    holdings: Mapping[str, Holdings],
     store: Store,
-    advance: Any = lambda n: None,
+    advance: Callable[[int], None],
 ) -> dict[tuple[str, str], Proof]:
     found = {}
-    for claim, outcome in executor.map(ProofJob(holdings), claims, timeout_s=_LONGEST_S):
+    for claim, outcome in executor.map(job, claims, timeout_s=_LONGEST_S):
         if isinstance(outcome, CvsimError):
             outcome = (Proof("not-tried", words=str(outcome)),) * len(claim.copies)
         for copy, proof in zip(claim.copies, outcome, strict=True):
@@ -227,13 +229,19 @@ class ProofJob:
     ----------
     holdings : mapping of str to Holdings
         By digest.
+    in_children : bool
+        Make them in child processes, whether or not a decoder asks for one.
     """
 
-    def __init__(self, holdings: Mapping[str, Holdings]) -> None:
-        self._holdings = holdings
+    def __init__(self, holdings: Mapping[str, Holdings], *, in_children: bool = False) -> None:
+        self._holdings, self._in_children = holdings, in_children
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_holdings": {}}
+
+    @staticmethod
+    def prepare() -> None:
+        """Leave nothing to be done: children may be forked from the process that has imported this."""
 
     def load(self, item: Claim) -> tuple[File, tuple[File | str, ...]]:
         """Read the kept file and the copies; of a copy that cannot be read, why."""
@@ -257,7 +265,9 @@ class ProofJob:
             for some in (files[:1], files[1:])
             if some
         )
-        return Demand(any(file.content.is_risky for file in files), memory)
+        is_risky = any(file.content.is_risky for file in files)
+        extra_s = _LONGEST_S_PER_MEGAPIXEL * sum(file.n_pixels for file in files) / 1e6
+        return Demand(self._in_children or is_risky, memory, extra_s)
 
     def run(self, payload: tuple[File, tuple[File | str, ...]]) -> tuple[Proof, ...]:
         """One proof a copy, in their order."""

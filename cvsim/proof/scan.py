@@ -240,19 +240,28 @@ def _over_means(residual: Plane, active: Plane, noise: Noise, floor: float) -> I
         if side > _FINE_SIDE:
             coarse = halved(active) if coarse is None else coarse
             places = box(coarse, side // 2)
-        limit = VISIBLE[side] * floor
-        if curve is not None:
-            limit = np.maximum(np.float32(MOST_DEVIATIONS) * curve.at(places), np.float32(limit))
-        over = np.abs(mean) / np.minimum(limit, np.float32(ALWAYS[side]))
-        yield np.array(_doubled(over, residual.shape), np.float32)
+        size, least = np.abs(mean), np.float32(VISIBLE[side] * floor)
+        seen = np.flatnonzero(size >= least)  # elsewhere nothing can be over the limit
+        limit = least if curve is None else _limit(curve.at(places.ravel()[seen]), least)
+        over = np.zeros_like(size)
+        over.ravel()[seen] = size.ravel()[seen] / np.minimum(limit, np.float32(ALWAYS[side]))
+        yield _doubled(over, residual.shape)
+
+
+def _limit(deviation: Plane, least: np.float32) -> Plane:
+    return np.asarray(np.maximum(np.float32(MOST_DEVIATIONS) * deviation, least), np.float32)
 
 
 def _over_energies(residual: Plane, active: Plane, noise: Noise, floor: float) -> Iterator[Plane]:
     variance: Plane | None = None
     for side, local in _seen_energies(residual, floor):
         variance = noise.pixels.at(active) ** 2 if variance is None else variance
-        limit = np.maximum(box(variance, side) * MOST_ENERGY**2, least_energy(side, floor))
-        yield np.sqrt(local / limit)
+        least = np.float32(least_energy(side, floor))
+        seen = np.flatnonzero(local >= least)
+        limit = np.maximum(box(variance, side).ravel()[seen] * np.float32(MOST_ENERGY**2), least)
+        over = np.zeros_like(local)
+        over.ravel()[seen] = np.sqrt(local.ravel()[seen] / limit)
+        yield over
 
 
 def _doubled(plane: Plane, shape: tuple[int, ...]) -> Plane:

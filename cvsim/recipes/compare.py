@@ -103,8 +103,8 @@ def _on_store(
     pair = linker.explainer().pair(0, first, second)
     if pair.score < plan.threshold or not are_files:
         return pair
-    prover = Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers)
-    return prover.proved_pair(pair, first, second, kept)
+    with Prover(linker, GroupRules.of(settings, plan.threshold), n_workers=settings.n_workers) as prover:
+        return prover.proved_pair(pair, first, second, kept)
 
 
 def same_content(

@@ -104,10 +104,10 @@ def _on_store(
         digest_pixels(collection, settings.n_workers)
         linker = Linker(collection, plan, rules, progress=progress, n_workers=settings.n_workers)
         score_candidates(linker, joins_over(executor, store), clock)
-        prover = Prover(linker, rules, progress, n_workers=settings.n_workers)
-        prover.check_groups()
-        clock.mark("check groups")
-        groups = prover.proved_groups()
+        with Prover(linker, rules, progress, n_workers=settings.n_workers) as prover:
+            prover.check_groups()
+            clock.mark("check groups")
+            groups = prover.proved_groups()
         clock.mark("prove")
     groups = marked_groups(groups, sides.indexed, why_away, beside)
     stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.executors.local import LocalExecutor
 from cvsim.groups.keep import Standing
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
@@ -34,7 +35,7 @@ LOSSY = frozenset(("jpeg", "heic"))
 
 
 class Prover:
-    """Makes the proofs that the groups of a linker need.
+    """Makes the proofs that the groups of a linker need. A context manager; leaving it ends its processes.
 
     Parameters
     ----------
@@ -55,9 +56,15 @@ class Prover:
     ) -> None:
         self.rules, self._asked = rules, rules.keep
         self._linker, self._collection = linker, linker.collection
-        self._progress, self._n_workers = progress or SilentProgress(), n_workers
+        self._progress, self._executor = progress or SilentProgress(), LocalExecutor(n_workers)
         self._holdings: dict[str, Holdings] = {}
         self._standings: dict[str, Standing] = {}
+
+    def __enter__(self) -> Prover:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._executor.close()
 
     def check_groups(self) -> None:
         """Score what is told of each group; see `linking.check_groups`."""
@@ -133,8 +140,7 @@ class Prover:
         by_path = {record.path: record for node in self._collection.nodes for record in node.records}
         files = {ref.path for pair in pairs for ref in pair}
         holdings = self._held_by([by_path[path] for path in sorted(files)])
-        store, n_workers = self._collection.store, self._n_workers
-        return prove(pairs, holdings, store, n_workers=n_workers, progress=self._progress)
+        return prove(pairs, holdings, self._collection.store, self._executor, progress=self._progress)
 
     def _found_better(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
         """Of groups whose kept file is the poorer one, the file that is better and explains it."""
@@ -203,5 +209,5 @@ class Prover:
 
     def _held_by(self, records: Sequence[ImageRecord]) -> dict[str, Holdings]:
         missing = [record for record in records if record.digest not in self._holdings]
-        self._holdings |= holdings_of(missing, self._collection.store, self._n_workers)
+        self._holdings |= holdings_of(missing, self._collection.store, self._executor.n_workers)
         return self._holdings

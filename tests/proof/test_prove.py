@@ -11,6 +11,7 @@ from generate import scene
 from kinds_of_files import MORE, SIZE, cut_out, encoded, jpeg, picture, profile
 from PIL import Image
 
+from cvsim.executors.local import LocalExecutor
 from cvsim.images.encoded import read_content
 from cvsim.images.holdings import with_alpha
 from cvsim.proof.grids import find_orientation
@@ -136,16 +137,16 @@ def test_proofs_are_remembered_by_both_digests(tmp_path: Path, monkeypatch: pyte
     contents = [read_content(str(path)) for path in paths]
     refs = [FileRef(one.path, one.digest) for one in contents]
     holdings = {one.digest: holdings_of_content(one)[0] for one in contents}
-    with MemoryStore() as store:
-        first = prove([(refs[1], refs[0])], holdings, store, n_workers=1)
+    with MemoryStore() as store, LocalExecutor(1) as executor:
+        first = prove([(refs[1], refs[0])], holdings, store, executor)
         for path in paths:
             path.unlink()
-        assert prove([(refs[1], refs[0])], holdings, store, n_workers=1) == first
+        assert prove([(refs[1], refs[0])], holdings, store, executor) == first
         (found,) = first.values()
         assert found.state == "explained"
-        unknown = prove([(refs[0], refs[1])], holdings, store, n_workers=1)
+        unknown = prove([(refs[0], refs[1])], holdings, store, executor)
         assert {one.state for one in unknown.values()} == {"not-tried"}
-        assert prove([(refs[0], FileRef("x", "0" * 64))], holdings, store) == {
+        assert prove([(refs[0], FileRef("x", "0" * 64))], holdings, store, executor) == {
             (refs[0].digest, "0" * 64): Proof("not-tried", words="it cannot be read any more")
         }
 
@@ -203,3 +204,21 @@ def test_nothing_says_which_of_two_equal_encodings_was_first() -> None:
     first = proof_picture(encoded(Image.fromarray(scene(4, 301, 203)), "JPEG", quality=80))
     again = proof_picture(encoded(Image.fromarray(first.rgb), "JPEG", quality=80))
     assert not (was_made_from(again, first, 0) and was_made_from(first, again, 0))
+
+
+def test_proofs_made_in_child_processes_are_those_made_here(tmp_path: Path) -> None:
+    contents = []
+    for number, quality in enumerate([95, *range(30, 90, 5)]):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(jpeg(quality))
+        contents.append(read_content(str(path)))
+    kept, *copies = [FileRef(one.path, one.digest) for one in contents]
+    holdings = {one.digest: holdings_of_content(one)[0] for one in contents}
+    pairs = [(copy, kept) for copy in copies]
+    found = []
+    for n_workers in (1, 2):
+        with MemoryStore() as store, LocalExecutor(n_workers) as executor:
+            found.append(prove(pairs, holdings, store, executor))
+            assert bool(executor._idle) == (n_workers > 1), "children are made where there is enough to do"
+    assert found[0] == found[1]
+    assert "explained" in {one.state for one in found[0].values()}
