@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cvsim.candidates.hamming import HammingJoin, join_variants_within
+from cvsim.candidates.hamming import HammingJoin, join_variants_with, join_variants_within
 from cvsim.candidates.nearest import pairs_with_product
 from cvsim.candidates.words import WordRule, pairs_by_words, pairs_by_words_with
 
@@ -36,6 +36,14 @@ class Joins(Protocol):
 
     def by_words(self, keypoints: Keypoints, rule: WordRule) -> tuple[Indices, Indices, Indices]:
         """See `cvsim.candidates.words.pairs_by_words`."""
+        ...
+
+
+class EachDescriptor(Protocol):
+    """Gives descriptors when they are needed."""
+
+    def each(self, rows: Indices) -> Iterator[Any]:
+        """Give the descriptors of some pictures, one after the other."""
         ...
 
 
@@ -93,16 +101,29 @@ def hash_candidates(
     packed: Mapping[str, Any],
     side: Indices,
     joins: Joins = LOCAL_JOINS,
+    is_wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[Indices, Indices]:
-    """Pairs of pictures within the radius of each other, by any feature that is searched by hashes."""
+    """Pairs of pictures within the radius of each other, by any feature that is searched by hashes.
+
+    Of each pair one is wanted, if `is_wanted`, (n,) bool, says which are.
+    """
+    is_all = is_wanted is None or bool(is_wanted.all())
     parts = []
     for feature in features:
         keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
         if keys is not None and len(keys.owner):
-            join = joins.by_hashes(keys.stored, keys.variants, feature.radius_bits)
+            if is_wanted is None or is_all:
+                join = joins.by_hashes(keys.stored, keys.variants, feature.radius_bits)
+            else:
+                wanted = is_wanted[keys.owner]
+                join = join_variants_with(keys.stored, keys.variants, wanted, feature.radius_bits)
             a, b = _expanded(join, side[keys.owner])
             parts.append((keys.owner[a], keys.owner[b]))
-    return unique_pairs(len(side), *parts)
+    a, b = unique_pairs(len(side), *parts)
+    if is_wanted is None or is_all:
+        return a, b
+    one_is = is_wanted[a] | is_wanted[b]
+    return a[one_is], b[one_is]
 
 
 def _expanded(join: HammingJoin, side: Indices) -> tuple[Indices, Indices]:
@@ -165,7 +186,7 @@ def vector_candidates(
 
 def word_candidates(
     feature: Feature[Any],
-    packed: Any,
+    descriptors: EachDescriptor,
     labels: Indices,
     quality: Indices,
     side: Indices,
@@ -191,7 +212,7 @@ def word_candidates(
     ordered = cell[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     rows = np.sort(order[rank < N_REPRESENTATIVES])
-    keypoints = feature.word_keys(packed, rows)
+    keypoints = feature.word_keys(descriptors.each(rows), rows)
     if keypoints is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     n = len(labels)

@@ -238,6 +238,34 @@ def join_variants_within(
     return HammingJoin(representatives, inverse, representatives[low], representatives[high])
 
 
+def join_variants_with(
+    stored: NDArray[np.uint64],
+    variants: NDArray[np.uint64],
+    is_wanted: NDArray[np.bool_],
+    radius_bits: int,
+) -> HammingJoin:
+    """Those pairs of `join_variants_within` of which one is wanted: a few new items among many.
+
+    Parameters
+    ----------
+    stored, variants, radius_bits
+        As there, and the same errors.
+    is_wanted : (n,) bool
+    """
+    _check_radius(radius_bits)
+    rows, representatives, inverse = distinct_variants(stored, variants)
+    is_new = np.zeros(len(rows), bool)
+    is_new[inverse[is_wanted]] = True
+    new, old = np.flatnonzero(is_new), np.flatnonzero(~is_new)
+    codes = []
+    for others in (None, old):
+        i, j = join_blocks(rows[new], None if others is None else rows[others], radius_bits)
+        a, b = new[i], (new if others is None else others)[j]
+        codes.append(np.minimum(a, b) * np.int64(len(rows)) + np.maximum(a, b))
+    low, high = _split_codes(np.sort(np.concatenate(codes)), len(rows))
+    return HammingJoin(representatives, inverse, representatives[low], representatives[high])
+
+
 def distinct_variants(
     stored: NDArray[np.uint64], variants: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint64], Indices, Indices]:

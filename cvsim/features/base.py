@@ -191,8 +191,11 @@ class Feature(ABC, Generic[D]):
         """What hash search needs, for ``search == "hamming"``."""
         return None
 
-    def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
-        """What word search needs of the pictures at `rows`, for ``search == "words"``."""
+    def word_keys(self, descriptors: Iterable[D | None], rows: Indices) -> Keypoints | None:
+        """What word search needs of the pictures at `rows`, for ``search == "words"``.
+
+        Their descriptors come in that order, each when it is asked for.
+        """
         return None
 
 

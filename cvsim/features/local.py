@@ -9,7 +9,7 @@ transform. The aligned pixels can: in a copy they agree tile by tile.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -237,13 +237,13 @@ class Local(OverlayFeature[LocalDescriptor]):
     def evidence_or_none(self, a: LocalDescriptor | None, b: LocalDescriptor | None) -> NDArray[Any]:
         return no_evidence() if a is None or b is None else self.evidence(a, b)
 
-    def word_keys(self, packed: Any, rows: Indices) -> Keypoints | None:
+    def word_keys(self, descriptors: Iterable[LocalDescriptor | None], rows: Indices) -> Keypoints | None:
         # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
         # is let go before the next one is fetched.
         upright = _KeyArrays(len(rows) * self.n_keypoints)
         mirrored = _KeyArrays(len(rows) * -(-self.n_keypoints // MIRRORED_STEP))
-        for row in rows.tolist():
-            if (descriptor := packed[row]) is not None:
+        for row, descriptor in zip(rows.tolist(), descriptors, strict=True):
+            if descriptor is not None:
                 centre = complex(descriptor.width_px, descriptor.height_px) / 2
                 upright.add(row, descriptor.keypoints, centre)
                 mirrored.add(row, descriptor.mirrored, centre)

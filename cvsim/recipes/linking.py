@@ -365,7 +365,8 @@ def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | 
 def whole_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> PairColumns:
     """Pairs that whole pictures find: equal pixels, hashes within a radius, and near vectors."""
     collection, plan = linker.collection, linker.plan
-    hashed = hash_candidates(plan.features, collection.packed, collection.side, joins)
+    wanted = ~collection.is_reference
+    hashed = hash_candidates(plan.features, collection.packed, collection.side, joins, wanted)
     hashed = unique_pairs(len(collection), hashed, collection.same_pixels())
     if not plan.nearness:
         return hashed

@@ -16,6 +16,7 @@ from cvsim.features.base import overlaying
 from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
 from cvsim.groups.components import component_labels
 from cvsim.scoring.model import IDENTITY, TEXTURE
+from cvsim.stores.base import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cvsim.types import Indices, Similarities
 
 CHUNK_PAIRS = 512
+_FETCHED_AT_ONCE = 64
 MAX_HELD = 512
 """Local descriptors held in memory from one chunk to the next, about 45 kB each, 60 once compared."""
 
@@ -124,11 +126,13 @@ class Descriptors:
         self._store = store
         self._held: OrderedDict[str, tuple[Any, bytes]] = OrderedDict()
 
-    def __getitem__(self, row: int) -> Any:
-        """The descriptor of one picture, which is not held; None for one without."""
-        digest = self._digests[row]
-        data = self._found([digest])[digest]
-        return None if data is None else self._feature.from_bytes(data)
+    def each(self, rows: Indices) -> Iterator[Any]:
+        """The descriptors of some pictures, one after the other, which are not held; None for one without."""
+        for some in chunks_of(rows.tolist(), _FETCHED_AT_ONCE):
+            found = self._found([self._digests[row] for row in some])
+            for row in some:
+                data = found[self._digests[row]]
+                yield None if data is None else self._feature.from_bytes(data)
 
     def _found(self, digests: Sequence[str]) -> dict[str, bytes | None]:
         found = self._store.descriptors(self._feature.key, digests)

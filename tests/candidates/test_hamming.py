@@ -112,6 +112,24 @@ def test_variants_that_differ_by_one_value_equal_brute_force(backend, seed, n, s
     np.testing.assert_array_equal(np.stack([a, b]), np.stack(expected))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 120),
+    share=st.floats(0, 1),
+    style=st.sampled_from(["random", "clustered", "dead bits"]),
+)
+def test_pairs_with_a_wanted_one_are_those_of_all_pairs(seed, n, share, style):
+    stored = make_hashes(seed, n, 1, style)
+    variants = turned_words(stored, _MASKS_64)[:, :, 0]
+    is_wanted = np.random.default_rng(seed).random(n) < share
+    a, b = hamming.join_variants_within(stored[:, 0], variants, 12).expand()
+    found = set(zip(*hamming.join_variants_with(stored[:, 0], variants, is_wanted, 12).expand(), strict=True))
+    with_one = {(i, j) for i, j in zip(a, b, strict=True) if is_wanted[i] or is_wanted[j]}
+    # Items of one hash come together, wanted or not.
+    assert with_one <= found <= set(zip(a, b, strict=True))
+
+
 def parity_chunks(flips: tuple[int, ...]) -> list[Chunk]:
     """The bits of an 8 x 8 hash by the parities of row and column: transposing exchanges the middle two."""
     where = [(row, column) for row in (0, 1) for column in (0, 1)]

@@ -77,7 +77,8 @@ def test_search_by_words_lets_go_of_each_descriptor(blobs: list[bytes]) -> None:
     local = Counted()
     with MemoryStore() as store:
         scorer = scorer_of(blobs, local, store)
-        keys = local.word_keys(scorer.descriptors, np.arange(len(blobs), dtype=np.int64))
+        rows = np.arange(len(blobs), dtype=np.int64)
+        keys = local.word_keys(scorer.descriptors.each(rows), rows)
     assert keys is not None
     gc.collect()
     assert not local.alive
