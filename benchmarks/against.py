@@ -4,9 +4,9 @@
     python benchmarks/against.py --data DATA/camera DATA/distractors DATA/photos --work FOLDER
 
 The library is cut from the photographs in the given folders: no two of its pictures overlap. So that twenty
-thousand can be cut, they are small, and enlarged to the size of a picture on the web. Of the new ones, half are
-altered copies of pictures of the library, and half are pictures that it does not have. Each run
-starts without a cache. Writes ``results/against.json`` and the table of README.md.
+thousand can be cut, they are small, and enlarged to the size of a picture on the web. Of the new ones, half
+are altered copies of pictures of the library, and half are pictures that it does not have. Each run starts
+without a cache. Writes ``results/against.json`` and the table of README.md.
 """
 
 from __future__ import annotations

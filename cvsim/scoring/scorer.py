@@ -129,7 +129,7 @@ class Descriptors:
     def each(self, rows: Indices) -> Iterator[Any]:
         """The descriptors of some pictures, one after the other, which are not held; None for one without."""
         for some in chunks_of(rows.tolist(), _FETCHED_AT_ONCE):
-            found = self._found([self._digests[row] for row in some])
+            found = self._found(list({self._digests[row] for row in some}))  # one may lie on several sides
             for row in some:
                 data = found[self._digests[row]]
                 yield None if data is None else self._feature.from_bytes(data)
