@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from cvsim.errors import CvsimError, DecodeError, TooLargeError
 from cvsim.executors.opencv_threads import leave_one_opencv_thread
+from cvsim.executors.own_process import lift_pillow_limit
 from cvsim.executors.work_limit import MOST_WAITING, WorkLimit
 from cvsim.files import write_all
 
@@ -126,6 +127,7 @@ def _load(pickled_job: bytes) -> tuple[Any, tuple[bool, object]]:
     try:
         job = pickle.loads(pickled_job)
         leave_one_opencv_thread()
+        lift_pillow_limit()
     except Exception as exc:
         return None, (False, f"{type(exc).__name__}: {exc}")
     return job, (True, None)

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import os
 import sys
+from typing import Any
 
 _GC_THRESHOLDS = (50_000, 20, 100)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -51,6 +52,17 @@ def give_back_memory() -> None:
 
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def lift_pillow_limit() -> None:
+    """Let Pillow open a picture of any size, in a child process of ours.
+
+    Its limit for bombs is a setting of the whole process, and refuses 200 megapixels. How many pixels and how
+    much memory a picture may have is decided by its header, before it is given to a child.
+    """
+    pillow: Any = sys.modules.get("PIL.Image")
+    if pillow is not None:
+        pillow.MAX_IMAGE_PIXELS = None
 
 
 def _keep_freed_memory() -> None:

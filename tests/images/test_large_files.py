@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cvsim
 from cvsim.errors import ImageError
 from cvsim.images import encoded
 from cvsim.images.encoded import read_content
@@ -115,3 +116,13 @@ def test_a_large_tiff_is_measured_wherever_its_directory_lies(
         assert content.claimed_size == (1000, 800)
         assert content.memory_bytes >= 4 * 1000 * 800
         assert content.decode(longest_px=1000).rgb.tobytes() == rgb.tobytes()
+
+
+@pytest.mark.long
+def test_a_webp_of_more_pixels_than_pillow_allows_is_read(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (16_000, 12_000), "white")
+    picture.paste("navy", (1_000, 1_000, 9_000, 5_000))
+    picture.save(tmp_path / "large.webp", lossless=True, quality=0, method=0)
+    report = cvsim.dedupe(tmp_path, cache=None)
+    assert not report.skipped
+    assert report.counts.images == 1
