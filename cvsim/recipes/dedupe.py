@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cvsim.actions.beside import names_beside
@@ -27,7 +27,10 @@ from cvsim.stores import BesideStore, Store, on_sound_store
 from cvsim.types import DedupeResult
 
 if TYPE_CHECKING:
+    from cvsim.executors.base import Executor
+    from cvsim.images.scan import Scan
     from cvsim.progress import Progress
+    from cvsim.reading.files import Reading
     from cvsim.reading.indexed import IndexedFiles
     from cvsim.settings import Settings
     from cvsim.types import Group, ImageRecord
@@ -52,74 +55,102 @@ def dedupe(
         More paths, of which those that are gone are skipped.
     progress : Progress, optional
     """
-    progress, listed, clock = progress or SilentProgress(), list(listed), Clock()
-    plan = scoring_plan(settings)
-    described = _described(paths, settings, plan)
-    rules = GroupRules.of(settings, plan.threshold)
-    require_paths(paths, listed)
-
-    with opened_index(settings, plan.features) as indexed:
-
-        def run(store: Store) -> DedupeResult:
-            if indexed is None:
-                return _on_store(paths, listed, settings, plan, rules, store, progress, clock, described)
-            with BesideStore(store, indexed.store) as both:
-                return _on_store(
-                    paths, listed, settings, plan, rules, both, progress, clock, described, indexed
-                )
-
-        return on_sound_store(settings.cache, run)
+    run = _Run.of(paths, list(listed), settings, progress or SilentProgress())
+    with opened_index(settings, run.plan.features) as indexed:
+        return on_sound_store(settings.cache, lambda store: run.beside(store, indexed))
 
 
-def _on_store(
-    paths: Sequence[str],
-    listed: Sequence[str],
-    settings: Settings,
-    plan: ScoringPlan,
-    rules: GroupRules,
-    store: Store,
-    progress: Progress,
-    clock: Clock,
-    described: dict[str, Any],
-    indexed: IndexedFiles | None = None,
-) -> DedupeResult:
-    with open_executor(settings.scheduler, settings.n_workers) as executor:
-        found = scan([*paths, *settings.reference], listed=listed, **settings.scan.keywords)
-        n_own, why_away = 0, why_only_read
-        if indexed is not None:
-            found, n_own = indexed.without_own(found)
-            why_away = indexed.why_away
-        beside = names_beside()
-        rules = replace(rules, keep=replace(rules.keep, why_away=why_away, beside=beside))
-        clock.mark("scan")
-        reading = read_files(found, plan.features, store, executor=executor, progress=progress)
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What a run is asked, in the parts that its steps use."""
+
+    paths: Sequence[str]
+    listed: Sequence[str]
+    settings: Settings
+    plan: ScoringPlan
+    rules: GroupRules
+    progress: Progress
+    clock: Clock
+
+    @classmethod
+    def of(cls, paths: Sequence[str], listed: Sequence[str], settings: Settings, progress: Progress) -> _Run:
+        """The parts; what makes no sense is refused before anything is read."""
+        clock, plan = Clock(), scoring_plan(settings)
+        rules = GroupRules.of(settings, plan.threshold)
+        require_paths(paths, listed)
+        return cls(paths, listed, settings, plan, rules, progress, clock)
+
+    def beside(self, store: Store, indexed: IndexedFiles | None) -> DedupeResult:
+        """Run on a store; what an index holds is read from there."""
+        if indexed is None:
+            return self._on(store, None)
+        with BesideStore(store, indexed.store) as both:
+            return self._on(both, indexed)
+
+    def _on(self, store: Store, indexed: IndexedFiles | None) -> DedupeResult:
+        n_workers, mark = self.settings.n_workers, self.clock.mark
+        there = () if indexed is None else indexed.records
+        with open_executor(self.settings.scheduler, n_workers) as executor:
+            found, n_own = self._found(indexed)
+            mark("scan")
+            reading = self._read(found, store, executor)
+            mark("read")
+            sides = Sides.of(self.settings, frozenset(record.path for record in there))
+            nodes = sides.nodes([*reading.records, *there], reading.roots)
+            collection = Collection(nodes, self.plan.features, store)
+            digest_pixels(collection, n_workers)
+            rules = self._rules(indexed)
+            linker = Linker(collection, self.plan, rules, progress=self.progress, n_workers=n_workers)
+            score_candidates(linker, joins_over(executor, store), self.clock)
+            with Prover(linker, rules, self.progress, n_workers=n_workers) as prover:
+                prover.check_groups()
+                mark("check groups")
+                groups = prover.proved_groups()
+            mark("prove")
+        groups = marked_groups(groups, sides.indexed, rules.keep.why_away, rules.keep.beside)
+        return self._result(reading, linker, groups, indexed, n_own)
+
+    def _found(self, indexed: IndexedFiles | None) -> tuple[Scan, int]:
+        """The files to read, and how many more lie under the paths that the index knows."""
+        folders = [*self.paths, *self.settings.reference]
+        found = scan(folders, listed=self.listed, **self.settings.scan.keywords)
+        return (found, 0) if indexed is None else indexed.without_own(found)
+
+    def _read(self, found: Scan, store: Store, executor: Executor) -> Reading:
+        reading = read_files(found, self.plan.features, store, executor=executor, progress=self.progress)
         if not executor.is_remote:
             executor.close()  # its children, which take as much memory as this process and have no more work
-        clock.mark("read")
+        return reading
 
-        there = () if indexed is None else indexed.records
-        sides = Sides.of(settings, frozenset(record.path for record in there))
-        nodes = sides.nodes([*reading.records, *there], reading.roots)
-        collection = Collection(nodes, plan.features, store)
-        digest_pixels(collection, settings.n_workers)
-        linker = Linker(collection, plan, rules, progress=progress, n_workers=settings.n_workers)
-        score_candidates(linker, joins_over(executor, store), clock)
-        with Prover(linker, rules, progress, n_workers=settings.n_workers) as prover:
-            prover.check_groups()
-            clock.mark("check groups")
-            groups = prover.proved_groups()
-        clock.mark("prove")
-    groups = marked_groups(groups, sides.indexed, why_away, beside)
-    stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
-    stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
-    stats |= {"n_verified": linker.scorer.n_verified, "seconds": clock.seconds}
-    stats["n_left_out"] = len(linker.left_out)
-    stats |= {"n_indexed": len(there), "n_indexed_under_paths": n_own}
-    _log.info("done: %s", stats)
-    counts = reading.counts(groups, len(there))
-    new = () if indexed is None else _new(reading.records, groups)
-    doubtful = doubtful_links(linker)
-    return DedupeResult(described, counts, groups, reading.skipped, stats, new=new, doubtful=doubtful)
+    def _rules(self, indexed: IndexedFiles | None) -> GroupRules:
+        """With what is known of files by where they lie."""
+        why_away = why_only_read if indexed is None else indexed.why_away
+        return replace(self.rules, keep=replace(self.rules.keep, why_away=why_away, beside=names_beside()))
+
+    def _result(
+        self,
+        reading: Reading,
+        linker: Linker,
+        groups: tuple[Group, ...],
+        indexed: IndexedFiles | None,
+        n_own: int,
+    ) -> DedupeResult:
+        n_indexed = 0 if indexed is None else len(indexed.records)
+        stats: dict[str, Any] = {"n_decoded": reading.n_decoded, "n_read": reading.n_read}
+        stats |= {"bytes_read": reading.bytes_read, "n_scored": len(linker.scores)}
+        stats |= {"n_verified": linker.scorer.n_verified, "seconds": self.clock.seconds}
+        stats["n_left_out"] = len(linker.left_out)
+        stats |= {"n_indexed": n_indexed, "n_indexed_under_paths": n_own}
+        _log.info("done: %s", stats)
+        return DedupeResult(
+            _described(self.paths, self.settings, self.plan),
+            reading.counts(groups, n_indexed),
+            groups,
+            reading.skipped,
+            stats,
+            new=() if indexed is None else _new(reading.records, groups),
+            doubtful=doubtful_links(linker),
+        )
 
 
 def _new(records: Sequence[ImageRecord], groups: Sequence[Group]) -> tuple[str, ...]:
