@@ -113,7 +113,8 @@ class _Run:
     def _found(self, indexed: IndexedFiles | None) -> tuple[Scan, int]:
         """The files to read, and how many more lie under the paths that the index knows."""
         folders = [*self.paths, *self.settings.reference]
-        found = scan(folders, listed=self.listed, **self.settings.scan.keywords)
+        with self.progress.task("Finding files", None):
+            found = scan(folders, listed=self.listed, **self.settings.scan.keywords)
         return (found, 0) if indexed is None else indexed.without_own(found)
 
     def _read(self, found: Scan, store: Store, executor: Executor) -> Reading:

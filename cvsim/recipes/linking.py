@@ -66,6 +66,7 @@ class Linker:
 
     Attributes
     ----------
+    progress : Progress
     scores : Scores
         Everything that is scored so far, in the order of pairs.
     left_out : dict of (int, int) to float
@@ -84,7 +85,7 @@ class Linker:
         self.collection, self.plan = collection, plan
         self.rules = rules or GroupRules(plan.threshold)
         self.scorer = Scorer(collection, plan.model, min_log_odds=plan.min_log_odds, n_workers=n_workers)
-        self._progress = progress or SilentProgress()
+        self.progress = progress or SilentProgress()
         self._n_workers = n_workers
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self.left_out: dict[Pair, float] = {}
@@ -104,7 +105,7 @@ class Linker:
             return
         glance = self.scorer.glance(a, b)
         quality = self.collection.quality()
-        with self._progress.task(description, len(a)) as advance:
+        with self.progress.task(description, len(a)) as advance:
             while len(a):
                 chosen = first_of_each(a, b, quality[b], quality[a])
                 found = self.scorer.score(a[chosen], b[chosen], advance, glance[chosen])
@@ -140,7 +141,7 @@ class Linker:
     def score_all(self, pairs: PairColumns, description: str) -> None:
         """Score each of the pairs that is allowed and not scored yet."""
         a, b = self._new(pairs)
-        with self._progress.task(description, len(a)) as advance:
+        with self.progress.task(description, len(a)) as advance:
             self.scores = self.scores.joined(self.scorer.score(a, b, advance))
 
     def _new(self, pairs: PairColumns) -> PairColumns:
@@ -158,7 +159,7 @@ class Linker:
         labels, found = grouping.labels, [self.scores]
         a, b, least, glance = self._by_suspicion(grouping)
         weakest = np.full(grouping.n_groups, np.inf)
-        with self._progress.task(description, len(a)) as advance:
+        with self.progress.task(description, len(a)) as advance:
             while len(a):
                 inside = labels[found[-1].a] == labels[found[-1].b]
                 np.minimum.at(weakest, labels[found[-1].a[inside]], found[-1].log_odds[inside])
@@ -355,10 +356,14 @@ def _ordered(pair: Pair) -> Pair:
 def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | None = None) -> None:
     """Score all that may be links: by hashes first, then by the words of one or two of each group."""
     clock = clock or Clock()
-    linker.score(whole_candidates(linker, joins), "Comparing pictures")
+    with linker.progress.task("Looking up pictures", None):
+        found = whole_candidates(linker, joins)
+    linker.score(found, "Comparing pictures")
     clock.mark("hash candidates")
     if linker.scorer.local is not None:
-        linker.score(part_candidates(linker, linker.groups(), joins), "Comparing parts")
+        with linker.progress.task("Looking up parts", None):
+            found = part_candidates(linker, linker.groups(), joins)
+        linker.score(found, "Comparing parts")
     clock.mark("word candidates")
 
 

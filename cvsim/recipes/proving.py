@@ -208,6 +208,7 @@ class Prover:
         return self._standings.get(digest, Standing())
 
     def _held_by(self, records: Sequence[ImageRecord]) -> dict[str, Holdings]:
-        missing = [record for record in records if record.digest not in self._holdings]
-        self._holdings |= holdings_of(missing, self._collection.store, self._executor.n_workers)
+        if missing := [record for record in records if record.digest not in self._holdings]:
+            with self._progress.task("Looking at what files hold", None):
+                self._holdings |= holdings_of(missing, self._collection.store, self._executor.n_workers)
         return self._holdings

@@ -9,7 +9,8 @@ import random
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -657,3 +658,34 @@ def test_camera_originals_as_a_reference(test_data: Path) -> None:
         for member in group.members:
             assert member.proposed == (not member.record.path.startswith(camera)), member
     assert result.skipped == ()
+
+
+class Told:
+    """Progress that remembers what it was told, and whether all of it was done."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        if not self.stages or self.stages[-1] != description:
+            self.stages.append(description)
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+
+        yield advance
+        assert total is None or done == total, (description, done, total)
+
+
+def test_a_run_says_all_along_what_it_is_doing(tmp_path: Path) -> None:
+    for number, quality in ((0, 90), (0, 60), (1, 90)):
+        save_image(tmp_path / f"{number}-{quality}.jpg", scene(number, *SIZE), quality=quality)
+    told = Told()
+    dedupe([str(tmp_path)], Settings(cache=None), progress=told)
+    expected = ["Finding files", "Reading pictures", "Looking up pictures", "Comparing pictures"]
+    expected += ["Looking up parts", "Comparing parts", "Looking at what files hold", "Checking groups"]
+    assert told.stages[: len(expected)] == expected
+    assert "Proving copies" in told.stages
