@@ -237,7 +237,8 @@ def _check_keys(feature: Feature[Any], descriptors: Mapping[str, Any]) -> None:
         words = feature.word_keys(packed, everything)
         _hold(words is not None, f"{name}: it is searched by words and has none")
         assert words is not None
-        _hold((np.diff(words.owner) >= 0).all(), f"{name}: owners of words are not ascending")
+        for part in (words.owner[: words.n_upright], words.owner[words.n_upright or len(words.owner) :]):
+            _hold((np.diff(part) >= 0).all(), f"{name}: owners of words are not ascending")
         _hold(words.bits.shape == (len(words.owner), 4), f"{name}: words have {words.bits.shape} bits")
         lengths = {len(words.angle), len(words.level), len(words.position), len(words.owner)}
         _hold(len(lengths) == 1, f"{name}: words differ in length")

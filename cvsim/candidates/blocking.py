@@ -229,10 +229,8 @@ def word_candidates(
 
 def _with_mirrored(keypoints: Keypoints, n: int) -> Keypoints:
     """The keypoints of the pictures, then those of their mirror images, whose owners are counted from `n`."""
-    if keypoints.mirrored is None:
+    if keypoints.n_upright is None:
         return keypoints
-    parts = (keypoints, keypoints.mirrored)
-    columns = [[getattr(part, name) for part in parts] for name in ("bits", "angle", "level", "position")]
-    owner = np.concatenate([part.owner + n * k for k, part in enumerate(parts)])
-    bits, angle, level, position = map(np.concatenate, columns)
-    return replace(keypoints, owner=owner, bits=bits, angle=angle, level=level, position=position)
+    owner = keypoints.owner.copy()
+    owner[keypoints.n_upright :] += n
+    return replace(keypoints, owner=owner, n_upright=None)

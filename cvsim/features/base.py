@@ -51,7 +51,8 @@ class Keypoints:
     Attributes
     ----------
     owner : (n,) int64
-        Position of the picture that each keypoint belongs to, ascending.
+        Position of the picture that each keypoint belongs to, ascending; from `n_upright` on from the first
+        picture again.
     bits : (n, 4) uint64
         Descriptors of 256 bits.
     angle : (n,) uint8
@@ -60,8 +61,9 @@ class Keypoints:
         Pyramid level; from each to the next the picture shrinks by `SCALE_FACTOR`.
     position : (n,) complex64
         x + iy in working pixels from the picture's centre.
-    mirrored : Keypoints or None
-        The same of the pictures mirrored left to right, or of a part of their keypoints.
+    n_upright : int or None
+        The keypoints from there on are of the pictures mirrored left to right, or a part of these; None where
+        there are none of them.
     """
 
     owner: Indices
@@ -69,7 +71,7 @@ class Keypoints:
     angle: NDArray[np.uint8]
     level: NDArray[np.uint8]
     position: NDArray[np.complex64]
-    mirrored: Keypoints | None = None
+    n_upright: int | None = None
 
 
 SCALE_FACTOR = 1.2

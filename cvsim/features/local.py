@@ -240,14 +240,14 @@ class Local(OverlayFeature[LocalDescriptor]):
     def word_keys(self, descriptors: Iterable[LocalDescriptor | None], rows: Indices) -> Keypoints | None:
         # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
         # is let go before the next one is fetched.
-        upright = _KeyArrays(len(rows) * self.n_keypoints)
-        mirrored = _KeyArrays(len(rows) * -(-self.n_keypoints // MIRRORED_STEP))
+        n_mirrored = len(rows) * -(-self.n_keypoints // MIRRORED_STEP)
+        upright, mirrored = _KeyArrays(len(rows) * self.n_keypoints + n_mirrored), _KeyArrays(n_mirrored)
         for row, descriptor in zip(rows.tolist(), descriptors, strict=True):
             if descriptor is not None:
                 centre = complex(descriptor.width_px, descriptor.height_px) / 2
                 upright.add(row, descriptor.keypoints, centre)
                 mirrored.add(row, descriptor.mirrored, centre)
-        return upright.filled(mirrored.filled()) if upright.n else None
+        return upright.followed_by(mirrored) if upright.n else None
 
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape
@@ -286,10 +286,20 @@ class _KeyArrays:
         self._position[part] = points["x"] + 1j * points["y"] - centre
         self.n = part.stop
 
-    def filled(self, mirrored: Keypoints | None = None) -> Keypoints:
-        n = self.n
-        columns = self._owner[:n], self._bits[:n], self._angle[:n], self._level[:n], self._position[:n]
-        return Keypoints(*columns, mirrored)
+    def followed_by(self, mirrored: _KeyArrays) -> Keypoints:
+        n_upright, n = self.n, self.n + mirrored.n
+        columns: list[NDArray[Any]] = [self._owner, self._bits, self._angle, self._level, self._position]
+        others: list[NDArray[Any]] = [
+            mirrored._owner,
+            mirrored._bits,
+            mirrored._angle,
+            mirrored._level,
+            mirrored._position,
+        ]
+        for column, other in zip(columns, others, strict=True):
+            column[n_upright:n] = other[: mirrored.n]
+        owner, bits, angle, level, position = (column[:n] for column in columns)
+        return Keypoints(owner, bits, angle, level, position, n_upright)
 
 
 def _longest_px(gray: NDArray[np.uint8], usual_px: int) -> int:

@@ -400,7 +400,7 @@ def words_of(feature: Feature[Any], local: Any) -> NDArray[np.uint32]:
     if keys is None:
         return np.zeros(0, np.uint32)
     tables = [
-        word_keys(keys.bits, table, WORD_BITS) | np.uint32(table << WORD_BITS)
+        word_keys(keys.bits[: keys.n_upright], table, WORD_BITS) | np.uint32(table << WORD_BITS)
         for table in range(N_WORD_TABLES)
     ]
     return np.unique(np.concatenate(tables))

@@ -83,9 +83,13 @@ def test_search_by_words_lets_go_of_each_descriptor(blobs: list[bytes]) -> None:
     gc.collect()
     assert not local.alive
     assert local.most_alive <= 2  # the one before goes when the next one is there
-    expected = [local.from_bytes(blob).keypoints for blob in blobs]
-    assert np.array_equal(keys.owner, np.repeat(np.arange(len(blobs)), [len(k) for k in expected]))
-    points = np.concatenate(expected)
+    upright, mirrored = (
+        [getattr(local.from_bytes(blob), name) for blob in blobs] for name in ("keypoints", "mirrored")
+    )
+    owners = [np.repeat(np.arange(len(blobs)), [len(k) for k in part]) for part in (upright, mirrored)]
+    assert np.array_equal(keys.owner, np.concatenate(owners))
+    assert keys.n_upright == len(owners[0])
+    points = np.concatenate([*upright, *mirrored])
     assert np.array_equal(keys.bits.view(np.uint8), points["bits"])
     assert np.array_equal(keys.angle, points["angle"])
     assert np.array_equal(keys.level, points["level"])
