@@ -27,16 +27,22 @@ from processes import Cost, measure
 from tables import README, count, number, table, write_section
 
 RESULTS = Path(__file__).parent / "results" / "against.json"
-CELL_PX, TIMES_ENLARGED = (144, 108), 3
+CELL_PX = (144, 108)
 ALTERATIONS = ("jpeg", "half", "crop", "grey", "mirrored")
 
 
 def main() -> None:
     args = parse_args()
-    library, card = args.work / f"library-{args.n}", args.work / f"card-{args.n}-{args.n_new}"
+    of = f"{args.n}-{args.n_new}-{args.times}"
+    library, card = args.work / f"library-{of}", args.work / f"card-{of}"
     make_sets(args, library, card)
-    result: dict[str, Any] = {"code": code_fingerprint(), "n_indexed": args.n, "n_new": args.n_new}
-    store = args.work / f"library-{args.n}.db"
+    result: dict[str, Any] = {
+        "code": code_fingerprint(),
+        "n_indexed": args.n,
+        "n_new": args.n_new,
+        "px": [side * args.times for side in CELL_PX],
+    }
+    store = library.with_suffix(".db")
     for part in (store, store.with_name(f"{store.name}-wal"), store.with_name(f"{store.name}-shm")):
         part.unlink(missing_ok=True)
     index = ["index", str(library), "--store", str(store), "-q"]
@@ -69,6 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="the sets are kept here")
     parser.add_argument("--n", type=int, default=20_000, metavar="N", help="pictures of the library")
     parser.add_argument("--n-new", type=int, default=1_000, metavar="N")
+    parser.add_argument("--times", type=int, default=3, metavar="N", help="how far each piece is enlarged")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     parser.add_argument("--readme", type=Path, default=README, metavar="FILE")
     parser.add_argument("--no-readme", dest="readme", action="store_const", const=None)
@@ -102,7 +109,7 @@ def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
     n_all = args.n + n_strangers
     is_stranger = set(random.Random(0).sample(range(n_all), n_strangers))
     names = []
-    for k, cell in zip(range(n_all), cut(args.data), strict=False):
+    for k, cell in zip(range(n_all), cut(args.data, args.times), strict=False):
         folder = card if k in is_stranger else library
         cell.save(folder / f"{k:06}.jpg", quality=88)
         names += [] if k in is_stranger else [f"{k:06}"]
@@ -115,7 +122,7 @@ def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
             altered(picture.convert("RGB"), kind).save(card / f"{name}-{kind}.jpg", quality=80)
 
 
-def cut(data: list[Path]) -> Iterator[Any]:
+def cut(data: list[Path], times: int) -> Iterator[Any]:
     """Pieces of photographs that do not overlap."""
     from PIL import Image
 
@@ -137,7 +144,7 @@ def cut(data: list[Path]) -> Iterator[Any]:
             if high - low < 48 or look in seen:  # sky is no photograph, and some files are there twice
                 continue
             seen.add(look)
-            yield cell.resize((width * TIMES_ENLARGED, height * TIMES_ENLARGED), Image.Resampling.LANCZOS)
+            yield cell.resize((width * times, height * times), Image.Resampling.LANCZOS)
 
 
 def altered(picture: Any, kind: str) -> Any:
