@@ -54,6 +54,11 @@ def can_inherit() -> bool:
     return memory is not None and memory.resident - memory.of_files <= MOST_INHERITED_BYTES
 
 
+def can_have_children() -> bool:
+    """Whether this system hands sockets over to another process, by which children are reached."""
+    return hasattr(socket, "send_fds")
+
+
 class ForkServer:
     """The parent's side of the process that children are forked from. For several threads.
 

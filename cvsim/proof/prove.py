@@ -15,6 +15,7 @@ import numpy as np
 
 from cvsim.errors import CvsimError, DecodeError, ImageError
 from cvsim.executors.base import Demand
+from cvsim.executors.fork_server import can_have_children
 from cvsim.executors.own_process import give_back_memory
 from cvsim.images.coded import CodedIdentities
 from cvsim.images.decode import Decoded
@@ -110,7 +111,8 @@ def prove(
     if claims:
         give_back_memory()
     advance = progress.task("Proving copies", len(todo)) if progress is not None and todo else None
-    job = ProofJob(holdings, in_children=executor.n_workers > 1 and len(todo) >= _WORTH_CHILDREN)
+    is_worth_it = executor.n_workers > 1 and len(todo) >= _WORTH_CHILDREN
+    job = ProofJob(holdings, in_children=is_worth_it and can_have_children())
     with advance or nullcontext(lambda n: None) as step:
         found |= _made(executor, job, claims, store, step)
     return found
