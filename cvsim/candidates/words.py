@@ -129,12 +129,21 @@ def _is_near(
     bits: NDArray[np.uint64], owner: Indices, i: Indices, j: Indices, max_distance_bits: int
 ) -> NDArray[np.bool_]:
     """Whether the descriptors of two pictures are near, for each pair of keypoints."""
+    half = bits.shape[1] // 2
+    distance = _distance(bits[:, :half], i, j)
+    left = np.flatnonzero(distance <= max_distance_bits)  # half of the bits are enough to drop most
+    i, j = i[left], j[left]
+    is_match = distance[left] + _distance(bits[:, half:], i, j) <= max_distance_bits
+    is_near = np.zeros(len(distance), bool)
+    is_near[left[is_match & (owner[i] != owner[j])]] = True
+    return is_near
+
+
+def _distance(bits: NDArray[np.uint64], i: Indices, j: Indices) -> NDArray[np.uint16]:
     distance = np.zeros(len(i), np.uint16)
-    for word in range(bits.shape[1]):
-        column = bits[:, word]
+    for column in bits.T:
         distance += np.bitwise_count(column[i] ^ column[j])
-    is_match: NDArray[np.bool_] = (distance <= max_distance_bits) & (owner[i] != owner[j])
-    return is_match
+    return distance
 
 
 class WordMatches(NamedTuple):
