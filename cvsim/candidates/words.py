@@ -9,6 +9,7 @@ occur too often say nothing and are dropped.
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from cvsim.arrays import ragged_range
 from cvsim.features.base import SCALE_FACTOR
+from cvsim.settings import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,11 +87,14 @@ def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[I
     votes : (n_pairs,) int64
         The most keypoints of each pair that agree about one turn and one scale.
     """
-    parts = (
-        part.matches(rule.max_distance_bits).to_codes(len(keypoints.owner))
-        for part in word_parts(keypoints, rule)
-    )
-    return pairs_of_matches(keypoints, parts, rule)
+
+    def matched(table: int) -> list[Indices]:
+        parts = _table_parts(keypoints, rule, table, PART_ROWS)
+        return [part.matches(rule.max_distance_bits).to_codes(len(keypoints.owner)) for part in parts]
+
+    with ThreadPoolExecutor(min(rule.n_tables, available_cores())) as threads:
+        codes = itertools.chain.from_iterable(threads.map(matched, range(rule.n_tables)))
+        return pairs_of_matches(keypoints, codes, rule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,23 +164,37 @@ class WordMatches(NamedTuple):
 
 def word_parts(keypoints: Keypoints, rule: WordRule, max_rows: int = PART_ROWS) -> Iterator[WordPart]:
     """The search for equal words, cut by their values into parts of about `max_rows` keypoints at most."""
+    for table in range(rule.n_tables):
+        yield from _table_parts(keypoints, rule, table, max_rows)
+
+
+def _table_parts(keypoints: Keypoints, rule: WordRule, table: int, max_rows: int) -> Iterator[WordPart]:
     n_parts = 1
     while len(keypoints.owner) > max_rows * n_parts:
         n_parts *= 2
-    for table in range(rule.n_tables):
-        keys = word_keys(keypoints.bits, table, rule.word_bits)
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
-        lengths = np.diff(np.r_[starts, len(ordered)])
-        usable = (lengths > 1) & (lengths <= rule.max_occurrences)
-        starts, lengths = starts[usable], lengths[usable]
-        part_of = ordered[starts].astype(np.int64) * n_parts >> rule.word_bits
-        for part in np.unique(part_of):
-            chosen = part_of == part
-            _, offset = ragged_range(lengths[chosen])
-            rows = order[np.repeat(starts[chosen], lengths[chosen]) + offset]
-            yield WordPart(rows, lengths[chosen], keypoints.owner[rows], keypoints.bits[rows])
+    ordered, order = _in_order(word_keys(keypoints.bits, table, rule.word_bits))
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
+    lengths = np.diff(np.r_[starts, len(ordered)])
+    usable = (lengths > 1) & (lengths <= rule.max_occurrences)
+    starts, lengths = starts[usable], lengths[usable]
+    part_of = ordered[starts] * n_parts >> rule.word_bits
+    ends = np.searchsorted(part_of, np.arange(n_parts + 1))
+    for first, end in itertools.pairwise(ends.tolist()):
+        if first < end:
+            _, offset = ragged_range(lengths[first:end])
+            rows = order[np.repeat(starts[first:end], lengths[first:end]) + offset]
+            yield WordPart(rows, lengths[first:end], keypoints.owner[rows], keypoints.bits[rows])
+
+
+def _in_order(keys: NDArray[np.uint32]) -> tuple[Indices, Indices]:
+    """The keys in order, and the position of each; of equal ones, as they came.
+
+    Numbers of 64 bits are sorted several times as fast as positions by a key.
+    """
+    n_bits = max(1, len(keys)).bit_length()
+    both = (keys.astype(np.int64) << n_bits) | np.arange(len(keys))
+    both.sort()
+    return both >> n_bits, both & ((1 << n_bits) - 1)
 
 
 def pairs_by_words_with(
