@@ -20,7 +20,7 @@ from cvsim.features.base import SCALE_FACTOR
 from cvsim.settings import available_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -88,13 +88,24 @@ def pairs_by_words(keypoints: Keypoints, rule: WordRule = WordRule()) -> tuple[I
         The most keypoints of each pair that agree about one turn and one scale.
     """
 
-    def matched(table: int) -> list[Indices]:
+    def matched(table: int) -> Iterator[WordMatches]:
         parts = _table_parts(keypoints, rule, table, PART_ROWS)
-        return [part.matches(rule.max_distance_bits).to_codes(len(keypoints.owner)) for part in parts]
+        return (part.matches(rule.max_distance_bits) for part in parts)
+
+    return _pairs_of_tables(keypoints, matched, rule)
+
+
+def _pairs_of_tables(
+    keypoints: Keypoints, matched: Callable[[int], Iterable[WordMatches]], rule: WordRule
+) -> tuple[Indices, Indices, Indices]:
+    """What `pairs_by_words` returns, from the matches in each table: these are found on all cores."""
+
+    def codes(table: int) -> list[Indices]:
+        return [matches.to_codes(len(keypoints.owner)) for matches in matched(table)]
 
     with ThreadPoolExecutor(min(rule.n_tables, available_cores())) as threads:
-        codes = itertools.chain.from_iterable(threads.map(matched, range(rule.n_tables)))
-        return pairs_of_matches(keypoints, codes, rule)
+        found = itertools.chain.from_iterable(threads.map(codes, range(rule.n_tables)))
+        return pairs_of_matches(keypoints, found, rule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,12 +223,7 @@ def pairs_by_words_with(
     rule : WordRule
     """
     wanted = np.flatnonzero(is_wanted)
-    parts = (
-        matches.to_codes(len(keypoints.owner))
-        for table in range(rule.n_tables)
-        for matches in _matches_with(keypoints, wanted, table, rule)
-    )
-    return pairs_of_matches(keypoints, parts, rule)
+    return _pairs_of_tables(keypoints, lambda table: _matches_with(keypoints, wanted, table, rule), rule)
 
 
 def _matches_with(keypoints: Keypoints, wanted: Indices, table: int, rule: WordRule) -> Iterator[WordMatches]:
