@@ -205,6 +205,14 @@ class File:
         return self.content.decode(longest_px=2**31, max_pixels=MOST_PIXELS)
 
     @cached_property
+    def code(self) -> Any:
+        """What the pixels are decoded from (see `cvsim.images.coded`); None where that is not known."""
+        try:
+            return CodedIdentities().of(self.data, self.content.format)
+        except DecodeError:
+            return None
+
+    @cached_property
     def was_once_coarse(self) -> bool:
         """See `cvsim.proof.history.was_once_coarse`."""
         return was_once_coarse(self.picture)
@@ -245,41 +253,45 @@ class ProofJob:
     def prepare() -> None:
         """Leave nothing to be done: children may be forked from the process that has imported this."""
 
-    def load(self, item: Claim) -> tuple[File, tuple[File | str, ...]]:
-        """Read the kept file and the copies; of a copy that cannot be read, why."""
-        return self._file(item.kept), tuple(self._file_or_why(copy) for copy in item.copies)
+    def load(self, item: Claim) -> tuple[File, tuple[File | Proof, ...]]:
+        """Read the kept file and the copies, or what is known of a copy before anything is decoded."""
+        kept = self._file(item.kept)
+        return kept, tuple(self._file_or_proof(copy, kept) for copy in item.copies)
 
     def _file(self, ref: FileRef) -> File:
         return File(read_content(ref.path, ref.digest), self._holdings[ref.digest])
 
-    def _file_or_why(self, ref: FileRef) -> File | str:
+    def _file_or_proof(self, ref: FileRef, kept: File) -> File | Proof:
         try:
-            return self._file(ref)
+            copy = self._file(ref)
         except ImageError as exc:
-            return str(exc)
+            return Proof("not-tried", words=str(exc))
+        return proof_by_bytes(copy, kept) or copy
 
-    def demand(self, payload: tuple[File, tuple[File | str, ...]]) -> Demand:
+    def demand(self, payload: tuple[File, tuple[File | Proof, ...]]) -> Demand:
         """Ask for a child process if any decoder needs one, and for the memory of the largest pair."""
         kept, copies = payload
-        files = [kept, *(copy for copy in copies if isinstance(copy, File))]
+        left = [copy for copy in copies if isinstance(copy, File)]
+        if not left:
+            return Demand()
+        files = [kept, *left]
         memory = sum(
             max(file.content.full_memory_bytes + _PROOF_BYTES_PER_PIXEL * file.n_pixels for file in some)
-            for some in (files[:1], files[1:])
-            if some
+            for some in ([kept], left)
         )
         is_risky = any(file.content.is_risky for file in files)
         extra_s = _LONGEST_S_PER_MEGAPIXEL * sum(file.n_pixels for file in files) / 1e6
         return Demand(self._in_children or is_risky, memory, extra_s)
 
-    def run(self, payload: tuple[File, tuple[File | str, ...]]) -> tuple[Proof, ...]:
+    def run(self, payload: tuple[File, tuple[File | Proof, ...]]) -> tuple[Proof, ...]:
         """One proof a copy, in their order."""
         kept, copies = payload
         found = []
         for copy in copies:
-            if isinstance(copy, str):
-                found.append(Proof("not-tried", words=copy))
+            if isinstance(copy, Proof):
+                found.append(copy)
             else:
-                found.append(prove_pair(copy, kept))
+                found.append(proof_by_pixels(copy, kept))
                 copy.forget()
         kept.forget()
         return tuple(found)
@@ -287,16 +299,24 @@ class ProofJob:
 
 def prove_pair(copy: File, kept: File) -> Proof:
     """Whether `copy` can go while `kept` stays; what costs least is asked first."""
+    return proof_by_bytes(copy, kept) or proof_by_pixels(copy, kept)
+
+
+def proof_by_bytes(copy: File, kept: File) -> Proof | None:
+    """What is proved by what the files hold and by their bytes, without decoding; None if nothing is."""
     missing = lacking(kept.holdings, copy.holdings)
     if lacking(copy.holdings, kept.holdings) and copy.n_pixels > _MORE_PIXELS * kept.n_pixels:
         missing.append("more pixels")  # each of the two has something of its own
     if missing:
         return Proof("holds-more", words=counted(missing))
+    if _is_beginning(copy, kept):
+        return Proof("explained", words="a cut-off copy: all its bytes are the kept file's first ones")
+    return Proof("same-pixels") if _has_same_code(copy, kept) else None
+
+
+def proof_by_pixels(copy: File, kept: File) -> Proof:
+    """What is proved by what the files show."""
     try:
-        if _is_beginning(copy, kept):
-            return Proof("explained", words="a cut-off copy: all its bytes are the kept file's first ones")
-        if _has_same_code(copy, kept):
-            return Proof("same-pixels")
         if is_plain(copy.holdings) and is_plain(kept.holdings):
             return _prove_plain(copy, kept)
         return _prove_everything(copy, kept)
@@ -318,12 +338,7 @@ def _has_same_code(copy: File, kept: File) -> bool:
     """Whether two files differ in metadata alone."""
     if copy.content.format != kept.content.format or not _mean_the_same(copy, kept):
         return False
-    identities = CodedIdentities()
-    try:
-        code = identities.of(copy.data, copy.content.format)
-        return code is not None and code == identities.of(kept.data, kept.content.format)
-    except DecodeError:
-        return False
+    return copy.code is not None and copy.code == kept.code
 
 
 def _mean_the_same(copy: File, kept: File) -> bool:
