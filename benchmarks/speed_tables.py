@@ -14,7 +14,7 @@ TITLES = {
     "copies": "Small pictures: the copy set",
 }
 EFFORTS = ("fast", "default", "thorough")
-STAGES = ("scan", "read", "hash candidates", "word candidates", "verify", "check groups", "explain")
+STAGES = ("scan", "read", "hash candidates", "word candidates", "check groups", "prove")
 Result = Mapping[str, Any]
 
 
