@@ -69,6 +69,8 @@ COPY = Profile(
 PROFILES: dict[str, Profile] = {"copy": COPY}
 
 
+MOST_WORKERS = 1024
+"""More than the cores of any machine; each is a thread at once, and a mistyped number would hang the run."""
 MIN_WORD_VOTES: Mapping[str, int] = {"fast": 4, "default": 4, "thorough": 3}
 """Agreeing keypoints that make a candidate, by effort."""
 
@@ -217,7 +219,7 @@ def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         if path is None:
             return {}
         raise SettingsError(f"{file}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:  # also a number of more digits than Python reads
         raise SettingsError(f"{file}: not a readable TOML file: {exc}") from exc
     try:
         return {name: checked(name, value) for name, value in values.items()}
@@ -331,7 +333,7 @@ WANTED: Mapping[str, str] = {
     "include": "a list of relations",
     "decisions": "a file",
     "cache": "a file",
-    "workers": "a whole number, at least 1",
+    "workers": f"a whole number, from 1 to {MOST_WORKERS}",
     "scheduler": "local:N for N processes on this machine, or tcp://HOST:PORT of a Dask scheduler",
     "exclude": "a list of patterns",
     "hidden": "true or false",
@@ -354,7 +356,7 @@ def _types() -> dict[str, Any]:
 
     limits: dict[str, Any] = {
         "threshold": Annotated[float, Meta(ge=0, le=1)] | None,
-        "workers": Annotated[int, Meta(ge=1)] | None,
+        "workers": Annotated[int, Meta(ge=1, le=MOST_WORKERS)] | None,
         "scheduler": Annotated[str, Meta(pattern=SCHEDULER)] | None,
         "max_depth": Annotated[int, Meta(ge=1)] | None,
         "min_size_bytes": Annotated[int, Meta(ge=0)],

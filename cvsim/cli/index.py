@@ -8,6 +8,7 @@ import click
 
 from cvsim.cli import options
 from cvsim.cli.command import Verb, keeps_work
+from cvsim.settings import MOST_WORKERS
 
 if TYPE_CHECKING:
     from cvsim.recipes.index import IndexReport
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--forget", is_flag=True, help="Forget files under PATH that are not there; else their drive may be away."
 )
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]")
+@click.option("--workers", type=click.IntRange(1, MOST_WORKERS), metavar="N", help="[default: one a core]")
 @options.scheduler
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @options.general

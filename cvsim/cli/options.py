@@ -24,6 +24,7 @@ from cvsim.executors.own_process import tune_own_process
 from cvsim.settings import (
     DEFAULT_KEEP,
     EFFORTS,
+    MOST_WORKERS,
     Settings,
     pixel_count,
     probability,
@@ -293,7 +294,9 @@ def running(command: C) -> C:
         command,
         click.option("--cache", type=click.Path(dir_okay=False), metavar="FILE", help="Cache file to use."),
         click.option("--no-cache", is_flag=True, help="Use no cache."),
-        click.option("--workers", type=click.IntRange(min=1), metavar="N", help="[default: one a core]"),
+        click.option(
+            "--workers", type=click.IntRange(1, MOST_WORKERS), metavar="N", help="[default: one a core]"
+        ),
     )
 
 

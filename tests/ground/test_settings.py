@@ -73,10 +73,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("between_only", "no", "the setting 'between_only' must be true or false; 'no' is not"),
     ("hidden", "false", "the setting 'hidden' must be true or false; 'false' is not"),
     ("follow_symlinks", 1, "the setting 'follow_symlinks' must be true or false; 1 is not"),
-    ("workers", 1.5, "the setting 'workers' must be a whole number, at least 1; 1.5 is not"),
-    ("workers", "two", "the setting 'workers' must be a whole number, at least 1; 'two' is not"),
-    ("workers", 0, "the setting 'workers' must be a whole number, at least 1; 0 is not"),
-    ("workers", True, "the setting 'workers' must be a whole number, at least 1; True is not"),
+    ("workers", 1.5, "the setting 'workers' must be a whole number, from 1 to 1024; 1.5 is not"),
+    ("workers", "two", "the setting 'workers' must be a whole number, from 1 to 1024; 'two' is not"),
+    ("workers", 0, "the setting 'workers' must be a whole number, from 1 to 1024; 0 is not"),
+    ("workers", True, "the setting 'workers' must be a whole number, from 1 to 1024; True is not"),
+    ("workers", 10**9, "the setting 'workers' must be a whole number, from 1 to 1024; 1000000000 is not"),
     ("threshold", 1.5, "the setting 'threshold' must be a probability, from 0 to 1; 1.5 is not"),
     ("threshold", float("nan"), "the setting 'threshold' must be a probability, from 0 to 1; nan is not"),
     ("threshold", "0.9", "the setting 'threshold' must be a probability, from 0 to 1; '0.9' is not"),
@@ -209,7 +210,14 @@ def test_one_reference_and_one_signal_are_enough(tmp_path: Path, photos: Path, h
     assert list(settings["signals"]) == ["phash"]
 
 
-@pytest.mark.parametrize("text", ["exclude = " + "[" * 5000 + "]" * 5000, "exclude" + ".a" * 5000 + " = 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exclude = " + "[" * 5000 + "]" * 5000,
+        "exclude" + ".a" * 5000 + " = 1",
+        "workers = " + "9" * 5000,
+    ],
+)
 def test_a_deep_file_is_refused_in_words(tmp_path: Path, photos: Path, text: str) -> None:
     file = tmp_path / "cvsim.toml"
     file.write_text(text)
