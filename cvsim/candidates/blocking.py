@@ -107,22 +107,22 @@ def hash_candidates(
 
     Of each pair one is wanted, if `is_wanted`, (n,) bool, says which are.
     """
-    is_all = is_wanted is None or bool(is_wanted.all())
+    wanted = None if is_wanted is None or is_wanted.all() else is_wanted
     parts = []
     for feature in features:
         keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
         if keys is not None and len(keys.owner):
-            if is_wanted is None or is_all:
-                join = joins.by_hashes(keys.stored, keys.variants, feature.radius_bits)
+            found = keys.stored, keys.variants
+            if wanted is None:
+                join = joins.by_hashes(*found, feature.radius_bits)
             else:
-                wanted = is_wanted[keys.owner]
-                join = join_variants_with(keys.stored, keys.variants, wanted, feature.radius_bits)
+                join = join_variants_with(*found, wanted[keys.owner], feature.radius_bits)
             a, b = _expanded(join, side[keys.owner])
             parts.append((keys.owner[a], keys.owner[b]))
     a, b = unique_pairs(len(side), *parts)
-    if is_wanted is None or is_all:
+    if wanted is None:
         return a, b
-    one_is = is_wanted[a] | is_wanted[b]
+    one_is = wanted[a] | wanted[b]
     return a[one_is], b[one_is]
 
 
