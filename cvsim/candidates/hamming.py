@@ -257,12 +257,11 @@ def join_variants_with(
     is_new = np.zeros(len(rows), bool)
     is_new[inverse[is_wanted]] = True
     new, old = np.flatnonzero(is_new), np.flatnonzero(~is_new)
-    codes = []
-    for others in (None, old):
-        i, j = join_blocks(rows[new], None if others is None else rows[others], radius_bits)
-        a, b = new[i], (new if others is None else others)[j]
-        codes.append(np.minimum(a, b) * np.int64(len(rows)) + np.maximum(a, b))
-    low, high = _split_codes(np.sort(np.concatenate(codes)), len(rows))
+    i, j = join_blocks(rows[new], None, radius_bits)
+    k, other = join_blocks(rows[new], rows[old], radius_bits)
+    a, b = np.concatenate([new[i], new[k]]), np.concatenate([new[j], old[other]])
+    codes = np.minimum(a, b) * np.int64(len(rows)) + np.maximum(a, b)
+    low, high = _split_codes(np.sort(codes), len(rows))
     return HammingJoin(representatives, inverse, representatives[low], representatives[high])
 
 

@@ -288,18 +288,14 @@ class _KeyArrays:
 
     def followed_by(self, mirrored: _KeyArrays) -> Keypoints:
         n_upright, n = self.n, self.n + mirrored.n
-        columns: list[NDArray[Any]] = [self._owner, self._bits, self._angle, self._level, self._position]
-        others: list[NDArray[Any]] = [
-            mirrored._owner,
-            mirrored._bits,
-            mirrored._angle,
-            mirrored._level,
-            mirrored._position,
-        ]
-        for column, other in zip(columns, others, strict=True):
+        for column, other in zip(self._columns, mirrored._columns, strict=True):
             column[n_upright:n] = other[: mirrored.n]
-        owner, bits, angle, level, position = (column[:n] for column in columns)
+        owner, bits, angle, level, position = (column[:n] for column in self._columns)
         return Keypoints(owner, bits, angle, level, position, n_upright)
+
+    @property
+    def _columns(self) -> list[NDArray[Any]]:
+        return [self._owner, self._bits, self._angle, self._level, self._position]
 
 
 def _longest_px(gray: NDArray[np.uint8], usual_px: int) -> int:
