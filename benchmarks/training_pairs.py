@@ -12,7 +12,13 @@ import numpy as np
 from console import SimpleProgress
 from labelled_sets import SAME_BY_EYE, LabelledSet
 
-from cvsim.candidates.blocking import hash_candidates, unique_pairs, without_pairs, word_candidates
+from cvsim.candidates.blocking import (
+    hash_candidates,
+    track_candidates,
+    unique_pairs,
+    without_pairs,
+    word_candidates,
+)
 from cvsim.candidates.words import WordRule
 from cvsim.executors import LocalExecutor
 from cvsim.features import make_features
@@ -101,7 +107,9 @@ def pairs_of(
             if feature.radius_bits:  # 0: equal words, which have no neighbours
                 feature.radius_bits = WIDE_RADIUS_BITS
         with progress.task(f"Scoring pairs of {labelled.name}", None) as advance:
-            hashed = some(*hash_candidates(features, collection.packed, collection.side), MOST_FROM_HASHES)
+            whole = hash_candidates(features, collection.packed, collection.side)
+            neighbours = track_candidates(features, collection.packed)
+            hashed = some(*unique_pairs(len(name), whole, neighbours), MOST_FROM_HASHES)
             scores = scorer.score(*hashed, advance)
             if scorer.local is not None:
                 tiles = np.nan_to_num(scores.similarities["tiles"])

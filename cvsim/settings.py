@@ -46,6 +46,13 @@ class Profile:
     working_px : mapping of effort to int
         Longer side of the pixels that the signals are taken from, where it is to be no larger than the model
         was fitted to.
+    keep : str
+        Rules that choose the file to keep, where a run asks for no others.
+    for_looking : bool
+        Its groups are for looking at: nothing is proposed for removal but what ``include`` names.
+    copies : str or None
+        The profile that says which of its links are copies, where others are links, too: those are called
+        similar. None: all are copies.
     """
 
     name: str
@@ -53,6 +60,9 @@ class Profile:
     signals: Mapping[str, tuple[str, ...]]
     models: Mapping[str, str]
     working_px: Mapping[str, int]
+    keep: str = DEFAULT_KEEP
+    for_looking: bool = False
+    copies: str | None = None
 
 
 COPY = Profile(
@@ -66,7 +76,17 @@ COPY = Profile(
     models={"fast": "copy-fast", "default": "copy-default", "thorough": "copy-default"},
     working_px={"fast": 256, "default": 512, "thorough": 512},
 )
-PROFILES: dict[str, Profile] = {"copy": COPY}
+LIKE_VIEWS = Profile(
+    name="alike",
+    threshold=0.95,
+    signals={effort: (*names, "moment") for effort, names in COPY.signals.items()},
+    models={"fast": "alike-fast", "default": "alike-default", "thorough": "alike-default"},
+    working_px=COPY.working_px,
+    keep=f"sharpest,{DEFAULT_KEEP}",
+    for_looking=True,
+    copies="copy",
+)
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (COPY, LIKE_VIEWS)}
 
 
 MOST_WORKERS = 1024
@@ -146,10 +166,11 @@ class Settings:
     against : str or None
         An index of what is there already (a file, or the URL of an engine): only pairs with a file under the
         paths, and indexed files are never proposed for removal.
-    keep : str or tuple of str
-        Ordered rules that choose the file to keep.
+    keep : str, tuple of str or None
+        Ordered rules that choose the file to keep; None takes the profile's.
     include : tuple of str
-        Relations that are proposed for removal besides full copies.
+        Relations that are proposed for removal besides full copies; under a profile whose groups are for
+        looking at, the only ones.
     decisions : str or None
         A file of remembered answers.
     cache : str or None
@@ -168,7 +189,7 @@ class Settings:
     reference: tuple[str, ...] = ()
     between_only: bool = False
     against: str | None = None
-    keep: str | tuple[str, ...] = DEFAULT_KEEP
+    keep: str | tuple[str, ...] | None = None
     include: tuple[str, ...] = ()
     decisions: str | None = None
     cache: str | None = ""
@@ -178,6 +199,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_fields(self)
+
+    @property
+    def keep_rules(self) -> str | tuple[str, ...]:
+        """The rules that choose the file to keep: these, or the profile's."""
+        profile = PROFILES.get(self.profile, COPY)
+        return profile.keep if self.keep is None else self.keep
+
+    @property
+    def is_for_looking(self) -> bool:
+        """Whether nothing is proposed for removal but what `include` names."""
+        return self.profile in PROFILES and PROFILES[self.profile].for_looking
 
     @property
     def n_workers(self) -> int:

@@ -221,7 +221,10 @@ def _check_many(feature: Feature[Any], descriptors: Mapping[str, Any]) -> None:
 
 def _check_keys(feature: Feature[Any], descriptors: Mapping[str, Any]) -> None:
     name = feature.name
-    _hold(feature.search in {"hamming", "words", "vector", "none"}, f"{name}: search is {feature.search!r}")
+    _hold(
+        feature.search in {"hamming", "words", "vector", "track", "none"},
+        f"{name}: search is {feature.search!r}",
+    )
     packed = feature.pack(list(descriptors.values()))
     everything = np.arange(len(descriptors), dtype=np.int64)
     if feature.search == "hamming" and (keys := feature.hash_keys(packed)) is not None:

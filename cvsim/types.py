@@ -91,6 +91,25 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When a picture was taken, and by which camera.
+
+    Attributes
+    ----------
+    local_s : float
+        By the camera's clock, in seconds since the beginning of 1970 there, with their fraction if known.
+    offset_s : int or None
+        How far that clock is ahead of UTC, where the camera says so.
+    camera : str
+        Make, model and serial number, as far as they are named.
+    """
+
+    local_s: float
+    offset_s: int | None = None
+    camera: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A file that could not be used, and why, in words for a person."""
 
@@ -306,6 +325,8 @@ class Member:
         picture in an archive. Empty for all others.
     companions : tuple of str
         Names of the files beside it that belong to it alone: its RAW, its sidecars, its film.
+    sharpness : float or None
+        How sharp the picture is, larger is sharper; None where no keep rule asked.
     """
 
     record: ImageRecord
@@ -317,6 +338,7 @@ class Member:
     indexed: bool = False
     why_away: str = ""
     companions: tuple[str, ...] = ()
+    sharpness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

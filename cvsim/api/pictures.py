@@ -69,7 +69,8 @@ def dedupe(
     settings : Settings, optional
         What the options that are not given are; the defaults if not given.
     profile : str or path, optional
-        What counts as the same: ``"copy"``, or a file that `train` made.
+        What counts as the same: ``"copy"``, ``"alike"`` (bursts and near views, to look at), or a file that
+        `train` made.
     effort : "fast", "default" or "thorough", optional
         Which signals are worth their cost.
     threshold : float, optional
@@ -87,9 +88,10 @@ def dedupe(
         An index of what is there already (see `Index`): only pairs with a file under `paths` are reported,
         and indexed files are never proposed for removal. They are not read again, and may be out of reach.
     keep : str or sequence of str, optional
-        Which file of a group stays, by rules in order: ``"resolution,oldest"``.
+        Which file of a group stays, by rules in order: ``"resolution,oldest"``; the profile's if not given.
     include : str or sequence of str, optional
-        Relations that are proposed for removal besides full copies: ``"cropped"``.
+        Relations that are proposed for removal besides full copies: ``"cropped"``; under ``"alike"``, they
+        alone are.
     decisions : path, optional
         A file of remembered answers.
     cache : path or None, optional
@@ -200,7 +202,8 @@ def compare(
     settings : Settings, optional
         What the options that are not given are; the defaults if not given.
     profile : str or path, optional
-        What counts as the same: ``"copy"``, or a file that `train` made.
+        What counts as the same: ``"copy"``, ``"alike"`` (bursts and near views, to look at), or a file that
+        `train` made.
     effort : "fast", "default" or "thorough", optional
         Which signals are worth their cost.
     threshold : float, optional

@@ -10,6 +10,7 @@ import numpy as np
 
 from cvsim.candidates.hamming import HammingJoin, join_variants_with, join_variants_within
 from cvsim.candidates.nearest import pairs_with_product
+from cvsim.candidates.tracks import pairs_on_tracks
 from cvsim.candidates.words import WordRule, pairs_by_words, pairs_by_words_with
 
 if TYPE_CHECKING:
@@ -124,6 +125,17 @@ def hash_candidates(
         return a, b
     one_is = wanted[a] | wanted[b]
     return a[one_is], b[one_is]
+
+
+def track_candidates(features: Sequence[Feature[Any]], packed: Mapping[str, Any]) -> tuple[Indices, Indices]:
+    """Pairs of neighbours, by any feature that is searched by tracks."""
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for feature in features:
+        keys = feature.track_keys(packed[feature.name]) if feature.search == "track" else None
+        if keys is not None:
+            a, b = pairs_on_tracks(keys.track, keys.position, keys.reach)
+            parts.append((keys.owner[a], keys.owner[b]))
+    return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
 
 
 def _expanded(join: HammingJoin, side: Indices) -> tuple[Indices, Indices]:

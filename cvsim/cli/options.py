@@ -279,7 +279,8 @@ def scoring(command: C) -> C:
         click.option(
             "--profile",
             metavar="NAME|FILE",
-            help="What counts as the same.  [default: copy]",
+            help="What counts as the same: copy, alike (bursts and near views to look at), or a file.  "
+            "[default: copy]",
             shell_complete=completed.one_of(completed.profiles, or_file=True),
         ),
         click.option("--effort", type=click.Choice(EFFORTS), help="Which signals are worth their cost."),

@@ -205,7 +205,8 @@ def _by_relation(result: DedupeResult) -> Iterator[Text]:
 
 
 def _tail(result: DedupeResult, *, all_skipped: bool) -> Iterator[Text]:
-    yield from _left_alone(result)
+    if not explanation.are_for_looking(result):
+        yield from _left_alone(result)
     yield from _doubtful(result.doubtful, len(result.doubtful) if all_skipped else _MAX_SKIPPED)
     yield from _skipped(result.skipped, len(result.skipped) if all_skipped else _MAX_SKIPPED)
     yield _totals(result)
@@ -256,7 +257,14 @@ def _skipped(skipped: tuple[Skipped, ...], limit: int) -> Iterator[Text]:
 def _totals(result: DedupeResult) -> Text:
     counts = result.counts
     text = Text()
-    if counts.groups:
+    if counts.groups and explanation.are_for_looking(result):
+        profile = result.settings["profile"]
+        text.append(f"{quantity(counts.groups, 'group')} to look at", style="bold")
+        text.append(
+            ", the picture to keep first; nothing is proposed for removal. For copies that can go, run it "
+            f"without --profile {profile}; --include similar proposes like pictures"
+        )
+    elif counts.groups:
         text.append(
             f"{quantity(counts.groups, 'group')}, {quantity(counts.duplicates, 'duplicate')}, "
             f"{byte_size(counts.reclaimable_bytes)} can be freed",

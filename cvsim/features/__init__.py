@@ -12,6 +12,7 @@ from cvsim.features.color_layout import ColorLayout
 from cvsim.features.gradient_layout import GradientLayout
 from cvsim.features.levels import Levels
 from cvsim.features.local import Local
+from cvsim.features.moment import TakenAt
 from cvsim.features.perceptual_hash import KINDS, PerceptualHash, TurnedHash
 from cvsim.features.signature import Signature
 from cvsim.features.tiles import Tiles
@@ -28,6 +29,7 @@ FEATURES: dict[str, Callable[[], Feature[Any]]] = {
     "gradient": GradientLayout,
     "signature": Signature,
     "local": Local,
+    "moment": TakenAt,
     "local-dense": lambda: Local("local-dense", n_keypoints=600),
     **{kind: lambda kind=kind: PerceptualHash(kind) for kind in KINDS},  # type: ignore[misc]
 }

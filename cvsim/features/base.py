@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 D = TypeVar("D")
 
-Search = Literal["hamming", "words", "vector", "none"]
-"""How candidates are found: hashes within a number of bits, equal words, near vectors."""
+Search = Literal["hamming", "words", "vector", "track", "none"]
+"""How candidates are found: near hashes, equal words, near vectors, neighbours on a track."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,28 @@ class Keypoints:
     n_upright: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class TrackKeys:
+    """Where pictures lie on tracks, such as the moments of one camera.
+
+    Attributes
+    ----------
+    owner : (m,) int64
+        Position of the picture that each row belongs to.
+    track : (m,) int64
+        Pictures of one track may be neighbours.
+    position : (m,) float64
+        On the track.
+    reach : float
+        How far from each other neighbours may lie.
+    """
+
+    owner: Indices
+    track: Indices
+    position: NDArray[np.float64]
+    reach: float
+
+
 SCALE_FACTOR = 1.2
 """By how much a picture shrinks from one level of the keypoints' pyramid to the next.
 
@@ -83,25 +105,15 @@ WORKING_PX = 512
 """Longer side of the pixels that features are taken from, if nothing else is said."""
 
 
-class Feature(ABC, Generic[D]):
-    """One signal: what it takes from a picture, and how alike two of them are.
-
-    A feature sees pixels and descriptors only, never a path, a store or another feature. Descriptors of
-    a collection are packed once (`pack`) and compared by position (`compare_many`); `compare` on single
-    descriptors is the plain reference, and the contract test holds the two equal.
+class Measure(ABC, Generic[D]):
+    """What is taken of a picture once, and kept under its content: a signal's descriptor, or a plain number.
 
     Attributes
     ----------
     name : str
-        Unique, as given to ``--signals``.
+        Unique.
     version : int
         Raised whenever the same pixels would give another descriptor.
-    signals : tuple of str
-        Names of the comparisons it returns, usually just `name`.
-    search : str
-        How candidates are searched, from `hash_keys` or `word_keys`.
-    radius_bits : int
-        For ``search == "hamming"``: the distance that still makes a candidate.
     working_px : int
         Longer side of the pixels that it is taken from: part of its key, for other pixels give another
         descriptor.
@@ -109,22 +121,7 @@ class Feature(ABC, Generic[D]):
 
     name: str
     version: ClassVar[int] = 1
-    search: Search = "none"
-    radius_bits: int = 0
     working_px: int = WORKING_PX
-    overlays: ClassVar[bool] = False
-    """Whether it lays pictures over each other, pair by pair: an `OverlayFeature`."""
-    names_orientation: ClassVar[bool] = False
-    """Whether it knows how the one picture is turned against the other: see `compare_oriented`."""
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def amounts(self) -> tuple[str, ...]:
-        """Those of `signals` that say how much there is to see, not how alike it is."""
-        return ()
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -147,8 +144,55 @@ class Feature(ABC, Generic[D]):
         """The descriptor of a picture, (H, W, 3) uint8 RGB; None where it holds no evidence."""
 
     def extract_from(self, picture: Picture) -> D | None:
-        """`extract`, for features that share what they start from with others of the picture."""
+        """`extract`, for those that share what they start from with others of the picture."""
         return self.extract(picture.rgb)
+
+    @abstractmethod
+    def to_bytes(self, descriptor: D) -> bytes:
+        """Packed, with no pickle: what a store keeps."""
+
+    @abstractmethod
+    def from_bytes(self, data: bytes) -> D:
+        """Inverse of `to_bytes`."""
+
+
+class Feature(Measure[D]):
+    """One signal: what it takes from a picture, and how alike two of them are.
+
+    A feature sees pixels and descriptors only, never a path, a store or another feature. Descriptors of
+    a collection are packed once (`pack`) and compared by position (`compare_many`); `compare` on single
+    descriptors is the plain reference, and the contract test holds the two equal.
+
+    Attributes
+    ----------
+    name : str
+        Unique, as given to ``--signals``.
+    signals : tuple of str
+        Names of the comparisons it returns, usually just `name`.
+    search : str
+        How candidates are searched, from `hash_keys` or `word_keys`.
+    radius_bits : int
+        For ``search == "hamming"``: the distance that still makes a candidate.
+    sees_pixels : bool
+        It goes by what a picture shows; False if by what its file says of it.
+    """
+
+    search: Search = "none"
+    radius_bits: int = 0
+    sees_pixels: ClassVar[bool] = True
+    overlays: ClassVar[bool] = False
+    """Whether it lays pictures over each other, pair by pair: an `OverlayFeature`."""
+    names_orientation: ClassVar[bool] = False
+    """Whether it knows how the one picture is turned against the other: see `compare_oriented`."""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        """Those of `signals` that say how much there is to see, not how alike it is."""
+        return ()
 
     @abstractmethod
     def compare(self, a: D | None, b: D | None) -> tuple[Comparison, ...]:
@@ -181,14 +225,6 @@ class Feature(ABC, Generic[D]):
         """(n,) whether each picture has any colour, where the feature knows."""
         return None
 
-    @abstractmethod
-    def to_bytes(self, descriptor: D) -> bytes:
-        """Packed, with no pickle: what a store keeps."""
-
-    @abstractmethod
-    def from_bytes(self, data: bytes) -> D:
-        """Inverse of `to_bytes`."""
-
     def hash_keys(self, packed: Any) -> HashKeys | None:
         """What hash search needs, for ``search == "hamming"``."""
         return None
@@ -198,6 +234,10 @@ class Feature(ABC, Generic[D]):
 
         Their descriptors come in that order, each when it is asked for.
         """
+        return None
+
+    def track_keys(self, packed: Any) -> TrackKeys | None:
+        """What the search for neighbours needs, for ``search == "track"``."""
         return None
 
 

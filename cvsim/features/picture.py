@@ -12,12 +12,19 @@ from cvsim.features.overlay.borders import views_of
 from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from cvsim.types import RGB, Gray
+    from cvsim.types import RGB, Gray, Moment
 
 
 ROUGH_PX = 128
+
+
+def _unknown() -> None:
+    """Nothing says when."""
+    return
 
 
 class Picture:
@@ -26,10 +33,17 @@ class Picture:
     Parameters
     ----------
     rgb : (H, W, 3) uint8
+    moment : callable, optional
+        Reads when it was taken, where its file says so.
     """
 
-    def __init__(self, rgb: RGB) -> None:
-        self.rgb = rgb
+    def __init__(self, rgb: RGB, moment: Callable[[], Moment | None] = _unknown) -> None:
+        self.rgb, self._read_moment = rgb, moment
+
+    @cached_property
+    def moment(self) -> Moment | None:
+        """When it was taken, and by which camera; None where that is not known."""
+        return self._read_moment()
 
     @cached_property
     def gray(self) -> Gray:

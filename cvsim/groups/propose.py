@@ -16,6 +16,7 @@ A file is proposed only when nobody could miss it while the kept file is there:
 - nobody answered about it that it is to stay (see `cvsim.groups.decisions`);
 - of two that are each other's mirror image, something says which one is the original: a person, or
   the rule ``original``;
+- the profile's groups are not for looking at, or ``--include`` names the relation, whatever it is;
 - no pixel is given away that nobody decided about: where the kept file won for being intact or
   protected, not by a keep rule that a person can order, a member with more pixels stays.
 
@@ -119,6 +120,8 @@ class Choice:
     decisions : Decisions, optional
         Remembered answers: a file that is to be kept beside another one of the group, or that is no
         duplicate of it, is not proposed, unless the kept file has the same bytes.
+    only_included : bool
+        The group is for looking at: only the relations of `include` are proposed, full copies no exception.
     """
 
     records: Sequence[ImageRecord]
@@ -129,6 +132,7 @@ class Choice:
     include: Collection[str] = ()
     protected: Protected = ()
     decisions: Decisions | None = None
+    only_included: bool = False
 
     @property
     def keeper(self) -> ImageRecord:
@@ -186,6 +190,8 @@ class Choice:
             answered = _answered(record, self.keeper, self.records, self.decisions)
             if answered is not None:
                 return answered
+        if self.only_included and edge.relation not in self.include:
+            return f"this group is for looking at; --include {edge.relation} proposes those"
         if edge.relation == "identical-file":
             return None
         if self.keeper.damaged:

@@ -27,12 +27,15 @@ class GroupRules:
         Relations that are proposed for removal besides full copies.
     decisions : Decisions
         What people have answered.
+    only_included : bool
+        Full copies are no exception: nothing but `include` is proposed for removal.
     """
 
     threshold: float
     keep: KeepRules = field(default_factory=KeepRules.parse)
     include: frozenset[str] = frozenset()
     decisions: Decisions = field(default_factory=lambda: Decisions.load(None))
+    only_included: bool = False
 
     @classmethod
     def of(cls, settings: Settings, threshold: float) -> GroupRules:
@@ -47,7 +50,8 @@ class GroupRules:
         """
         return cls(
             threshold,
-            KeepRules.parse(settings.keep),
+            KeepRules.parse(settings.keep_rules),
             parse_include(settings.include),
             Decisions.load(settings.decisions),
+            settings.is_for_looking,
         )

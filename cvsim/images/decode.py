@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
@@ -49,6 +49,8 @@ class Decoded:
         Of all pixels, where it was asked for and came with the decoding; see the function of that name.
     edges : bytes
         `edge_digests` of all pixels, where `pixel_digest` was asked for and all were decoded.
+    exif : bytes
+        The block of the file; empty where it has none.
     """
 
     rgb: RGB
@@ -60,6 +62,7 @@ class Decoded:
     has_gps: bool = False
     pixel_digest: str | None = None
     edges: bytes = b""
+    exif: bytes = field(default=b"", repr=False)
 
 
 def decode(
@@ -242,9 +245,8 @@ def _decode_by_opencv(
 def _upright(rgb: RGB, size: tuple[int, int], format: str, damaged: bool, exif: Exif) -> Decoded:
     # Turned when small: the same pixels, a fraction of the work.
     width_px, height_px = reversed(size) if swaps_sides(exif.orientation) else size
-    return Decoded(
-        orient(rgb, exif.orientation), width_px, height_px, format, damaged, exif.taken_at, exif.has_gps
-    )
+    seen = orient(rgb, exif.orientation)
+    return Decoded(seen, width_px, height_px, format, damaged, exif.taken_at, exif.has_gps, exif=exif.block)
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:

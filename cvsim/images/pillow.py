@@ -84,7 +84,7 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
     if orientation is not None:
         # Pillow turns a TIFF as it loads it and then forgets the tag, unless loading was cut short.
         left = orientation if _tiff_orientation(picture) is not None else 1
-        exif = Exif(left, exif.taken_at, exif.has_gps)
+        exif = replace(exif, orientation=left)
     return rgb, exif, damage is not None
 
 

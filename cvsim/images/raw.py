@@ -6,7 +6,7 @@ What a raw file shows depends on who develops it. The pixels made here serve to 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DNG_VERSION = 50706
 _LARGE_SHARE = 0.45
 """Of the longer side of the picture: what half-size development gives, and a little less."""
+_MOST_EXIF_BYTES = 1 << 20
 _READ_BEYOND_ITS_END = "Input/output error"
 """LibRaw's words; the file itself has been read by then."""
 _ORIENTATION_OF_FLIP = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -100,9 +101,11 @@ def _read(opened: Any, exif: Exif, longest_px: int, max_pixels: int) -> RawPictu
         rgb, own = preview
         lies_as_the_sensor = (rgb.shape[1] >= rgb.shape[0]) == (size[0] >= size[1])
         left = own.orientation if own.orientation != 1 else orientation if lies_as_the_sensor else 1
-        return RawPicture(rgb, seen, Exif(left, own.taken_at or exif.taken_at, own.has_gps or exif.has_gps))
+        block = own.block if own.taken_at else exif.block
+        has_gps = own.has_gps or exif.has_gps
+        return RawPicture(rgb, seen, Exif(left, own.taken_at or exif.taken_at, has_gps, block))
     rgb = opened.postprocess(half_size=True, use_camera_wb=True, output_bps=8)  # it turns the picture
-    return RawPicture(np.ascontiguousarray(rgb), seen, Exif(1, exif.taken_at, exif.has_gps))
+    return RawPicture(np.ascontiguousarray(rgb), seen, replace(exif, orientation=1))
 
 
 def _preview(opened: Any, least_px: int, longest_px: int) -> tuple[RGB, Exif] | None:
@@ -135,8 +138,8 @@ def _preview(opened: Any, least_px: int, longest_px: int) -> tuple[RGB, Exif] | 
 def _exif(data: bytes | BinaryIO) -> Exif:
     """Date and position of a raw file that is built like a TIFF."""
     if isinstance(data, bytes):
-        return parse_exif(data)
+        return replace(parse_exif(data), block=data[:_MOST_EXIF_BYTES])
     data.seek(0)
-    beginning = data.read(1 << 20)
+    beginning = data.read(_MOST_EXIF_BYTES)
     data.seek(0)
     return parse_exif(beginning)

@@ -105,6 +105,5 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
     if swaps_sides(exif.orientation):
         width_px, height_px = height_px, width_px
     format = picture.format.lower() if picture.format else "array"
-    return Decoded(
-        orient(rgb, exif.orientation), width_px, height_px, format, False, exif.taken_at, exif.has_gps
-    )
+    seen = orient(rgb, exif.orientation)
+    return Decoded(seen, width_px, height_px, format, False, exif.taken_at, exif.has_gps, exif=exif.block)

@@ -128,7 +128,7 @@ def _without_evidence(
 ) -> NDArray[np.bool_]:
     found: set[str] = set()
     for feature in features:
-        if not feature.overlays:
+        if feature.sees_pixels and not feature.overlays:
             found |= {digest for digest, data in store.descriptors(feature.key, set(digests)).items() if data}
     return _mask(digest not in found for digest in digests)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ import numpy as np
 
 from cvsim.errors import ImageError
 from cvsim.executors.base import Demand
-from cvsim.features.base import WORKING_PX, Feature
+from cvsim.features.base import WORKING_PX, Measure
 from cvsim.features.color_histogram import ColorHistogram
 from cvsim.features.picture import Picture
 from cvsim.images.decode import thumbnail
 from cvsim.images.encoded import Content, read_content
+from cvsim.images.exif import moment_of
 from cvsim.images.scan import FileEntry
 from cvsim.reading.identity import EDGES_KEY, PIXELS_KEY
 from cvsim.stores import Extraction, ImageInfo
@@ -28,25 +30,29 @@ DECODER = f"decoder:4:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
 
 
-def working_px(features: Collection[Feature[Any]]) -> int:
+def working_px(features: Collection[Measure[Any]]) -> int:
     """Longer side of the pixels that all of the features are taken from: a plan has them agree."""
     return max((feature.working_px for feature in features), default=WORKING_PX)
 
 
-def artefact_keys(features: Collection[Feature[Any]], *, thumbnails: bool = False) -> tuple[str, ...]:
+def artefact_keys(features: Collection[Measure[Any]], *, thumbnails: bool = False) -> tuple[str, ...]:
     """Under what everything that a run needs of a picture is stored."""
     return (*(feature.key for feature in features), *([THUMBNAIL_KEY] if thumbnails else []))
 
 
 def artefacts(
-    rgb: RGB, features: Collection[Feature[Any]], *, thumbnails: bool = False
+    rgb: RGB,
+    features: Collection[Measure[Any]],
+    exif: bytes = b"",
+    *,
+    thumbnails: bool = False,
 ) -> dict[str, bytes | None]:
     """Make what is stored of pixels of the working size.
 
     That is each feature's descriptor (None is "no evidence"), and a thumbnail where one is wanted.
     """
     found: dict[str, bytes | None] = {}
-    picture = Picture(rgb)
+    picture = Picture(rgb, functools.partial(moment_of, exif))
     for feature in features:
         descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)
@@ -61,7 +67,7 @@ class ExtractJob:
 
     Attributes
     ----------
-    features : tuple of Feature
+    features : tuple of Measure
     known : set of str
         Digests of which everything is stored already: read to be recognised, but not decoded.
     digests : dict of str to str
@@ -70,7 +76,7 @@ class ExtractJob:
         Whether one is kept of each picture: where pictures may be shown when their files are out of reach.
     """
 
-    features: tuple[Feature[Any], ...]
+    features: tuple[Measure[Any], ...]
     known: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
     thumbnails: bool = False
@@ -111,7 +117,7 @@ class ExtractJob:
             decoded.taken_at,
             decoded.has_gps,
         )
-        found = artefacts(decoded.rgb, self.features, thumbnails=self.thumbnails)
+        found = artefacts(decoded.rgb, self.features, decoded.exif, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
         if decoded.edges:

@@ -18,7 +18,7 @@ from cvsim.types import Counts, Group, ImageRecord, Skipped
 
 if TYPE_CHECKING:
     from cvsim.executors.base import Executor
-    from cvsim.features.base import Feature
+    from cvsim.features.base import Measure
     from cvsim.progress import Progress
     from cvsim.stores import ImageInfo, Store
 
@@ -70,7 +70,7 @@ class Reading:
 
 def read_files(
     found: Scan,
-    features: Sequence[Feature[Any]],
+    features: Sequence[Measure[Any]],
     store: Store,
     *,
     executor: Executor,

@@ -16,7 +16,7 @@ from cvsim.reading.extraction import ExtractJob
 from cvsim.stores import Extraction
 
 if TYPE_CHECKING:
-    from cvsim.features.base import Feature
+    from cvsim.features.base import Measure
 
 SHARD_FILES = 32
 SHARD_BYTES = 64 << 20
@@ -79,12 +79,12 @@ class FileShardJob:
 
     Parameters
     ----------
-    features : tuple of Feature
+    features : tuple of Measure
     thumbnails : bool
         See `ExtractJob`.
     """
 
-    def __init__(self, features: tuple[Feature[Any], ...], *, thumbnails: bool = False) -> None:
+    def __init__(self, features: tuple[Measure[Any], ...], *, thumbnails: bool = False) -> None:
         self._features = features
         self._thumbnails = thumbnails
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cvsim.actions.beside import names_beside
 from cvsim.candidates.sharded import joins_over
 from cvsim.executors import open_executor
+from cvsim.features.sharpness import Sharpness
 from cvsim.groups.rules import GroupRules
 from cvsim.images.archives import why_only_read
 from cvsim.images.scan import require_paths, scan
 from cvsim.progress import Clock, SilentProgress
 from cvsim.reading.collection import Collection
+from cvsim.reading.extraction import working_px
 from cvsim.reading.files import read_files
 from cvsim.reading.nodes import Sides
 from cvsim.reading.plain_pictures import digest_pixels
@@ -22,7 +24,7 @@ from cvsim.recipes.against import opened_index
 from cvsim.recipes.linking import Linker, score_candidates
 from cvsim.recipes.proving import Prover
 from cvsim.recipes.report_groups import doubtful_links, marked_groups
-from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
+from cvsim.recipes.scoring_plan import ScoringPlan, require_copies, scoring_plan
 from cvsim.stores import BesideStore, Store, on_sound_store
 from cvsim.types import DedupeResult
 
@@ -76,6 +78,8 @@ class _Run:
     def of(cls, paths: Sequence[str], listed: Sequence[str], settings: Settings, progress: Progress) -> _Run:
         """The parts; what makes no sense is refused before anything is read."""
         clock, plan = Clock(), scoring_plan(settings)
+        if settings.against is not None:
+            require_copies(settings, "an index finds")
         rules = GroupRules.of(settings, plan.threshold)
         require_paths(paths, listed)
         return cls(paths, listed, settings, plan, rules, progress, clock)
@@ -99,7 +103,7 @@ class _Run:
             nodes = sides.nodes([*reading.records, *there], reading.roots)
             collection = Collection(nodes, self.plan.features, store)
             digest_pixels(collection, n_workers)
-            rules = self._rules(indexed)
+            rules = self._rules(indexed, self._sharpness(collection))
             linker = Linker(collection, self.plan, rules, progress=self.progress, n_workers=n_workers)
             score_candidates(linker, joins_over(executor, store), self.clock)
             with Prover(linker, rules, self.progress, n_workers=n_workers) as prover:
@@ -107,7 +111,7 @@ class _Run:
                 mark("check groups")
                 groups = prover.proved_groups()
             mark("prove")
-        groups = marked_groups(groups, sides.indexed, rules.keep.why_away, rules.keep.beside)
+        groups = marked_groups(groups, sides.indexed, rules.keep)
         return self._result(reading, linker, groups, indexed, n_own)
 
     def _found(self, indexed: IndexedFiles | None) -> tuple[Scan, int]:
@@ -118,15 +122,33 @@ class _Run:
         return (found, 0) if indexed is None else indexed.without_own(found)
 
     def _read(self, found: Scan, store: Store, executor: Executor) -> Reading:
-        reading = read_files(found, self.plan.features, store, executor=executor, progress=self.progress)
+        wanted = (*self.plan.features, *self._measures())
+        reading = read_files(found, wanted, store, executor=executor, progress=self.progress)
         if not executor.is_remote:
             executor.close()  # its children, which take as much memory as this process and have no more work
         return reading
 
-    def _rules(self, indexed: IndexedFiles | None) -> GroupRules:
-        """With what is known of files by where they lie."""
+    def _measures(self) -> tuple[Sharpness, ...]:
+        """What is taken of pictures for the keep rules alone."""
+        if not self.rules.keep.asks_for_sharpness:
+            return ()
+        measure = Sharpness()
+        measure.working_px = working_px(self.plan.features)
+        return (measure,)
+
+    def _sharpness(self, collection: Collection) -> Mapping[str, float]:
+        """By digest, as far as it was taken: not of what only an index knows."""
+        found: dict[str, float] = {}
+        for measure in self._measures():
+            kept = collection.store.descriptors(measure.key, set(collection.digests))
+            found = {digest: measure.from_bytes(data) for digest, data in kept.items() if data is not None}
+        return found
+
+    def _rules(self, indexed: IndexedFiles | None, sharpness: Mapping[str, float]) -> GroupRules:
+        """With what is known of files by where they lie, and how sharp they are."""
         why_away = why_only_read if indexed is None else indexed.why_away
-        return replace(self.rules, keep=replace(self.rules.keep, why_away=why_away, beside=names_beside()))
+        keep = replace(self.rules.keep, why_away=why_away, beside=names_beside(), sharpness=sharpness.get)
+        return replace(self.rules, keep=keep)
 
     def _result(
         self,
@@ -167,6 +189,7 @@ def _described(paths: Sequence[str], settings: Settings, plan: ScoringPlan) -> d
     for name in ("cache", "workers", "scheduler"):
         described.pop(name)
     described["threshold"] = plan.threshold
+    described["keep"] = settings.keep_rules
     described["signals"] = [feature.name for feature in plan.features]
     described["model"] = f"{plan.model.name} {plan.model.version}"
     return {"paths": list(paths), **described}

@@ -25,7 +25,7 @@ from cvsim.progress import SilentProgress
 from cvsim.reading.extraction import DECODER
 from cvsim.reading.files import read_files
 from cvsim.recipes.products import PRODUCT_SIGNALS, vector_features
-from cvsim.recipes.scoring_plan import scoring_plan
+from cvsim.recipes.scoring_plan import require_copies, scoring_plan
 from cvsim.settings import COPY, EFFORTS, PROFILES, Settings
 from cvsim.stores import ImageKeys, KnownFile, SearchableStore
 from cvsim.types import Skipped
@@ -71,7 +71,14 @@ class Signals:
 
     @classmethod
     def of(cls, settings: Settings) -> Signals:
-        """Choose the signals that settings ask for."""
+        """Choose the signals that settings ask for.
+
+        Raises
+        ------
+        SettingsError
+            The profile is not made for copies or products, or is not known.
+        """
+        require_copies(settings, "an index finds")
         product = vector_features(None, settings.embedding)
         if settings.profile in PROFILES:
             # Named, so that they are taken from the same pixels as the product signals.

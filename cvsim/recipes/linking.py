@@ -12,6 +12,7 @@ from cvsim.candidates.blocking import (
     Joins,
     first_of_each,
     hash_candidates,
+    track_candidates,
     unique_pairs,
     vector_candidates,
     without_pairs,
@@ -346,6 +347,7 @@ class Linker:
             self.plan.model,
             verdicts=self._verdicts,
             n_workers=self._n_workers,
+            copies=self.plan.copies,
         )
 
 
@@ -368,11 +370,12 @@ def score_candidates(linker: Linker, joins: Joins = LOCAL_JOINS, clock: Clock | 
 
 
 def whole_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> PairColumns:
-    """Pairs that whole pictures find: equal pixels, hashes within a radius, and near vectors."""
+    """Pairs that whole pictures find: equal pixels, hashes within a radius, neighbours, and near vectors."""
     collection, plan = linker.collection, linker.plan
     wanted = ~collection.is_reference
     hashed = hash_candidates(plan.features, collection.packed, collection.side, joins, wanted)
-    hashed = unique_pairs(len(collection), hashed, collection.same_pixels())
+    neighbours = track_candidates(plan.features, collection.packed)
+    hashed = unique_pairs(len(collection), hashed, collection.same_pixels(), neighbours)
     if not plan.nearness:
         return hashed
     near = vector_candidates(collection.packed, plan.nearness, plan.least_nearness)

@@ -33,7 +33,7 @@ from cvsim.recipes.prefilter_pairs import (
     ranked_pairs,
 )
 from cvsim.recipes.prefilter_sample import CopySample
-from cvsim.recipes.scoring_plan import ScoringPlan, scoring_plan
+from cvsim.recipes.scoring_plan import ScoringPlan, require_copies, scoring_plan
 from cvsim.reports.pairs import csv_chunks, write_pairs
 from cvsim.settings import PROFILES
 from cvsim.stores import Store, on_sound_store
@@ -175,6 +175,7 @@ def prefilter(
     listed = list(listed)
     require_paths(paths, listed)
     progress = progress or SilentProgress()
+    require_copies(settings, "prefilter measures its recall on")
     plan = scoring_plan(settings)
     trained = None if settings.profile in PROFILES else _trained_cutoff(plan, recall)
     if trained is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cvsim.groups.components import Grouping
+    from cvsim.groups.keep import KeepRules
     from cvsim.groups.rules import GroupRules
     from cvsim.reading.nodes import Node
     from cvsim.recipes.linking import Linker
@@ -147,18 +148,17 @@ def _finished(
     )
 
 
-def marked_groups(
-    groups: Sequence[Group],
-    indexed: Collection[str],
-    why_away: Callable[[str], str],
-    beside: Callable[[str], Sequence[str]],
-) -> tuple[Group, ...]:
-    """The groups with those members marked that are indexed, cannot be touched, or have companions."""
+def marked_groups(groups: Sequence[Group], indexed: Collection[str], keep: KeepRules) -> tuple[Group, ...]:
+    """The groups with what the keep rules know of members: why they are away, companions, sharpness."""
 
     def marked(member: Member) -> Member:
         path = member.record.path
         return replace(
-            member, indexed=path in indexed, why_away=why_away(path), companions=tuple(beside(path))
+            member,
+            indexed=path in indexed,
+            why_away=keep.why_away(path),
+            companions=tuple(keep.beside(path)),
+            sharpness=keep.sharpness(member.record.digest),
         )
 
     return tuple(replace(group, members=tuple(map(marked, group.members))) for group in groups)
@@ -233,6 +233,7 @@ class _Builder:
             self._rules.include,
             lambda r: r.path in reference,
             self._rules.decisions,
+            self._rules.only_included,
         )
         return Draft(
             choice,

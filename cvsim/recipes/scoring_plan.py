@@ -14,7 +14,8 @@ from cvsim.features import make_features
 from cvsim.features.base import WORKING_PX
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring.model import FusionModel, read_model
-from cvsim.settings import MIN_WORD_VOTES, PROFILES, Settings
+from cvsim.scoring.relation import CopyRule
+from cvsim.settings import MIN_WORD_VOTES, PROFILES, Profile, Settings
 
 if TYPE_CHECKING:
     from cvsim.features.base import Feature
@@ -42,6 +43,8 @@ class ScoringPlan:
         Nearness that makes a candidate; None: what the threshold asks for, nearness being in log-odds.
     pair_recall : mapping of str to float
         Of a trained profile: the share of the pairs of held-out products at each score and above.
+    copies : CopyRule or None
+        Which of the links are copies; None: all of them.
     """
 
     features: tuple[Feature[Any], ...]
@@ -51,6 +54,7 @@ class ScoringPlan:
     nearness: Mapping[str, float] = field(default_factory=dict)
     min_nearness: float | None = None
     pair_recall: Mapping[str, float] = field(default_factory=dict)
+    copies: CopyRule | None = None
 
     @property
     def least_nearness(self) -> float:
@@ -60,8 +64,12 @@ class ScoringPlan:
     @property
     def min_log_odds(self) -> float:
         """The threshold in log-odds, finite."""
-        p = min(max(self.threshold, 1e-12), 1 - 1e-12)
-        return float(np.log(p / (1 - p)))
+        return _log_odds(self.threshold)
+
+
+def _log_odds(probability: float) -> float:
+    p = min(max(probability, 1e-12), 1 - 1e-12)
+    return float(np.log(p / (1 - p)))
 
 
 def scoring_plan(settings: Settings) -> ScoringPlan:
@@ -77,17 +85,45 @@ def scoring_plan(settings: Settings) -> ScoringPlan:
     profile = PROFILES[settings.profile]
     names = settings.signals or profile.signals[settings.effort]
     threshold = profile.threshold if settings.threshold is None else settings.threshold
-    model = read_model(MODELS / f"{profile.models[settings.effort]}.json")
+    model = _model(profile, settings)
     votes = MIN_WORD_VOTES[settings.effort]
+    copies = None
+    if profile.copies is not None:
+        judge = PROFILES[profile.copies]
+        copies = CopyRule(_model(judge, settings), _log_odds(judge.threshold))
     if settings.embedding is None:
         # Signals of somebody's own choice may need all the detail that there is.
         size_px = WORKING_PX if settings.signals else profile.working_px[settings.effort]
-        return ScoringPlan(make_features(names, size_px), model, threshold, votes)
+        return ScoringPlan(make_features(names, size_px), model, threshold, votes, copies=copies)
     from cvsim.recipes.products import make_embedding
 
     embedding = make_embedding(settings.embedding)
     features = (*make_features(names), embedding)
-    return ScoringPlan(features, model, threshold, votes, {embedding.name: 1.0}, MIN_EMBEDDING_COSINE)
+    nearness = {embedding.name: 1.0}
+    return ScoringPlan(features, model, threshold, votes, nearness, MIN_EMBEDDING_COSINE, copies=copies)
+
+
+def _model(profile: Profile, settings: Settings) -> FusionModel:
+    return read_model(MODELS / f"{profile.models[settings.effort]}.json")
+
+
+def require_copies(settings: Settings, what: str) -> None:
+    """Refuse a profile whose links are not copies alone, for what is made for copies.
+
+    Parameters
+    ----------
+    what : str
+        Subject of the message: what knows copies only.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if settings.is_for_looking:
+        raise SettingsError(
+            f"{what} copies only; the profile {settings.profile!r} is for dedupe and compare: "
+            f"leave out --profile {settings.profile}"
+        )
 
 
 def _trained_plan(settings: Settings) -> ScoringPlan:

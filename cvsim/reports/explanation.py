@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cvsim.images.holdings import in_words
 from cvsim.reports.wording import keep_words, percent, quantity, relation_words
+from cvsim.settings import PROFILES
 from cvsim.types import DedupeResult, Group, Member, ScoredPair
 
 _MOST_COMPANIONS = 3
@@ -181,9 +182,13 @@ def is_left(group: Group, member: Member) -> bool:
 
 
 def member_words(member: Member) -> str:
-    """What its file holds, what lies beside it, whether it is indexed; empty where there is nothing."""
+    """What its file holds, how sharp it is if a rule asked, what lies beside it, whether it is indexed.
+
+    Empty where there is nothing of it.
+    """
     held = in_words(member.holds, member.record.format)
-    return ", ".join(filter(None, [*held, companion_words(member), indexed_words(member)]))
+    sharpness = "" if member.sharpness is None else f"sharpness {member.sharpness:.2f}"
+    return ", ".join(filter(None, [*held, sharpness, companion_words(member), indexed_words(member)]))
 
 
 def companion_words(member: Member) -> str:
@@ -205,7 +210,18 @@ def indexed_words(member: Member) -> str:
 def kept_words(group: Group) -> str:
     """Why the file to keep is kept, in words."""
     keeper = group.members[0]
-    return "the index has it" if keeper.indexed and group.rule == "protected" else keep_words(group.rule)
+    if keeper.indexed and group.rule == "protected":
+        return "the index has it"
+    others = [member.sharpness for member in group.members[1:] if member.sharpness]
+    if group.rule == "sharpest" and keeper.sharpness and others:
+        return f"{keep_words(group.rule)}, {keeper.sharpness / max(others):.2f} times the next"
+    return keep_words(group.rule)
+
+
+def are_for_looking(result: DedupeResult) -> bool:
+    """Whether nothing of the groups can go, for the profile only looks and no relation was included."""
+    profile = PROFILES.get(str(result.settings.get("profile")))
+    return profile is not None and profile.for_looking and not result.settings.get("include")
 
 
 def warnings(group: Group, threshold: float | None) -> Iterator[str]:

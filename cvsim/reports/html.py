@@ -65,6 +65,7 @@ class CardPicture:
     href: str
     image: str
     decision: str
+    why: str
     reason: str
     holds: str
     boxes: tuple[Box, ...]
@@ -110,13 +111,15 @@ def to_html(
     style, script = asset("dedupe.css"), asset("dedupe.js")
     threshold = explanation.threshold_of(result)
     href = functools.partial(_href, folder=folder, base=base)
+    for_looking = explanation.are_for_looking(result)
     stream = template.stream(
         result=result,
         per_page=_PER_PAGE,
         cards=(_card(group, threshold, thumbnail, href) for group in _most_bytes_first(result.groups)),
         relations=_relation_counts(result),
         skipped=_skipped_by_reason(result.skipped),
-        left=explanation.left_in_words(result),
+        left="" if for_looking else explanation.left_in_words(result),
+        for_looking=for_looking,
         doubtful=explanation.doubtful_words(result.doubtful),
         threshold=threshold,
         sources=[printable(str(path)) for path in _sources(result)],
@@ -201,6 +204,7 @@ def _picture(
         href=href(record.path),
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
+        why=explanation.kept_words(group) if record.path == group.keep else "",
         reason=member.reason,
         holds=explanation.member_words(member),
         boxes=() if member.proof is None else member.proof.boxes,

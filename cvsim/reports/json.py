@@ -95,6 +95,7 @@ def _member(member: Member) -> dict[str, Any]:
         "indexed": member.indexed,
         "why_away": member.why_away or None,
         "companions": list(member.companions),
+        **({} if member.sharpness is None else {"sharpness": _number(member.sharpness)}),
     }
 
 

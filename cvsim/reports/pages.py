@@ -28,7 +28,6 @@ def page_templates(package: str) -> Environment:
         percent=wording.percent,
         byte_size=wording.byte_size,
         relation_words=wording.relation_words,
-        keep_words=wording.keep_words,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(quantity=wording.quantity, dimensions=wording.dimensions)

@@ -29,6 +29,7 @@ KEEP_RULES: Mapping[str, str] = {
     "protected": "it lies in a protected folder",
     "there": "the others are not there now, or lie in archives",
     "original": "its name does not say copy",
+    "sharpest": "it is the sharpest",
     "resolution": "it has the most pixels",
     "size": "it is the largest file",
     "metadata": "it has the most metadata",

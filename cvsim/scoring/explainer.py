@@ -27,7 +27,7 @@ from cvsim.reading.identity import (
     may_be_equal,
 )
 from cvsim.scoring.model import IDENTITY
-from cvsim.scoring.relation import PairFacts, Verdict, relation_by_geometry, relation_by_tiles
+from cvsim.scoring.relation import CopyRule, PairFacts, Verdict, relation_by_geometry, relation_by_tiles
 from cvsim.types import Comparison, ImageRecord, Pair, Proof, ScoredPair, Side
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Explainer:
     model : FusionModel
     verdicts : dict, optional
         Verdicts that are known already, by the pair's nodes; new ones are added.
+    copies : CopyRule, optional
+        Which pairs are copies; all if not given.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Explainer:
         *,
         verdicts: dict[tuple[int, int], Verdict] | None = None,
         n_workers: int = 1,
+        copies: CopyRule | None = None,
     ) -> None:
         self._nodes, self._scores, self._store = collection.nodes, scores, collection.store
         self._model = model
@@ -78,6 +81,7 @@ class Explainer:
         self._squares = collection.told(lambda feature, packed: feature.whole_squares(packed))
         self._has_color = collection.told(lambda feature, packed: feature.has_color(packed))
         self._verdicts = {} if verdicts is None else verdicts
+        self._copies = copies
 
     @property
     def prior(self) -> float:
@@ -106,11 +110,17 @@ class Explainer:
             for name in ("tiles", "color")
         )
         shares = scores.evidence["share"][rows]
-        columns = scores.a[rows], scores.b[rows], shares, tiles, color, scores.orientation[rows]
-        for row, a, b, share, tile, tint, turn in zip(
+        is_copy = np.ones(len(rows), bool)
+        if self._copies is not None and len(rows):
+            is_copy = self._copies.are_copies({n: v[rows] for n, v in scores.similarities.items()})
+        columns = scores.a[rows], scores.b[rows], shares, tiles, color, scores.orientation[rows], is_copy
+        for row, a, b, share, tile, tint, turn, copy in zip(
             rows.tolist(), *(column.tolist() for column in columns), strict=True
         ):
             if (a, b) in self._verdicts:
+                continue
+            if not copy:
+                self._verdicts[a, b] = Verdict.of("similar")
                 continue
             look = self._look(a, b, 1.0 if math.isnan(tint) else tint)
             if share >= MIN_EXPLAINED_SHARE:

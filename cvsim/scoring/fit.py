@@ -34,6 +34,7 @@ def fit_model(
     ridge: float = 0.5,
     weight: NDArray[Any] | None = None,
     by_case: Sequence[str] = (),
+    most: Mapping[str, float] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> FusionModel:
     """A model from labelled pairs.
@@ -56,6 +57,9 @@ def fit_model(
         How much each pair counts; 1 if not given.
     by_case : sequence of str
         Signals that get a curve for each of `CASES`.
+    most : mapping of str to float, optional
+        Of some signals, what they may add at most; the stretches between the knots above the pivot have
+        equal shares in it.
 
     Raises
     ------
@@ -66,8 +70,7 @@ def fit_model(
         raise UsageError("a fusion model needs pairs that are the same and pairs that are not")
     blocks = _blocks(similarities, list(knots), by_case)
     names = list(blocks)
-    knots = {n: knots[n.partition("@")[0]] for n in names}
-    pivots = {n: pivots[n.partition("@")[0]] for n in names}
+    knots, pivots = {n: knots[_plain(n)] for n in names}, {n: pivots[_plain(n)] for n in names}
     design = [_rises(blocks[n], np.asarray(knots[n], float), pivots[n]) for n in names]
     x = np.concatenate(design, axis=1)
     target = is_same.astype(float)
@@ -83,7 +86,7 @@ def fit_model(
         np.zeros(x.shape[1]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0.0, None)] * x.shape[1],
+        bounds=[bound for n in names for bound in _bounds(knots[n], pivots[n], (most or {}).get(_plain(n)))],
         options={"maxiter": 3000},
     )
     curves, start = {}, 0
@@ -97,6 +100,18 @@ def fit_model(
     if by_case:  # the cases themselves are no evidence
         curves |= dict.fromkeys((COVERAGE, TEXTURE), Curve((0.0, 1.0), (0.0, 0.0)))
     return FusionModel(name, prior, curves, dict(origin or {}))
+
+
+def _plain(name: str) -> str:
+    """The signal of a curve, whatever the case."""
+    return name.partition("@")[0]
+
+
+def _bounds(knots: Sequence[float], pivot: float, most: float | None) -> list[tuple[float, float | None]]:
+    """Of each rise, between two knots."""
+    is_above = [knot > pivot for knot in knots[1:]]
+    share = None if most is None else most / max(sum(is_above), 1)
+    return [(0.0, share if above else None) for above in is_above]
 
 
 def _blocks(

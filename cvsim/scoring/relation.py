@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from cvsim.types import Proof, Relation, Side
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from cvsim.scoring.model import FusionModel
+    from cvsim.types import Proof, Relation, Side, Similarities
 
 # All bounds below were chosen by hand while looking at labelled copies; none is the outcome of a search. How
 # often the relation is the one that the kind of a copy asks for is measured by `benchmarks/accuracy.py` (see
@@ -91,6 +96,26 @@ LOSSES: tuple[Relation, ...] = (
 _DOUBTS: frozenset[Relation] = frozenset(("pasted", "cropped", "edited", "recolored", "similar"))
 _TURNS: frozenset[Relation] = frozenset(("rotated", "mirrored"))
 _EQUAL: frozenset[Relation] = frozenset(("re-encoded", "identical-pixels"))
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRule:
+    """Which pairs are copies, under a profile that links others, too: those are called similar.
+
+    Attributes
+    ----------
+    model : FusionModel
+        Of the profile that knows copies.
+    min_log_odds : float
+        Its threshold, inclusive.
+    """
+
+    model: FusionModel
+    min_log_odds: float
+
+    def are_copies(self, similarities: Mapping[str, Similarities]) -> NDArray[np.bool_]:
+        """(n,) whether each pair is one."""
+        return self.model.log_odds(similarities) >= self.min_log_odds
 
 
 @dataclass(frozen=True, slots=True)

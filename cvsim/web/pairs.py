@@ -66,7 +66,7 @@ class Pairs:
         self.settings = settings
         self._plan = scoring_plan(settings)
         self.threshold = self._plan.threshold
-        self.rules = KeepRules.parse(settings.keep)
+        self.rules = KeepRules.parse(settings.keep_rules)
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[Stamp, ImageRecord]] = {}
         self._known: OrderedDict[tuple[str, str], ScoredPair] = OrderedDict()
@@ -169,6 +169,7 @@ class Pairs:
             parse_include(self.settings.include),
             lambda record: under_any(record.path, references),
             decisions,
+            only_included=self.settings.is_for_looking,
         )
         proposals = choice.propose(pairs.values())
         proposed = {

@@ -267,3 +267,19 @@ def test_many_files_are_all_read(tmp_path: Path) -> None:
     assert [run["n_images"] for run in runs.values()] == [5, 5, 5, 5, 3, 3]
     assert [run["n_new"] for run in runs.values()] == [5, 0, 5, 0, 3, 0]
     assert "5 pictures in a zip" in readme.read_text()
+
+
+def test_bursts_report_what_is_found_and_how_sharp(world: dict[str, Path]) -> None:
+    from burst_sets import KINDS as FRAMES, burst_set
+
+    folder = world["root"] / "burst-photographs"
+    photographs = [save_image(folder / f"{k}.jpg", scene(600 + k, 800, 600)) for k in range(2)]
+    others = [save_image(folder / "other.jpg", scene(610, 800, 600))]
+    made = burst_set(photographs, world["work"] / "sets" / "bursts-b", "bursts-b", others)
+    assert len(made.files) == 2 * (len(FRAMES) + 1) + 1
+    found = run_benchmark("bursts", world, "--effort", "fast")["fast"]
+    assert set(found["kinds"]) == set(FRAMES)
+    assert found["kinds"]["still"] == 1
+    assert found["pairs"]["false links"] == 0
+    assert found["sharpest"] > 0.9
+    assert "| found: still | 1.00 |" in section(world, "bursts")

@@ -21,7 +21,7 @@ from cvsim.settings import COPY, PROFILES
 from cvsim.testing import check_feature, check_no_evidence, contract_pictures
 from cvsim.types import Comparison
 
-NAMES = sorted(FEATURES)
+NAMES = sorted(name for name, make in FEATURES.items() if make().sees_pixels)
 
 
 def flat(level: int, height: int = 240, width: int = 320) -> RGB:

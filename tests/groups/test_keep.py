@@ -37,6 +37,17 @@ def test_each_rule_decides_and_is_named(rules: str, better: dict[str, object], r
     assert KeepRules.parse(rules).choose(records) == (1, rule)
 
 
+def test_the_sharpest_is_kept_where_the_difference_is_one() -> None:
+    known = {"a" * 64: 8.0, "b" * 64: 11.9, "c" * 64: 12.0}
+    rules = dataclasses.replace(KeepRules.parse("sharpest,resolution"), sharpness=known.get)
+    soft, sharp = record("a.jpg", digest="a" * 64, width_px=9000), record("b.jpg", digest="b" * 64)
+    as_sharp = record("c.jpg", digest="c" * 64, width_px=50)
+    unknown = record("d.jpg", digest="d" * 64, width_px=9000)
+    assert rules.choose([soft, sharp, unknown]) == (1, "sharpest")
+    assert rules.choose([soft, as_sharp, sharp]) == (2, "resolution")  # a hundredth sharper is as sharp
+    assert KeepRules.parse("sharpest,resolution").choose([soft, sharp]) == (0, "resolution")  # nobody looked
+
+
 def test_rules_on_names_and_folders() -> None:
     records = [record("/x/IMG_1 (copy).jpg"), record("/y/IMG_1.jpg"), record("/best/c/IMG_10.jpg")]
     assert KeepRules.parse("longest-name").choose(records) == (0, "longest-name")

@@ -30,9 +30,12 @@ def edge(
     return ScoredPair(Pair(a, b), -6.0, score, relation, contained, (), (relation,), proof)  # type: ignore[arg-type]
 
 
+OPTIONS = ("include", "protected", "threshold", "only_included")
+
+
 def of_two(relation: str, contained: Side | None = None, **values: object) -> Proposal:
     """The proposal for b of (a kept, b)."""
-    options = {key: values.pop(key) for key in ("include", "protected", "threshold") if key in values}
+    options = {key: values.pop(key) for key in OPTIONS if key in values}
     score, state = values.pop("score", 0.99), values.pop("state", "explained")
     kept_values, rule = values.pop("kept", {}), values.pop("rule", "")
     records = [record("a.jpg", **kept_values), record("b.jpg", **values)]  # type: ignore[arg-type]
@@ -50,6 +53,19 @@ def test_only_what_is_proved_is_proposed(relation: str, state: str | None) -> No
 
 def test_equal_bytes_need_no_other_proof() -> None:
     assert of_two("identical-file", state=None).remove
+
+
+@pytest.mark.parametrize("relation", sorted(get_args(Relation)))
+def test_of_a_group_for_looking_only_what_is_included_goes(relation: str) -> None:
+    """Not even equal bytes, and what is included needs the proof that it needs elsewhere."""
+    looking = {"only_included": True, "include": frozenset()}
+    kept = of_two(relation, "b", **looking)
+    assert not kept.remove
+    assert f"for looking at; --include {relation} proposes those" in kept.reason
+    asked = of_two(relation, "b", only_included=True, include=parse_include(relation))
+    assert asked.remove == of_two(relation, "b", include=parse_include(relation)).remove
+    poorer = of_two("similar", only_included=True, include=parse_include("similar"), state="poorer-kept")
+    assert not poorer.remove
 
 
 def test_why_nothing_is_proved_is_said() -> None:

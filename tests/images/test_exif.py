@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 from PIL import Image
 
-from cvsim.images.exif import Exif, parse_exif
+from cvsim.images.exif import Exif, moment_of, parse_exif
+from cvsim.types import Moment
 
 
 def block(**tags: object) -> bytes:
@@ -39,6 +40,35 @@ def test_the_date_of_the_shot_is_preferred_to_that_of_the_file() -> None:
 @pytest.mark.parametrize("date", ["0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday", ""])
 def test_a_clock_that_was_never_set_is_no_date(date: str) -> None:
     assert parse_exif(block(date=date)).taken_at is None
+
+
+def shot_block(date: str, main: dict[int, str], inner: dict[int, str]) -> bytes:
+    exif = Image.Exif()
+    exif.update(main)
+    exif.get_ifd(0x8769).update({0x9003: date, **inner})
+    return exif.tobytes()
+
+
+def test_the_moment_has_fraction_offset_and_camera() -> None:
+    camera = {0x010F: "Foxglove", 0x0110: "F100"}
+    inner = {0x9291: "250", 0x9011: "+02:30", 0xA431: "77"}
+    block = shot_block("1970:01:02 00:00:10", camera, inner)
+    assert (
+        moment_of(block) == moment_of(parse_exif(block).block) == Moment(86_410.25, 9000, "Foxglove F100 77")
+    )
+    assert parse_exif(block).taken_at == "1970-01-02T00:00:10"
+    west = shot_block("1970:01:02 00:00:10", {}, {0x9011: "-07:00"})
+    assert moment_of(west) == Moment(86_410.0, -25_200, "")
+
+
+@pytest.mark.parametrize("date", ["2024:02:31 10:00:00", "2024:05:04 25:00:00", "0000:00:00 00:00:00"])
+def test_what_no_calendar_has_is_no_moment(date: str) -> None:
+    assert moment_of(shot_block(date, {}, {})) is None
+
+
+def test_when_a_program_wrote_the_file_is_no_moment() -> None:
+    assert moment_of(block(date="2020:01:02 03:04:05")) is None
+    assert moment_of(b"") is None
 
 
 def test_position() -> None:

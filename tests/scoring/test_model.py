@@ -252,6 +252,14 @@ def test_two_signals_that_say_the_same_are_not_counted_twice() -> None:
     assert np.abs(two.score(doubled) - one.score({"first": first})).max() < 0.03
 
 
+def test_a_signal_adds_no_more_than_it_may() -> None:
+    similarities, same, _ = synthetic(5_000, 6)
+    free = fit_model("free", similarities, same, ridge=0.02, **FIT)  # type: ignore[arg-type]
+    bounded = fit_model("bounded", similarities, same, ridge=0.02, most={"first": 0.75}, **FIT)  # type: ignore[arg-type]
+    assert free.most(["first"]) > 0.75
+    assert bounded.most(["first"]) <= 0.75 + 1e-3
+
+
 def test_pairs_of_one_kind_teach_nothing() -> None:
     similarities, same, _ = synthetic(50, 5)
     for labels in (np.ones_like(same), np.zeros_like(same)):

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import scenes
 from alterations import KINDS, LIGHT_KINDS, RGB, altered, encoded
 from PIL import Image
 
-__all__ = ["KINDS", "LIGHT_KINDS", "RGB", "Copy"]
-__all__ += ["altered", "copy_set", "encoded", "near_miss", "save_image", "scene"]
+__all__ = ["KINDS", "LIGHT_KINDS", "RGB", "Copy", "Shot"]
+__all__ += ["altered", "burst", "copy_set", "encoded", "near_miss", "save_frame", "save_image", "scene"]
 
 
 MAX_REMEMBERED_PX = 640 * 480
@@ -99,3 +101,41 @@ def copy_set(
         writer.writerow(("file", "group", "kind"))
         writer.writerows((row.file, row.group, row.kind) for row in rows)
     return rows
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the EXIF of a frame says: seconds after ten in the morning, and make and model."""
+
+    second: float
+    camera: str = "Foxglove F100"
+
+    def exif(self) -> Image.Exif:
+        """The block, with a fraction of a second."""
+        exif, whole = Image.Exif(), int(self.second)
+        exif[0x010F], exif[0x0110] = self.camera.split(" ", 1)
+        inner = exif.get_ifd(0x8769)
+        inner[0x9003] = f"2024:05:04 {10 + whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+        inner[0x9291] = f"{round((self.second - whole) * 100):02}"
+        return exif
+
+
+def save_frame(path: Path, rgb: RGB, shot: Shot | None = None) -> Path:
+    """Write a JPEG as a camera does; without a shot its EXIF says nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(path, quality=92, exif=Image.Exif() if shot is None else shot.exif())
+    return path
+
+
+def burst(folder: Path, seed: int, n_frames: int = 3, *, start: float | None = 0.0) -> list[Path]:
+    """Frames of one spot, half a second apart, the camera a little elsewhere in each; all but one are soft.
+
+    The sharp one is the last but one. Without a `start` nothing says when they were taken.
+    """
+    paths = []
+    for k in range(n_frames):
+        view = scene(seed, 640, 480, arrangement=k)
+        soft = view if k == n_frames - 2 else cv2.GaussianBlur(view, (0, 0), 1.5)
+        shot = None if start is None else Shot(start + k / 2)
+        paths.append(save_frame(folder / f"burst{seed}-{k}.jpg", np.asarray(soft, np.uint8), shot))
+    return paths
