@@ -86,8 +86,8 @@ LIKE_VIEWS = Profile(
     for_looking=True,
     copies="copy",
 )
-"""Of 0.95, 0.9 and 0.8, on bursts of part b and the domains that took no part in the fit: each step down finds
-2 % more of the frames and links half as many strangers again (21, 36 and 50; `benchmarks/bursts.py`)."""
+"""The threshold is of 0.95, 0.9 and 0.8: on bursts of part b and the domains each step down finds 2 % more of
+the frames and links half as many strangers again (21, 36 and 50; see `benchmarks/bursts.py`)."""
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (COPY, LIKE_VIEWS)}
 
 

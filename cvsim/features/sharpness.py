@@ -23,8 +23,8 @@ STEEPEST_PERCENT = 99.0
 Of ten measures (Laplacian and Tenengrad, against the contrast or not, by tiles, each plain and smoothed) it
 puts a sharp frame before a shaken or defocused one of another view and exposure nearly most often, also where
 the blurred one is noisy, and varies least between frames that are equally sharp: chosen on frames of part a
-of the copy set's photographs (0.995 of pairs right; the Tenengrad 0.975, against the contrast 0.994). On part b it has 0.981, the others
-0.975 and 0.989."""
+of the copy set's photographs (0.995 of pairs right; the Tenengrad 0.975, against the contrast 0.994). On part
+b it has 0.981, the others 0.975 and 0.989."""
 LEAST_CONTRAST = 1.0
 """Added to the contrast, in grey levels, so that a picture of nothing has a sharpness, too."""
 _NUMBER = struct.Struct("<d")
