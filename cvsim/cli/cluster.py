@@ -8,7 +8,7 @@ import click
 
 from cvsim.cli import options, products
 from cvsim.cli.command import Verb
-from cvsim.products.methods import METHODS
+from cvsim.products.methods import MEASURED_NUMBER, METHODS
 
 
 @click.command(cls=Verb, epilog="Example: cvsim cluster photos -o labels.csv")
@@ -99,5 +99,5 @@ def cluster(
     if as_json:
         click.echo(found.to_json(), nl=False)
     elif output != "-" and not quiet:
-        how = " (estimated number)" if method in ("kmeans", "spectral") and n_clusters is None else ""
+        how = " (estimated number)" if method in MEASURED_NUMBER and n_clusters is None else ""
         click.echo(f"{len(found.labels):,} pictures, {found.n_groups:,} products{how}")

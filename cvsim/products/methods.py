@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-TREES = {"ward": "ward", "average": "average", "components": "single", "chance": "average"}
+TREES = {
+    "ward": "ward",
+    "average": "average",
+    "components": "single",
+    "reciprocal": "average",
+    "chance": "average",
+}
 """Methods that cut a tree, and scipy's names for how it is built. Training tries them in this order."""
 TREE_OF = {"kmeans": "ward", "measured": "average", "spectral": "average"}
 """The tree that a method without one of its own cuts, where a threshold or a number of groups is given."""
+MEASURED_NUMBER = ("kmeans", "spectral", "reciprocal")
+"""Methods that take their number of groups from ``measured`` where nothing else gives one."""
 FREE = ("density", "hdbscan", "affinity", "leiden")
 """Methods that find the number of groups themselves."""
 METHODS = (
@@ -13,6 +21,7 @@ METHODS = (
     "components",
     "average",
     "ward",
+    "reciprocal",
     "kmeans",
     "spectral",
     "density",
@@ -24,6 +33,7 @@ METHODS = (
 """Names of all methods, as ``cvsim cluster --method`` offers them.
 
 ``hdbscan``, ``affinity`` and ``spectral`` are those of scikit-learn; ``leiden`` is that of leidenalg (extra
-``graph``) on the graph of neighbours. ``measured`` is the tree of average link, cut where the collection
+``graph``) on the graph of neighbours. ``reciprocal`` is average link by shared neighbours
+(`cvsim.products.reranking`). ``measured`` is the tree of average link, cut where the collection
 itself says (`cvsim.products.stopping`).
 """

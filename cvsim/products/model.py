@@ -5,7 +5,8 @@ more than be wrong. Its member ``about`` is a JSON text in UTF-8 with everything
 
     {"schema": "cvsim.product/3", "signals": [{"name", "version", "params", "weight"}],
      "pair": {"slope", "prior", "threshold"},
-     "grouping": {"method", "power", "thresholds": {...}, "curves": {...}},
+     "grouping": {"method", "power", "thresholds": {...}, "curves": {...},
+                  "photos_per_product"},
      "classify": {...}, "labels": [...], "provenance": {...}, "quality": {...}}
 
 ``mean_K`` and ``projection_K`` are the linear map of signal K; ``gallery`` and ``gallery_labels`` are the
@@ -32,6 +33,7 @@ import numpy as np
 from cvsim.errors import SettingsError
 from cvsim.products.details import Details
 from cvsim.products.metric import LinearMap, normalised, spread_evenly
+from cvsim.products.reranking import MOST_NEAR, near_enough
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,12 +111,21 @@ class GroupingRule:
     thresholds : mapping of method to float
         Probability from which a merge is made, as learned for each method.
     curves : mapping of method to MergeCurve
+    photos_per_product : float or None
+        How many the products had that were learned from, where any were: the methods ``measured`` and
+        ``reciprocal`` take new ones to have about as many.
     """
 
     method: str
     power: float
     thresholds: Mapping[str, float]
     curves: Mapping[str, MergeCurve]
+    photos_per_product: float | None = None
+
+    @property
+    def n_near(self) -> int:
+        """Neighbours that the method ``reciprocal`` looks at."""
+        return MOST_NEAR if self.photos_per_product is None else near_enough(self.photos_per_product)
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,6 +323,7 @@ def _about(model: ProductModel) -> dict[str, Any]:
             "power": model.grouping.power,
             "thresholds": dict(model.grouping.thresholds),
             "curves": {name: [c.intercept, c.slope] for name, c in model.grouping.curves.items()},
+            "photos_per_product": model.grouping.photos_per_product,
         },
         "classify": None
         if gallery is None
@@ -362,6 +374,7 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> ProductModel:
             _finite(grouping["power"]),
             {str(k): _finite(v) for k, v in grouping["thresholds"].items()},
             {str(k): MergeCurve(_finite(v[0]), _finite(v[1])) for k, v in grouping["curves"].items()},
+            None if (told := grouping.get("photos_per_product")) is None else max(1.0, _finite(told)),
         ),
         _finite(about["pair"].get("threshold", DEFAULT_PAIR_THRESHOLD)),
         _gallery(about["classify"], arrays, signals),

@@ -1,7 +1,8 @@
 """Ways to part vectors into groups: cutting a tree of merges, k-means, density.
 
 Trees (Ward's, average link, single link) are built once and cut at any height; single link cut at a height
-gives exactly the connected components of the graph of pairs at most that far apart. The tree of chance is
+gives exactly the connected components of the graph of pairs at most that far apart. The reciprocal tree is
+that of average link by distances that count shared neighbours (`cvsim.products.reranking`). That of chance is
 that of average link, its heights put in terms of how likely strangers would come that near
 (`against_chance`).
 """
@@ -20,6 +21,7 @@ from sklearn.neighbors import kneighbors_graph
 from cvsim.arrays import labelled_in_order
 from cvsim.errors import MissingExtraError, UsageError
 from cvsim.products.methods import TREES
+from cvsim.products.reranking import MOST_NEAR, reciprocal_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +71,7 @@ class MergeTree:
         return labelled_in_order(fcluster(self.merges, n_groups, "maxclust"))
 
 
-def build_tree(vectors: NDArray[np.float32], method: str) -> MergeTree:
+def build_tree(vectors: NDArray[np.float32], method: str, n_near: int = MOST_NEAR) -> MergeTree:
     """The tree of merges by Euclidean distance.
 
     Parameters
@@ -77,6 +79,8 @@ def build_tree(vectors: NDArray[np.float32], method: str) -> MergeTree:
     vectors : (n, n_dims) float array
     method : str
         A name in `TREES`.
+    n_near : int
+        Of the method ``reciprocal``: how many neighbours are looked at.
 
     Raises
     ------
@@ -92,6 +96,8 @@ def build_tree(vectors: NDArray[np.float32], method: str) -> MergeTree:
     if len(vectors) < 2:
         return MergeTree(np.zeros((0, 4)))
     distances = condensed_distances(vectors)
+    if method == "reciprocal":
+        distances = reciprocal_distances(np.asarray(vectors, np.float32), distances, n_near)
     tree = MergeTree(linkage(distances, TREES[method]))
     if method == "chance":
         return against_chance(tree, float(distances.mean()), float(distances.std()))

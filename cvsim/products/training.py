@@ -37,6 +37,7 @@ from cvsim.products.model import (
     fused,
 )
 from cvsim.products.partition import MergeTree, build_tree, merge_agreement
+from cvsim.products.reranking import near_enough
 from cvsim.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -379,10 +380,11 @@ def _grouping(
         note = "too few products for cross-validation; threshold and weights are defaults"
         return _default_grouping(), {"note": note}
     trials = []
+    photos = float(np.median(np.concatenate([np.bincount(fold.codes) for fold in folds])))
     for power in EVENING_POWERS:
         vectors = [fused(even_out(fold.mapped, power), weights.tolist()) for fold in folds]
         for method in TRIED:
-            trials.append(_trial(vectors, [fold.codes for fold in folds], method, power))
+            trials.append(_trial(vectors, [fold.codes for fold in folds], method, power, near_enough(photos)))
             advance(1)
     top = max(trial.reached for trial in trials)
     best = next(trial for trial in trials if trial.reached >= top - TIE)
@@ -392,6 +394,7 @@ def _grouping(
         best.power,
         {**{method: trial.threshold for method, trial in chosen.items()}, "chance": DEFAULT_THRESHOLD},
         {**{method: trial.curve for method, trial in chosen.items()}, "chance": CHANCE_CURVE},
+        photos,
     )
     return grouping, {
         "ari": round(best.reached, 4),
@@ -402,9 +405,10 @@ def _grouping(
 
 
 def _trial(
-    vectors: Sequence[NDArray[np.float32]], codes: Sequence[Indices], method: str, power: float
+    vectors: Sequence[NDArray[np.float32]], codes: Sequence[Indices], method: str, power: float, n_near: int
 ) -> _GroupingTrial:
-    agreements = [_Agreement.of(build_tree(v, method), c) for v, c in zip(vectors, codes, strict=True)]
+    trees = [build_tree(v, method, n_near) for v in vectors]
+    agreements = [_Agreement.of(tree, c) for tree, c in zip(trees, codes, strict=True)]
     curve = _merge_curve(agreements)
     heights = np.array([curve.height(p) for p in PROBABILITIES])
     scores = np.array([agreement.ari(heights) for agreement in agreements])

@@ -96,7 +96,7 @@ def tune_network(
         tunable,
         np.stack([squares[path] for path, _ in used]),
         [label for _, label in used],
-        n_epochs=n_epochs or TUNING_EPOCHS,
+        n_epochs=TUNING_EPOCHS if n_epochs is None else n_epochs,
         seed=seed,
         progress=progress,
     )

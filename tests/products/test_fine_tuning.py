@@ -42,7 +42,9 @@ def test_products_lie_apart_after_tuning(photos, tmp_path):
     known = {f"p{p}/{i}.png": f"p{p}" for p in range(4) for i in range(N_PHOTOS)}
     tuned = train_network(photos, labels=known, fine_tune=f"unit={network}", n_epochs=6, cache=None)
     tuned.to_onnx(tmp_path / "tuned.onnx")
-    assert Embedding(str(tmp_path / "tuned.onnx")).params["tuned"] is True
+    params = Embedding(str(tmp_path / "tuned.onnx")).params
+    assert params["tuned"] is True
+    assert params["photos_per_product"] == N_PHOTOS
     before, after = (lead(model, photos) for model in (f"unit={network}", tmp_path / "tuned.onnx"))
     assert after > before
 

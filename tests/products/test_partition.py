@@ -22,7 +22,7 @@ from cvsim.products.partition import (
 from cvsim.products.training import _Agreement, train
 from cvsim.recipes.products import cluster_features
 
-WITHOUT_THRESHOLD = ("chance", "measured", "hdbscan", "affinity", "leiden")
+WITHOUT_THRESHOLD = ("chance", "reciprocal", "measured", "hdbscan", "affinity", "leiden")
 
 
 def random_rows(n, seed):

@@ -34,6 +34,22 @@ def test_few_and_many_photos_a_product_are_both_found(sizes):
         assert adjusted_rand_score(labels, told.labels) > 0.8
 
 
+def test_what_the_products_learned_from_had_tells_few_photos_from_many():
+    # Four photos each, but every product lies in a dense place of eleven: the neighbours thin out late.
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(np.arange(8), 44)
+    labels = np.repeat(np.arange(88), 4)
+    rows = rng.normal(size=(8, 24))[kinds] + 0.5 * rng.normal(size=(88, 24))[labels]
+    rows = (rows + 0.15 * rng.normal(size=rows.shape)).astype(np.float32)
+    index = {}
+    for photos in (None, 4.0, 44.0):
+        source = [SignalSource("made", 1, {} if photos is None else {"photos_per_product": photos})]
+        found = group(untrained([rows], source), [rows])
+        index[photos] = adjusted_rand_score(labels, found.labels)
+    assert index[4.0] > 0.9 > index[44.0]
+    assert index[None] in (index[4.0], index[44.0])
+
+
 @pytest.mark.parametrize("n", [2, 3, 6, 17, 40])
 @pytest.mark.parametrize("n_others", [0, 1, 2, 5, 30])
 def test_identical_and_nearly_identical_vectors_share_a_label(n, n_others):
