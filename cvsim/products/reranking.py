@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array, eye_array
-from sklearn.neighbors import NearestNeighbors
 
 from cvsim.arrays import ragged_range
 
@@ -36,7 +35,8 @@ OWN_SHARE = 0.3
 """What the distance of before counts in the mixture, as in the paper; 0.6 was tried, and is no better."""
 EXPANDED_OVERLAP = 2 / 3
 """A neighbour's own set is added if so much of it is known already."""
-_SHARED_AT_ONCE = 1 << 22
+_CELLS_AT_ONCE = 1 << 22
+_ROWS_AT_ONCE = 512
 
 
 def near_enough(photos_per_product: float) -> int:
@@ -67,10 +67,10 @@ def reciprocal_distances(
     largest = max(float(condensed.max(initial=0.0)), 1e-12)
     found = OWN_SHARE / largest * condensed + (1 - OWN_SHARE)
     sets = _neighbour_sets(vectors, largest, n_near)
-    for i, j, shared in _shared(sets):
+    for i, shared in _shared(sets):
         # The rows of `sets` sum to one, so that their union is what is not shared of two.
-        at = n * i - i * (i + 1) // 2 + j - i - 1
-        found[at] -= (1 - OWN_SHARE) * shared / (2 - shared)
+        first = n * i - i * (i + 1) // 2
+        found[first : first + n - 1 - i] -= (1 - OWN_SHARE) * shared / (2 - shared)
     return np.asarray(np.maximum(found, 0.0))
 
 
@@ -79,7 +79,7 @@ def _neighbour_sets(vectors: NDArray[np.float32], largest: float, n_near: int) -
     n = len(vectors)
     n_mixed = min(n, max(1, round(MIXED_SHARE * n_near)))
     n_near = min(n_near + 1, n)  # each is the nearest of its own
-    near = NearestNeighbors(n_neighbors=n_near, algorithm="brute").fit(vectors).kneighbors(vectors)[1]
+    near = _nearest(vectors, n_near)
     mutual = _reciprocal(near)
     half = _reciprocal(near[:, : (n_near + 1) // 2])
     overlap = csr_array(mutual @ half.T).multiply(mutual).tocoo()
@@ -90,6 +90,19 @@ def _neighbour_sets(vectors: NDArray[np.float32], largest: float, n_near: int) -
     weighted = _summing_to_one(_sparse(members.row, members.col, n, np.exp(-apart)))
     mixing = _sparse(np.repeat(np.arange(n), n_mixed), near[:, :n_mixed].ravel(), n)
     return _summing_to_one(csr_array(mixing @ weighted))
+
+
+def _nearest(vectors: NDArray[np.float32], n_near: int) -> Indices:
+    """(n, n_near) the nearest pictures of each, itself among them, by rising distance."""
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    found = []
+    for first in range(0, len(vectors), _ROWS_AT_ONCE):
+        rows = vectors[first : first + _ROWS_AT_ONCE]
+        distances = squares - 2 * (rows @ vectors.T)
+        near = np.argpartition(distances, n_near - 1, axis=1)[:, :n_near]
+        order = np.argsort(np.take_along_axis(distances, near, axis=1), axis=1, kind="stable")
+        found.append(np.take_along_axis(near, order, axis=1))
+    return np.concatenate(found)
 
 
 def _reciprocal(near: Indices) -> csr_array:
@@ -109,21 +122,20 @@ def _summing_to_one(weights: csr_array) -> csr_array:
     return csr_array(weights.multiply(1 / weights.sum(axis=1)[:, None]))
 
 
-def _shared(sets: csr_array) -> Iterator[tuple[Indices, Indices, NDArray[np.float64]]]:
-    """Pairs ``i < j`` of rows with common columns and the sum of the smaller value of each, in parts."""
+def _shared(sets: csr_array) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Each row, and of all after it the sums of the smaller value in each column."""
     n = sets.shape[0]
     columns = sets.tocsc()
-    counts = np.diff(columns.indptr)
-    n_common = np.add.reduceat(counts[sets.indices], sets.indptr[:-1])
-    part = np.cumsum(n_common) // _SHARED_AT_ONCE
+    counts = np.diff(columns.indptr).astype(np.int64)
+    n_cells = n + np.add.reduceat(counts[sets.indices], sets.indptr[:-1])
+    part = np.cumsum(n_cells) // _CELLS_AT_ONCE
     for rows in np.split(np.arange(n), np.flatnonzero(np.diff(part)) + 1):
-        first, end = sets.indptr[rows[0]], sets.indptr[rows[-1] + 1]
-        column = sets.indices[first:end]
-        k, offset = ragged_range(counts[column].astype(np.int64))
-        i = np.repeat(rows, np.diff(sets.indptr[rows[0] : rows[-1] + 2]))[k]
+        start, end = sets.indptr[rows[0]], sets.indptr[rows[-1] + 1]
+        column = sets.indices[start:end]
+        k, offset = ragged_range(counts[column])
         at = columns.indptr[column[k]] + offset
-        j = columns.indices[at]
-        right = i < j
-        smaller = np.minimum(sets.data[first:end][k[right]], columns.data[at[right]])
-        codes, place = np.unique(i[right] * np.int64(n) + j[right], return_inverse=True)
-        yield codes // n, codes % n, np.bincount(place, smaller, len(codes)).astype(np.float64)
+        row = np.repeat(np.arange(len(rows)), np.diff(sets.indptr[rows[0] : rows[-1] + 2]))[k]
+        smaller = np.minimum(sets.data[start:end][k], columns.data[at])
+        cell = row * np.int64(n) + columns.indices[at]
+        sums = np.bincount(cell, smaller, len(rows) * n).astype(np.float64).reshape(len(rows), n)
+        yield from ((i, values[i + 1 :]) for i, values in zip(rows.tolist(), sums, strict=True))

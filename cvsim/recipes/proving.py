@@ -13,6 +13,7 @@ from cvsim.groups.keep import Standing
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
 from cvsim.proof.prove import FileRef, file_ref, prove
+from cvsim.reading.identity import IDENTITY_KEY
 from cvsim.recipes.linking import check_groups, pairs_with_kept
 from cvsim.recipes.report_groups import Draft, draft_groups, finished_groups
 from cvsim.scoring.explainer import with_proof
@@ -140,7 +141,9 @@ class Prover:
         by_path = {record.path: record for node in self._collection.nodes for record in node.records}
         files = {ref.path for pair in pairs for ref in pair}
         holdings = self._held_by([by_path[path] for path in sorted(files)])
-        return prove(pairs, holdings, self._collection.store, self._executor, progress=self._progress)
+        store = self._collection.store
+        codes = store.descriptors(IDENTITY_KEY, {ref.digest for pair in pairs for ref in pair})
+        return prove(pairs, holdings, store, self._executor, codes=codes, progress=self._progress)
 
     def _found_better(self, drafts: Sequence[Draft], proofs: Mapping[tuple[str, str], Proof]) -> set[str]:
         """Of groups whose kept file is the poorer one, the file that is better and explains it."""

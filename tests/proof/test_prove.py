@@ -20,6 +20,7 @@ from cvsim.proof.history import was_made_from, was_once_coarse
 from cvsim.proof.holds import holdings_of_content
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.prove import File, FileRef, prove, prove_pair
+from cvsim.reading.identity import IdentityJob
 from cvsim.stores import MemoryStore
 from cvsim.types import Proof
 
@@ -150,6 +151,39 @@ def test_proofs_are_remembered_by_both_digests(tmp_path: Path, monkeypatch: pyte
         assert prove([(refs[0], FileRef("x", "0" * 64))], holdings, store, executor) == {
             (refs[0].digest, "0" * 64): Proof("not-tried", words="it cannot be read any more")
         }
+
+
+def test_files_of_equal_code_are_not_read_again_and_their_proofs_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = jpeg()
+    commented = data[:2] + b"\xff\xfe\0\x06note" + data[2:]
+    files = [data, commented, data + b"more", data + b"other", data + bytes(9), data[:-40], jpeg(60)]
+    contents = []
+    for number, content in enumerate(files):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(content)
+        contents.append(read_content(str(path)))
+    refs = [FileRef(one.path, one.digest, len(one.data or b"")) for one in contents]
+    holdings = {one.digest: holdings_of_content(one)[0] for one in contents}
+    pairs = [(copy, kept) for copy in refs for kept in refs if copy != kept]
+    job = IdentityJob({ref.path: ref.digest for ref in refs})
+    codes = {ref.digest: job.run(one) for ref, one in zip(refs, contents, strict=True)}
+    with MemoryStore() as store, LocalExecutor(1) as executor:
+        read = prove(pairs, holdings, store, executor)
+    with MemoryStore() as store, LocalExecutor(1) as executor:
+        assert prove(pairs, holdings, store, executor, codes=codes) == read
+
+    def no_file(*args: object) -> None:
+        raise AssertionError("a file was read")
+
+    monkeypatch.setattr("cvsim.proof.prove.read_content", no_file)
+    with MemoryStore() as store, LocalExecutor(1) as executor:
+        known = [(refs[3], refs[2]), (refs[2], refs[0]), (refs[1], refs[0]), (refs[0], refs[1])]
+        found = prove(known, holdings, store, executor, codes=codes)
+        assert found == {key: read[key] for key in found}
+        assert [one.state for one in found.values()] == ["holds-more"] * 2 + ["same-pixels"] * 2
+        assert prove(known, holdings, store, executor) == found
 
 
 def test_boxes_say_where(proof) -> None:  # type: ignore[no-untyped-def]
