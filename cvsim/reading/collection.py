@@ -52,8 +52,7 @@ class Collection:
     def __init__(self, nodes: Sequence[Node], features: Sequence[Feature[Any]], store: Store) -> None:
         self.nodes, self.features, self.store = nodes, tuple(features), store
         self.digests = [node.digest for node in nodes]
-        self.packed = pack_descriptors(features, self.digests, store)
-        self.is_plain = _without_evidence(self.features, self.digests, store)
+        self.packed, self.is_plain = pack_descriptors(features, self.digests, store)
         self.n_pixels = np.array([0 if n.first.damaged else n.first.n_pixels for n in nodes], np.int64)
         sides = {side: k for k, side in enumerate(sorted({node.side for node in nodes}))}
         self.side: Indices = np.array([sides[node.side] for node in nodes], np.int64)
@@ -108,9 +107,13 @@ class Collection:
 
 def pack_descriptors(
     features: Sequence[Feature[Any]], digests: Sequence[str], store: Store
-) -> dict[str, Any]:
-    """Packed descriptors by feature name; a feature that overlays pictures has none, they are fetched."""
-    packed = {}
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Packed descriptors by feature name, and (n,) whether a picture has evidence of none of them.
+
+    A feature that overlays pictures has none: its descriptors are fetched when they are needed.
+    """
+    packed: dict[str, Any] = {}
+    is_plain = np.ones(len(digests), bool)
     for feature in features:
         if feature.overlays:
             continue
@@ -120,17 +123,9 @@ def pack_descriptors(
         packed[feature.name] = feature.pack(
             [None if (d := data.get(digest)) is None else feature.from_bytes(d) for digest in digests]
         )
-    return packed
-
-
-def _without_evidence(
-    features: Sequence[Feature[Any]], digests: Sequence[str], store: Store
-) -> NDArray[np.bool_]:
-    found: set[str] = set()
-    for feature in features:
-        if feature.sees_pixels and not feature.overlays:
-            found |= {digest for digest, data in store.descriptors(feature.key, set(digests)).items() if data}
-    return _mask(digest not in found for digest in digests)
+        if feature.sees_pixels:
+            is_plain &= _mask(not data[digest] for digest in digests)
+    return packed, is_plain
 
 
 def _mask(flags: Iterable[bool]) -> NDArray[np.bool_]:

@@ -179,7 +179,7 @@ def _neighbours(linker: Linker, labels: Indices, others: Sequence[str]) -> tuple
     if len(rows) < 2 or len(digests) > MAX_COMPARED:
         return none, none
     features = [feature for feature in linker.plan.features if feature.name in NEIGHBOUR_SIGNALS]
-    packed = pack_descriptors(features, digests, linker.collection.store)
+    packed, _ = pack_descriptors(features, digests, linker.collection.store)
     every = np.arange(len(digests))
     a, b = [none], [none]
     for i in range(len(rows)):
