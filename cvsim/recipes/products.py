@@ -133,6 +133,10 @@ def read_profile(name: str) -> ProductModel:
             f"the profile {name!r} learns from a whole collection: use it with cvsim cluster, or make a "
             "profile of your own with cvsim train"
         )
+    if name in PROFILES:
+        raise SettingsError(
+            f"the profile {name!r} knows no products: it is for cvsim dedupe and cvsim compare"
+        )
     if not os.path.exists(name):
         raise SettingsError(
             f"unknown profile {name!r}: neither one of {', '.join(sorted([*PROFILES, BUILT_IN]))} nor a file "

@@ -6,13 +6,14 @@ import json
 import os
 import random
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from generate import save_image, scene
+from generate import burst, save_image, scene
 from review_plan import Workplace
 
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
@@ -35,6 +36,7 @@ from cvsim.web.pictures import SIZES_PX, Pictures
 from cvsim.web.review import Review
 from cvsim.web.review_app import make_review_app
 from cvsim.web.review_groups import Filters
+from cvsim.web.review_views import picture_views
 
 
 def opened(place: Workplace) -> Review:
@@ -60,6 +62,20 @@ def accept_all(review: Review, min_score: float, filters: Filters) -> list[int]:
     change = bulk_change(review, BulkRule("sure", min_score=min_score), filters)
     review.change_many("accepted many", change.before, change.after)
     return list(change.after)
+
+
+def test_groups_for_looking_name_the_sharpest_and_let_nothing_go(tmp_path: Path) -> None:
+    frames = burst(tmp_path / "frames", 0)
+    shutil.copy(frames[0], tmp_path / "frames" / "again.jpg")
+    settings = Settings(profile="alike", cache=str(tmp_path / "cache.db"), workers=1)
+    cvsim.dedupe(tmp_path / "frames", settings=settings).to_plan(tmp_path / "plan.json")
+    pairs = Pairs(settings)
+    review = Review(str(tmp_path / "plan.json"), str(tmp_path / "decisions.json"), pairs.proposals)
+    shown = picture_views(review, review.group(1), pairs.facts(review.group(1).entries))
+    assert (shown[0].name, shown[0].reason) == ("burst0-1.jpg", "kept because it is the sharpest")
+    assert {picture.reason for picture in shown[1:]} == {"this group is for looking at"}
+    review.keep(1, file(review, 1, "again.jpg"))
+    assert "remove" not in decisions_of(review, 1).values()
 
 
 def test_accepting_is_in_the_plan_at_once(review: Review, place: Workplace) -> None:
