@@ -212,10 +212,14 @@ def kept_words(group: Group) -> str:
     keeper = group.members[0]
     if keeper.indexed and group.rule == "protected":
         return "the index has it"
-    others = [member.sharpness for member in group.members[1:] if member.sharpness]
-    if group.rule == "sharpest" and keeper.sharpness and others:
-        return f"{keep_words(group.rule)}, {keeper.sharpness / max(others):.2f} times the next"
-    return keep_words(group.rule)
+    if group.rule != "sharpest" or not keeper.sharpness:
+        return keep_words(group.rule)
+    # A damaged picture may look sharper, for there is an edge where its decoding ends.
+    damaged = [member for member in group.members[1:] if member.record.damaged]
+    words = f"{keep_words(group.rule)}{' that is whole' if damaged else ''}"
+    others = [member.sharpness for member in group.members[1:] if member not in damaged and member.sharpness]
+    times = keeper.sharpness / max(others) if others else 0.0
+    return f"{words}, {times:.2f} times the next" if times > 1 else words
 
 
 def are_for_looking(result: DedupeResult) -> bool:

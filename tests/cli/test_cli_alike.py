@@ -35,6 +35,15 @@ def test_the_table_names_the_sharpest_and_says_how_to_find_copies(frames: Path) 
     assert "run it without --profile alike" in found.stdout
 
 
+def test_a_damaged_frame_is_not_the_sharpest(tmp_path: Path) -> None:
+    burst(tmp_path, 0)
+    sharpest = (tmp_path / "burst0-1.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(sharpest[: len(sharpest) * 7 // 10])
+    found = run("dedupe", tmp_path, "--no-cache", "--profile", "alike")
+    assert "keep the first: it is the sharpest that is whole" in found.stdout
+    assert " 0." not in found.stdout.splitlines()[0]
+
+
 def test_json_and_the_configuration_file_say_the_same(frames: Path, tmp_path: Path) -> None:
     config = tmp_path / "cvsim.toml"
     config.write_text('profile = "alike"\n')
