@@ -4,8 +4,10 @@
     python benchmarks/speed.py --data DATA --eval EVAL --work FOLDER [--peers-python PYTHON] [--parts runs]
 
 Every program is a whole process, start-up included, measured again in each of several interleaved rounds.
-Ratios are to the decode floor of the same round (see `decode_floor`). A run that was stopped goes on where it
-was; cvsim is measured again when its code changes. Writes ``results/speed.json`` and the tables of README.md.
+Ratios are to the decode floor of the same round (see `decode_floor`). A run that was stopped goes on with the
+round that it was in: what stands in one round was measured in one go, for a machine's speed differs from hour
+to hour. All of it is measured again when cvsim's code changes. Writes ``results/speed.json`` and the tables of
+README.md.
 """
 
 from __future__ import annotations
@@ -144,10 +146,16 @@ class Records:
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         self._found = {tuple(key): cost for key, cost in map(json.loads, filter(_is_whole, lines))}
 
-    def measured(self, program: Program, folder: Path, turn: int, label: str = "") -> dict[str, float]:
+    def knows(self, program: Program, folder: Path, turn: int) -> bool:
+        """Whether a run was made."""
+        return (str(folder), program.name, program.version, "", turn) in self._found
+
+    def measured(
+        self, program: Program, folder: Path, turn: int, label: str = "", *, anew: bool = False
+    ) -> dict[str, float]:
         """The cost of a run that was made, or is made now."""
         key = (str(folder), program.name, program.version, label, turn)
-        if key not in self._found:
+        if anew or key not in self._found:
             program.prepare(folder)
             cost = _cost(measure(program.command(folder), timeout_s=TIMEOUT_S), program)
             self._found[key] = cost
@@ -212,13 +220,19 @@ class Bench:
             # A warm run follows the cold one that filled its cache, so these move as one.
             programs = own + (peers if turn < n_peer_rounds else [])
             start = turn * 3 % len(programs)
-            order = programs[start:] + programs[:start]
-            rounds.append({p.name: cost for p in order if (cost := self._cost(p, p in peers, folder, turn))})
+            anew = not all(self._records.knows(program, folder, turn) for program in own)
+            costs = {}
+            for program in programs[start:] + programs[:start]:
+                if cost := self._cost(program, program in peers, folder, turn, anew):
+                    costs[program.name] = cost
+            rounds.append(costs)
         return rounds
 
-    def _cost(self, program: Program, is_peer: bool, folder: Path, turn: int) -> dict[str, float] | None:
+    def _cost(
+        self, program: Program, is_peer: bool, folder: Path, turn: int, anew: bool
+    ) -> dict[str, float] | None:
         try:
-            return self._records.measured(program, folder, turn)
+            return self._records.measured(program, folder, turn, anew=anew)
         except RuntimeError as exc:
             if not is_peer:
                 raise
@@ -227,7 +241,7 @@ class Bench:
 
     def _own_programs(self) -> Iterator[Program]:
         floor = [sys.executable, str(HERE / "decode_floor.py")]
-        yield Program(FLOOR, "1", lambda folder: [*floor, str(folder)])
+        yield Program(FLOOR, code_fingerprint(), lambda folder: [*floor, str(folder)])
         for effort in self._args.efforts:
             yield self._cvsim(effort, sys.executable)
             yield self._cvsim(effort, sys.executable, is_warm=True)
