@@ -6,7 +6,7 @@
 Every program is a whole process, start-up included, measured again in each of several interleaved rounds.
 Ratios are to the decode floor of the same round (see `decode_floor`). A run that was stopped goes on with the
 round that it was in: what stands in one round was measured in one go, for a machine's speed differs from hour
-to hour. All of it is measured again when cvsim's code changes. Writes ``results/speed.json`` and the tables of
+to hour. All of it is measured again when cvsim's code changes. Writes ``results/speed.json`` and tables of
 README.md.
 """
 
