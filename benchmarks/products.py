@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from cvsim.groups.evaluation import read_labels
-from cvsim.products.gallery import classify
+from cvsim.products.gallery import classify, evidence_of
 from cvsim.products.grouping import group, untrained
 from cvsim.products.methods import TREE_OF, TREES
 from cvsim.products.partition import build_tree
@@ -37,6 +38,7 @@ CLASSIFY = (
     "known rejected",
     "unknown rejected",
     "unknown rejected when 5 % of the known are",
+    "the same with weights fitted to the answers",
     "calibration error",
 )
 
@@ -174,18 +176,34 @@ def measure_classify(vectors, codes, seed) -> dict[str, dict[str, float]]:
             with_grouping=False,
         )
         labels = np.array([int(label) for label in model.gallery.labels])
-        seen = classify(model, [b[known] for b in blocks], vectors.details.take(known))
-        strange = classify(model, [b[unknown] for b in blocks], vectors.details.take(unknown))
+        asked = [([b[rows] for b in blocks], vectors.details.take(rows)) for rows in (known, unknown)]
+        seen, strange = (classify(model, *photos) for photos in asked)
+        oracle = surest(*(evidence_of(model, *photos)[1] for photos in asked))
+        sure = [one.products.sum(axis=1) for one in (seen, strange)]
         found[f"classify: {' + '.join(names[k] for k in chosen)}"] = {
             "accuracy": (labels[seen.products.argmax(axis=1)] == codes[known]).mean(),
             "known_rejected": (seen.codes == -1).mean(),
             "unknown_rejected": (strange.codes == -1).mean(),
-            "unknown_rejected_at_5_percent": (
-                strange.products.sum(axis=1) < np.quantile(seen.products.sum(axis=1), 0.05)
-            ).mean(),
-            "calibration_error": calibration_error(seen.products.sum(axis=1), strange.products.sum(axis=1)),
+            "unknown_rejected_at_5_percent": rejected(
+                seen.products.sum(axis=1), strange.products.sum(axis=1)
+            ),
+            "oracle_rejected_at_5_percent": rejected(*oracle),
+            "calibration_error": calibration_error(*sure),
         }
     return found
+
+
+def rejected(known, strange) -> float:
+    """Share of the unknown photos that are less sure than all but a twentieth of the known ones."""
+    return float((strange < np.quantile(known, 0.05)).mean())
+
+
+def surest(known, strange):
+    """How sure an oracle is that photos are known: the same facts, weighed by the answers themselves."""
+    facts, is_known = np.concatenate([known, strange]), np.repeat([1, 0], [len(known), len(strange)])
+    facts = (facts - facts.mean(axis=0)) / np.maximum(facts.std(axis=0), 1e-9)
+    sure = LogisticRegression(C=100.0, max_iter=5000).fit(facts, is_known).decision_function(facts)
+    return sure[: len(known)], sure[len(known) :]
 
 
 def calibration_error(known, strange) -> float:

@@ -147,21 +147,29 @@ def classify(
     UsageError
         The model knows no products, or it needs details and there are none.
     """
-    if model.gallery is None:
-        raise UsageError("this profile knows no products; make one with cvsim train")
-    gallery = model.gallery
-    if gallery.details is not None and details is None:
-        raise UsageError("this profile was trained with details of its photos, and needs those of new ones")
-    widths = tuple(signal.map.projection.shape[1] for signal in model.signals)
-    learned = PhotoVectors(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
-    photos = Photos(learned, gallery.codes, widths, gallery.density)
-    facts, near = evidence(PhotoVectors(model.fuse(blocks), model.fuse_plain(blocks), details), photos)
+    gallery, facts, near = evidence_of(model, blocks, details)
     known = sigmoid(facts @ gallery.weights + gallery.intercept)
     known[~has_evidence(blocks)] = 0.0
     products = known[:, None] * _shares(near, gallery.temperature)
     codes = np.where(known >= gallery.rejection, near.argmax(axis=1), -1)
     given = products[np.arange(len(codes)), np.maximum(codes, 0)]
     return Assignment(codes.astype(np.int64), np.where(codes >= 0, given, 1 - known), products)
+
+
+def evidence_of(
+    model: ProductModel, blocks: Sequence[NDArray[np.float32]], details: Details | None = None
+) -> tuple[Gallery, NDArray[np.float64], NDArray[np.float64]]:
+    """The products that a model knows, and `evidence` of photos for them; see `classify`."""
+    gallery = model.gallery
+    if gallery is None:
+        raise UsageError("this profile knows no products; make one with cvsim train")
+    if gallery.details is not None and details is None:
+        raise UsageError("this profile was trained with details of its photos, and needs those of new ones")
+    widths = tuple(signal.map.projection.shape[1] for signal in model.signals)
+    learned = PhotoVectors(gallery.vectors.astype(np.float32), gallery.plain, gallery.details)
+    photos = Photos(learned, gallery.codes, widths, gallery.density)
+    looks = PhotoVectors(model.fuse(blocks), model.fuse_plain(blocks), details)
+    return (gallery, *evidence(looks, photos))
 
 
 def nearness(
