@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from os import SEEK_END
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ _MORE_PIXELS = 1.05
 """Times the other one's; less is a border or a rounding."""
 SAME_BYTES = Proof("same-bytes")
 _SAME_PIXELS = Proof("same-pixels")
-_LAST_BYTES = 4096
+_END_BYTES = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -363,15 +363,16 @@ def _known_without_reading(
 
 
 def _may_be_beginning(copy: FileRef, kept: FileRef) -> bool:
-    """Whether the last bytes of a copy that are no zeros are those of the kept file at the same place."""
+    """Whether a copy's first bytes, and its last but for zeros, are the kept file's at their place."""
     try:
-        with open(copy.path, "rb") as file:
-            start = max(0, file.seek(0, SEEK_END) - _LAST_BYTES)
-            file.seek(start)
-            tail = file.read().rstrip(b"\0")
-        with open(kept.path, "rb") as file:
-            file.seek(start)
-            return file.read(len(tail)) == tail
+        with open(copy.path, "rb") as ours, open(kept.path, "rb") as theirs:
+            for at in (0, max(0, os.fstat(ours.fileno()).st_size - _END_BYTES)):
+                ours.seek(at)
+                theirs.seek(at)
+                some = ours.read(_END_BYTES).rstrip(b"\0")
+                if theirs.read(len(some)) != some:
+                    return False
+            return True
     except OSError:
         return True  # which is found out, and said, where the files are read
 

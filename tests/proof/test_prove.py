@@ -159,6 +159,7 @@ def test_files_of_equal_code_are_not_read_again_and_their_proofs_are_the_same(
     data = jpeg()
     commented = data[:2] + b"\xff\xfe\0\x06note" + data[2:]
     files = [data, commented, data + b"more", data + b"other", data + bytes(9), data[:-40], jpeg(60)]
+    files += [commented.replace(b"note", b"othr", 1), commented + bytes(5), data[: len(data) // 2]]
     contents = []
     for number, content in enumerate(files):
         path = tmp_path / f"{number}.jpg"
@@ -179,7 +180,7 @@ def test_files_of_equal_code_are_not_read_again_and_their_proofs_are_the_same(
 
     monkeypatch.setattr("cvsim.proof.prove.read_content", no_file)
     with MemoryStore() as store, LocalExecutor(1) as executor:
-        known = [(refs[3], refs[2]), (refs[2], refs[0]), (refs[1], refs[0]), (refs[0], refs[1])]
+        known = [(refs[3], refs[2]), (refs[2], refs[0]), (refs[1], refs[0]), (refs[1], refs[7])]
         found = prove(known, holdings, store, executor, codes=codes)
         assert found == {key: read[key] for key in found}
         assert [one.state for one in found.values()] == ["holds-more"] * 2 + ["same-pixels"] * 2
