@@ -45,6 +45,13 @@ def labelled_in_order(labels: NDArray[np.integer]) -> Indices:
     return numbered
 
 
+def smallest(values: NDArray[Any], n: int) -> Indices:
+    """(rows, n) positions of the `n` smallest values of each row, the smallest first."""
+    positions = np.argpartition(values, n - 1, axis=1)[:, :n]
+    order = np.argsort(np.take_along_axis(values, positions, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(positions, order, axis=1)
+
+
 def ragged_range(counts: Indices) -> tuple[Indices, Indices]:
     """Count up to each of `counts`: for (2, 3), rows (0, 0, 1, 1, 1) and offsets (0, 1, 0, 1, 2)."""
     rows = np.repeat(np.arange(len(counts)), counts)

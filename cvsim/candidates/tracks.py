@@ -31,7 +31,7 @@ def pairs_on_tracks(track: Indices, position: NDArray[np.float64], reach: float)
     -------
     a, b : (n_pairs,) int64 arrays
     """
-    order = np.lexsort((np.arange(len(track)), position, track))
+    order = np.lexsort((position, track))
     track, position = track[order], position[order]
     first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for step in range(1, MOST_FOLLOWING + 1):

@@ -47,7 +47,7 @@ class Exif:
 
 def parse_exif(block: bytes) -> Exif:
     r"""Read an EXIF block, with its prefix ``Exif\0\0`` or without it. Garbage gives the defaults."""
-    tiff = Tiff.of(block[6:] if block[:6] == b"Exif\0\0" else block)
+    tiff = _opened(block)
     if tiff is None:
         return Exif()
     main = tiff.first()
@@ -67,7 +67,7 @@ def moment_of(block: bytes) -> Moment | None:
 
     None without a date, or for one that no calendar has.
     """
-    tiff = Tiff.of(block[6:] if block[:6] == b"Exif\0\0" else block)
+    tiff = _opened(block)
     if tiff is None:
         return None
     main = tiff.first()
@@ -90,8 +90,13 @@ def moment_of(block: bytes) -> Moment | None:
 
 def camera_of(block: bytes) -> str:
     """Make and model in an EXIF block or a TIFF file; empty if it names none."""
-    tiff = Tiff.of(block[6:] if block[:6] == b"Exif\0\0" else block)
+    tiff = _opened(block)
     return "" if tiff is None else _camera(tiff, tiff.first())
+
+
+def _opened(block: bytes) -> Tiff | None:
+    """The TIFF structure of a block, with or without the header that a JPEG puts before it."""
+    return Tiff.of(block[6:] if block[:6] == b"Exif\0\0" else block)
 
 
 def _camera(tiff: Tiff, main: Directory) -> str:

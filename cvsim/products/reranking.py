@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array, eye_array
 
-from cvsim.arrays import ragged_range
+from cvsim.arrays import ragged_range, smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +98,7 @@ def _nearest(vectors: NDArray[np.float32], n_near: int) -> Indices:
     found = []
     for first in range(0, len(vectors), _ROWS_AT_ONCE):
         rows = vectors[first : first + _ROWS_AT_ONCE]
-        distances = squares - 2 * (rows @ vectors.T)
-        near = np.argpartition(distances, n_near - 1, axis=1)[:, :n_near]
-        order = np.argsort(np.take_along_axis(distances, near, axis=1), axis=1, kind="stable")
-        found.append(np.take_along_axis(near, order, axis=1))
+        found.append(smallest(squares - 2 * (rows @ vectors.T), n_near))
     return np.concatenate(found)
 
 

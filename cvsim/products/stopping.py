@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list
 
+from cvsim.arrays import smallest
 from cvsim.products.partition import MergeTree, build_tree
 
 if TYPE_CHECKING:
@@ -178,9 +179,7 @@ class _Measured:
         mean = float(sums[:, -1].mean()) / (n - 1)
         distances[np.arange(len(rows)), rows] = np.inf
         n_near = min(FAR, n - 1)
-        near = np.argpartition(distances, n_near - 1, axis=1)[:, :n_near]
-        order = np.argsort(np.take_along_axis(distances, near, axis=1), axis=1, kind="stable")
-        near = np.take_along_axis(near, order, axis=1)
+        near = smallest(distances, n_near)
         far = np.median(mean - np.take_along_axis(distances, near, axis=1), axis=0)
         thinning = float(far[-1] / max(far[min(NEAR, n_near) - 1], 1e-12)) if n_near == FAR else 0.0
         return cls(rows, leaves, sums, near[:, :N_GRAPH_NEIGHBOURS], thinning)
