@@ -58,7 +58,7 @@ def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
     opened.goto(address)
-    opened.wait_for_selector("#drop")
+    opened.wait_for_selector("#label option:nth-child(2)", state="attached")  # its script has run
     yield opened
     opened.close()
     assert problems == []
@@ -168,6 +168,23 @@ def test_everything_goes_by_keyboard(page: Any, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className") == "open"
+
+
+def test_a_picture_picked_before_the_script_runs_is_asked_for(
+    browser: Any, address: str, tmp_path: Path
+) -> None:
+    """A page is seen before its script has come, and a person may be quick, or the line slow."""
+    page = browser.new_page()
+    held: list[Any] = []
+    page.route("**/search.js", lambda route: held.append(route))
+    page.goto(address)
+    page.set_input_files("#file", save_image(tmp_path / "query.png", scene(2, 480, 360)))
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    page.wait_for_selector("#copies li")
+    assert page.text_content("#copies li .name") == "photo-2.jpg"
+    page.close()
 
 
 def test_a_large_file_is_told_what_to_do(page: Any, tmp_path: Path) -> None:

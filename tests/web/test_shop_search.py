@@ -5,7 +5,6 @@ With CVSIM_TEST_DATA the shop sells what is photographed there, which is better 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import http.server
 import json
@@ -25,7 +24,7 @@ from PIL import Image
 
 pytest.importorskip("starlette", reason="pip install 'cvsim[web]'")
 pytest.importorskip("httpx", reason="pip install 'cvsim[remote]'")
-driver = pytest.importorskip("playwright.sync_api", reason="the extra 'test' has it")
+pytest.importorskip("playwright.sync_api", reason="the extra 'test' has it")
 
 ROOT = Path(__file__).parents[2]
 N_EACH, LABELS = 6, ("42", "57", "108")
@@ -89,20 +88,6 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "products"
 
 
-def asked_for(page: Any, query: Path) -> None:
-    """Ask as a person does: once more where the page says that it did not work out, as on a busy machine."""
-    said: list[str] = []
-    page.on("requestfailed", lambda request: said.append(f"{request.url}: {request.failure}"))
-    for _ in range(3):
-        page.set_input_files("#file", query)
-        with contextlib.suppress(driver.TimeoutError):
-            page.wait_for_selector("#copies li, #status.bad", timeout=120_000)
-        if page.locator("#copies li").count():
-            return
-        said.append(page.text_content("#status"))
-    pytest.fail(f"nothing was found: {said}")
-
-
 @pytest.mark.parametrize("engine", ["sqlite", pytest.param("opensearch", marks=pytest.mark.opensearch)])
 def test_a_label_is_asked_for_in_the_page(engine: str, products: Path, tmp_path: Path, browser: Any) -> None:
     location = str(tmp_path / "shop.db")
@@ -122,7 +107,8 @@ def test_a_label_is_asked_for_in_the_page(engine: str, products: Path, tmp_path:
         assert process.stdout is not None
         page = browser.new_page(viewport={"width": 1180, "height": 900})
         page.goto(process.stdout.readline().strip())
-        asked_for(page, query)
+        page.set_input_files("#file", query)
+        page.wait_for_selector("#copies li, #status.bad", timeout=120_000)
         assert page.text_content("#copies li .name") == first.name
         labels = page.locator("#label option").all_text_contents()
         assert [text.split(" ")[0] for text in labels] == ["any", *sorted(LABELS)]

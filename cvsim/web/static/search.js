@@ -283,12 +283,15 @@ byId("with-this").addEventListener("click", searchWithThis);
 
 // ---- What people do ----
 
-for (const id of ["file", "camera"]) {
-  byId(id).addEventListener("change", (event) => {
-    const made = [...event.target.files].map(fileQuery);
-    event.target.value = "";
-    add(...made);
-  });
+function take(input) {
+  const made = [...input.files].map(fileQuery);
+  input.value = "";
+  add(...made);
+}
+
+for (const input of [byId("file"), byId("camera")]) {
+  input.addEventListener("change", () => take(input));
+  take(input);  // what was picked before this script ran, on a slow line or machine, told nobody of it
 }
 for (const name of ["dragenter", "dragover"]) {
   addEventListener(name, (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
