@@ -31,6 +31,8 @@ N_BINS = N_LIGHTNESS * N_CHROMA * N_CHROMA
 MIN_CHROMA = 4.0
 """Mean distance from grey, in units of a and b, below which a picture counts as grey."""
 
+HALF_SEEN = 128
+"""Alpha from which a pixel of a cut-out counts as its own."""
 MIN_COLOR_DEVIATION = 3.0
 """Of L, a or b: pictures of one colour are no evidence for each other."""
 
@@ -77,7 +79,9 @@ _ROOTS, _ROOTS_START = _roots_of_counts()
 class ColorHistogram(Feature["NDArray[np.uint8]"]):
     """Mean Bhattacharyya coefficient of the rings' histograms.
 
-    A descriptor is (3 * 196,) uint8: square roots of the bins' shares, scaled to 255.
+    A descriptor is (3 * 196,) uint8: square roots of the bins' shares, scaled to 255. That of a cut-out
+    goes on with the counts of what is opaque, and of what is not by ring, as uint16: beside an opaque
+    picture, its ground is given the colour that lies most around that one.
     """
 
     name = "color"
@@ -103,31 +107,51 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         bin_ += b
         counts = np.bincount((_FIRST_BIN + bin_).ravel(), minlength=N_RINGS * N_BINS)
         found: NDArray[np.uint8] = _ROOTS[_ROOTS_START + counts]
-        return found
+        alpha = picture.alpha_square(HISTOGRAM_PX)
+        if alpha is None:
+            return found
+        is_seen = (alpha >= HALF_SEEN).ravel()
+        counts = np.bincount((_FIRST_BIN + bin_).ravel()[is_seen], minlength=N_RINGS * N_BINS)
+        unseen = np.bincount(_RING[~is_seen], minlength=N_RINGS)
+        return np.concatenate([found, np.concatenate([counts, unseen]).astype("<u2").view(np.uint8)])
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
             return (Comparison(self.name, None),)
-        return (Comparison(self.name, float(_coefficients(a[None], b[None])[0])),)
+        if _is_cut_out(a) != _is_cut_out(b):
+            cut_out, other = (a, b) if _is_cut_out(a) else (b, a)
+            sides = np.stack([cut_out[:_N_ROOTS], _on_ground_of(cut_out, other)])
+            return (Comparison(self.name, float(_coefficients(sides, np.stack([other] * 2)).max())),)
+        return (Comparison(self.name, float(_coefficients(a[None, :_N_ROOTS], b[None, :_N_ROOTS])[0])),)
 
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
         known = np.array([d is not None for d in descriptors], bool)
-        packed = np.zeros((len(descriptors), N_RINGS * N_BINS), np.uint8)
+        packed = np.zeros((len(descriptors), _N_ROOTS), np.uint8)
+        cut_out: dict[int, NDArray[np.uint8]] = {}
         for i, d in enumerate(descriptors):
             if d is not None:
-                packed[i] = d
-        return packed, known
+                packed[i] = d[:_N_ROOTS]
+                if _is_cut_out(d):
+                    cut_out[i] = d
+        return packed, known, cut_out
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
-        histograms, known = packed
+        histograms, known, cut_out = packed
         similarity = np.empty(len(a), np.float32)
         for start in range(0, len(a), 4096):
             part = slice(start, start + 4096)
             similarity[part] = _coefficients(histograms[a[part]], histograms[b[part]])
+        if cut_out:
+            is_one = np.zeros(len(known), bool)
+            is_one[list(cut_out)] = True
+            rows = np.flatnonzero((is_one[a] != is_one[b]) & known[a] & known[b])
+            for row in rows.tolist():  # one at a time: they are few
+                first, second = (cut_out.get(k, histograms[k]) for k in (int(a[row]), int(b[row])))
+                similarity[row] = self.compare(first, second)[0].similarity
         return {self.name: np.where(known[a] & known[b], similarity, np.float32(np.nan))}
 
     def has_color(self, packed: Any) -> NDArray[np.bool_] | None:
-        _, known = packed
+        known = packed[1]
         found: NDArray[np.bool_] = known
         return found
 
@@ -136,6 +160,22 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
         return np.frombuffer(data, np.uint8)
+
+
+_N_ROOTS = N_RINGS * N_BINS
+
+
+def _is_cut_out(descriptor: NDArray[np.uint8]) -> bool:
+    return len(descriptor) > _N_ROOTS
+
+
+def _on_ground_of(cut_out: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The histograms of a cut-out whose ground has the colour that is most frequent around the other one."""
+    counts = np.ascontiguousarray(cut_out[_N_ROOTS:]).view("<u2").astype(np.int64)
+    rings, unseen = counts[:_N_ROOTS].reshape(N_RINGS, N_BINS), counts[_N_ROOTS:]
+    rings[:, int(other.reshape(N_RINGS, N_BINS)[-1].argmax())] += unseen
+    found: NDArray[np.uint8] = _ROOTS[_ROOTS_START + rings.ravel()]
+    return found
 
 
 def _is_colorful(lab: NDArray[np.uint8]) -> bool:

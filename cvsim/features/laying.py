@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cvsim.features.ground import ground_of
 from cvsim.features.orientation import N_ORIENTATIONS
 from cvsim.features.overlay.alignment import (
     CLEAR_SHARE,
@@ -36,6 +37,9 @@ MAX_DISTANCE_BITS = 64
 MIN_NEGATIVE_CORRELATION = 0.7
 MIN_OUTLINE_CORRELATION = 0.5
 """Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
+BLACK = np.zeros(3, np.float32)
+UNSEEN_DEVIATION = 2.0
+"""Of a raster, in grey levels, below which a cut-out shows nothing on white."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,23 @@ class Laying:
     def share(self) -> float:
         """See `correlation.Agreement`."""
         return self.overlap.agreement.share
+
+
+def on_one_ground(a: LocalDescriptor, b: LocalDescriptor) -> tuple[LocalDescriptor, LocalDescriptor]:
+    """Both, a cut-out on the ground of the other one where that is opaque and has one.
+
+    Of two cut-outs that show nothing on white, both on black.
+    """
+    if a.alpha is not None and b.alpha is not None:
+        is_unseen = max(float(a.raster.std()), float(b.raster.std())) < UNSEEN_DEVIATION
+        return (a.on(0, BLACK), b.on(0, BLACK)) if is_unseen else (a, b)
+    if a.alpha is None and b.alpha is None:
+        return a, b
+    other = a if a.alpha is None else b
+    gray, color = ground_of(other.raster), ground_of(other.colors)
+    if gray is None or color is None:
+        return a, b
+    return a.on(float(gray[0]), color), b.on(float(gray[0]), color)
 
 
 def lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:

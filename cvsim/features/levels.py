@@ -9,11 +9,13 @@ only for a pair: whatever was brightened, captioned or cropped differs, and may 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvsim.features.base import Feature
+from cvsim.features.ground import ground_of, laid_on
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, turn, turn_each
 from cvsim.features.picture import Picture
@@ -47,8 +49,9 @@ CHUNK = 512
 class Levels(Feature["NDArray[np.uint8]"]):
     """1 / (1 + d / 0.1), d being the largest differences of points against the contrast of the picture.
 
-    A descriptor is (32, 32, 3) uint8 RGB of the whole picture. A pair is compared in the orientation in which
-    squares of 8 points a side differ least.
+    A descriptor is (32, 32, 3) uint8 RGB of the whole picture; of a cut-out (32, 32, 4), with its alpha. A
+    pair is compared in the orientation in which squares of 8 points a side differ least, a cut-out on the
+    other one's ground.
     """
 
     name = "levels"
@@ -62,11 +65,16 @@ class Levels(Feature["NDArray[np.uint8]"]):
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
         # One edge, or noise in the dark, is the same at every point, too.
-        return picture.color_square(LEVELS_PX) if is_informative(picture.squares(LEVELS_PX)[0]) else None
+        shown = [picture, *picture.on_other_grounds]
+        if not any(is_informative(one.squares(LEVELS_PX)[0]) for one in shown):
+            return None
+        square, alpha = picture.color_square(LEVELS_PX), picture.alpha_square(LEVELS_PX)
+        return square if alpha is None else np.dstack([square, alpha])
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
             return (Comparison(self.name, None),)
+        a, b = _on_one_ground(a, b)
         means = _block_means(b[None])[0]
         blocks = [np.abs(_block_means(turn(a, k)[None])[0] - means) for k in range(N_ORIENTATIONS)]
         k = int(np.argmin([block[..., GREEN].sum() for block in blocks]))
@@ -80,13 +88,17 @@ class Levels(Feature["NDArray[np.uint8]"]):
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
         squares = np.zeros((len(descriptors), LEVELS_PX, LEVELS_PX, 3), np.uint8)
         is_known = np.zeros(len(descriptors), bool)
+        cut_out: dict[int, NDArray[np.uint8]] = {}
         for i, d in enumerate(descriptors):
             if d is not None:
-                squares[i], is_known[i] = d, True
-        return squares, is_known, _block_means(squares), _contrast(squares)
+                squares[i], is_known[i] = d[..., :3], True
+                if d.shape[2] > 3:
+                    cut_out[i] = d
+        return _PackedSquares(squares, is_known, _block_means(squares), _contrast(squares), cut_out)
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
-        squares, is_known, means, contrast = packed
+        squares, is_known = packed.squares, packed.is_known
+        means, contrast = packed.means, packed.contrast
         found = np.full(len(a), np.nan, np.float32)
         rows = np.flatnonzero(is_known[a] & is_known[b])
         for start in range(0, len(rows), CHUNK):
@@ -102,13 +114,46 @@ class Levels(Feature["NDArray[np.uint8]"]):
                 if len(at):
                     worst = _worst(turn_each(squares[i[at]], k), squares[j[at]])
                     found[part[at]] = _similarity(worst / least[at])
+        if packed.cut_out:
+            self._lay_cut_outs(packed, a, b, found)
         return {self.name: found}
+
+    def _lay_cut_outs(self, packed: _PackedSquares, a: Indices, b: Indices, found: Similarities) -> None:
+        """Compare each cut-out with opaque pictures on their ground, a pair at a time: they are few."""
+        is_cut_out = np.zeros(len(packed.squares), bool)
+        is_cut_out[list(packed.cut_out)] = True
+        known = packed.is_known
+        for row in np.flatnonzero((is_cut_out[a] != is_cut_out[b]) & known[a] & known[b]).tolist():
+            i, j = int(a[row]), int(b[row])
+            first, second = (packed.cut_out.get(k, packed.squares[k]) for k in (i, j))
+            found[row] = self.compare(first, second)[0].similarity
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
-        return np.frombuffer(data, np.uint8).reshape(LEVELS_PX, LEVELS_PX, 3)
+        return np.frombuffer(data, np.uint8).reshape(LEVELS_PX, LEVELS_PX, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _PackedSquares:
+    """Squares of a collection on white, what is made of them, and the cut-outs with their alpha, by row."""
+
+    squares: NDArray[np.uint8]
+    is_known: NDArray[np.bool_]
+    means: NDArray[np.float32]
+    contrast: NDArray[np.float64]
+    cut_out: Mapping[int, NDArray[np.uint8]]
+
+
+def _on_one_ground(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both as RGB; a cut-out on the ground of an opaque one that has one, else on white."""
+    if a.shape[2] > b.shape[2]:
+        b, a = _on_one_ground(b, a)
+        return a, b
+    if a.shape[2] < b.shape[2] and (ground := ground_of(a)) is not None:
+        return a, laid_on(b[..., :3], b[..., 3], ground)
+    return a[..., :3], b[..., :3]
 
 
 def _block_means(squares: NDArray[np.uint8]) -> NDArray[np.float32]:

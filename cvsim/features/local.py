@@ -27,7 +27,7 @@ from cvsim.features.evidence import (
     reversed_evidence,
     similarities,
 )
-from cvsim.features.laying import Laying, lay_keypoints, lay_outlines, match
+from cvsim.features.laying import Laying, lay_keypoints, lay_outlines, match, on_one_ground
 from cvsim.features.local_descriptor import KEYPOINT, LocalDescriptor
 from cvsim.features.overlay.alignment import (
     OVERLAP_BLUR_PX,
@@ -170,7 +170,10 @@ class Local(OverlayFeature[LocalDescriptor]):
                 mirrored = _described(detector, cv2.flip(gray, 1), seen)
         noise = round(grain(whole), 2)
         colors = picture.color_square(RECOLORING_PX)
-        return LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = cv2.GaussianBlur(_sized(alpha, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
+        return LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored, alpha)
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -196,6 +199,7 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     def _evidence_of(self, a: LocalDescriptor, b: LocalDescriptor) -> NDArray[Any]:
         n_inliers = -1
+        a, b = on_one_ground(a, b)
         best = lay_outlines(a, b)
         if best is None or best.share < SUFFICIENT_SHARE:
             n_inliers, aligned = lay_keypoints(a, b)
@@ -255,18 +259,26 @@ class Local(OverlayFeature[LocalDescriptor]):
         grain_steps = min(round(descriptor.grain * 100), 65535)
         sizes = [descriptor.width_px, descriptor.height_px, n, w, h, grain_steps, len(descriptor.mirrored)]
         head = np.array(sizes, "<u2")
-        arrays = (head, descriptor.keypoints, descriptor.mirrored, descriptor.raster, descriptor.colors)
+        arrays = [head, descriptor.keypoints, descriptor.mirrored, descriptor.raster, descriptor.colors]
+        if descriptor.alpha is not None:
+            arrays.append(descriptor.alpha)
         return b"".join(array.tobytes() for array in arrays)
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
         width, height, n, w, h, grain_steps, m = np.frombuffer(data, "<u2", 7).tolist()
         points = np.frombuffer(data, KEYPOINT, n + m, offset=14)
         pixels = np.frombuffer(data, np.uint8, offset=14 + points.nbytes)
-        raster, colors = (
-            pixels[: w * h].reshape(h, w),
-            pixels[w * h :].reshape(RECOLORING_PX, RECOLORING_PX, 3),
+        raster, colors, alpha = np.split(pixels, [w * h, w * h + 3 * RECOLORING_PX**2])
+        return LocalDescriptor(
+            width,
+            height,
+            points[:n],
+            raster.reshape(h, w),
+            colors.reshape(RECOLORING_PX, RECOLORING_PX, 3),
+            grain_steps / 100,
+            points[n:],
+            alpha.reshape(h, w) if len(alpha) else None,
         )
-        return LocalDescriptor(width, height, points[:n], raster, colors, grain_steps / 100, points[n:])
 
 
 class _KeyArrays:

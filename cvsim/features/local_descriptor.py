@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from cvsim.features.ground import laid_on
 from cvsim.features.orientation import N_ORIENTATIONS, turn
 from cvsim.features.overlay.alignment import Colored
 from cvsim.features.overlay.borders import Extent, content_box
@@ -39,6 +40,8 @@ class LocalDescriptor:
         Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
     mirrored : (m,) array of `KEYPOINT`
         Some of the keypoints, as they are in the picture mirrored left to right.
+    alpha : (h, w) uint8 or None
+        Of a cut-out, which the raster and the colours show on white.
     """
 
     width_px: int
@@ -48,6 +51,7 @@ class LocalDescriptor:
     colors: NDArray[np.uint8]
     grain: float
     mirrored: NDArray[Any]
+    alpha: NDArray[np.uint8] | None = None
 
     @functools.cached_property
     def boxes(self) -> tuple[Extent, ...]:
@@ -79,6 +83,19 @@ class LocalDescriptor:
         """Mean step of the raster's second differences, relative to its deviation."""
         steps = np.abs(cv2.Laplacian(self.raster, cv2.CV_16S)).mean()
         return float((steps + 0.1) / (self.raster.std() + 1.0))
+
+    def on(self, gray: float, color: NDArray[np.float32]) -> LocalDescriptor:
+        """A cut-out on another ground than white: of this grey level, and of this colour."""
+        if self.alpha is None:
+            return self
+        height, width = self.colors.shape[:2]
+        alpha = cv2.resize(self.alpha, (width, height), interpolation=cv2.INTER_AREA)
+        return replace(
+            self,
+            raster=laid_on(self.raster, self.alpha, gray),
+            colors=laid_on(self.colors, np.asarray(alpha, np.uint8), color),
+            alpha=None,
+        )
 
     @property
     def raster_scale(self) -> float:

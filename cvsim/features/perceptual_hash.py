@@ -186,7 +186,6 @@ def transposed_words(words: Words) -> Words:
 
 
 _SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,))])
-N_SLOTS = 3
 STROKE_PX = 7
 """Side, in pixels of the picture at twice `HASH_RASTER_PX`, of a square that no stroke of a caption fills."""
 MIN_STROKE_BITS = 8
@@ -212,8 +211,9 @@ class TurnedHash(Feature["NDArray[Any]"]):
     C. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010); eight
     orientations from one transform as in Facebook's PDQ (2019).
 
-    A descriptor is a structured array of one to three slots: the whole picture, what is inside its borders,
-    and the last of these without strokes, where that makes a difference.
+    A descriptor is a structured array of one to seven slots: the whole picture, what is inside its borders,
+    and the last of these without strokes, where that makes a difference; of a cut-out the first two on black
+    and on grey, too.
     """
 
     name = "phash"
@@ -228,16 +228,26 @@ class TurnedHash(Feature["NDArray[Any]"]):
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
         return self.extract_from(Picture(rgb))
 
-    def extract_from(self, picture: Picture) -> NDArray[Any] | None:
+    def _on_white(self, picture: Picture) -> list[tuple[Words, Words]]:
         large = picture.squares(2 * HASH_RASTER_PX)
         words = [sign_words(small) for view in large if is_informative(small := square(view, HASH_RASTER_PX))]
         if not words:
-            return None
+            return []
         small = square(without_strokes(large[-1]), HASH_RASTER_PX)
         cleaned = sign_words(small)
         n_changed = int(words[-1][0][0] ^ cleaned[0][0]).bit_count()
         if n_changed >= MIN_STROKE_BITS and is_informative(small):
             words.append(cleaned)
+        return words
+
+    def _on_other_grounds(self, picture: Picture) -> list[tuple[Words, Words]]:
+        views = [view for laid in picture.on_other_grounds for view in laid.squares(HASH_RASTER_PX)]
+        return [sign_words(view) for view in views if is_informative(view)]
+
+    def extract_from(self, picture: Picture) -> NDArray[Any] | None:
+        words = [*self._on_white(picture), *self._on_other_grounds(picture)]
+        if not words:
+            return None
         slots = np.empty(len(words), _SLOT)
         slots["w64"], slots["w256"] = (np.array(column) for column in zip(*words, strict=True))
         return slots
@@ -256,8 +266,9 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     def pack(self, descriptors: Sequence[NDArray[Any] | None]) -> Any:
         n = len(descriptors)
-        words_64 = np.zeros((n, N_SLOTS, 1), np.uint64)
-        words_256 = np.zeros((n, N_SLOTS, 4), np.uint64)
+        most = max((len(d) for d in descriptors if d is not None), default=1)
+        words_64 = np.zeros((n, most, 1), np.uint64)
+        words_256 = np.zeros((n, most, 4), np.uint64)
         n_slots = np.zeros(n, np.int64)
         for i, d in enumerate(descriptors):
             if d is not None:
@@ -268,8 +279,8 @@ class TurnedHash(Feature["NDArray[Any]"]):
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
         words, transposed, n_slots = packed.words_256, packed.transposed_256, packed.n_slots
         best = np.full(len(a), 257, np.int64)
-        for i in range(N_SLOTS):
-            for j in range(N_SLOTS):
+        for i in range(words.shape[1]):
+            for j in range(words.shape[1]):
                 rows = np.flatnonzero((n_slots[a] > i) & (n_slots[b] > j))
                 for source in (words, transposed):
                     difference = source[a[rows], i] ^ words[b[rows], j]
@@ -286,7 +297,7 @@ class TurnedHash(Feature["NDArray[Any]"]):
         return np.frombuffer(data, _SLOT)
 
     def hash_keys(self, packed: Any) -> HashKeys | None:
-        owner, slot = np.nonzero(np.arange(N_SLOTS) < packed.n_slots[:, None])
+        owner, slot = np.nonzero(np.arange(packed.words_64.shape[1]) < packed.n_slots[:, None])
         stored = packed.words_64[owner, slot]
         return HashKeys(owner.astype(np.int64), stored[:, 0], turned_words(stored, _MASKS_64)[:, :, 0])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from cvsim.features.ground import OTHER_GROUNDS, is_cut_out, laid_on
 from cvsim.features.overlay.borders import views_of
 from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
@@ -33,12 +34,23 @@ class Picture:
     Parameters
     ----------
     rgb : (H, W, 3) uint8
+        Transparent parts on white.
     moment : callable, optional
         Reads when it was taken, where its file says so.
+    alpha : (H, W) uint8, optional
+        Where it is transparent.
+
+    Attributes
+    ----------
+    alpha : (H, W) uint8 or None
+        Only of a cut-out (see `cvsim.features.ground`).
     """
 
-    def __init__(self, rgb: RGB, moment: Callable[[], Moment | None] = _unknown) -> None:
+    def __init__(
+        self, rgb: RGB, moment: Callable[[], Moment | None] = _unknown, alpha: Gray | None = None
+    ) -> None:
         self.rgb, self._read_moment = rgb, moment
+        self.alpha = alpha if alpha is not None and is_cut_out(alpha) else None
 
     @cached_property
     def moment(self) -> Moment | None:
@@ -56,6 +68,13 @@ class Picture:
         return views_of(self.gray)
 
     @cached_property
+    def on_other_grounds(self) -> list[Picture]:
+        """A cut-out on the other grounds that it is hashed on; none of any other picture."""
+        if self.alpha is None:
+            return []
+        return [Picture(laid_on(self.rgb, self.alpha, level)) for level in OTHER_GROUNDS]
+
+    @cached_property
     def _halfway(self) -> list[Gray]:
         return [halfway(view) for view in self.views]
 
@@ -66,6 +85,12 @@ class Picture:
     def color_square(self, side_px: int) -> NDArray[np.uint8]:
         """The whole picture as (side_px, side_px, 3) uint8 RGB, roughly; a power of two up to 64."""
         return mean_square(self._rough, side_px)
+
+    def alpha_square(self, side_px: int) -> NDArray[np.uint8] | None:
+        """The alpha of a cut-out, as `color_square` has its colours."""
+        if self.alpha is None:
+            return None
+        return mean_square(rough_square(self.alpha, ROUGH_PX), side_px)
 
     def squares(self, side_px: int) -> list[NDArray[np.uint8]]:
         """Each view as a grey square: see `cvsim.features.resampling.square`."""

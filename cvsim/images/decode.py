@@ -18,7 +18,7 @@ from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
     from cvsim.images.exif import Exif
-    from cvsim.types import RGB
+    from cvsim.types import RGB, Gray
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
@@ -51,6 +51,9 @@ class Decoded:
         `edge_digests` of all pixels, where `pixel_digest` was asked for and all were decoded.
     exif : bytes
         The block of the file; empty where it has none.
+    alpha : (h, w) uint8 or None
+        Of a picture with transparent parts, which `rgb` shows on white; known of those that are shrunk for
+        looking at, not of one that is asked for whole.
     """
 
     rgb: RGB
@@ -63,6 +66,7 @@ class Decoded:
     pixel_digest: str | None = None
     edges: bytes = b""
     exif: bytes = field(default=b"", repr=False)
+    alpha: Gray | None = field(default=None, repr=False)
 
 
 def decode(
@@ -120,7 +124,8 @@ def decode_full(data: bytes | BinaryIO, *, format: str | None = None, max_pixels
 
 def pixel_digest(data: bytes | BinaryIO, *, format: str | None = None, max_pixels: int = MAX_PIXELS) -> str:
     """SHA-256 of size and pixels: equal for two files that show the same pixels. Raises like `decode`."""
-    return digest_of(decode_full(data, format=format, max_pixels=max_pixels))
+    decoded = decode(data, longest_px=_UNSHRUNK_PX, format=format, max_pixels=max_pixels, with_digest=True)
+    return decoded.pixel_digest or digest_of(decoded.rgb)
 
 
 def edge_digests(rgb: RGB) -> bytes:
@@ -152,6 +157,14 @@ _EDGE_OF_TOP = {1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 3, 7: 3, 8: 2}
 
 def _edge_digest(rgb: RGB) -> bytes:
     return bytes.fromhex(digest_of(np.ascontiguousarray(rgb)))[:EDGE_DIGEST_BYTES]
+
+
+def _digest_of(seen: RGB, alpha: Gray | None) -> str:
+    """The digest of what is seen on white; of what shows nothing there, that of its alpha as well."""
+    digest = digest_of(seen)
+    if alpha is None or (seen != seen[0, 0]).any():
+        return digest
+    return hashlib.sha256(f"{digest}:".encode() + alpha.tobytes()).hexdigest()
 
 
 def digest_of(rgb: RGB) -> str:
@@ -204,11 +217,16 @@ def _decode_by_pillow(
         rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size) if is_whole else longest_px)
     small = resize(rgb, *fit(*picture.size, longest_px))
     decoded = _upright(small, picture.size, format, damaged, exif)
+    if longest_px < _UNSHRUNK_PX and plain is None:
+        alpha = pillow.read_alpha(picture, (small.shape[1], small.shape[0]))
+        decoded = replace(decoded, alpha=None if alpha is None else orient(alpha, exif.orientation))
     if not with_digest or not is_whole:
         return decoded
     seen = orient(rgb, exif.orientation)
     # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
-    digest = None if format == "webp" else digest_of(seen)
+    if format == "webp" and longest_px < _UNSHRUNK_PX:
+        return replace(decoded, edges=edge_digests(seen))
+    digest = _digest_of(seen, pillow.read_alpha(picture, picture.size))
     return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))
 
 

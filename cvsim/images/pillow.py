@@ -24,7 +24,7 @@ from cvsim.images.raster import fit, resize
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-    from cvsim.types import RGB
+    from cvsim.types import RGB, Gray
 
 _TIFF_ORIENTATION = 274
 _OTHER_NAMES = {"ppm": "pnm", "heif": "heic"}
@@ -86,6 +86,22 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
         left = orientation if _tiff_orientation(picture) is not None else 1
         exif = replace(exif, orientation=left)
     return rgb, exif, damage is not None
+
+
+def read_alpha(picture: Image.Image, size: tuple[int, int]) -> Gray | None:
+    """How opaque a picture is that has been decoded, as stored, shrunk to `size`; None if it is everywhere.
+
+    None, too, of a very large one of few colours: it would have to be held once more, in four bytes a pixel.
+    """
+    if picture.mode in ALPHA_MODES:
+        alpha = picture.getchannel("A" if "A" in picture.getbands() else "a")
+    elif "transparency" in picture.info and is_held_whole(picture):
+        alpha = picture.convert("RGBA").getchannel("A")
+    else:
+        return None
+    if alpha.getextrema()[0] == 255:
+        return None
+    return np.asarray(alpha.resize(size, Image.Resampling.BOX), np.uint8)
 
 
 def read_exif(picture: ImageFile) -> Exif:

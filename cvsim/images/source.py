@@ -105,5 +105,14 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
     if swaps_sides(exif.orientation):
         width_px, height_px = height_px, width_px
     format = picture.format.lower() if picture.format else "array"
-    seen = orient(rgb, exif.orientation)
-    return Decoded(seen, width_px, height_px, format, False, exif.taken_at, exif.has_gps, exif=exif.block)
+    seen, alpha = orient(rgb, exif.orientation), pillow.read_alpha(picture, (rgb.shape[1], rgb.shape[0]))
+    return Decoded(
+        seen,
+        width_px,
+        height_px,
+        format,
+        taken_at=exif.taken_at,
+        has_gps=exif.has_gps,
+        exif=exif.block,
+        alpha=None if alpha is None else orient(alpha, exif.orientation),
+    )

@@ -18,6 +18,8 @@ from cvsim.images.exif import parse_exif
 from cvsim.images.raster import orient
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cvsim.types import RGB, Gray, Holdings
 
 MOST_FRAMES = 2000
@@ -46,12 +48,12 @@ class ShownPicture:
     alpha: Gray | None = None
     duration_ms: float = 0.0
 
-    def on(self, ground: int) -> RGB:
-        """As it looks on a grey ground."""
+    def on(self, ground: int | NDArray[Any]) -> RGB:
+        """As it looks on a ground: a grey level, or (3,) levels of RGB."""
         if self.alpha is None:
             return self.rgb
         alpha = self.alpha[..., None].astype(np.uint16)
-        mixed = self.rgb.astype(np.uint16) * alpha + np.uint16(ground) * (255 - alpha)
+        mixed = self.rgb.astype(np.uint16) * alpha + np.asarray(ground, np.uint16) * (255 - alpha)
         return ((mixed + 127) // 255).astype(np.uint8)
 
 

@@ -18,6 +18,7 @@ from cvsim.errors import CvsimError, DecodeError, ImageError
 from cvsim.executors.base import Demand
 from cvsim.executors.fork_server import can_have_children
 from cvsim.executors.own_process import give_back_memory
+from cvsim.features.ground import ground_of
 from cvsim.images.coded import CodedIdentities
 from cvsim.images.decode import Decoded
 from cvsim.images.encoded import Content, read_content
@@ -32,12 +33,14 @@ from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.types import Holdings, ImageRecord, Proof
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cvsim.executors.local import LocalExecutor
     from cvsim.progress import Progress
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 7
+PROOF_VERSION = 8
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000
@@ -482,13 +485,15 @@ def _prove_everything(copy: File, kept: File) -> Proof:
 
 
 def _prove_flat(copy: File, kept: File) -> Proof:
-    """A picture without transparency, from one that has it and was laid on some ground."""
-    source = kept.shown()[0]
-    proofs = [
+    """A picture without transparency, from one that has it and was laid on some ground: perhaps its own."""
+    source, own = kept.shown()[0], ground_of(copy.picture.rgb)
+    grounds: list[int | NDArray[Any]] = [WHITE_GROUND, BLACK_GROUND, *([] if own is None else [np.rint(own)])]
+    proofs = (
         _explained(copy.picture, ProofPicture(_in_srgb(source.on(ground), kept), "png"), is_same=False)
-        for ground in (WHITE_GROUND, BLACK_GROUND)
-    ]
-    return next((proof for proof in proofs if proof.is_enough), proofs[0])
+        for ground in grounds
+    )
+    first = next(proofs)
+    return first if first.is_enough else next((proof for proof in proofs if proof.is_enough), first)
 
 
 def _prove_each(

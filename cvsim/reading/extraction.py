@@ -22,11 +22,11 @@ from cvsim.reading.identity import EDGES_KEY, PIXELS_KEY
 from cvsim.stores import Extraction, ImageInfo
 
 if TYPE_CHECKING:
-    from cvsim.types import RGB
+    from cvsim.images.decode import Decoded
 
 THUMBNAIL_PX = 176
 THUMBNAIL_KEY = f"thumbnail:2:{THUMBNAIL_PX}"
-DECODER = f"decoder:4:{WORKING_PX}"
+DECODER = f"decoder:5:{WORKING_PX}"
 """Changes whenever decoding would give other pixels, or fail for other reasons."""
 
 
@@ -41,23 +41,19 @@ def artefact_keys(features: Collection[Measure[Any]], *, thumbnails: bool = Fals
 
 
 def artefacts(
-    rgb: RGB,
-    features: Collection[Measure[Any]],
-    exif: bytes = b"",
-    *,
-    thumbnails: bool = False,
+    decoded: Decoded, features: Collection[Measure[Any]], *, thumbnails: bool = False
 ) -> dict[str, bytes | None]:
-    """Make what is stored of pixels of the working size.
+    """Make what is stored of a picture that was decoded at the working size.
 
     That is each feature's descriptor (None is "no evidence"), and a thumbnail where one is wanted.
     """
     found: dict[str, bytes | None] = {}
-    picture = Picture(rgb, functools.partial(moment_of, exif))
+    picture = Picture(decoded.rgb, functools.partial(moment_of, decoded.exif), decoded.alpha)
     for feature in features:
         descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)
     if thumbnails:
-        found[THUMBNAIL_KEY] = thumbnail(rgb, THUMBNAIL_PX)
+        found[THUMBNAIL_KEY] = thumbnail(decoded.rgb, THUMBNAIL_PX)
     return found
 
 
@@ -117,7 +113,7 @@ class ExtractJob:
             decoded.taken_at,
             decoded.has_gps,
         )
-        found = artefacts(decoded.rgb, self.features, decoded.exif, thumbnails=self.thumbnails)
+        found = artefacts(decoded, self.features, thumbnails=self.thumbnails)
         if decoded.pixel_digest is not None:
             found[PIXELS_KEY] = bytes.fromhex(decoded.pixel_digest)
         if decoded.edges:

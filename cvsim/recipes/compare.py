@@ -176,7 +176,7 @@ def _put_pixels(source: ImageSource, name: str, plan: ScoringPlan, store: Store)
         PIXELS_KEY: bytes.fromhex(digest),
         HOLDINGS_KEY: to_json(Holdings()),
     }
-    store.put(Extraction(digest, artefacts={**artefacts(decoded.rgb, plan.features, decoded.exif), **own}))
+    store.put(Extraction(digest, artefacts={**artefacts(decoded, plan.features), **own}))
     return ImageRecord(name, digest, decoded.width_px, decoded.height_px, 0, 0, decoded.format)
 
 

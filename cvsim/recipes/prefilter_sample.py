@@ -216,9 +216,7 @@ class CopiesJob:
         decoded = decode(data, longest_px=working_px(self.features))
         digest = hashlib.sha256(name.encode()).hexdigest()
         image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format)
-        return Extraction(
-            digest, decoder=DECODER, image=image, artefacts=artefacts(decoded.rgb, self.features)
-        )
+        return Extraction(digest, decoder=DECODER, image=image, artefacts=artefacts(decoded, self.features))
 
 
 def copies_of(rgb: RGB, background: RGB | None, seed: int) -> Iterator[tuple[str, bytes]]:

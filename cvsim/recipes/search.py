@@ -83,7 +83,7 @@ class Query:
         decoded = decode_source(source, longest_px=working_px(features))
         image = ImageInfo(decoded.width_px, decoded.height_px, decoded.format, decoded.damaged)
         digest = hashlib.sha256(decoded.rgb.tobytes()).hexdigest()
-        return cls("picture", digest, image, artefacts(decoded.rgb, features, decoded.exif, thumbnails=True))
+        return cls("picture", digest, image, artefacts(decoded, features, thumbnails=True))
 
     @property
     def record(self) -> ImageRecord:

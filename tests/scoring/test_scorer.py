@@ -14,6 +14,7 @@ from generate import altered, scene
 from cvsim.features import make_features
 from cvsim.features.base import Feature
 from cvsim.features.local import Local, LocalDescriptor
+from cvsim.images.source import decode_source
 from cvsim.reading.collection import Collection
 from cvsim.reading.extraction import artefacts
 from cvsim.reading.nodes import make_nodes
@@ -125,7 +126,7 @@ def test_a_glance_at_a_pair_does_not_depend_on_the_others() -> None:
     features = make_features(("phash", "tiles", "color"))
     digests, store = [f"{k:064x}" for k in range(len(pictures))], MemoryStore()
     for digest, rgb in zip(digests, pictures, strict=True):
-        store.put(Extraction(digest, artefacts=artefacts(rgb, features)))
+        store.put(Extraction(digest, artefacts=artefacts(decode_source(rgb, longest_px=512), features)))
     model = FusionModel("none", 0.0, {})
     scorer = Scorer(collection(digests, features, store), model, min_log_odds=-np.inf)
     a, b = np.triu_indices(len(pictures), 1)
