@@ -48,6 +48,22 @@ _PICTURE_ENDINGS = (
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenThrough:
+    """What a picture with transparent parts is made of, at the size and turn at which it is looked at.
+
+    Attributes
+    ----------
+    alpha : (h, w) uint8
+        0 where nothing is seen.
+    bare : (h, w, 3) uint8
+        The stored colours, whatever the alpha.
+    """
+
+    alpha: Gray
+    bare: RGB
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One readable picture.

@@ -81,7 +81,8 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
 
     A descriptor is (3 * 196,) uint8: square roots of the bins' shares, scaled to 255. That of a cut-out
     goes on with the counts of what is opaque, and of what is not by ring, as uint16: beside an opaque
-    picture, its ground is given the colour that lies most around that one.
+    picture, its ground is given the colour that lies most around that one. Then come the roots without its
+    alpha, where that hides colours.
     """
 
     name = "color"
@@ -110,18 +111,20 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         alpha = picture.alpha_square(HISTOGRAM_PX)
         if alpha is None:
             return found
+        bare = None if picture.bare is None else self.extract_from(picture.bare)
         is_seen = (alpha >= HALF_SEEN).ravel()
         counts = np.bincount((_FIRST_BIN + bin_).ravel()[is_seen], minlength=N_RINGS * N_BINS)
         unseen = np.bincount(_RING[~is_seen], minlength=N_RINGS)
-        return np.concatenate([found, np.concatenate([counts, unseen]).astype("<u2").view(np.uint8)])
+        own = np.concatenate([counts, unseen]).astype("<u2").view(np.uint8)
+        return np.concatenate([found, own] if bare is None else [found, own, bare])
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
             return (Comparison(self.name, None),)
         if _is_cut_out(a) != _is_cut_out(b):
             cut_out, other = (a, b) if _is_cut_out(a) else (b, a)
-            sides = np.stack([cut_out[:_N_ROOTS], _on_ground_of(cut_out, other)])
-            return (Comparison(self.name, float(_coefficients(sides, np.stack([other] * 2)).max())),)
+            sides = _as_shown_beside(cut_out, other)
+            return (Comparison(self.name, float(_coefficients(sides, np.stack([other] * len(sides))).max())),)
         return (Comparison(self.name, float(_coefficients(a[None, :_N_ROOTS], b[None, :_N_ROOTS])[0])),)
 
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
@@ -169,13 +172,15 @@ def _is_cut_out(descriptor: NDArray[np.uint8]) -> bool:
     return len(descriptor) > _N_ROOTS
 
 
-def _on_ground_of(cut_out: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The histograms of a cut-out whose ground has the colour that is most frequent around the other one."""
-    counts = np.ascontiguousarray(cut_out[_N_ROOTS:]).view("<u2").astype(np.int64)
+def _as_shown_beside(cut_out: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A cut-out's histograms, (n, 588): on white, on what lies most around the other one, perhaps bare."""
+    n_bytes = 2 * (_N_ROOTS + N_RINGS)
+    own, bare = cut_out[_N_ROOTS : _N_ROOTS + n_bytes], cut_out[_N_ROOTS + n_bytes :]
+    counts = np.ascontiguousarray(own).view("<u2").astype(np.int64)
     rings, unseen = counts[:_N_ROOTS].reshape(N_RINGS, N_BINS), counts[_N_ROOTS:]
     rings[:, int(other.reshape(N_RINGS, N_BINS)[-1].argmax())] += unseen
-    found: NDArray[np.uint8] = _ROOTS[_ROOTS_START + rings.ravel()]
-    return found
+    laid = _ROOTS[_ROOTS_START + rings.ravel()]
+    return np.stack([side for side in (cut_out[:_N_ROOTS], laid, bare) if len(side)])
 
 
 def _is_colorful(lab: NDArray[np.uint8]) -> bool:

@@ -2,7 +2,8 @@
 
 A file with transparency is described as it is shown on white. Saved without it, the same picture lies on
 whatever colour a program chose: black, most of all. Laying is linear, so what is kept of a cut-out on
-white is known on any other colour, too, once its alpha is kept with it.
+white is known on any other colour, too, once its alpha is kept with it. Some programs only drop the alpha:
+then whatever colours the file has under its transparent parts come to light.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ OTHER_GROUNDS = (0, 128)
 lighter than the content decides about signs, and one of the three has it as the colour at hand has."""
 LEAST_TRANSPARENT = 0.02
 """Share of a picture, by alpha, below which it is no cut-out: rounded corners, a shadow's end."""
+HARDLY_SEEN, HIDDEN_LEVELS, LEAST_HIDDEN = 8, 24, 0.02
+"""Alpha below which a pixel's colour is hidden; by how much a pixel must differ from a flat ground, and in
+what share of the picture, to be something of its own: chosen by hand."""
 RING_SHARE, RING_LEVELS = 0.5, 12
 """What part of the outermost pixels has the ground's colour at least, and by how much each channel may
 differ. Chosen by hand: what was cut out may reach the border, and a JPEG's ground is not quite even. Tried
@@ -32,6 +36,22 @@ on drawn stamps and emoji, and on cut-out photographs, laid on five colours."""
 def is_cut_out(alpha: Pixels) -> bool:
     """Whether enough of a picture is transparent; alpha is (h, w), 0 where nothing is seen."""
     return bool(1 - float(alpha.mean()) / OPAQUE >= LEAST_TRANSPARENT)
+
+
+def hides_colors(bare: Pixels, on_white: Pixels, alpha: Pixels) -> bool:
+    """Whether a cut-out without its alpha is more than the same on a ground of one colour.
+
+    Parameters
+    ----------
+    bare : (h, w, 3) uint8
+        The stored colours, whatever the alpha.
+    on_white : (h, w, 3) uint8
+    alpha : (h, w) uint8
+    """
+    hidden = bare[alpha < HARDLY_SEEN]
+    ground = np.median(hidden, axis=0) if len(hidden) else OPAQUE
+    laid = laid_on(on_white, alpha, ground).astype(np.int16)
+    return bool((np.abs(laid - bare).max(axis=2) > HIDDEN_LEVELS).mean() >= LEAST_HIDDEN)
 
 
 def ground_of(pixels: Pixels) -> NDArray[np.float32] | None:

@@ -70,7 +70,7 @@ class Laying:
 
 
 def on_one_ground(a: LocalDescriptor, b: LocalDescriptor) -> tuple[LocalDescriptor, LocalDescriptor]:
-    """Both, a cut-out on the ground of the other one where that is opaque and has one.
+    """Both, a cut-out as an opaque one may show it: on its ground, if that has one, or bare.
 
     Of two cut-outs that show nothing on white, both on black.
     """
@@ -79,11 +79,13 @@ def on_one_ground(a: LocalDescriptor, b: LocalDescriptor) -> tuple[LocalDescript
         return (a.on(0, BLACK), b.on(0, BLACK)) if is_unseen else (a, b)
     if a.alpha is None and b.alpha is None:
         return a, b
-    other = a if a.alpha is None else b
-    gray, color = ground_of(other.raster), ground_of(other.colors)
-    if gray is None or color is None:
-        return a, b
-    return a.on(float(gray[0]), color), b.on(float(gray[0]), color)
+    if a.alpha is None:
+        laid, opaque = on_one_ground(b, a)
+        return opaque, laid
+    gray, color = ground_of(b.raster), ground_of(b.colors)
+    laid = a if gray is None or color is None else a.on(float(gray[0]), color)
+    shown = [laid] if a.bare is None else [laid, a.bare]
+    return max(shown, key=lambda one: float((one.turned_outlines @ b.outlines.T).max())), b
 
 
 def lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:

@@ -49,9 +49,9 @@ CHUNK = 512
 class Levels(Feature["NDArray[np.uint8]"]):
     """1 / (1 + d / 0.1), d being the largest differences of points against the contrast of the picture.
 
-    A descriptor is (32, 32, 3) uint8 RGB of the whole picture; of a cut-out (32, 32, 4), with its alpha. A
-    pair is compared in the orientation in which squares of 8 points a side differ least, a cut-out on the
-    other one's ground.
+    A descriptor is (32, 32, 3) uint8 RGB of the whole picture; of a cut-out (32, 32, 4), with its alpha, or
+    (32, 32, 7), with the colours under that as well. A pair is compared in the orientation in which squares
+    of 8 points a side differ least, a cut-out on the other one's ground or without its alpha.
     """
 
     name = "levels"
@@ -69,12 +69,17 @@ class Levels(Feature["NDArray[np.uint8]"]):
         if not any(is_informative(one.squares(LEVELS_PX)[0]) for one in shown):
             return None
         square, alpha = picture.color_square(LEVELS_PX), picture.alpha_square(LEVELS_PX)
-        return square if alpha is None else np.dstack([square, alpha])
+        if alpha is None:
+            return square
+        bare = [] if picture.bare is None else [picture.bare.color_square(LEVELS_PX)]
+        return np.dstack([square, alpha, *bare])
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
             return (Comparison(self.name, None),)
-        a, b = _on_one_ground(a, b)
+        return (Comparison(self.name, max(self._compared(x, y) for x, y in _as_shown(a, b))),)
+
+    def _compared(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
         means = _block_means(b[None])[0]
         blocks = [np.abs(_block_means(turn(a, k)[None])[0] - means) for k in range(N_ORIENTATIONS)]
         k = int(np.argmin([block[..., GREEN].sum() for block in blocks]))
@@ -83,7 +88,7 @@ class Levels(Feature["NDArray[np.uint8]"]):
         if similarity >= WORTH_A_LOOK:
             points = np.abs(turn(a, k).astype(int) - b).max(axis=2)
             similarity = _similarity(float(np.sort(points, axis=None)[-N_WORST:].mean()) / contrast)
-        return (Comparison(self.name, similarity),)
+        return float(similarity)
 
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
         squares = np.zeros((len(descriptors), LEVELS_PX, LEVELS_PX, 3), np.uint8)
@@ -146,14 +151,17 @@ class _PackedSquares:
     cut_out: Mapping[int, NDArray[np.uint8]]
 
 
-def _on_one_ground(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Both as RGB; a cut-out on the ground of an opaque one that has one, else on white."""
-    if a.shape[2] > b.shape[2]:
-        b, a = _on_one_ground(b, a)
-        return a, b
-    if a.shape[2] < b.shape[2] and (ground := ground_of(a)) is not None:
-        return a, laid_on(b[..., :3], b[..., 3], ground)
-    return a[..., :3], b[..., :3]
+def _as_shown(
+    a: NDArray[np.uint8], b: NDArray[np.uint8]
+) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Both as RGB, (32, 32, 3): a cut-out as an opaque picture may show it, two of them on white."""
+    if (a.shape[2] > 3) == (b.shape[2] > 3):
+        return [(a[..., :3], b[..., :3])]
+    if b.shape[2] > 3:
+        return [(x, y) for y, x in _as_shown(b, a)]
+    ground = ground_of(b)
+    shown = a[..., :3] if ground is None else laid_on(a[..., :3], a[..., 3], ground)
+    return [(one, b) for one in (shown, a[..., 4:]) if one.shape[2]]
 
 
 def _block_means(squares: NDArray[np.uint8]) -> NDArray[np.float32]:

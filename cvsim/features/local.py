@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from cvsim.errors import DamagedStoreError
 from cvsim.features.base import SCALE_FACTOR, Keypoints, OverlayFeature, Search
 from cvsim.features.evidence import (
     AMOUNTS,
@@ -156,7 +158,7 @@ class Local(OverlayFeature[LocalDescriptor]):
 
     def extract_from(self, picture: Picture) -> LocalDescriptor | None:
         whole = picture.gray
-        raster = cv2.GaussianBlur(_sized(whole, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
+        raster = _raster(whole)
         gray = shrunk(whole, _longest_px(whole, KEYPOINT_PX))
         height, width = gray.shape
         keypoints = mirrored = np.zeros(0, KEYPOINT)
@@ -170,10 +172,13 @@ class Local(OverlayFeature[LocalDescriptor]):
                 mirrored = _described(detector, cv2.flip(gray, 1), seen)
         noise = round(grain(whole), 2)
         colors = picture.color_square(RECOLORING_PX)
-        alpha = picture.alpha
-        if alpha is not None:
-            alpha = cv2.GaussianBlur(_sized(alpha, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
-        return LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored, alpha)
+        on_white = LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored)
+        if picture.alpha is None:
+            return on_white
+        cut_out = replace(on_white, alpha=_raster(picture.alpha))
+        if (bare := picture.bare) is None:
+            return cut_out
+        return replace(cut_out, bare_raster=_raster(bare.gray), bare_colors=bare.color_square(RECOLORING_PX))
 
     def _detector(self) -> Any:
         # cv2 detectors keep scratch state: one for each thread.
@@ -260,24 +265,32 @@ class Local(OverlayFeature[LocalDescriptor]):
         sizes = [descriptor.width_px, descriptor.height_px, n, w, h, grain_steps, len(descriptor.mirrored)]
         head = np.array(sizes, "<u2")
         arrays = [head, descriptor.keypoints, descriptor.mirrored, descriptor.raster, descriptor.colors]
-        if descriptor.alpha is not None:
-            arrays.append(descriptor.alpha)
+        shown = (descriptor.alpha, descriptor.bare_raster, descriptor.bare_colors)
+        arrays += [array for array in shown if array is not None]
         return b"".join(array.tobytes() for array in arrays)
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
         width, height, n, w, h, grain_steps, m = np.frombuffer(data, "<u2", 7).tolist()
         points = np.frombuffer(data, KEYPOINT, n + m, offset=14)
         pixels = np.frombuffer(data, np.uint8, offset=14 + points.nbytes)
-        raster, colors, alpha = np.split(pixels, [w * h, w * h + 3 * RECOLORING_PX**2])
+        ends = np.cumsum([w * h, 3 * RECOLORING_PX**2, w * h, w * h])
+        parts = [part if len(part) else None for part in np.split(pixels, ends)]
+        raster, alpha, bare_raster = (None if p is None else p.reshape(h, w) for p in (parts[0], *parts[2:4]))
+        square = (RECOLORING_PX, RECOLORING_PX, 3)
+        colors, bare_colors = (None if p is None else p.reshape(square) for p in (parts[1], parts[4]))
+        if raster is None or colors is None:
+            raise DamagedStoreError(f"a descriptor of {self.name} ends too early")
         return LocalDescriptor(
             width,
             height,
             points[:n],
-            raster.reshape(h, w),
-            colors.reshape(RECOLORING_PX, RECOLORING_PX, 3),
+            raster,
+            colors,
             grain_steps / 100,
             points[n:],
-            alpha.reshape(h, w) if len(alpha) else None,
+            alpha,
+            bare_raster,
+            bare_colors,
         )
 
 
@@ -314,6 +327,12 @@ def _longest_px(gray: NDArray[np.uint8], usual_px: int) -> int:
     """Longer side to which a picture is shrunk: more than usual where its shorter side would be too short."""
     short, long = sorted(gray.shape)
     return int(min(MAX_RASTER_PX, max(usual_px, -(-long * min(MIN_SIDE_PX, short) // max(short, 1)))))
+
+
+def _raster(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A plane of a picture as it is laid over others: shrunk, and lightly blurred."""
+    blurred = cv2.GaussianBlur(_sized(gray, KEYPOINT_RASTER_PX), (0, 0), OVERLAP_BLUR_PX)
+    return np.asarray(blurred, np.uint8)
 
 
 def _sized(gray: NDArray[np.uint8], usual_px: int) -> NDArray[np.uint8]:

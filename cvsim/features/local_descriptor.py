@@ -42,6 +42,8 @@ class LocalDescriptor:
         Some of the keypoints, as they are in the picture mirrored left to right.
     alpha : (h, w) uint8 or None
         Of a cut-out, which the raster and the colours show on white.
+    bare_raster, bare_colors : arrays like `raster` and `colors`, or None
+        Of a cut-out without its alpha, where that shows more than a ground of one colour.
     """
 
     width_px: int
@@ -52,6 +54,8 @@ class LocalDescriptor:
     grain: float
     mirrored: NDArray[Any]
     alpha: NDArray[np.uint8] | None = None
+    bare_raster: NDArray[np.uint8] | None = None
+    bare_colors: NDArray[np.uint8] | None = None
 
     @functools.cached_property
     def boxes(self) -> tuple[Extent, ...]:
@@ -96,6 +100,13 @@ class LocalDescriptor:
             colors=laid_on(self.colors, np.asarray(alpha, np.uint8), color),
             alpha=None,
         )
+
+    @property
+    def bare(self) -> LocalDescriptor | None:
+        """A cut-out without its alpha, where that is another picture."""
+        if self.bare_raster is None or self.bare_colors is None:
+            return None
+        return replace(self, raster=self.bare_raster, colors=self.bare_colors, alpha=None)
 
     @property
     def raster_scale(self) -> float:

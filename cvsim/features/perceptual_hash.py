@@ -211,9 +211,9 @@ class TurnedHash(Feature["NDArray[Any]"]):
     C. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010); eight
     orientations from one transform as in Facebook's PDQ (2019).
 
-    A descriptor is a structured array of one to seven slots: the whole picture, what is inside its borders,
-    and the last of these without strokes, where that makes a difference; of a cut-out the first two on black
-    and on grey, too.
+    A descriptor is a structured array of one to nine slots: the whole picture, what is inside its borders,
+    and the last of these without strokes, where that makes a difference; of a cut-out the first two on black,
+    on grey and without its alpha, too.
     """
 
     name = "phash"

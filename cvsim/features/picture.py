@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from cvsim.features.ground import OTHER_GROUNDS, is_cut_out, laid_on
+from cvsim.features.ground import OTHER_GROUNDS, hides_colors, is_cut_out, laid_on
 from cvsim.features.overlay.borders import views_of
 from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cvsim.types import RGB, Gray, Moment
+    from cvsim.types import RGB, Gray, Moment, SeenThrough
 
 
 ROUGH_PX = 128
@@ -37,20 +37,27 @@ class Picture:
         Transparent parts on white.
     moment : callable, optional
         Reads when it was taken, where its file says so.
-    alpha : (H, W) uint8, optional
+    seen_through : SeenThrough, optional
         Where it is transparent.
 
     Attributes
     ----------
     alpha : (H, W) uint8 or None
         Only of a cut-out (see `cvsim.features.ground`).
+    bare : Picture or None
+        A cut-out without its alpha, where that shows more than a ground of one colour.
     """
 
     def __init__(
-        self, rgb: RGB, moment: Callable[[], Moment | None] = _unknown, alpha: Gray | None = None
+        self,
+        rgb: RGB,
+        moment: Callable[[], Moment | None] = _unknown,
+        seen_through: SeenThrough | None = None,
     ) -> None:
         self.rgb, self._read_moment = rgb, moment
-        self.alpha = alpha if alpha is not None and is_cut_out(alpha) else None
+        is_one = seen_through is not None and is_cut_out(seen_through.alpha)
+        self._seen_through = seen_through if is_one else None
+        self.alpha = None if self._seen_through is None else self._seen_through.alpha
 
     @cached_property
     def moment(self) -> Moment | None:
@@ -68,11 +75,19 @@ class Picture:
         return views_of(self.gray)
 
     @cached_property
+    def bare(self) -> Picture | None:
+        through = self._seen_through
+        if through is None or not hides_colors(through.bare, self.rgb, through.alpha):
+            return None
+        return Picture(through.bare)
+
+    @cached_property
     def on_other_grounds(self) -> list[Picture]:
-        """A cut-out on the other grounds that it is hashed on; none of any other picture."""
+        """A cut-out as it is hashed beside white: on other grounds, and bare. Empty for any other picture."""
         if self.alpha is None:
             return []
-        return [Picture(laid_on(self.rgb, self.alpha, level)) for level in OTHER_GROUNDS]
+        laid = [Picture(laid_on(self.rgb, self.alpha, level)) for level in OTHER_GROUNDS]
+        return laid if self.bare is None else [*laid, self.bare]
 
     @cached_property
     def _halfway(self) -> list[Gray]:

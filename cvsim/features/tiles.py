@@ -47,8 +47,8 @@ class Tiles(Feature["NDArray[np.uint8]"]):
     """Weighted median of the tiles' normalised cross-correlation, in the best of eight orientations.
 
     A descriptor is (n_views, 32, 32) uint8: the whole picture and, where it has uniform borders, the
-    picture inside them; of a cut-out the whole on black and on grey, too. Tiles weigh by their contrast in
-    the clearer of the two pictures, so that what was painted over counts as one tile of sixteen and empty
+    picture inside them; of a cut-out also the whole on black, on grey and bare. Tiles weigh by their contrast
+    in the clearer of the two pictures, so that what was painted over counts as one tile of sixteen and empty
     sky hardly counts.
     """
 

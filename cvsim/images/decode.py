@@ -17,8 +17,10 @@ from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from cvsim.images.exif import Exif
-    from cvsim.types import RGB, Gray
+    from cvsim.types import RGB, SeenThrough
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
@@ -51,7 +53,7 @@ class Decoded:
         `edge_digests` of all pixels, where `pixel_digest` was asked for and all were decoded.
     exif : bytes
         The block of the file; empty where it has none.
-    alpha : (h, w) uint8 or None
+    seen_through : SeenThrough or None
         Of a picture with transparent parts, which `rgb` shows on white; known of those that are shrunk for
         looking at, not of one that is asked for whole.
     """
@@ -66,7 +68,7 @@ class Decoded:
     pixel_digest: str | None = None
     edges: bytes = b""
     exif: bytes = field(default=b"", repr=False)
-    alpha: Gray | None = field(default=None, repr=False)
+    seen_through: SeenThrough | None = field(default=None, repr=False)
 
 
 def decode(
@@ -159,7 +161,7 @@ def _edge_digest(rgb: RGB) -> bytes:
     return bytes.fromhex(digest_of(np.ascontiguousarray(rgb)))[:EDGE_DIGEST_BYTES]
 
 
-def _digest_of(seen: RGB, alpha: Gray | None) -> str:
+def _digest_of(seen: RGB, alpha: Image | None) -> str:
     """The digest of what is seen on white; of what shows nothing there, that of its alpha as well."""
     digest = digest_of(seen)
     if alpha is None or (seen != seen[0, 0]).any():
@@ -218,15 +220,15 @@ def _decode_by_pillow(
     small = resize(rgb, *fit(*picture.size, longest_px))
     decoded = _upright(small, picture.size, format, damaged, exif)
     if longest_px < _UNSHRUNK_PX and plain is None:
-        alpha = pillow.read_alpha(picture, (small.shape[1], small.shape[0]))
-        decoded = replace(decoded, alpha=None if alpha is None else orient(alpha, exif.orientation))
+        size = small.shape[1], small.shape[0]
+        decoded = replace(decoded, seen_through=pillow.read_seen_through(picture, size, exif.orientation))
     if not with_digest or not is_whole:
         return decoded
     seen = orient(rgb, exif.orientation)
     # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
     if format == "webp" and longest_px < _UNSHRUNK_PX:
         return replace(decoded, edges=edge_digests(seen))
-    digest = _digest_of(seen, pillow.read_alpha(picture, picture.size))
+    digest = _digest_of(seen, pillow.read_alpha(picture))
     return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))
 
 

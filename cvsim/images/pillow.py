@@ -19,18 +19,20 @@ from PIL import Image
 from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
 from cvsim.images.exif import Exif, parse_exif
 from cvsim.images.formats import FORMAT_TABLE
-from cvsim.images.raster import fit, resize
+from cvsim.images.raster import fit, orient, resize
+from cvsim.types import SeenThrough
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-    from cvsim.types import RGB, Gray
+    from cvsim.types import RGB
 
 _TIFF_ORIENTATION = 274
 _OTHER_NAMES = {"ppm": "pnm", "heif": "heic"}
 """Of Pillow's names, those that are not the table's in lower case."""
 _BAND_PIXELS = 6 << 20  # chosen by hand: what is held beside the decoder's own memory
 _MOST_BAND_ROWS = 512  # a narrow band must not make a large matrix of weights
+OPAQUE_ALPHA = 255
 ALPHA_MODES = frozenset(("RGBA", "RGBa", "LA", "La", "PA"))
 """Pillow's modes that have a channel of transparency."""
 
@@ -88,8 +90,8 @@ def read_pixels(picture: ImageFile, longest_px: int) -> tuple[RGB, Exif, bool]:
     return rgb, exif, damage is not None
 
 
-def read_alpha(picture: Image.Image, size: tuple[int, int]) -> Gray | None:
-    """How opaque a picture is that has been decoded, as stored, shrunk to `size`; None if it is everywhere.
+def read_alpha(picture: Image.Image) -> Image.Image | None:
+    """How opaque a picture is that has been decoded, as stored; None if it is everywhere.
 
     None, too, of a very large one of few colours: it would have to be held once more, in four bytes a pixel.
     """
@@ -99,9 +101,23 @@ def read_alpha(picture: Image.Image, size: tuple[int, int]) -> Gray | None:
         alpha = picture.convert("RGBA").getchannel("A")
     else:
         return None
-    if alpha.getextrema()[0] == 255:
+    return None if alpha.getextrema()[0] == OPAQUE_ALPHA else alpha
+
+
+def read_seen_through(picture: Image.Image, size: tuple[int, int], orientation: int) -> SeenThrough | None:
+    """Alpha and bare colours of a picture that has been decoded, shrunk to `size`, then turned upright."""
+    alpha = read_alpha(picture)
+    if alpha is None:
         return None
-    return np.asarray(alpha.resize(size, Image.Resampling.BOX), np.uint8)
+    bare = picture if picture.mode != "P" else picture.convert("RGBA")
+    small = (resize(np.asarray(one, np.uint8), *size) for one in (alpha, _bare(bare)))
+    return SeenThrough(*(orient(one, orientation) for one in small))
+
+
+def _bare(picture: Image.Image) -> Image.Image:
+    """The colours without regard to the alpha."""
+    bands = picture.split()
+    return Image.merge("RGB", bands[:3]) if len(bands) > 3 else Image.merge("RGB", bands[:1] * 3)
 
 
 def read_exif(picture: ImageFile) -> Exif:

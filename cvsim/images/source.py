@@ -105,7 +105,7 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
     if swaps_sides(exif.orientation):
         width_px, height_px = height_px, width_px
     format = picture.format.lower() if picture.format else "array"
-    seen, alpha = orient(rgb, exif.orientation), pillow.read_alpha(picture, (rgb.shape[1], rgb.shape[0]))
+    seen, size = orient(rgb, exif.orientation), (rgb.shape[1], rgb.shape[0])
     return Decoded(
         seen,
         width_px,
@@ -114,5 +114,5 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
         taken_at=exif.taken_at,
         has_gps=exif.has_gps,
         exif=exif.block,
-        alpha=None if alpha is None else orient(alpha, exif.orientation),
+        seen_through=pillow.read_seen_through(picture, size, exif.orientation),
     )

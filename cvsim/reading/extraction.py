@@ -48,7 +48,7 @@ def artefacts(
     That is each feature's descriptor (None is "no evidence"), and a thumbnail where one is wanted.
     """
     found: dict[str, bytes | None] = {}
-    picture = Picture(decoded.rgb, functools.partial(moment_of, decoded.exif), decoded.alpha)
+    picture = Picture(decoded.rgb, functools.partial(moment_of, decoded.exif), decoded.seen_through)
     for feature in features:
         descriptor = feature.extract_from(picture)
         found[feature.key] = None if descriptor is None else feature.to_bytes(descriptor)

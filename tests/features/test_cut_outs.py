@@ -17,6 +17,7 @@ import cvsim
 from cvsim.features import make_features
 from cvsim.features.ground import ground_of, laid_on
 from cvsim.features.picture import Picture
+from cvsim.types import SeenThrough
 
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "navy": (10, 20, 90), "yellow": (250, 220, 40)}
 FEATURES = make_features(("phash", "tiles", "color", "levels", "local"))
@@ -40,6 +41,13 @@ def _on(cut_out: NDArray[np.uint8], color: tuple[int, int, int]) -> RGB:
     return np.asarray(ground.convert("RGB"))
 
 
+def _bare(cut_out: NDArray[np.uint8], seed: int) -> RGB:
+    """Its colours, with others under the transparent parts: what was drawn there before it was cut out."""
+    side = len(cut_out)
+    hidden = scene(seed + 50, side, side)
+    return np.where(cut_out[..., 3:] > 0, cut_out[..., :3], hidden)
+
+
 def _saved(folder: Path, seeds: range, side: int) -> None:
     for seed in seeds:
         cut_out = _cut_out(seed, side)
@@ -58,6 +66,19 @@ def test_a_cut_out_is_found_on_any_ground(effort: Any, side: int, tmp_path: Path
         group = next(names for names in found if f"{seed}-cut" in names)
         assert group >= {f"{seed}-{name}" for name in wanted}
         assert {name.split("-")[0] for name in group} == {str(seed)}
+
+
+@pytest.mark.parametrize("effort", ["fast", "default"])
+def test_a_cut_out_is_found_where_its_alpha_was_dropped(effort: Any, tmp_path: Path) -> None:
+    for seed in range(3):
+        cut_out = _cut_out(seed, 320)
+        bare = _bare(cut_out, seed)
+        Image.fromarray(np.dstack([bare, cut_out[..., 3]]), "RGBA").save(tmp_path / f"{seed}-cut.png")
+        Image.fromarray(bare).save(tmp_path / f"{seed}-bare.jpg", quality=85)
+    report = cvsim.dedupe([tmp_path], effort=effort, cache=None)
+    found = sorted(sorted(Path(m.record.path).stem for m in group.members) for group in report.groups)
+    assert found == [[f"{seed}-bare", f"{seed}-cut"] for seed in range(3)]
+    assert report.counts.duplicates == 0
 
 
 def test_what_was_laid_on_one_colour_can_go(tmp_path: Path) -> None:
@@ -107,7 +128,7 @@ def test_many_are_compared_as_one_is(feature: Any) -> None:
     for seed in range(2):
         cut_out = _cut_out(seed, 160)
         on_white = _on(cut_out, (255, 255, 255))
-        pictures.append(Picture(on_white, alpha=np.ascontiguousarray(cut_out[..., 3])))
+        pictures.append(Picture(on_white, seen_through=SeenThrough(cut_out[..., 3], _bare(cut_out, seed))))
         pictures += [Picture(_on(cut_out, color)) for color in GROUNDS.values()]
     descriptors = [feature.extract_from(picture) for picture in pictures]
     again = [feature.from_bytes(feature.to_bytes(d)) for d in descriptors]
