@@ -38,7 +38,7 @@ MIN_NEGATIVE_CORRELATION = 0.7
 MIN_OUTLINE_CORRELATION = 0.5
 """Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
 BLACK = np.zeros(3, np.float32)
-UNSEEN_DEVIATION = 2.0
+UNSEEN_DEVIATION = 0.5
 """Of a raster, in grey levels, below which a cut-out shows nothing on white."""
 
 

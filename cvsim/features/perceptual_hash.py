@@ -185,7 +185,8 @@ def transposed_words(words: Words) -> Words:
     return pack_bits(square.reshape(bits.shape).astype(bool))
 
 
-_SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,))])
+_SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,)), ("is_laid", "?")])
+"""The last: of a cut-out, not on white."""
 STROKE_PX = 7
 """Side, in pixels of the picture at twice `HASH_RASTER_PX`, of a square that no stroke of a caption fills."""
 MIN_STROKE_BITS = 8
@@ -213,11 +214,12 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     A descriptor is a structured array of one to nine slots: the whole picture, what is inside its borders,
     and the last of these without strokes, where that makes a difference; of a cut-out the first two on black,
-    on grey and without its alpha, too.
+    on grey and without its alpha, too. Those are for opaque pictures: two cut-outs are compared on white,
+    where both show something there.
     """
 
     name = "phash"
-    version = 2
+    version = 3
     search: Search = "hamming"
     radius_bits = 12
 
@@ -245,16 +247,20 @@ class TurnedHash(Feature["NDArray[Any]"]):
         return [sign_words(view) for view in views if is_informative(view)]
 
     def extract_from(self, picture: Picture) -> NDArray[Any] | None:
-        words = [*self._on_white(picture), *self._on_other_grounds(picture)]
+        on_white, laid = self._on_white(picture), self._on_other_grounds(picture)
+        words = [*on_white, *laid]
         if not words:
             return None
         slots = np.empty(len(words), _SLOT)
         slots["w64"], slots["w256"] = (np.array(column) for column in zip(*words, strict=True))
+        slots["is_laid"] = np.arange(len(words)) >= len(on_white)
         return slots
 
     def compare(self, a: NDArray[Any] | None, b: NDArray[Any] | None) -> tuple[Comparison, ...]:
         if a is None or b is None:
             return (Comparison(self.name, None),)
+        if all(slots["is_laid"].any() and not slots["is_laid"].all() for slots in (a, b)):
+            a, b = (slots[~slots["is_laid"]] for slots in (a, b))
         distance_bits, orientation = min(
             (int(np.bitwise_count(v ^ y["w256"]).sum()), k)
             for x in a
@@ -269,19 +275,22 @@ class TurnedHash(Feature["NDArray[Any]"]):
         most = max((len(d) for d in descriptors if d is not None), default=1)
         words_64 = np.zeros((n, most, 1), np.uint64)
         words_256 = np.zeros((n, most, 4), np.uint64)
-        n_slots = np.zeros(n, np.int64)
+        n_slots, n_on_white = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for i, d in enumerate(descriptors):
             if d is not None:
                 words_64[i, : len(d)], words_256[i, : len(d)] = d["w64"], d["w256"]
-                n_slots[i] = len(d)
-        return _Packed(words_64, words_256, transposed_words(words_256), n_slots)
+                n_slots[i], n_on_white[i] = len(d), np.count_nonzero(~d["is_laid"])
+        return _Packed(words_64, words_256, transposed_words(words_256), n_slots, n_on_white)
 
     def compare_many(self, packed: Any, a: Indices, b: Indices) -> dict[str, Similarities]:
-        words, transposed, n_slots = packed.words_256, packed.transposed_256, packed.n_slots
+        words, transposed = packed.words_256, packed.transposed_256
+        is_cut_out = (packed.n_on_white > 0) & (packed.n_on_white < packed.n_slots)
+        both = is_cut_out[a] & is_cut_out[b]
+        n_a, n_b = (np.where(both, packed.n_on_white[side], packed.n_slots[side]) for side in (a, b))
         best = np.full(len(a), 257, np.int64)
         for i in range(words.shape[1]):
             for j in range(words.shape[1]):
-                rows = np.flatnonzero((n_slots[a] > i) & (n_slots[b] > j))
+                rows = np.flatnonzero((n_a > i) & (n_b > j))
                 for source in (words, transposed):
                     difference = source[a[rows], i] ^ words[b[rows], j]
                     for mask in _MASKS_256:
@@ -304,12 +313,13 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
 @dataclass(frozen=True, eq=False)
 class _Packed:
-    """Hashes of a collection; rows of `n_slots` 0 are blank."""
+    """Hashes of a collection; rows of `n_slots` 0 are blank, and those on white come first."""
 
     words_64: Words
     words_256: Words
     transposed_256: Words
     n_slots: NDArray[np.int64]
+    n_on_white: NDArray[np.int64]
 
 
 def turned_words(words: Words, masks: Words) -> Words:

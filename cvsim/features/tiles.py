@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SQUARE_PX = 32
 TILE_PX = 8
 N_TILES = (SQUARE_PX // TILE_PX) ** 2
+N_VIEWS = 2
 TILE_NOISE_VARIANCE = 6.0
 """Added to each tile's variance, in squared grey levels: a tile of mere noise correlates with nothing."""
 N_TRIED, COARSENESS = 2, 4
@@ -47,9 +48,8 @@ class Tiles(Feature["NDArray[np.uint8]"]):
     """Weighted median of the tiles' normalised cross-correlation, in the best of eight orientations.
 
     A descriptor is (n_views, 32, 32) uint8: the whole picture and, where it has uniform borders, the
-    picture inside them; of a cut-out also the whole on black, on grey and bare. Tiles weigh by their contrast
-    in the clearer of the two pictures, so that what was painted over counts as one tile of sixteen and empty
-    sky hardly counts.
+    picture inside them. Tiles weigh by their contrast in the clearer of the two pictures, so that what
+    was painted over counts as one tile of sixteen and empty sky hardly counts.
     """
 
     name = "tiles"
@@ -64,8 +64,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
-        laid = [laid.squares(SQUARE_PX)[0] for laid in picture.on_other_grounds]
-        known = [square for square in [*picture.squares(SQUARE_PX), *laid] if is_informative(square)]
+        known = [square for square in picture.squares(SQUARE_PX) if is_informative(square)]
         return np.array(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:
@@ -81,8 +80,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     def pack(self, descriptors: Sequence[NDArray[np.uint8] | None]) -> Any:
         n = len(descriptors)
-        most = max((len(d) for d in descriptors if d is not None), default=1)
-        views = np.zeros((n, most, SQUARE_PX, SQUARE_PX), np.uint8)
+        views = np.zeros((n, N_VIEWS, SQUARE_PX, SQUARE_PX), np.uint8)
         n_views = np.zeros(n, np.int64)
         for i, d in enumerate(descriptors):
             if d is not None:
@@ -98,8 +96,8 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         views, n_views = packed
         best = np.full(len(a), -1.0, np.float32)
         orientation = np.zeros(len(a), np.int64)
-        for i in range(views.shape[1]):
-            for j in range(views.shape[1]):
+        for i in range(N_VIEWS):
+            for j in range(N_VIEWS):
                 rows = np.flatnonzero((n_views[a] > i) & (n_views[b] > j))
                 for start in range(0, len(rows), TILE_CHUNK):
                     part = rows[start : start + TILE_CHUNK]
