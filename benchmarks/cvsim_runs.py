@@ -216,14 +216,16 @@ def scored_collection(data: LabelledSet, plan: ScoringPlan, settings: Settings) 
 CALIBRATION_BINS = ((0.5, 0.8), (0.8, 0.95), (0.95, 0.99), (0.99, 1.0))
 
 
-def calibration(score: np.ndarray, is_same: np.ndarray) -> list[dict[str, Any]]:
+def calibration(
+    score: np.ndarray, is_same: np.ndarray, bins: Sequence[tuple[float, float]] = CALIBRATION_BINS
+) -> list[dict[str, Any]]:
     """Of pairs scored within each bin: how many there are and how many of them are the same.
 
     Each with Wilson's 95 % interval for the share that would be seen in more such pairs, and whether
     that interval meets the bin.
     """
     rows = []
-    for low, high in CALIBRATION_BINS:
+    for low, high in bins:
         inside = (score >= low) & ((score < high) | (high == 1.0))
         n, n_same = int(inside.sum()), int(is_same[inside].sum())
         row: dict[str, Any] = {"low": low, "high": high, "n": n, "n_same": n_same}

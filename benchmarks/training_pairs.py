@@ -56,12 +56,16 @@ class LabelledPairs:
         Whether both show the same, and whether one of them is an original.
     kind : (n,) of str
         What made the copy, or one of the two.
+    n_of_groups : (n,) int64
+        How many of these pairs are between the same two groups: copies of two strangers say again and again
+        what the strangers say.
     """
 
     similarities: dict[str, np.ndarray]
     is_same: np.ndarray
     is_direct: np.ndarray
     kind: np.ndarray
+    n_of_groups: np.ndarray
 
 
 def pairs_of(
@@ -130,7 +134,11 @@ def pairs_of(
     direct = (kind[a] == "original") | (kind[b] == "original")
     copied = np.where(kind[a] == "original", kind[b], kind[a])
     similarities = {n: np.asarray(values)[known] for n, values in scores.similarities.items()}
-    return LabelledPairs(similarities, is_same[known], direct[known], copied[known])
+    _, number = np.unique(group, return_inverse=True)
+    sides = np.sort(np.column_stack([number[a], number[b]])[known], axis=1)
+    _, which, n_pairs = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
+    n_of_groups = n_pairs[which.reshape(-1)]
+    return LabelledPairs(similarities, is_same[known], direct[known], copied[known], n_of_groups)
 
 
 def _with_originals(group: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from cvsim.arrays import sigmoid
 from cvsim.errors import UsageError
-from cvsim.scoring.model import CASES, COVERAGE, TEXTURE, Curve, FusionModel, cases_of
+from cvsim.scoring.model import CASES, COVERAGE, FLAT, TEXTURE, Curve, FusionModel, cases_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,8 @@ def fit_model(
     weight: NDArray[Any] | None = None,
     by_case: Sequence[str] = (),
     most: Mapping[str, float] | None = None,
+    by_hand: Mapping[str, Curve] | None = None,
+    kept: FusionModel | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> FusionModel:
     """A model from labelled pairs.
@@ -45,7 +47,7 @@ def fit_model(
         By signal, NaN for no evidence.
     is_same : (n,) bool
     knots : mapping of str to sequence of float
-        Where each signal's curve may bend.
+        Where each signal's curve may bend; in one case alone under the signal's name with that of `CASES`.
     pivots : mapping of str to float
         The similarity at which each signal speaks neither for nor against: one of its knots. Without it a
         signal's mere presence would be evidence.
@@ -60,6 +62,10 @@ def fit_model(
     most : mapping of str to float, optional
         Of some signals, what they may add at most; the stretches between the knots above the pivot have
         equal shares in it.
+    by_hand : mapping of str to Curve, optional
+        What is not fitted, but stands in the model, and in each pair while the others are fitted.
+    kept : FusionModel, optional
+        Whose curves of pictures like photographs stay what they are: only those of flat ground are fitted.
 
     Raises
     ------
@@ -68,16 +74,23 @@ def fit_model(
     """
     if is_same.all() or not is_same.any():
         raise UsageError("a fusion model needs pairs that are the same and pairs that are not")
-    blocks = _blocks(similarities, list(knots), by_case)
+    signals = [signal for signal in knots if _plain(signal) == signal]
+    blocks = _blocks(similarities, signals, by_case)
+    if kept is not None:
+        blocks = {name: values for name, values in blocks.items() if FLAT in name}
     names = list(blocks)
-    knots, pivots = {n: knots[_plain(n)] for n in names}, {n: pivots[_plain(n)] for n in names}
+    knots = {n: knots.get(n, knots[_plain(n)]) for n in names}
+    pivots = {n: pivots[_plain(n)] for n in names}
     design = [_rises(blocks[n], np.asarray(knots[n], float), pivots[n]) for n in names]
     x = np.concatenate(design, axis=1)
     target = is_same.astype(float)
     counts = np.ones(len(target)) if weight is None else np.asarray(weight, float)
+    fixed = FusionModel(name, prior, by_hand or {}).log_odds(
+        {signal: similarities[signal] for signal in by_hand or {}}
+    )
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = prior + x @ theta
+        z = fixed + x @ theta
         value = counts @ (np.logaddexp(0, z) - target * z) + 0.5 * ridge * (theta @ theta)
         return float(value), x.T @ (counts * (sigmoid(z) - target)) + ridge * theta
 
@@ -87,9 +100,10 @@ def fit_model(
         jac=True,
         method="L-BFGS-B",
         bounds=[bound for n in names for bound in _bounds(knots[n], pivots[n], (most or {}).get(_plain(n)))],
-        options={"maxiter": 3000},
+        options={"maxiter": 3000, "ftol": 1e-11},
     )
-    curves, start = {}, 0
+    curves = {} if kept is None else {n: c for n, c in kept.curves.items() if FLAT not in n}
+    start = 0
     for signal in names:
         k = np.asarray(knots[signal], float)
         rises = found.x[start : start + len(k) - 1]
@@ -99,7 +113,7 @@ def fit_model(
         curves[signal] = Curve(tuple(k.tolist()), tuple(np.round(heights, 4).tolist()))
     if by_case:  # the cases themselves are no evidence
         curves |= dict.fromkeys((COVERAGE, TEXTURE), Curve((0.0, 1.0), (0.0, 0.0)))
-    return FusionModel(name, prior, curves, dict(origin or {}))
+    return FusionModel(name, prior, {**curves, **(by_hand or {})}, dict(origin or {}))
 
 
 def _plain(name: str) -> str:

@@ -63,7 +63,8 @@ COVERAGE, WHOLE = "coverage", 0.85
 """The signal that says how much of both pictures lies under each other, and from where on all of it does."""
 TEXTURE, TEXTURED = "texture", 0.9
 """The signal that says how much of both pictures is not flat, and from where on they are like photographs."""
-CASES = ("", "@part", "@flat", "@part@flat")
+FLAT = "@flat"
+CASES = ("", "@part", FLAT, f"@part{FLAT}")
 """What ends the name of a signal's curve in each case: what an aligned part says is weighed otherwise than
 what whole pictures say, and on flat ground, in drawings and on pages, agreement is cheap."""
 IDENTITY = "identity"

@@ -260,6 +260,42 @@ def test_a_signal_adds_no_more_than_it_may() -> None:
     assert bounded.most(["first"]) <= 0.75 + 1e-3
 
 
+def test_what_is_drawn_by_hand_is_in_each_pair_of_the_fit() -> None:
+    similarities, same, probability = synthetic(20_000, 7)
+    second = Curve((0.0, 1.0), (-2.5, 2.5))
+    knots, pivots = {"first": FIT["knots"]["first"]}, {"first": 0.3}  # type: ignore[index]
+    model = fit_model(
+        "hand",
+        similarities,
+        same,
+        knots=knots,
+        pivots=pivots,
+        prior=-3.0,
+        ridge=0.02,
+        by_hand={"second": second},
+    )
+    assert model.curves["second"] == second
+    assert np.abs(model.score(similarities) - probability).mean() < 0.02
+
+
+def test_curves_of_photographs_may_be_kept_and_flat_ground_has_knots_of_its_own() -> None:
+    similarities, same, _ = synthetic(5_000, 8)
+    is_flat = np.arange(len(same)) % 2 == 0
+    similarities = {"first": similarities["first"], "texture": np.where(is_flat, 0.5, 1.0).astype(np.float32)}
+    similarities["coverage"] = np.ones(len(same), np.float32)
+    old = FusionModel("m", -3.0, {"first": Curve((0.0, 1.0), (-1.0, 1.0))})
+    knots = {"first": (0.0, 0.3, 1.0), "first@flat": (0.0, 0.3, 0.9, 1.0)}
+    model = fit_model(
+        "m", similarities, same, knots=knots, pivots={"first": 0.3}, prior=-3.0, by_case=["first"], kept=old
+    )
+    assert model.curves["first"] == old.curves["first"]
+    assert "first@part" not in model.curves
+    assert model.curves["first@flat"].knots == (0.0, 0.3, 0.9, 1.0)
+    assert model.curves["first@part@flat"].knots == (0.0, 0.3, 1.0)
+    flat = {name: values[is_flat] for name, values in similarities.items()}
+    assert model.score(flat).mean() == pytest.approx(same[is_flat].mean(), abs=0.03)
+
+
 def test_pairs_of_one_kind_teach_nothing() -> None:
     similarities, same, _ = synthetic(50, 5)
     for labels in (np.ones_like(same), np.zeros_like(same)):
