@@ -105,10 +105,9 @@ WEIGHTS = {
 Chosen on part b of the copy set, the other domains and the kinds of copies that a fit of 1 each lost."""
 FLAT_WEIGHTS = {
     **WEIGHTS,
-    "same photograph, flat": 4.0,
     "same, of one sort": 2.0,
-    "different": 8.0,
-    "different, of one sort": 7.0,
+    "different": 12.0,
+    "different, of one sort": 6.0,
 }
 STRANGERS = 0.75
 FLAT_RIDGE = 0.2
