@@ -113,9 +113,9 @@ STRANGERS = 0.75
 FLAT_RIDGE = 0.2
 """With ``--flat`` a pair of strangers counts 1 / n ** 0.75, n being the pairs of the same two groups: else 13
 copies each of two charts that differ in a word would outweigh all other charts. These, the weights and the
-penalty were chosen on the training domains and copies of them, so that none of the ten domains links more
-strangers than before; copies of other pictures of the five other domains were looked at, too. Tried on copies
-of twenty more pictures of each of the ten."""
+penalty were chosen on the training domains and copies of them, so that neither flat pictures nor any of the
+ten domains link more strangers than before; copies of the five other domains were looked at, too. Tried on
+copies of twenty more pictures of each of the ten."""
 INDIRECT = 0.3
 """What a pair of two copies counts, of which there are many more than of a copy and its original."""
 SEEN = {
