@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -198,12 +199,24 @@ class File:
     content: Content
     holdings: Holdings
 
-    @property
+    @cached_property
     def data(self) -> bytes:
-        """All of its bytes."""
-        if self.content.data is None:
-            raise DecodeError("it is too large to be proved anything about")
-        return self.content.data
+        """All of its bytes; a large file is read for it, and is still the one that was looked at."""
+        if self.content.data is not None:
+            return self.content.data
+        with self.content.open() as stream:
+            data = stream.read()
+        if hashlib.sha256(data).hexdigest() != self.content.digest:
+            raise DecodeError("it has changed since it was looked at")
+        return data
+
+    @property
+    def n_bytes_to_read(self) -> int:
+        """What is not in memory yet."""
+        try:
+            return 0 if self.content.data is not None else os.stat(self.content.path).st_size
+        except OSError:
+            return 0
 
     @property
     def n_pixels(self) -> int:
@@ -224,6 +237,8 @@ class File:
     @cached_property
     def code(self) -> Any:
         """What the pixels are decoded from (see `cvsim.images.coded`); None where that is not known."""
+        if self.content.data is None:
+            return None  # of a large file nothing is read before it is decoded in a process of its own
         try:
             return CodedIdentities().of(self.data, self.content.format)
         except DecodeError:
@@ -241,7 +256,7 @@ class File:
 
     def forget(self) -> None:
         """Let go of what was decoded; it is decoded again if it is asked for."""
-        for name in ("picture", "decoded"):
+        for name in ("picture", "decoded", "data"):
             self.__dict__.pop(name, None)
 
     def shown(self) -> list[ShownPicture]:
@@ -293,10 +308,13 @@ class ProofJob:
             return Demand()
         files = [kept, *left]
         memory = sum(
-            max(file.content.full_memory_bytes + _PROOF_BYTES_PER_PIXEL * file.n_pixels for file in some)
+            max(
+                file.content.full_memory_bytes + file.n_bytes_to_read + _PROOF_BYTES_PER_PIXEL * file.n_pixels
+                for file in some
+            )
             for some in ([kept], left)
         )
-        is_risky = any(file.content.is_risky for file in files)
+        is_risky = any(file.content.is_risky or file.content.data is None for file in files)
         extra_s = _LONGEST_S_PER_MEGAPIXEL * sum(file.n_pixels for file in files) / 1e6
         return Demand(self._in_children or is_risky, memory, extra_s)
 

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generate import scene
 from PIL import Image
 
 import cvsim
 from cvsim.errors import ImageError
 from cvsim.images import encoded
 from cvsim.images.encoded import read_content
+from cvsim.proof.holds import holdings_of_content
+from cvsim.proof.prove import File, prove_pair
 
 TEN_GB = 10 << 30
 
@@ -126,3 +129,42 @@ def test_a_webp_of_more_pixels_than_pillow_allows_is_read(tmp_path: Path) -> Non
     report = cvsim.dedupe(tmp_path, cache=None)
     assert not report.skipped
     assert report.counts.images == 1
+
+
+def test_copies_of_large_files_are_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded, "CARRIED_BYTES", 1000)
+    rgb = scene(7, 640, 480)
+    Image.fromarray(rgb).save(tmp_path / "scan.tif")
+    Image.fromarray(rgb).save(tmp_path / "same.png")
+    Image.fromarray(rgb).save(tmp_path / "small.webp", quality=80)
+    changed = rgb.copy()
+    changed[200:230, 300:340] = (250, 40, 40)
+    Image.fromarray(changed).save(tmp_path / "changed.png")
+    clear = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+    clear[:60, :, 3] = 90
+    Image.fromarray(clear, "RGBA").save(tmp_path / "clear.png")
+    (group,) = cvsim.dedupe([tmp_path], cache=None, keep="format:tiff,resolution").groups
+    states = {Path(m.record.path).name: m.proof.state for m in group.members if m.proof is not None}
+    assert Path(group.keep).name == "scan.tif"
+    assert states == {
+        "same.png": "same-pixels",
+        "small.webp": "explained",
+        "changed.png": "differs",
+        "clear.png": "holds-more",
+    }
+    assert {Path(m.record.path).name for m in group.members if m.proposed} == {"same.png", "small.webp"}
+
+
+def test_a_large_file_that_changes_is_not_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded, "CARRIED_BYTES", 1000)
+    files = []
+    for name in ("a.png", "b.tif"):
+        Image.fromarray(scene(7, 320, 240)).save(tmp_path / name)
+        content = read_content(str(tmp_path / name))
+        files.append(File(content, holdings_of_content(content)[0]))
+    assert prove_pair(*files).state == "same-pixels"
+    copy = File(files[0].content, files[0].holdings)
+    Image.fromarray(scene(8, 320, 240)).save(tmp_path / "a.png")
+    proof = prove_pair(copy, files[1])
+    assert proof.state == "not-tried"
+    assert "changed" in proof.words
