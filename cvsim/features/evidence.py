@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EVIDENCE = np.dtype(
     [
         ("n_inliers", "<i2"),  # -1: keypoints were not asked, or one side has too few
+        ("n_asked", "<i2"),  # keypoints that a picture may have
         ("share", "<f4"),  # NaN: nothing was laid over
         ("correlation", "<f4"),
         ("shift_px", "<f4"),  # see correlation.Agreement
@@ -46,7 +47,7 @@ EVIDENCE = np.dtype(
         ("perspective", "u1"),  # one side was rectified under a homography
     ]
 )
-"""All that is known of a pair, 132 bytes: what a store keeps of a verified pair."""
+"""All that is known of a pair, 134 bytes: what a store keeps of a verified pair."""
 EVIDENCE_VERSION = 28
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
@@ -54,6 +55,8 @@ UNREGISTERED_PX = 0.5
 REGISTERED = (0.1, 0.25)
 """Agreement up to which the registration says nothing, and from which it counts in full: a caption that two
 strangers share is registered exactly."""
+USUAL_KEYPOINTS = 300
+"""Of a picture; where more are taken, as many more of them agree, of the same pictures as of others."""
 MANY_KEYPOINTS, BORNE_OUT = (16, 24), (0.45, 0.65)
 """From how many keypoints on the aligned pixels must agree, and by how much."""
 NONE_SHARED = 0.2
@@ -102,7 +105,7 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     n_kept = evidence["n_kept"]
     content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))
     covered = np.minimum(evidence["coverage_a"], evidence["coverage_b"])
-    n = evidence["n_inliers"].astype(np.float32)
+    n = evidence["n_inliers"] * (USUAL_KEYPOINTS / np.maximum(evidence["n_asked"], 1).astype(np.float32))
     # Many keypoints on a transform under which the pixels differ: a background or a caption in common.
     doubt = np.where(is_laid, 1 - _ramp(share * trust, *BORNE_OUT), 0.0)
     borne_out = 1 - _ramp(n, *MANY_KEYPOINTS) * doubt
@@ -130,7 +133,7 @@ def _ramp(values: Any, low: float, high: float) -> NDArray[np.float64]:
 def no_evidence() -> NDArray[Any]:
     """The `EVIDENCE` of a pair of which nothing is known."""
     row = np.zeros((), EVIDENCE)
-    row["n_inliers"], row["share"] = -1, np.nan
+    row["n_inliers"], row["n_asked"], row["share"] = -1, USUAL_KEYPOINTS, np.nan
     return row
 
 

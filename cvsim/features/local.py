@@ -25,6 +25,7 @@ from cvsim.features.evidence import (
     MIN_SHARE_TO_LOOK,
     NEARLY_ALL,
     SIGNALS,
+    USUAL_KEYPOINTS,
     no_evidence,
     reversed_evidence,
     similarities,
@@ -120,7 +121,7 @@ class Local(OverlayFeature[LocalDescriptor]):
     version = 6
     search: Search = "words"
 
-    def __init__(self, name: str = "local", n_keypoints: int = 300) -> None:
+    def __init__(self, name: str = "local", n_keypoints: int = USUAL_KEYPOINTS) -> None:
         self.name = name
         self.n_keypoints = n_keypoints
         self._scratch = threading.local()
@@ -210,7 +211,9 @@ class Local(OverlayFeature[LocalDescriptor]):
             n_inliers, aligned = lay_keypoints(a, b)
             if aligned is not None and (best is None or aligned.share > best.share):
                 best = aligned
-        return _evidence(a, b, best, n_inliers)
+        row = _evidence(a, b, best, n_inliers)
+        row["n_asked"] = self.n_keypoints
+        return row
 
     def matches(self, a: LocalDescriptor, b: LocalDescriptor) -> tuple[Indices, Indices, Matrix] | None:
         """Matched keypoints that agree, and their transform in working pixels: what a picture shows."""

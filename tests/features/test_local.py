@@ -123,6 +123,17 @@ def test_keypoints_that_the_pixels_refute_say_less_than_none(local: Local, origi
     assert similarities(row)["keypoints"] > said[-1]
 
 
+def test_more_keypoints_mean_no_more_where_more_are_taken() -> None:
+    usual, dense = no_evidence(), no_evidence()
+    usual["n_inliers"], usual["n_asked"] = 14, 300
+    dense["n_inliers"], dense["n_asked"] = 28, 600
+    said = [similarities(row[None])["keypoints"][0] for row in (usual, dense)]
+    assert said[0] == said[1]
+    descriptor = Local("local-dense", n_keypoints=600).extract(scene(3, 320, 240))
+    assert descriptor is not None
+    assert Local("local-dense", n_keypoints=600).evidence(descriptor, descriptor)["n_asked"] == 600
+
+
 def test_keypoints_are_spread_over_the_picture(local: Local, originals: dict) -> None:
     for _, descriptor in originals.values():
         points = descriptor.keypoints
