@@ -185,8 +185,9 @@ def transposed_words(words: Words) -> Words:
     return pack_bits(square.reshape(bits.shape).astype(bool))
 
 
-_SLOT = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,)), ("is_laid", "?")])
-"""The last: of a cut-out, not on white."""
+_STORED = np.dtype([("w64", "<u8", (1,)), ("w256", "<u8", (4,))])
+_SLOT = np.dtype([*_STORED.descr, ("is_laid", "?")])
+"""The last: of a cut-out, not on white. Stored, one byte after all slots says how many are on white."""
 STROKE_PX = 7
 """Side, in pixels of the picture at twice `HASH_RASTER_PX`, of a square that no stroke of a caption fills."""
 MIN_STROKE_BITS = 8
@@ -219,7 +220,7 @@ class TurnedHash(Feature["NDArray[Any]"]):
     """
 
     name = "phash"
-    version = 3
+    version = 2
     search: Search = "hamming"
     radius_bits = 12
 
@@ -300,10 +301,18 @@ class TurnedHash(Feature["NDArray[Any]"]):
         return {self.name: np.where(best <= 256, similarity, np.float32(np.nan))}
 
     def to_bytes(self, descriptor: NDArray[Any]) -> bytes:
-        return descriptor.tobytes()
+        stored = np.empty(len(descriptor), _STORED)
+        stored["w64"], stored["w256"] = descriptor["w64"], descriptor["w256"]
+        is_laid = descriptor["is_laid"]
+        return stored.tobytes() + (bytes([np.count_nonzero(~is_laid)]) if is_laid.any() else b"")
 
     def from_bytes(self, data: bytes) -> NDArray[Any]:
-        return np.frombuffer(data, _SLOT)
+        n_slots, is_cut_out = divmod(len(data), _STORED.itemsize)
+        stored = np.frombuffer(data, _STORED, n_slots)
+        slots = np.empty(n_slots, _SLOT)
+        slots["w64"], slots["w256"] = stored["w64"], stored["w256"]
+        slots["is_laid"] = np.arange(n_slots) >= (data[-1] if is_cut_out else n_slots)
+        return slots
 
     def hash_keys(self, packed: Any) -> HashKeys | None:
         owner, slot = np.nonzero(np.arange(packed.words_64.shape[1]) < packed.n_slots[:, None])

@@ -25,7 +25,7 @@ from cvsim.types import SeenThrough
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-    from cvsim.types import RGB
+    from cvsim.types import RGB, Gray
 
 _TIFF_ORIENTATION = 274
 _OTHER_NAMES = {"ppm": "pnm", "heif": "heic"}
@@ -94,30 +94,53 @@ def read_alpha(picture: Image.Image) -> Image.Image | None:
     """How opaque a picture is that has been decoded, as stored; None if it is everywhere.
 
     None, too, of a very large one of few colours: it would have to be held once more, in four bytes a pixel.
+
+    Raises
+    ------
+    DecodeError, TooLargeError
     """
-    if picture.mode in ALPHA_MODES:
-        alpha = picture.getchannel("A" if "A" in picture.getbands() else "a")
-    elif "transparency" in picture.info and is_held_whole(picture):
-        alpha = picture.convert("RGBA").getchannel("A")
-    else:
-        return None
-    return None if alpha.getextrema()[0] == OPAQUE_ALPHA else alpha
+    is_listed = picture.mode == "PA" or (
+        "transparency" in picture.info and picture.mode in ("1", "P", "L", "RGB")
+    )
+    try:
+        if is_listed:
+            alpha = picture.convert("RGBA").getchannel("A") if is_held_whole(picture) else None
+        elif picture.mode in ALPHA_MODES:
+            alpha = picture.getchannel(picture.getbands()[-1])
+        else:
+            return None
+    except Exception as exc:
+        raise mapped(exc, picture.format or "image") from exc
+    return None if alpha is None or alpha.getextrema()[0] == OPAQUE_ALPHA else alpha
 
 
 def read_seen_through(picture: Image.Image, size: tuple[int, int], orientation: int) -> SeenThrough | None:
-    """Alpha and bare colours of a picture that has been decoded, shrunk to `size`, then turned upright."""
+    """Alpha and bare colours of a picture that has been decoded, shrunk to `size`, then turned upright.
+
+    Raises
+    ------
+    DecodeError, TooLargeError
+    """
     alpha = read_alpha(picture)
     if alpha is None:
         return None
-    bare = picture if picture.mode != "P" else picture.convert("RGBA")
-    small = (resize(np.asarray(one, np.uint8), *size) for one in (alpha, _bare(bare)))
-    return SeenThrough(*(orient(one, orientation) for one in small))
+    try:
+        if picture.mode in ("P", "PA"):
+            picture = picture.convert("RGBA")
+        names = [name for name in picture.getbands() if name not in "Aa"]
+        # A channel at a time: a large picture must not be held once more.
+        shown = [_shrunk_band(picture.getchannel(name), size) for name in names]
+        bare = np.dstack(shown if len(shown) == 3 else shown[:1] * 3)
+        return SeenThrough(orient(_shrunk_band(alpha, size), orientation), orient(bare, orientation))
+    except Exception as exc:
+        raise mapped(exc, picture.format or "image") from exc
 
 
-def _bare(picture: Image.Image) -> Image.Image:
-    """The colours without regard to the alpha."""
-    bands = picture.split()
-    return Image.merge("RGB", bands[:3]) if len(bands) > 3 else Image.merge("RGB", bands[:1] * 3)
+def _shrunk_band(band: Image.Image, size: tuple[int, int]) -> Gray:
+    """One channel, shrunk as `_shrink` does it to all."""
+    if is_held_whole(band):
+        return resize(np.asarray(band, np.uint8), *size)
+    return np.asarray(band.resize(size, Image.Resampling.BOX), np.uint8)
 
 
 def read_exif(picture: ImageFile) -> Exif:

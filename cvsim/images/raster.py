@@ -44,7 +44,7 @@ def swaps_sides(orientation: int) -> bool:
 
 
 def orient(rgb: RGB, orientation: int) -> RGB:
-    """Apply an EXIF orientation (1 to 8): the result is as the picture is meant to be seen."""
+    """Apply an EXIF orientation (1 to 8) to (h, w) or (h, w, 3): the result is as it is meant to be seen."""
     if orientation == 2:
         turned = rgb[:, ::-1]
     elif orientation == 3:
@@ -52,13 +52,13 @@ def orient(rgb: RGB, orientation: int) -> RGB:
     elif orientation == 4:
         turned = rgb[::-1]
     elif orientation == 5:
-        turned = rgb.transpose(1, 0, 2)
+        turned = rgb.swapaxes(0, 1)
     elif orientation == 6:
-        turned = rgb.transpose(1, 0, 2)[:, ::-1]
+        turned = rgb.swapaxes(0, 1)[:, ::-1]
     elif orientation == 7:
-        turned = rgb.transpose(1, 0, 2)[::-1, ::-1]
+        turned = rgb.swapaxes(0, 1)[::-1, ::-1]
     elif orientation == 8:
-        turned = rgb.transpose(1, 0, 2)[::-1]
+        turned = rgb.swapaxes(0, 1)[::-1]
     else:
         turned = rgb
     return np.ascontiguousarray(turned)

@@ -17,6 +17,7 @@ import cvsim
 from cvsim.features import make_features
 from cvsim.features.ground import ground_of, laid_on
 from cvsim.features.picture import Picture
+from cvsim.images import pillow
 from cvsim.types import SeenThrough
 
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "navy": (10, 20, 90), "yellow": (250, 220, 40)}
@@ -79,6 +80,28 @@ def test_a_cut_out_is_found_where_its_alpha_was_dropped(effort: Any, tmp_path: P
     found = sorted(sorted(Path(m.record.path).stem for m in group.members) for group in report.groups)
     assert found == [[f"{seed}-bare", f"{seed}-cut"] for seed in range(3)]
     assert report.counts.duplicates == 0
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_large_cut_out_is_taken_apart_as_a_small_one(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel at a time, for it must not be held once more."""
+    picture = Image.fromarray(_cut_out(4, 300), "RGBA")
+    if mode == "P":
+        picture = picture.convert("P")
+        picture.info["transparency"] = 0
+    else:
+        picture = picture.convert(mode)
+    held = pillow.read_seen_through(picture, (100, 100), 6)
+    monkeypatch.setattr(pillow, "_BAND_PIXELS", 1000)
+    large = pillow.read_seen_through(picture, (100, 100), 6)
+    assert held is not None
+    if mode == "P":
+        assert large is None  # its colours would have to be held in four bytes a pixel
+        return
+    assert large is not None
+    for a, b in ((held.alpha, large.alpha), (held.bare, large.bare)):
+        assert a.shape[:2] == (100, 100)
+        assert np.abs(a.astype(int) - b).max() <= 1
 
 
 def test_what_was_laid_on_one_colour_can_go(tmp_path: Path) -> None:
