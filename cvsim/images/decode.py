@@ -17,10 +17,8 @@ from cvsim.images.raster import fit, orient, resize, swaps_sides, thumbnail
 from cvsim.images.sniff import HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from cvsim.images.exif import Exif
-    from cvsim.types import RGB, SeenThrough
+    from cvsim.types import RGB, Gray, SeenThrough
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_full", "digest_of", "pixel_digest", "thumbnail"]
 
@@ -161,18 +159,15 @@ def _edge_digest(rgb: RGB) -> bytes:
     return bytes.fromhex(digest_of(np.ascontiguousarray(rgb)))[:EDGE_DIGEST_BYTES]
 
 
-def _digest_of(seen: RGB, alpha: Image | None) -> str:
-    """The digest of what is seen on white; of what shows nothing there, that of its alpha as well."""
-    digest = digest_of(seen)
-    if alpha is None or (seen != seen[0, 0]).any():
-        return digest
-    return hashlib.sha256(f"{digest}:".encode() + alpha.tobytes()).hexdigest()
+def digest_of(rgb: RGB, alpha: Gray | None = None) -> str:
+    """SHA-256 of size and pixels, hexadecimal.
 
-
-def digest_of(rgb: RGB) -> str:
-    """SHA-256 of size and pixels, hexadecimal."""
+    Of what shows nothing on white the alpha, (h, w) uint8, is digested as well: it is all there is to see.
+    """
     digest = hashlib.sha256(f"{rgb.shape[1]}x{rgb.shape[0]}:".encode())
     digest.update(rgb.data)
+    if alpha is not None and (rgb == rgb[0, 0]).all():
+        digest.update(alpha.data)
     return digest.hexdigest()
 
 
@@ -228,7 +223,9 @@ def _decode_by_pillow(
     # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
     if format == "webp" and longest_px < _UNSHRUNK_PX:
         return replace(decoded, edges=edge_digests(seen))
-    digest = _digest_of(seen, pillow.read_alpha(picture))
+    alpha = pillow.read_alpha(picture)
+    upright = None if alpha is None else orient(np.asarray(alpha, np.uint8), exif.orientation)
+    digest = digest_of(seen, upright)
     return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))
 
 

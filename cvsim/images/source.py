@@ -88,7 +88,11 @@ def decode_source(source: ImageSource, *, longest_px: int, max_pixels: int = MAX
 
 def source_pixel_digest(source: ImageSource) -> str:
     """Digest of all pixels at full size: the one that `decode.pixel_digest` gives a file of them."""
-    return digest_of(decode_source(source, longest_px=2**31).rgb)
+    if is_encoded(source):
+        return encoded_content(content_bytes(source)).pixel_digest()
+    decoded = decode_source(source, longest_px=2**31)
+    through = decoded.seen_through
+    return digest_of(decoded.rgb, None if through is None else through.alpha)
 
 
 def _decode_array(rgb: RGB, longest_px: int) -> Decoded:

@@ -18,6 +18,8 @@ from cvsim.features import make_features
 from cvsim.features.ground import ground_of, laid_on
 from cvsim.features.picture import Picture
 from cvsim.images import pillow
+from cvsim.images.decode import pixel_digest
+from cvsim.images.source import source_pixel_digest
 from cvsim.types import SeenThrough
 
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "navy": (10, 20, 90), "yellow": (250, 220, 40)}
@@ -124,6 +126,25 @@ def test_white_on_nothing_is_compared_where_it_is_seen(tmp_path: Path) -> None:
     report = cvsim.dedupe([tmp_path], cache=None)
     found = sorted(sorted(Path(m.record.path).stem for m in group.members) for group in report.groups)
     assert found == [["0-cut", "0-small"], ["1-cut", "1-small"]]
+
+
+def test_pixels_of_files_and_of_pictures_are_digested_alike(tmp_path: Path) -> None:
+    digests = set()
+    for seed in range(2):
+        cut_out = _cut_out(seed, 120)
+        cut_out[..., :3] = 255
+        picture = Image.fromarray(cut_out, "RGBA")
+        for name in ("cut.png", "cut.webp"):
+            picture.save(tmp_path / name, lossless=True)
+            digest = pixel_digest((tmp_path / name).read_bytes())
+            assert digest == source_pixel_digest(picture)
+            assert digest == source_pixel_digest((tmp_path / name).read_bytes())
+            digests.add(digest)
+        on_white = Image.fromarray(_on(_cut_out(seed, 120), (255, 255, 255)))
+        assert source_pixel_digest(on_white) == source_pixel_digest(
+            Image.fromarray(_cut_out(seed, 120), "RGBA")
+        )
+    assert len(digests) == 2
 
 
 @settings(max_examples=30, deadline=None)
