@@ -191,7 +191,7 @@ def fitted(
     """The model of all sets together; but for its curves of flat ground, the one that is there."""
     similarities = joined(sets)
     is_same = np.concatenate([pairs.is_same for _, _, pairs in sets])
-    weight = weights_of(profile, sets, flat_only=flat_only)
+    weight = weights_of(profile, similarities, sets, flat_only=flat_only)
     signals = [signal for signal in similarities if signal in KNOTS]
     knots: dict[str, Any] = {signal: KNOTS[signal] for signal in signals}
     name, kept, options = f"{profile.name}-{effort}", None, {}
@@ -236,11 +236,14 @@ def fitted(
 
 
 def weights_of(
-    profile: Profile, sets: list[tuple[str, bool, LabelledPairs]], *, flat_only: bool
+    profile: Profile,
+    similarities: dict[str, np.ndarray],
+    sets: list[tuple[str, bool, LabelledPairs]],
+    *,
+    flat_only: bool,
 ) -> np.ndarray:
     """What each pair of all sets counts."""
     chosen = FLAT_WEIGHTS if flat_only else WEIGHTS
-    similarities = joined(sets)
     is_same, is_direct, n_of_groups = (
         np.concatenate([getattr(pairs, name) for _, _, pairs in sets])
         for name in ("is_same", "is_direct", "n_of_groups")

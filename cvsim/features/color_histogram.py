@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
+from cvsim.features.ground import compare_cut_outs
 from cvsim.features.picture import Picture
 from cvsim.types import Comparison
 
@@ -144,18 +145,11 @@ class ColorHistogram(Feature["NDArray[np.uint8]"]):
         for start in range(0, len(a), 4096):
             part = slice(start, start + 4096)
             similarity[part] = _coefficients(histograms[a[part]], histograms[b[part]])
-        if cut_out:
-            is_one = np.zeros(len(known), bool)
-            is_one[list(cut_out)] = True
-            rows = np.flatnonzero((is_one[a] != is_one[b]) & known[a] & known[b])
-            for row in rows.tolist():  # one at a time: they are few
-                first, second = (cut_out.get(k, histograms[k]) for k in (int(a[row]), int(b[row])))
-                similarity[row] = self.compare(first, second)[0].similarity
+        compare_cut_outs(self.compare, histograms, known, cut_out, a, b, similarity)
         return {self.name: np.where(known[a] & known[b], similarity, np.float32(np.nan))}
 
     def has_color(self, packed: Any) -> NDArray[np.bool_] | None:
-        known = packed[1]
-        found: NDArray[np.bool_] = known
+        found: NDArray[np.bool_] = packed[1]
         return found
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:

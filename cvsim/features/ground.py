@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
+
+    from cvsim.types import Comparison, Indices, Similarities
 
     Pixels = NDArray[np.uint8]
 
@@ -62,6 +66,41 @@ def ground_of(pixels: Pixels) -> NDArray[np.float32] | None:
     color = np.median(ring, axis=0)
     is_like = (np.abs(ring - color) <= RING_LEVELS).all(axis=1)
     return np.asarray(color, np.float32) if is_like.mean() >= RING_SHARE else None
+
+
+def compare_cut_outs(
+    compare: Callable[[Any, Any], tuple[Comparison, ...]],
+    opaque: NDArray[Any],
+    is_known: NDArray[np.bool_],
+    cut_outs: Mapping[int, NDArray[Any]],
+    a: Indices,
+    b: Indices,
+    found: Similarities,
+) -> None:
+    """Put into `found` what a feature says of the pairs of a cut-out and an opaque picture.
+
+    A pair at a time: they are few.
+
+    Parameters
+    ----------
+    compare : callable
+        `Feature.compare` of a feature of one signal.
+    opaque : (n_pictures, ...) array
+        Descriptors; those of cut-outs as they are on white.
+    is_known : (n_pictures,) bool
+    cut_outs : mapping of int to array
+        Whole descriptors of the cut-outs, by position.
+    a, b : (n,) int64
+    found : (n,) float32
+    """
+    if not cut_outs:
+        return
+    is_one = np.zeros(len(opaque), bool)
+    is_one[list(cut_outs)] = True
+    rows = np.flatnonzero((is_one[a] != is_one[b]) & is_known[a] & is_known[b])
+    for row in rows.tolist():
+        first, second = (cut_outs.get(k, opaque[k]) for k in (int(a[row]), int(b[row])))
+        found[row] = compare(first, second)[0].similarity
 
 
 def laid_on(on_white: Pixels, alpha: Pixels, ground: Any) -> Pixels:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.ground import ground_of, laid_on
+from cvsim.features.ground import compare_cut_outs, ground_of, laid_on
 from cvsim.features.information import PARAMS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, turn, turn_each
 from cvsim.features.picture import Picture
@@ -119,19 +119,8 @@ class Levels(Feature["NDArray[np.uint8]"]):
                 if len(at):
                     worst = _worst(turn_each(squares[i[at]], k), squares[j[at]])
                     found[part[at]] = _similarity(worst / least[at])
-        if packed.cut_out:
-            self._lay_cut_outs(packed, a, b, found)
+        compare_cut_outs(self.compare, squares, is_known, packed.cut_out, a, b, found)
         return {self.name: found}
-
-    def _lay_cut_outs(self, packed: _PackedSquares, a: Indices, b: Indices, found: Similarities) -> None:
-        """Compare each cut-out with opaque pictures on their ground, a pair at a time: they are few."""
-        is_cut_out = np.zeros(len(packed.squares), bool)
-        is_cut_out[list(packed.cut_out)] = True
-        known = packed.is_known
-        for row in np.flatnonzero((is_cut_out[a] != is_cut_out[b]) & known[a] & known[b]).tolist():
-            i, j = int(a[row]), int(b[row])
-            first, second = (packed.cut_out.get(k, packed.squares[k]) for k in (i, j))
-            found[row] = self.compare(first, second)[0].similarity
 
     def to_bytes(self, descriptor: NDArray[np.uint8]) -> bytes:
         return descriptor.tobytes()

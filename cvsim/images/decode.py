@@ -214,16 +214,18 @@ def _decode_by_pillow(
         rgb, exif, damaged = pillow.read_pixels(picture, max(picture.size) if is_whole else longest_px)
     small = resize(rgb, *fit(*picture.size, longest_px))
     decoded = _upright(small, picture.size, format, damaged, exif)
-    if longest_px < _UNSHRUNK_PX and plain is None:
+    is_shrunk, is_digested = longest_px < _UNSHRUNK_PX, with_digest and is_whole
+    alpha = pillow.read_alpha(picture) if plain is None and (is_shrunk or is_digested) else None
+    if is_shrunk and alpha is not None:
         size = small.shape[1], small.shape[0]
-        decoded = replace(decoded, seen_through=pillow.read_seen_through(picture, size, exif.orientation))
-    if not with_digest or not is_whole:
+        through = pillow.seen_through(picture, alpha, size, exif.orientation)
+        decoded = replace(decoded, seen_through=through)
+    if not is_digested:
         return decoded
     seen = orient(rgb, exif.orientation)
     # Hardly any other file has the pixels of a lossy one: they are digested when the edges are another's.
-    if format == "webp" and longest_px < _UNSHRUNK_PX:
+    if format == "webp" and is_shrunk:
         return replace(decoded, edges=edge_digests(seen))
-    alpha = pillow.read_alpha(picture)
     upright = None if alpha is None else orient(np.asarray(alpha, np.uint8), exif.orientation)
     digest = digest_of(seen, upright)
     return replace(decoded, pixel_digest=digest, edges=edge_digests(seen))

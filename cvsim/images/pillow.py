@@ -114,16 +114,15 @@ def read_alpha(picture: Image.Image) -> Image.Image | None:
     return None if alpha is None or alpha.getextrema()[0] == OPAQUE_ALPHA else alpha
 
 
-def read_seen_through(picture: Image.Image, size: tuple[int, int], orientation: int) -> SeenThrough | None:
-    """Alpha and bare colours of a picture that has been decoded, shrunk to `size`, then turned upright.
+def seen_through(
+    picture: Image.Image, alpha: Image.Image, size: tuple[int, int], orientation: int
+) -> SeenThrough:
+    """Alpha and bare colours of a decoded picture with transparency, shrunk to `size`, then turned upright.
 
     Raises
     ------
     DecodeError, TooLargeError
     """
-    alpha = read_alpha(picture)
-    if alpha is None:
-        return None
     try:
         if picture.mode in ("P", "PA"):
             picture = picture.convert("RGBA")

@@ -110,6 +110,8 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
         width_px, height_px = height_px, width_px
     format = picture.format.lower() if picture.format else "array"
     seen, size = orient(rgb, exif.orientation), (rgb.shape[1], rgb.shape[0])
+    alpha = pillow.read_alpha(picture)
+    through = None if alpha is None else pillow.seen_through(picture, alpha, size, exif.orientation)
     return Decoded(
         seen,
         width_px,
@@ -118,5 +120,5 @@ def _decode_picture(picture: Image.Image, longest_px: int) -> Decoded:
         taken_at=exif.taken_at,
         has_gps=exif.has_gps,
         exif=exif.block,
-        seen_through=pillow.read_seen_through(picture, size, exif.orientation),
+        seen_through=through,
     )

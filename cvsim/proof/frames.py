@@ -95,8 +95,7 @@ def _shown(picture: Image.Image) -> ShownPicture:
         rgba = np.asarray(picture.convert("RGBA"))
         rgb, alpha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
         if int(alpha.min(initial=255)) < 255:
-            upright = np.ascontiguousarray(orient(alpha[..., None], orientation)[..., 0])
-            return ShownPicture(orient(rgb, orientation), upright, duration)
+            return ShownPicture(orient(rgb, orientation), orient(alpha, orientation), duration)
         return ShownPicture(orient(rgb, orientation), None, duration)
     rgb, _ = pillow.convert_picture(picture, max(picture.size))
     return ShownPicture(orient(rgb, orientation), None, duration)

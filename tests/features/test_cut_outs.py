@@ -84,6 +84,11 @@ def test_a_cut_out_is_found_where_its_alpha_was_dropped(effort: Any, tmp_path: P
     assert report.counts.duplicates == 0
 
 
+def taken_apart(picture: Image.Image) -> SeenThrough | None:
+    alpha = pillow.read_alpha(picture)
+    return None if alpha is None else pillow.seen_through(picture, alpha, (100, 100), 6)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_a_large_cut_out_is_taken_apart_as_a_small_one(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel at a time, for it must not be held once more."""
@@ -93,9 +98,9 @@ def test_a_large_cut_out_is_taken_apart_as_a_small_one(mode: str, monkeypatch: p
         picture.info["transparency"] = 0
     else:
         picture = picture.convert(mode)
-    held = pillow.read_seen_through(picture, (100, 100), 6)
+    held = taken_apart(picture)
     monkeypatch.setattr(pillow, "_BAND_PIXELS", 1000)
-    large = pillow.read_seen_through(picture, (100, 100), 6)
+    large = taken_apart(picture)
     assert held is not None
     if mode == "P":
         assert large is None  # its colours would have to be held in four bytes a pixel

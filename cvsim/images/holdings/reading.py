@@ -53,7 +53,6 @@ _READERS: Mapping[str, Callable[[bytes], Found]] = {
     "tiff": read_tiff,
     "webp": read_webp,
 }
-_OPAQUE = 255
 _MOST_BITS = 64
 _log = logging.getLogger(__name__)
 
@@ -123,7 +122,7 @@ def uses_alpha(data: bytes | BinaryIO, format: str) -> bool:
         if picture.mode not in pillow.ALPHA_MODES and "transparency" not in picture.info:
             return False
         alpha = picture if picture.mode in ("RGBA", "LA") else picture.convert("RGBA")
-        return bool(np.asarray(alpha.getchannel("A")).min(initial=_OPAQUE) < _OPAQUE)
+        return bool(np.asarray(alpha.getchannel("A")).min(initial=pillow.OPAQUE_ALPHA) < pillow.OPAQUE_ALPHA)
     except Exception as exc:
         raise pillow.mapped(exc, format) from exc
 
