@@ -358,6 +358,25 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """Another version of what a group shows: members that not its kept file, but one of them explains.
+
+    Attributes
+    ----------
+    keep : str
+        Path of the file to keep.
+    rule : str
+        The keep rule that decided.
+    removed : tuple of str
+        Paths of what is proposed for removal.
+    """
+
+    keep: str
+    rule: str
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Pictures that are the same, and how sure that is.
 
@@ -368,7 +387,7 @@ class Group:
     members : tuple of Member
         The kept file first, the others by path.
     keep : str
-        Path of the file to keep.
+        Path of the file to keep; each of `versions` has one more.
     rule : str
         The keep rule that decided.
     edges : tuple of ScoredPair
@@ -379,6 +398,9 @@ class Group:
         The lowest score of any two members that were scored, linked or not.
     bridges : int
         Links whose removal would split the group (a group of two has one).
+    versions : tuple of Version
+        What the kept file does not explain, as far as it has copies of its own: an edited version, or another
+        page on the same paper.
     """
 
     id: int
@@ -389,6 +411,18 @@ class Group:
     weakest_link: float
     weakest_pair: float | None
     bridges: int
+    versions: tuple[Version, ...] = ()
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Paths of all files that are kept for others."""
+        return frozenset((self.keep, *(version.keep for version in self.versions)))
+
+    @property
+    def kept_for(self) -> dict[str, str]:
+        """By the path of a member, that of the kept file that it is judged beside."""
+        found = dict.fromkeys((member.record.path for member in self.members), self.keep)
+        return found | {path: version.keep for version in self.versions for path in version.removed}
 
 
 @dataclass(frozen=True, slots=True)

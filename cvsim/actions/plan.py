@@ -18,6 +18,7 @@ like one that is read; `Plan.save` writes it whole or not at all.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -277,6 +278,9 @@ def roots_of(paths: Iterable[str]) -> tuple[str, ...]:
 def make_plan(roots: Iterable[str], groups: Iterable[Group], *, folder: str = "") -> Plan:
     """The plan of a finished run: the kept file of each group stays, the proposed ones go.
 
+    A version (see `cvsim.types.Version`) is a group of its own here, with a number beyond the others':
+    whoever looks through a plan sees each file beside the one that it goes for.
+
     Parameters
     ----------
     roots : iterable of str
@@ -286,42 +290,60 @@ def make_plan(roots: Iterable[str], groups: Iterable[Group], *, folder: str = ""
     folder : str
         Where relative paths lie; the working folder if empty.
     """
-    return Plan(tuple(roots), tuple(entry for group in groups for entry in _entries(group, folder)))
+    groups = list(groups)
+    numbers = itertools.count(len(groups) + 1)
+    entries = []
+    for group in groups:
+        of_version = {version.keep: next(numbers) for version in group.versions}
+        entries += _entries(group, folder, of_version)
+    return Plan(tuple(roots), tuple(entries))
 
 
-def _entries(group: Group, folder: str) -> Iterable[Entry]:
-    own = {}
-    for edge in group.edges:
-        if group.keep in (edge.pair.a, edge.pair.b):
-            own[edge.pair.b if edge.pair.a == group.keep else edge.pair.a] = edge
-    kept_digest = next(member.record.digest for member in group.members if member.record.path == group.keep)
+def _entries(group: Group, folder: str, of_version: Mapping[str, int]) -> list[Entry]:
+    """The members; those of a version have its number, by the path of its kept file, for their group's."""
+    kept_for = group.kept_for | {path: path for path in of_version}
+    own = {path: edge for edge in group.edges for path in _judged(edge, kept_for)}
+    digests = {member.record.path: member.record.digest for member in group.members}
+    rules = {group.keep: group.rule, **{version.keep: version.rule for version in group.versions}}
+    entries = []
     for member in group.members:
         record = member.record
         if member.why_away:
             continue  # it can neither be looked at nor vouch for anything
+        kept = kept_for[record.path]
         extra: dict[str, Any] = {} if member.score is None else {"score": member.score}
         if record.path in own:
-            extra = pair_extra(own[record.path], group.keep, kept_digest, proposed=member.proposed)
+            extra = pair_extra(own[record.path], kept, digests[kept], proposed=member.proposed)
+        elif record.path in of_version:
+            extra = {"score": 1.0}
         elif member.proof is not None:
-            extra["proof"] = _proof_document(member.proof, kept_digest, proposed=member.proposed)
+            extra["proof"] = _proof_document(member.proof, digests[kept], proposed=member.proposed)
         beside = [f"beside it {name}" for name in member.companions]
         if words := [*in_words(member.holds, record.format), *beside]:
             extra["holds"] = words
         if member.indexed:
             extra[INDEXED] = True
-        kept = record.path == group.keep
-        decision: Decision = "keep" if kept else "remove" if member.proposed else "skip"
-        yield Entry(
-            os.path.abspath(os.path.join(folder, record.path)),
-            record.digest,
-            record.size_bytes,
-            record.mtime_ns,
-            group.id,
-            decision,
-            group.rule,
-            member.reason,
-            {**extra, "proposed": decision},
+        decision: Decision = "keep" if record.path in group.kept else "remove" if member.proposed else "skip"
+        entries.append(
+            Entry(
+                os.path.abspath(os.path.join(folder, record.path)),
+                record.digest,
+                record.size_bytes,
+                record.mtime_ns,
+                of_version.get(kept, group.id),
+                decision,
+                rules[kept],
+                member.reason,
+                {**extra, "proposed": decision},
+            )
         )
+    return sorted(entries, key=lambda entry: (entry.group != group.id, entry.group))
+
+
+def _judged(edge: ScoredPair, kept_for: Mapping[str, str]) -> list[str]:
+    """The sides of an edge that it judges: whose kept file is the other side."""
+    a, b = edge.pair.a, edge.pair.b
+    return [one for one, other in ((a, b), (b, a)) if kept_for[one] == other]
 
 
 def _dump(value: Any) -> str:

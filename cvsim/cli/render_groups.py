@@ -126,12 +126,14 @@ def _title(group: Group) -> Text:
     if n_bytes := explanation.reclaimable_bytes(group):
         parts.append(f"{byte_size(n_bytes)} can be freed")
     parts.append(f"keep the first: {explanation.kept_words(group)}")
+    if n := len(group.versions):
+        parts.append(f"and {quantity(n, 'other version')} that {'has' if n == 1 else 'have'} copies")
     return text.append(" · " + " · ".join(parts), style="not bold")
 
 
 def _rows(group: Group) -> Iterator[_Row]:
     links = explanation.links(group)
-    for member in group.members:
+    for member in explanation.in_order(group):
         record = member.record
         link = links.get(record.path)
         yield _Row(

@@ -40,7 +40,8 @@ from cvsim.groups.decisions import Decisions
 from cvsim.groups.keep import SHOWS_AS_MUCH, KeepRules, Protected
 from cvsim.types import ImageRecord, Proof, ScoredPair
 
-_COPIES = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
+COPIES = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
+"""Relations of full copies."""
 INCLUDABLE = ("pasted", "cropped", "edited", "similar", "recolored")
 """Relations that ``--include`` adds."""
 CHOSEN_BY_HAND = "you"
@@ -90,7 +91,7 @@ def parse_include(text: str | Iterable[str] | None) -> frozenset[str]:
     """
     parts = text.split(",") if isinstance(text, str) else list(text or ())
     include = {part.strip() for part in parts if part.strip()}
-    if unknown := include - set(INCLUDABLE) - _COPIES:
+    if unknown := include - set(INCLUDABLE) - COPIES:
         raise SettingsError(
             f"--include does not know {', '.join(sorted(unknown))}; choose from: {', '.join(INCLUDABLE)}"
         )
@@ -122,6 +123,8 @@ class Choice:
         duplicate of it, is not proposed, unless the kept file has the same bytes.
     only_included : bool
         The group is for looking at: only the relations of `include` are proposed, full copies no exception.
+    beside : sequence of ImageRecord
+        Where these are one version of what a group shows, all of the group: an answer about any of it counts.
     """
 
     records: Sequence[ImageRecord]
@@ -133,6 +136,7 @@ class Choice:
     protected: Protected = ()
     decisions: Decisions | None = None
     only_included: bool = False
+    beside: Sequence[ImageRecord] = ()
 
     @property
     def keeper(self) -> ImageRecord:
@@ -187,7 +191,7 @@ class Choice:
         if edge is None or edge.score < self.threshold:
             return "not compared well enough with the kept file itself"
         if self.decisions is not None:
-            answered = _answered(record, self.keeper, self.records, self.decisions)
+            answered = _answered(record, self.keeper, self.beside or self.records, self.decisions)
             if answered is not None:
                 return answered
         if self.only_included and edge.relation not in self.include:
@@ -263,7 +267,7 @@ def _unproved(proof: Proof, edge: ScoredPair) -> str:
     hint = f"; --include {edge.relation} proposes those" if edge.relation in INCLUDABLE else ""
     if proof.state == "not-tried":
         return f"it could not be proved that nothing is lost{proof.words and f': {proof.words}'}{hint}"
-    if edge.relation in _COPIES:
+    if edge.relation in COPIES:
         return f"it shows something that the kept file does not{hint}"
     return f"{_IN_WORDS[edge.relation]}, no full copy{hint}"
 

@@ -27,6 +27,8 @@ from cvsim.scoring.relation import Verdict
 from cvsim.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from cvsim.groups.bridges import Split
@@ -138,6 +140,23 @@ class Linker:
     def _pass_over(self, a: Indices, b: Indices) -> None:
         known_a, known_b = self._passed_over
         self._passed_over = np.concatenate([known_a, a]), np.concatenate([known_b, b])
+
+    def score_nearest(self, nodes: Iterable[int], description: str) -> bool:
+        """Score the likeliest copy of each of these nodes among them, by its global signals.
+
+        Of candidates that lay within one group and were passed over; False if there are none.
+        """
+        is_asked = np.zeros(len(self.collection), bool)
+        is_asked[list(nodes)] = True
+        a, b = self._new(self._passed_over)
+        labels = self.groups().labels
+        inside = is_asked[a] & is_asked[b] & (labels[a] == labels[b])
+        a, b = a[inside], b[inside]
+        glance = self.scorer.glance(a, b)
+        sure = self.scorer.least_log_odds(glance)
+        chosen = first_of_each(a, b, sure, sure)
+        self.score_all((a[chosen], b[chosen]), description)
+        return bool(chosen.any())
 
     def score_all(self, pairs: PairColumns, description: str) -> None:
         """Score each of the pairs that is allowed and not scored yet."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cvsim.executors.local import LocalExecutor
 from cvsim.groups.keep import Standing
+from cvsim.groups.versions import versions_of
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
 from cvsim.proof.prove import FileRef, file_ref, prove
 from cvsim.reading.identity import IDENTITY_KEY
 from cvsim.recipes.linking import check_groups, pairs_with_kept
-from cvsim.recipes.report_groups import Draft, draft_groups, finished_groups
+from cvsim.recipes.report_groups import (
+    Draft,
+    Proved,
+    draft_groups,
+    draft_versions,
+    finished_groups,
+    is_worth_showing,
+)
 from cvsim.scoring.explainer import with_proof
 from cvsim.types import Group, Holdings, ImageRecord, Proof, ScoredPair, Side
 
@@ -31,6 +40,11 @@ N_ASKED = 4
 """Files of a group that are asked whether they explain each other, where the kept one explains none.
 
 Chosen by hand: of a picture, two captioned versions and its copy, the last two are still among them."""
+N_LIKELIEST = 2
+"""Of what is left of a group, how many of its likeliest copies each file is compared with."""
+MOST_SPLITS = 3
+"""How often what is left of a group is split into versions. Chosen by hand: each time, where the file to keep
+explained none of a version, others are asked."""
 LOSSY = frozenset(("jpeg", "heic"))
 """Formats that store nothing without loss: of equal pixels, what is stored so was there first."""
 
@@ -102,8 +116,35 @@ class Prover:
         file shows what it shows, to one that has copies: what was captioned has none, its original has.
         """
         proofs: dict[tuple[str, str], Proof] = {}
+
+        def score_with_kept() -> None:
+            kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
+            self._linker.score_all(kept, "Checking groups")
+
+        def drafted() -> list[Draft]:
+            return draft_groups(self._linker, self.rules)
+
+        drafts = self._settled(drafted, proofs, score_with_kept)
+        for _ in range(N_LIKELIEST):
+            left = [n for draft in drafts for n in self._left(draft, proofs)]
+            if not self._linker.score_nearest(left, "Checking groups"):
+                break
+            drafts = self._settled(drafted, proofs, score_with_kept)
+        groups = [
+            group.with_versions(self._linker, self.rules) for group in self._in_versions(drafts, proofs)
+        ]
+        members = [record for draft in drafts for record in draft.choice.records]
+        return finished_groups(groups, proofs, self._held_by(members))
+
+    def _settled(
+        self,
+        drafted: Callable[[], list[Draft]],
+        proofs: dict[tuple[str, str], Proof],
+        after_change: Callable[[], None] = lambda: None,
+    ) -> list[Draft]:
+        """The drafts once no proof speaks for another kept file; what is proved is added to `proofs`."""
         for n_found in range(1, MAX_CHANGES_OF_MIND + 2):
-            drafts = draft_groups(self._linker, self.rules)
+            drafts = drafted()
             proofs |= self._prove([pair for draft in drafts for pair in draft.to_prove()])
             if n_found > MAX_CHANGES_OF_MIND or not self._asked.asks_for_original:
                 break
@@ -117,10 +158,53 @@ class Prover:
             for digest, found in news:
                 self._standings[digest] = replace(self._standing(digest), **found)
             self._use_standings()
-            kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
-            self._linker.score_all(kept, "Checking groups")
-        members = [record for draft in drafts for record in draft.choice.records]
-        return finished_groups(drafts, proofs, self._held_by(members))
+            after_change()
+        return drafts
+
+    def _in_versions(self, drafts: Sequence[Draft], proofs: dict[tuple[str, str], Proof]) -> list[Proved]:
+        """The groups, with the versions of each that have copies of their own.
+
+        What neither stays nor goes is asked again, in the versions that it falls into; what is not explained
+        there either, in others, as long as there are any.
+        """
+        groups = [Proved(draft) for draft in drafts]
+        left = [self._left(draft, proofs) for draft in drafts]
+        asked: list[set[tuple[int, int]]] = [set() for _ in drafts]
+        for _ in range(MOST_SPLITS):
+            tried = [
+                (k, nodes)
+                for k, draft in enumerate(drafts)
+                for nodes in self._versions_left(draft, left[k], asked[k])
+            ]
+            if not tried:
+                break
+            asked_now = [(drafts[k], nodes) for k, nodes in tried]
+            versions = self._settled(partial(self._drafted_versions, asked_now), proofs)
+            for k, version in zip((k for k, _ in tried), versions, strict=True):
+                kept = next(n for n, node in version.nodes.items() if version.choice.keeper in node.records)
+                asked[k] |= {(min(n, kept), max(n, kept)) for n in version.nodes}
+                if any(proposal.remove for proposal in version.proposals(proofs).values()):
+                    left[k] &= (version.left(proofs) | (left[k] - version.nodes.keys())) - {kept}
+                    groups[k] = replace(groups[k], versions=(*groups[k].versions, version))
+        return groups
+
+    def _left(self, draft: Draft, proofs: Mapping[tuple[str, str], Proof]) -> set[int]:
+        """What versions are made of; nothing where only what is asked for may go."""
+        return set() if self.rules.only_included else draft.left(proofs)
+
+    def _drafted_versions(self, versions: Sequence[tuple[Draft, list[int]]]) -> list[Draft]:
+        return draft_versions(self._linker, self.rules, versions)
+
+    def _versions_left(self, draft: Draft, left: set[int], asked: set[tuple[int, int]]) -> list[list[int]]:
+        """The versions among what is left of a group that have a file to give up, perhaps."""
+        node_of = {record.path: n for n, node in draft.nodes.items() for record in node.records}
+        found = versions_of(left, draft.known, node_of, asked, self.rules.threshold)
+        return [
+            nodes
+            for nodes in found
+            if (len(nodes) > 1 or (nodes[0], nodes[0]) not in asked)
+            and is_worth_showing([draft.nodes[n] for n in nodes])
+        ]
 
     def proved_pair(self, pair: ScoredPair, a: ImageRecord, b: ImageRecord, kept: Side | None) -> ScoredPair:
         """The pair with the proof that the side which is not kept can go; None: the rules choose."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cvsim.groups.propose import Choice
+from cvsim.groups.propose import Choice, Proposal
 from cvsim.proof.prove import SAME_BYTES, FileRef, file_ref
 from cvsim.scoring.explainer import Explainer, with_proof
-from cvsim.types import Group, Holdings, ImageRecord, Member, Proof, ScoredPair
+from cvsim.types import Group, Holdings, ImageRecord, Member, Proof, ScoredPair, Version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cvsim.recipes.linking import Linker
     from cvsim.scoring.scorer import Scores
     from cvsim.types import Indices
+
+    Proofs = Mapping[tuple[str, str], Proof]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Draft:
         NaN for files of one content.
     weakest_pair : float or None
     bridges : int
+    nodes : mapping of int to Node
+        By number.
+    rows : (n,) int64
+        Of the scores of their pairs.
     """
 
     choice: Choice
@@ -49,47 +55,114 @@ class Draft:
     weakest_link: float
     weakest_pair: float | None
     bridges: int
+    nodes: Mapping[int, Node]
+    rows: Indices
 
     def to_prove(self) -> list[tuple[FileRef, FileRef]]:
         """Copies and kept file, where a proof decides."""
         kept = file_ref(self.choice.keeper)
         return [(file_ref(record), kept) for record in self.choice.worth_proving(self.known)]
 
+    def proved(self, edges: Iterable[ScoredPair], proofs: Proofs) -> list[ScoredPair]:
+        """The edges, those with the kept file with what was proved about the other side."""
+        by_path = {record.path: record for record in self.choice.records}
+        return [self._proved(edge, by_path, proofs) for edge in edges]
+
+    def _proved(self, edge: ScoredPair, by_path: Mapping[str, ImageRecord], proofs: Proofs) -> ScoredPair:
+        keeper = self.choice.keeper
+        if keeper.path not in _sides(edge):
+            return edge
+        copy = by_path.get(_other(edge, keeper.path))
+        if copy is None:
+            return edge
+        proof = SAME_BYTES if copy.digest == keeper.digest else proofs.get((copy.digest, keeper.digest))
+        return edge if proof is None else with_proof(edge, copy, keeper, proof)
+
+    def proposals(self, proofs: Proofs) -> dict[str, Proposal]:
+        """What is proposed for each file, by its path."""
+        proposed = self.choice.propose(self.proved(self.known, proofs))
+        return {record.path: one for record, one in zip(self.choice.records, proposed, strict=True)}
+
+    def left(self, proofs: Proofs) -> set[int]:
+        """Nodes of which nothing is kept and nothing goes, and that are where they can be looked at."""
+        proposals, choice = self.proposals(proofs), self.choice
+
+        def is_left(node: Node) -> bool:
+            return not any(
+                record is choice.keeper or proposals[record.path].remove or choice.rules.why_away(record.path)
+                for record in node.records
+            )
+
+        return {number for number, node in self.nodes.items() if is_left(node)}
+
 
 def draft_groups(linker: Linker, rules: GroupRules) -> list[Draft]:
     """The groups that are worth showing, in the order of their smallest paths."""
     linker.confirm_pixels(np.flatnonzero(linker.groups().linked[: len(linker.scores)]))
     grouping, scores, nodes = linker.groups(), linker.scores, linker.collection.nodes
-    explainer = linker.explainer()
-    linked = grouping.linked[: len(scores)]
     rows_of = _ByGroup(scores, grouping)
-    builder = _Builder(nodes, scores, linked, explainer, rules)
+    builder = _Builder.of(linker, rules)
     drafts = []
     has_more = np.array([len(node.records) > 1 for node in nodes], bool)
     may_show = np.bincount(grouping.labels, has_more, grouping.n_groups) + grouping.sizes > 1
     for label in np.flatnonzero(may_show).tolist():
-        members = rows_of.nodes(label)
-        if draft := builder.build(members, rows_of.rows(label), grouping, label):
-            drafts.append(draft)
+        members = {n: nodes[n] for n in rows_of.nodes(label).tolist()}
+        firm = float(grouping.weakest_link[label]), int(grouping.n_bridges[label])
+        if is_worth_showing(members.values()):
+            drafts.append(builder.build(members, rows_of.rows(label), *firm))
     return sorted(drafts, key=lambda draft: min(record.path for record in draft.choice.records))
 
 
+def draft_versions(
+    linker: Linker, rules: GroupRules, versions: Iterable[tuple[Draft, list[int]]]
+) -> list[Draft]:
+    """Some nodes of a group each, as if they were a group: those of whom one may be kept for the others."""
+    builder, scores = _Builder.of(linker, rules), linker.scores
+    drafts = []
+    for group, numbers in versions:
+        is_inside = np.isin(scores.a[group.rows], numbers) & np.isin(scores.b[group.rows], numbers)
+        members = {n: group.nodes[n] for n in numbers}
+        draft = builder.build(members, group.rows[is_inside], group.weakest_link, 0)
+        drafts.append(replace(draft, choice=replace(draft.choice, beside=group.choice.records)))
+    return drafts
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A group and its versions (see `cvsim.groups.versions`) that give something up."""
+
+    draft: Draft
+    versions: tuple[Draft, ...] = ()
+
+    def with_versions(self, linker: Linker, rules: GroupRules) -> Proved:
+        """The same, the kept files of the versions standing for their nodes in the links."""
+        if not self.versions:
+            return self
+        lead = {
+            n: version.choice.keeper
+            for version in self.versions
+            for n, node in version.nodes.items()
+            if version.choice.keeper in node.records
+        }
+        draft = self.draft
+        again = _Builder.of(linker, rules).edges(draft.nodes, draft.rows, draft.choice.keeper, lead)
+        return replace(self, draft=replace(draft, known=again.known, links=again.links))
+
+
 def finished_groups(
-    drafts: Sequence[Draft],
-    proofs: Mapping[tuple[str, str], Proof],
-    holdings: Mapping[str, Holdings],
+    groups: Sequence[Proved], proofs: Proofs, holdings: Mapping[str, Holdings]
 ) -> tuple[Group, ...]:
     """The groups with what was proved, numbered in order.
 
     Parameters
     ----------
-    drafts : sequence of Draft
+    groups : sequence of Proved
     proofs : mapping of (str, str) to Proof
         By the digests of copy and kept file.
     holdings : mapping of str to Holdings
         Of every member, by digest.
     """
-    return tuple(_finished(draft, number, proofs, holdings) for number, draft in enumerate(drafts, 1))
+    return tuple(_finished(group, number, proofs, holdings) for number, group in enumerate(groups, 1))
 
 
 def doubtful_links(linker: Linker) -> tuple[ScoredPair, ...]:
@@ -103,48 +176,45 @@ def doubtful_links(linker: Linker) -> tuple[ScoredPair, ...]:
     return tuple(sorted(pairs, key=_sides))
 
 
-def _finished(
-    draft: Draft,
-    number: int,
-    proofs: Mapping[tuple[str, str], Proof],
-    holdings: Mapping[str, Holdings],
-) -> Group:
-    choice, keeper = draft.choice, draft.choice.keeper
-    by_path = {record.path: record for record in choice.records}
-
-    def proved(edge: ScoredPair) -> ScoredPair:
-        if keeper.path not in _sides(edge):
-            return edge
-        copy = by_path[_other(edge, keeper.path)]
-        proof = SAME_BYTES if copy.digest == keeper.digest else proofs.get((copy.digest, keeper.digest))
-        return edge if proof is None else with_proof(edge, copy, keeper, proof)
-
-    own = {_other(edge, keeper.path): edge for edge in map(proved, draft.known) if edge.copy is not None}
-    score_with = {
-        _other(edge, keeper.path): edge.score for edge in draft.known if keeper.path in _sides(edge)
-    }
-    proposals = choice.propose([proved(edge) for edge in draft.known])
+def _finished(group: Proved, number: int, proofs: Proofs, holdings: Mapping[str, Holdings]) -> Group:
+    draft, keeper = group.draft, group.draft.choice.keeper
+    known, links = draft.proved(draft.known, proofs), draft.proved(draft.links, proofs)
+    proposals = draft.proposals(proofs)
+    own = {_other(edge, keeper.path): edge.proof for edge in known if edge.copy is not None}
+    versions = []
+    for version in group.versions:
+        kept, rule = version.choice.keeper.path, version.choice.rule
+        removed = {path: one for path, one in version.proposals(proofs).items() if one.remove}
+        judged = version.proved(version.known, proofs)
+        own |= {path: edge.proof for edge in judged if edge.copy and (path := _other(edge, kept)) in removed}
+        why_not = proposals[kept].reason.removeprefix("left alone: ")
+        reason = f"kept for copies of its own: {rule}; beside the first one it stays, too: {why_not}"
+        proposals |= {**removed, kept: Proposal(False, reason)}
+        links = version.proved(links, proofs)
+        versions.append(Version(kept, rule, tuple(sorted(removed))))
+    score_with = {_other(edge, keeper.path): edge.score for edge in known if keeper.path in _sides(edge)}
     listed = [
         Member(
             record,
             1.0 if record is keeper else score_with.get(record.path),
-            proposal.remove,
-            proposal.reason,
+            proposals[record.path].remove,
+            proposals[record.path].reason,
             holdings.get(record.digest, Holdings()),
-            own[record.path].proof if record.path in own else None,
+            own.get(record.path),
         )
-        for record, proposal in zip(choice.records, proposals, strict=True)
+        for record in draft.choice.records
     ]
     listed.sort(key=lambda member: (member.record is not keeper, member.record.path))
     return Group(
         id=number,
         members=tuple(listed),
         keep=keeper.path,
-        rule=choice.rule,
-        edges=tuple(sorted(map(proved, draft.links), key=_sides)),
+        rule=draft.choice.rule,
+        edges=tuple(sorted(links, key=_sides)),
         weakest_link=1.0 if np.isnan(draft.weakest_link) else draft.weakest_link,
         weakest_pair=draft.weakest_pair,
         bridges=draft.bridges,
+        versions=tuple(sorted(versions, key=lambda version: version.keep)),
     )
 
 
@@ -196,6 +266,14 @@ class _ByGroup:
         return self._rows[self._row_ends[label] : self._row_ends[label + 1]]
 
 
+class _PairsOfGroup(NamedTuple):
+    """Scored pairs of a group: all that are known, the links, and the lowest score."""
+
+    known: tuple[ScoredPair, ...]
+    links: tuple[ScoredPair, ...]
+    weakest: float | None
+
+
 class _Builder:
     def __init__(
         self,
@@ -208,22 +286,20 @@ class _Builder:
         self._nodes, self._scores, self._linked = nodes, scores, linked
         self._explainer, self._rules = explainer, rules
 
-    def build(self, members: Indices, rows: Indices, grouping: Grouping, label: int) -> Draft | None:
-        nodes = {n: self._nodes[n] for n in members.tolist()}
+    @classmethod
+    def of(cls, linker: Linker, rules: GroupRules) -> _Builder:
+        """For what a linker has scored."""
+        scores = linker.scores
+        linked = linker.groups().linked[: len(scores)]
+        return cls(linker.collection.nodes, scores, linked, linker.explainer(), rules)
+
+    def build(self, nodes: Mapping[int, Node], rows: Indices, weakest_link: float, n_bridges: int) -> Draft:
+        """A group of these nodes, of whose pairs `rows` are the scores."""
         records = [record for node in nodes.values() for record in node.records]
-        if len(records) < 2 or not _is_worth_showing(nodes.values()):
-            return None
         reference = {r.path for node in nodes.values() if node.is_reference for r in node.records}
         records.sort(key=lambda r: r.path)
         kept, rule = self._rules.keep.choose(records, lambda r: r.path in reference)
-        keeper = records[kept]
-        kept_node = next(n for n, node in nodes.items() if keeper in node.records)
-        lead = {n: keeper if n == kept_node else node.first for n, node in nodes.items()}
-        scored = self._explainer.pairs(rows, [self._leads(row, lead) for row in rows.tolist()])
-        is_link = self._linked[rows]
-        stars = list(self._stars(nodes, lead))
-        links = [pair for pair, link in zip(scored, is_link, strict=True) if link] + stars
-        known = scored + stars + self._more_edges(records, keeper, kept_node, rows)
+        edges = self.edges(nodes, rows, records[kept])
         choice = Choice(
             records,
             kept,
@@ -235,14 +311,26 @@ class _Builder:
             self._rules.decisions,
             self._rules.only_included,
         )
-        return Draft(
-            choice,
-            tuple(known),
-            tuple(links),
-            float(grouping.weakest_link[label]),
-            min((pair.score for pair in scored + stars), default=None),
-            int(grouping.n_bridges[label]) + _n_star_bridges(nodes.values()),
-        )
+        bridges = n_bridges + _n_star_bridges(nodes.values())
+        return Draft(choice, edges.known, edges.links, weakest_link, edges.weakest, bridges, nodes, rows)
+
+    def edges(
+        self,
+        nodes: Mapping[int, Node],
+        rows: Indices,
+        keeper: ImageRecord,
+        standing: Mapping[int, ImageRecord] | None = None,
+    ) -> _PairsOfGroup:
+        """The pairs of these nodes; `standing`, by node, are files that stand for others than the first."""
+        kept_node = next(n for n, node in nodes.items() if keeper in node.records)
+        lead = {n: node.first for n, node in nodes.items()} | dict(standing or {}) | {kept_node: keeper}
+        scored = self._explainer.pairs(rows, [self._leads(row, lead) for row in rows.tolist()])
+        stars = list(self._stars(nodes, lead))
+        links = [pair for pair, link in zip(scored, self._linked[rows], strict=True) if link] + stars
+        records = [record for node in nodes.values() for record in node.records]
+        known = scored + stars + self._more_edges(records, keeper, kept_node, rows, lead)
+        weakest = min((pair.score for pair in scored + stars), default=None)
+        return _PairsOfGroup(tuple(known), tuple(links), weakest)
 
     def _leads(self, row: int, lead: Mapping[int, ImageRecord]) -> tuple[ImageRecord, ImageRecord]:
         """The files that stand for the two nodes of a row, by path."""
@@ -265,16 +353,24 @@ class _Builder:
         return Explainer.identical(*_by_path(a, b), self._explainer.prior)
 
     def _more_edges(
-        self, records: Sequence[ImageRecord], keeper: ImageRecord, kept_node: int, rows: Indices
+        self,
+        records: Sequence[ImageRecord],
+        keeper: ImageRecord,
+        kept_node: int,
+        rows: Indices,
+        lead: Mapping[int, ImageRecord],
     ) -> list[ScoredPair]:
         """Edges with the kept file of those that stand for no node: they share a score, not an edge."""
         of, sides = [], []
         for row in rows.tolist():
             a, b = int(self._scores.a[row]), int(self._scores.b[row])
             other = b if a == kept_node else a if b == kept_node else None
-            for record in () if other is None else self._nodes[other].records[1:]:
-                of.append(row)
-                sides.append(_by_path(keeper, record))
+            if other is None:
+                continue
+            for record in self._nodes[other].records:
+                if record is not lead[other]:
+                    of.append(row)
+                    sides.append(_by_path(keeper, record))
         edges = self._explainer.pairs(np.array(of, np.int64), sides)
         edges += [
             self._identical(keeper, record)
@@ -284,9 +380,9 @@ class _Builder:
         return edges
 
 
-def _is_worth_showing(nodes: Collection[Node]) -> bool:
+def is_worth_showing(nodes: Collection[Node]) -> bool:
     """Copies within references alone, or within one path when only pairs between paths count, are not."""
-    if all(node.is_reference for node in nodes):
+    if sum(len(node.records) for node in nodes) < 2 or all(node.is_reference for node in nodes):
         return False
     is_between_only = any(node.root is not None for node in nodes)
     return not is_between_only or len({node.side for node in nodes}) > 1

@@ -31,7 +31,8 @@ def to_csv(result: DedupeResult) -> bytes:
     """The members of every group as CSV, in the encoding that file names have on disk.
 
     ``decision`` is ``keep``, ``remove`` or ``-`` (left alone). ``score`` and ``relation`` are the member's
-    own with the kept file: empty where that pair was never scored, or is not linked.
+    own with the kept file, or with the further kept one that it goes for: empty where that pair was never
+    scored, or is not linked.
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
@@ -42,16 +43,20 @@ def to_csv(result: DedupeResult) -> bytes:
 
 
 def _rows(group: Group) -> Iterator[tuple[object, ...]]:
-    edges = links(group)
+    edges, kept_for = links(group), group.kept_for
     for member in group.members:
         record = member.record
-        edge = edges.get(record.path)
+        edge, score = edges.get(record.path), member.score
+        if kept_for[record.path] != group.keep and edge is not None:
+            score = edge.score
+        elif edge is not None and not is_with_kept(edge, group):
+            edge = None
         yield (
             group.id,
             decision(group, member),
             path_cell(record.path),
-            "" if member.score is None else float(member.score),
-            edge.relation if edge and is_with_kept(edge, group) else "",
+            "" if score is None else float(score),
+            "" if edge is None else edge.relation,
             record.size_bytes,
             record.width_px,
             record.height_px,

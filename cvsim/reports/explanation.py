@@ -131,37 +131,46 @@ def doubtful_words(links: Sequence[ScoredPair]) -> str:
 def links(group: Group) -> Mapping[str, ScoredPair]:
     """Find the edge that ties each member but the kept one to its group, by the member's path.
 
-    Its own edge with the kept file where there is one; otherwise that of a byte-for-byte twin, which says
-    the same of both; otherwise its strongest.
+    Its own edge with the file that is kept for it where there is one; otherwise that of a byte-for-byte twin,
+    which says the same of both; otherwise its strongest.
     """
+    kept_for = group.kept_for
     best: dict[str, ScoredPair] = {}
     for edge in group.edges:
         for path, other in ((edge.pair.a, edge.pair.b), (edge.pair.b, edge.pair.a)):
-            known = best.get(path)
-            if known is None or _strength(edge, other, group) > _strength(known, _other(known, path), group):
+            strength, known = (other == kept_for[path], edge.score), best.get(path)
+            if known is None or strength > (_other(known, path) == kept_for[path], known.score):
                 best[path] = edge
     best.pop(group.keep, None)
     return {path: _of_twin(path, edge, best, group) for path, edge in best.items()}
 
 
 def _of_twin(path: str, edge: ScoredPair, best: Mapping[str, ScoredPair], group: Group) -> ScoredPair:
-    if edge.relation != "identical-file" or is_with_kept(edge, group):
+    if edge.relation != "identical-file" or edge.copy is not None or is_with_kept(edge, group):
         return edge
     twins = best.get(_other(edge, path))
     return twins if twins is not None and is_with_kept(twins, group) else edge
 
 
 def is_with_kept(edge: ScoredPair, group: Group) -> bool:
-    """Whether an edge is one with the kept file, and so speaks about keeping that one."""
+    """Whether an edge is one with the group's kept file, and so speaks about keeping that one."""
     return group.keep in (edge.pair.a, edge.pair.b)
-
-
-def _strength(edge: ScoredPair, other: str, group: Group) -> tuple[bool, float]:
-    return other == group.keep, edge.score
 
 
 def _other(edge: ScoredPair, path: str) -> str:
     return edge.pair.b if edge.pair.a == path else edge.pair.a
+
+
+def in_order(group: Group) -> list[Member]:
+    """The members as they are shown: each version after the others, its kept file first."""
+    place = {version.keep: number for number, version in enumerate(group.versions, 1)}
+    kept_for = group.kept_for | {path: path for path in place}
+
+    def at(member: Member) -> tuple[int, bool]:
+        path = member.record.path
+        return place.get(kept_for[path], 0), path not in group.kept
+
+    return sorted(group.members, key=at)
 
 
 def reclaimable_bytes(group: Group) -> int:
@@ -171,7 +180,7 @@ def reclaimable_bytes(group: Group) -> int:
 
 def decision(group: Group, member: Member) -> str:
     """``"keep"``, ``"remove"`` (proposed), or ``"-"`` (left alone)."""
-    if member.record.path == group.keep:
+    if member.record.path in group.kept:
         return "keep"
     return "remove" if member.proposed else "-"
 
@@ -256,8 +265,10 @@ def warnings(group: Group, threshold: float | None) -> Iterator[str]:
 
 def _n_indirect(group: Group) -> int:
     """Members without an edge of their own with the kept file; a byte-for-byte twin needs none."""
+    kept = group.kept
     return sum(
-        edge.relation != "identical-file" and not is_with_kept(edge, group) for edge in links(group).values()
+        edge.relation != "identical-file" and kept.isdisjoint((edge.pair.a, edge.pair.b))
+        for edge in links(group).values()
     )
 
 

@@ -20,7 +20,7 @@ def threshold_graph(result: DedupeResult) -> networkx.Graph[str]:
     -------
     networkx.Graph
         Nodes have ``width_px``, ``height_px``, ``size_bytes``, ``group`` (a number) and ``keep`` (whether
-        it is the one to keep); edges have ``score``, ``relation`` and ``contained``, the path of the one that
+        it is one to keep); edges have ``score``, ``relation`` and ``contained``, the path of the one that
         shows only a part of the other, or None.
     """
     import networkx
@@ -35,7 +35,7 @@ def threshold_graph(result: DedupeResult) -> networkx.Graph[str]:
                 height_px=record.height_px,
                 size_bytes=record.size_bytes,
                 group=group.id,
-                keep=record.path == group.keep,
+                keep=record.path in group.kept,
             )
         for edge in group.edges:
             graph.add_edge(

@@ -171,14 +171,15 @@ def _card(
 ) -> Card:
     links = explanation.links(group)
     pictures = [
-        _picture(group, member, links.get(member.record.path), thumbnail, href) for member in group.members
+        _picture(group, member, links.get(member.record.path), thumbnail, href)
+        for member in explanation.in_order(group)
     ]
     shown = set(map(id, links.values()))
     rest = sorted((edge for edge in group.edges if id(edge) not in shown), key=lambda edge: edge.score)
     return Card(
         group=group,
-        kept=next(picture for picture in pictures if picture.decision == "keep"),
-        others=tuple(picture for picture in pictures if picture.decision != "keep"),
+        kept=pictures[0],
+        others=tuple(pictures[1:]),
         relations=_relations(group),
         warnings=tuple(explanation.warnings(group, threshold)),
         other_links=tuple(rest[:_MAX_LINKS]),
@@ -204,7 +205,7 @@ def _picture(
         href=href(record.path),
         image="" if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"),
         decision=explanation.decision(group, member),
-        why=explanation.kept_words(group) if record.path == group.keep else "",
+        why=explanation.kept_words(group) if record.path == group.keep else member.reason,
         reason=member.reason,
         holds=explanation.member_words(member),
         boxes=() if member.proof is None else member.proof.boxes,

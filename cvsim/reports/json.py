@@ -77,6 +77,7 @@ def _group(group: Group) -> dict[str, Any]:
         "bridges": group.bridges,
         "members": [_member(member) for member in group.members],
         "edges": [comparison_document(edge) for edge in group.edges],
+        **({"versions": [asdict(version) for version in group.versions]} if group.versions else {}),
     }
 
 

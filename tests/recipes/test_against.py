@@ -150,7 +150,8 @@ def test_files_on_a_drive_that_is_away_answer_and_nothing_rests_on_them(folder: 
     report = cvsim.dedupe([card], against=tmp_path / "index.db", cache=None, workers=2)
     members = {os.path.basename(m.record.path): m for g in report.groups for m in g.members if not m.indexed}
     assert set(members) == {"0.jpg", "1.jpg", "1-twin.jpg", "2.jpg", "3.jpg"}
-    assert {name for name, member in members.items() if member.proposed} == {"0.jpg"}
+    # A twin on the card goes for the one beside it, not for what is away.
+    assert {name for name, member in members.items() if member.proposed} == {"0.jpg", "1-twin.jpg"}
     assert "is its drive away?" in members["3.jpg"].reason
     assert "is its drive away?" in members["1.jpg"].reason
     assert "has changed since it was indexed" in members["2.jpg"].reason
