@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c] [--copies]
 
 Everything is drawn here, from a seed, in three styles. Parts a and b were looked at when the limits of
 `consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed. What pictures
 of a sort share (a letterhead, boxes, squares in the corner of a code) is no evidence that two of them are the
-same, so every link is false. imagehash is shown beside cvsim.
+same, so every link is false. imagehash is shown beside cvsim. With --copies some of them have copies, and the
+question is how many of these are proposed for removal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +28,9 @@ from PIL import Image, ImageDraw, ImageFont
 import cvsim
 
 Part = Literal["a", "b", "c"]
+Effort = Literal["fast", "default", "thorough"]
 N_EACH = 40
+N_COPIED = 8
 HASH_RADIUS = 8
 WORDS = [
     *("account", "apples", "north", "river", "market", "paper", "table", "lamp", "chair", "green", "valley"),
@@ -188,6 +192,29 @@ def drawn_sorts(work: Path, part: Part) -> Iterator[Path]:
         yield folder
 
 
+def with_copies(folder: Path, work: Path) -> Path:
+    """The same pictures in another folder, and two copies of some: one that loses nothing, and a JPEG."""
+    beside = work / "with copies" / folder.parent.name / folder.name
+    if not beside.exists():
+        shutil.copytree(folder, beside)
+        for file in sorted(folder.iterdir())[:N_COPIED]:
+            with Image.open(file) as picture:
+                picture.save(beside / f"{file.stem}-copy.webp", lossless=True)
+                picture.save(beside / f"{file.stem}-copy.jpg", quality=90)
+    return beside
+
+
+def copies_that_go(folder: Path, effort: Effort, cache: Path) -> str:
+    """Of the copies of each kind, or of what they were made from, how many are proposed; and of others."""
+    report = cvsim.dedupe([folder], effort=effort, cache=cache)
+    gone = [Path(m.record.path) for group in report.groups for m in group.members if m.proposed]
+    copied = {file.stem.removesuffix("-copy") for file in folder.iterdir() if file.suffix == ".jpg"}
+    n_lossless = len({file.stem.removesuffix("-copy") for file in gone if file.suffix != ".jpg"} & copied)
+    n_jpeg = sum(file.suffix == ".jpg" for file in gone)
+    n_others = sum(file.stem.removesuffix("-copy") not in copied for file in gone)
+    return f"{n_lossless}, {n_jpeg}, {n_others}"
+
+
 def n_by_hash(folder: Path) -> int:
     """Pairs within the radius of imagehash's 64-bit perceptual hash."""
     hashes = [imagehash.phash(Image.open(file)) for file in sorted(folder.iterdir())]
@@ -201,8 +228,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where the pictures are drawn")
     parser.add_argument("--part", choices=sorted(STYLES), action="append")
     parser.add_argument("--effort", choices=("fast", "default", "thorough"), action="append")
+    parser.add_argument(
+        "--copies", action="store_true", help="ask how many copies go, in place of false links"
+    )
     arguments = parser.parse_args()
     efforts = arguments.effort or ["fast", "default"]
+    if arguments.copies:
+        print_copies(arguments.work, arguments.part or sorted(STYLES), efforts)
+        return
     print(f"{N_EACH} pictures a sort, all different: false links, and files proposed for removal")
     print("| part | sort | imagehash phash 8 | " + " | ".join(f"cvsim {effort}" for effort in efforts) + " |")
     print("| --- | --- | ---: |" + " ---: |" * len(efforts))
@@ -214,6 +247,19 @@ def main() -> None:
                 n_links = sum(len(group.edges) for group in report.groups)
                 cells.append(f"{n_links}, {report.counts.duplicates}")
             print(f"| {part} | {folder.name} | {n_by_hash(folder)} | " + " | ".join(cells) + " |", flush=True)
+
+
+def print_copies(work: Path, parts: Sequence[Part], efforts: Sequence[Effort]) -> None:
+    print(
+        f"{N_COPIED} of {N_EACH} pictures with a lossless copy and a JPEG: proposed of each kind, and others"
+    )
+    print("| part | sort | " + " | ".join(efforts) + " |")
+    print("| --- | --- |" + " ---: |" * len(efforts))
+    for part in parts:
+        for folder in drawn_sorts(work, part):
+            beside = with_copies(folder, work)
+            cells = [copies_that_go(beside, effort, work / "cache.db") for effort in efforts]
+            print(f"| {part} | {folder.name} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
