@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c] [--copies]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d]
+        [--copies]
 
-Everything is drawn here, from a seed, in three styles. Parts a and b were looked at when the limits of
-`consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed. What pictures
-of a sort share (a letterhead, boxes, squares in the corner of a code) is no evidence that two of them are the
-same, so every link is false. imagehash is shown beside cvsim. With --copies some of them have copies, and the
-question is how many of these are proposed for removal.
+Everything is drawn here, from a seed, in four styles. Parts a and b were looked at when the limits of
+`consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed, and looked at
+with a and b when those of `writing` were chosen. Part d, with four sorts more, was drawn after that. What
+pictures of a sort share (a letterhead, boxes, squares in the corner of a code) is no evidence that two of
+them are the same, so every link is false. imagehash is shown beside cvsim. With --copies some of them have
+copies, and the question is how many of these are proposed for removal.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import cvsim
 
-Part = Literal["a", "b", "c"]
+Part = Literal["a", "b", "c", "d"]
 Effort = Literal["fast", "default", "thorough"]
 N_EACH = 40
 N_COPIED = 8
@@ -42,7 +44,7 @@ WORDS = [
 
 @dataclass(frozen=True)
 class Style:
-    """What differs between the two parts."""
+    """What differs between the parts."""
 
     ink: tuple[int, int, int]
     accent: tuple[int, int, int]
@@ -54,6 +56,7 @@ STYLES: dict[Part, Style] = {
     "a": Style((20, 20, 20), (30, 60, 130), (255, 255, 255), 1),
     "b": Style((60, 40, 30), (150, 30, 40), (250, 247, 238), 2),
     "c": Style((225, 230, 235), (120, 200, 160), (28, 32, 40), 1),
+    "d": Style((10, 30, 80), (200, 90, 20), (236, 240, 244), 2),
 }
 
 
@@ -167,19 +170,103 @@ def ticket(sheet: Sheet) -> None:
         x -= wide + sheet.rng.choice((3, 5, 8))
 
 
+def parcel_label(sheet: Sheet) -> None:
+    sheet.text(30, 24, "FAST PARCEL", 40)
+    sheet.draw.line((0, 90, sheet.width, 90), fill=sheet.style.ink, width=4)
+    sheet.text(30, 110, "From: Hill & Sons Ltd., Norwich", 18)
+    for k, text in enumerate((sheet.words(2, 2), sheet.words(2, 3), f"{sheet.rng.randint(10000, 99999)}")):
+        sheet.text(60, 170 + 50 * k, text.title(), 36)
+    sheet.draw.line((0, 360, sheet.width, 360), fill=sheet.style.ink, width=4)
+    x = 40.0
+    while x < sheet.width - 40:
+        wide = sheet.rng.choice((3, 5, 8))
+        sheet.draw.rectangle((x, 390, x + wide - 1, sheet.height - 70), fill=sheet.style.ink)
+        x += wide + sheet.rng.choice((3, 5, 8))
+    sheet.text(sheet.width * 0.3, sheet.height - 55, f"{sheet.rng.randint(10**11, 10**12 - 1)}", 28)
+
+
+def pass_card(sheet: Sheet) -> None:
+    """A pass with a drawn face: hair, skin, eyes and clothes by the throw of dice."""
+    sheet.draw.rectangle((0, 0, sheet.width, 70), fill=sheet.style.accent)
+    sheet.text(24, 14, "TOWN LIBRARY", 38)
+    rng, left, top = sheet.rng, 30, 100
+    skin, hair, shirt = (tuple(rng.randint(low, 255 - low // 2) for _ in range(3)) for low in (110, 10, 30))
+    sheet.draw.rectangle((left, top, left + 180, top + 230), fill=(200, 208, 216), outline=sheet.style.ink)
+    sheet.draw.ellipse((left + 30, top + 150, left + 150, top + 300), fill=shirt)
+    wide = rng.randint(35, 50)
+    sheet.draw.ellipse((left + 90 - wide - 8, top + 25, left + 90 + wide + 8, top + 120), fill=hair)
+    sheet.draw.ellipse((left + 90 - wide, top + 45, left + 90 + wide, top + 165), fill=skin)
+    for side in (-1, 1):
+        x = left + 90 + side * wide // 2
+        sheet.draw.ellipse((x - 6, top + 90, x + 6, top + 98), fill=(20, 20, 20))
+    sheet.draw.rectangle((left, top + 231, left + 180, sheet.height), fill=sheet.style.ground)
+    for k, label in enumerate(("Name", "Born", "Number")):
+        y = 110 + 80 * k
+        sheet.text(250, y, label, 16)
+        told = (
+            sheet.words(2, 2).title(),
+            f"{rng.randint(1, 28)}.{rng.randint(1, 12)}.{rng.randint(1940, 2010)}",
+        )
+        sheet.text(250, y + 24, (*told, str(rng.randint(10**6, 10**7)))[k], 28)
+
+
+def chat(sheet: Sheet) -> None:
+    sheet.draw.rectangle((0, 0, sheet.width, 70), fill=sheet.style.accent)
+    sheet.text(80, 18, "Anna", 28)
+    sheet.draw.ellipse((20, 12, 66, 58), fill=(240, 220, 180))
+    y = 90
+    while y < sheet.height - 150:
+        own, tall = sheet.rng.random() < 0.5, sheet.rng.choice((50, 84))
+        wide = sheet.rng.randint(180, 320)
+        x = sheet.width - wide - 20 if own else 20
+        sheet.draw.rounded_rectangle(
+            (x, y, x + wide, y + tall), 14, fill=(210, 235, 200) if own else (255,) * 3
+        )
+        for line in range(tall // 40):
+            sheet.text(x + 14, y + 10 + 32 * line, sheet.words(2, 4)[: wide // 13], 20)
+        y += tall + 14
+    sheet.draw.rounded_rectangle(
+        (20, sheet.height - 60, sheet.width - 20, sheet.height - 14), 20, fill=(255,) * 3
+    )
+
+
+def week(sheet: Sheet) -> None:
+    sheet.text(30, 16, f"Week {sheet.rng.randint(1, 52)}", 30)
+    side, tall = (sheet.width - 80) / 7, (sheet.height - 120) / 10
+    for k, day in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")):
+        sheet.text(60 + k * side + 8, 64, day, 20)
+        for hour in range(10):
+            x, y = 60 + k * side, 100 + hour * tall
+            sheet.draw.rectangle((x, y, x + side, y + tall), outline=(190, 195, 200))
+    for hour in range(10):
+        sheet.text(14, 104 + hour * tall, f"{8 + hour}:00", 14)
+    for _ in range(sheet.rng.randint(5, 9)):
+        x, y = 60 + sheet.rng.randrange(7) * side, 100 + sheet.rng.randrange(9) * tall
+        sheet.draw.rectangle(
+            (x + 2, y + 2, x + side - 2, y + tall * sheet.rng.choice((1, 2)) - 2), fill=sheet.style.accent
+        )
+        sheet.text(x + 8, y + 8, sheet.words(1, 1), 16)
+
+
 SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
-    "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900)}),
-    "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860)}),
-    "receipts": (receipt, {"a": (300, 640), "b": (360, 900), "c": (320, 760)}),
-    "slides": (slide, {"a": (960, 540), "b": (1024, 768), "c": (1280, 720)}),
-    "codes": (code, {"a": (330, 330), "b": (410, 410), "c": (370, 370)}),
-    "tickets": (ticket, {"a": (700, 280), "b": (820, 360), "c": (640, 300)}),
+    "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900), "d": (1100, 800)}),
+    "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860), "d": (900, 1200)}),
+    "receipts": (receipt, {"a": (300, 640), "b": (360, 900), "c": (320, 760), "d": (400, 1000)}),
+    "slides": (slide, {"a": (960, 540), "b": (1024, 768), "c": (1280, 720), "d": (800, 600)}),
+    "codes": (code, {"a": (330, 330), "b": (410, 410), "c": (370, 370), "d": (450, 450)}),
+    "tickets": (ticket, {"a": (700, 280), "b": (820, 360), "c": (640, 300), "d": (900, 320)}),
+    "labels": (parcel_label, {"d": (640, 640)}),
+    "passes": (pass_card, {"d": (640, 400)}),
+    "chats": (chat, {"d": (480, 900)}),
+    "weeks": (week, {"d": (900, 700)}),
 }
 
 
 def drawn_sorts(work: Path, part: Part) -> Iterator[Path]:
     """A folder for each sort, drawn where it is missing."""
     for name, (draw, sizes) in SORTS.items():
+        if part not in sizes:
+            continue
         folder = work / part / name
         folder.mkdir(parents=True, exist_ok=True)
         rng = random.Random(f"{name} {part}")

@@ -78,7 +78,7 @@ SUFFICIENT_SHARE = 0.5
 
 
 class Local(OverlayFeature[LocalDescriptor]):
-    """ORB keypoints and aligned pixels: one transform, eight comparisons.
+    """ORB keypoints and aligned pixels: one transform, ten comparisons.
 
     ``keypoints``: 0.2 + 0.8 n / (n + 8) for n spread, one-to-one matches that agree on one plausible
     transform; 0.2 where they agree on none, towards 0 where many agree on one that the pixels do not bear
@@ -103,6 +103,9 @@ class Local(OverlayFeature[LocalDescriptor]):
     ``consistency``: 1 less the share of what differs though nothing that is done to a copy explains it: both
     are as sharp, have the same tones and lie exactly over each other, and neither was painted over. So
     forms differ that are filled in otherwise, and codes. None where nothing is alike.
+
+    ``writing``: 1 less the share of the contrast where both have the same lines, but other letters in them:
+    strangers on one template (`writing.rewritten`). None where nothing is alike.
 
     ``content``: how much of the same structure there is, up to 40 tiles of full contrast: a few strokes on
     flat ground agree by chance.
@@ -390,7 +393,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
     row["inner_share"], row["inner_shift_px"] = structure.share, structure.shift_px
     row["n_kept"], row["broken"] = structure.n_kept, structure.broken
     row["unlike"], row["spread"] = structure.unlike, structure.spread
-    row["contradicted"] = structure.contradicted
+    row["contradicted"], row["rewritten"] = structure.contradicted, best.rewritten()
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row
     row["coverage_a"], row["coverage_b"] = coverage(a.boxes[0], b.boxes[0], matrix)

@@ -85,9 +85,7 @@ def fit_model(
     x = np.concatenate(design, axis=1)
     target = is_same.astype(float)
     counts = np.ones(len(target)) if weight is None else np.asarray(weight, float)
-    fixed = FusionModel(name, prior, by_hand or {}).log_odds(
-        {signal: similarities[signal] for signal in by_hand or {}}
-    )
+    fixed = FusionModel(name, prior, by_hand or {}).log_odds(similarities)
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = fixed + x @ theta

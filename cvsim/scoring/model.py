@@ -102,7 +102,7 @@ class FusionModel:
 
     def unweighed(self, signals: Iterable[str]) -> tuple[str, ...]:
         """Those of the signals that the model was not fitted to: they add nothing to a score."""
-        return tuple(signal for signal in signals if signal not in self.curves)
+        return tuple(signal for signal in signals if not any(signal + end in self.curves for end in CASES))
 
     def best_score(self, signals: Iterable[str]) -> float:
         """The score of a pair that all these signals find as alike as can be."""

@@ -278,6 +278,26 @@ def test_what_is_drawn_by_hand_is_in_each_pair_of_the_fit() -> None:
     assert np.abs(model.score(similarities) - probability).mean() < 0.02
 
 
+def test_a_curve_by_hand_may_speak_of_flat_ground_alone() -> None:
+    similarities, same, probability = synthetic(20_000, 7)
+    flat = np.arange(len(same)) % 2 == 0
+    similarities["texture"] = np.where(flat, 0.5, 1.0).astype(np.float32)
+    similarities["coverage"] = np.ones(len(same), np.float32)
+    model = fit_model(
+        "hand",
+        similarities,
+        same,
+        knots={"first": FIT["knots"]["first"]},  # type: ignore[index]
+        pivots={"first": 0.3},
+        prior=-3.0,
+        ridge=0.02,
+        by_hand={"second@flat": Curve((0.0, 1.0), (-2.5, 2.5))},
+    )
+    wrong = np.abs(model.score(similarities) - probability)
+    assert wrong[flat].mean() < 0.06 < wrong[~flat].mean()
+    assert model.unweighed(["first", "second", "third"]) == ("third",)
+
+
 def test_curves_of_photographs_may_be_kept_and_flat_ground_has_knots_of_its_own() -> None:
     similarities, same, _ = synthetic(5_000, 8)
     is_flat = np.arange(len(same)) % 2 == 0

@@ -20,6 +20,7 @@ from cvsim.features.overlay.correlation import (
 from cvsim.features.overlay.recoloring import Colors, has_color, is_changed, recolored_share, sample
 from cvsim.features.overlay.structure import Structure, centrality, structure
 from cvsim.features.overlay.transforms import affine_least_squares, scale_of
+from cvsim.features.overlay.writing import rewritten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,6 +175,10 @@ class Overlap:
         central = centrality(u, v, source) * centrality(x, y, target)
         a, b = self.laid.source, self.laid.target
         return structure(a, b, self.agreement, self.likeness, central, OVERLAP_TILE_PX)
+
+    def rewritten(self) -> float:
+        """See `writing.rewritten`."""
+        return rewritten(self.laid.source, self.laid.target, self.agreement, OVERLAP_TILE_PX)
 
     def _places(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Centres of the tiles: x, y in the target's raster and u, v in the source's."""
