@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cvsim.errors import UsageError
+from cvsim.features.overlay.outlines import clipped
 from cvsim.reports import explanation
 from cvsim.reports.explanation import WaterfallStep
 from cvsim.reports.lettering import Font, drawable, font, shortened
-from cvsim.reports.matches import is_mirroring, mapped, n_agreeing, overlap_matrix
+from cvsim.reports.matches import mapped, n_agreeing, overlap_matrix
 from cvsim.reports.wording import dimensions, percent, quantity
 from cvsim.types import Box, ScoredPair
 
@@ -202,13 +203,10 @@ def _draw_pictures(
 def _overlap(matrix: Matrix) -> tuple[Points, Points] | None:
     """What of `a` and what of `b` lies over the other, as convex polygons in shares of each."""
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
-    corners = mapped(matrix, unit)
-    if is_mirroring(matrix):
-        corners = corners[::-1]
-    _, area = cv2.intersectConvexConvex(corners.astype(np.float32), unit.astype(np.float32))
-    if area is None or len(area) < 3:
+    common = clipped(mapped(matrix, unit), (0, 0, 1, 1))
+    if len(common) < 3:
         return None
-    in_b = area.reshape(-1, 2).astype(np.float64)
+    in_b = np.array(common, np.float64)
     in_a = (in_b - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
     return in_a.clip(0, 1), in_b.clip(0, 1)
 

@@ -17,6 +17,7 @@ from cvsim.features.overlay.correlation import (
     edge_likeness,
     tile_agreement,
 )
+from cvsim.features.overlay.outlines import area, clipped
 from cvsim.features.overlay.recoloring import Colors, has_color, is_changed, recolored_share, sample
 from cvsim.features.overlay.structure import Structure, centrality, structure
 from cvsim.features.overlay.transforms import affine_least_squares, scale_of
@@ -437,20 +438,14 @@ def _correlated(source: NDArray[np.uint8], target: NDArray[np.uint8], matrix: Ma
 
 def coverage(box_a: Extent, box_b: Extent, matrix: Matrix) -> tuple[float, float]:
     """Shares of box `a` and of box `b` that the other one covers, each in [0, 1]."""
-    quad = cv2.convexHull(
-        _box_corners(box_a) @ matrix[:, :2].T.astype(np.float32) + matrix[:, 2].astype(np.float32)
-    )
-    frame = _box_corners(box_b)
-    area_a, area_b = cv2.contourArea(quad), cv2.contourArea(frame)
+    x0, y0, x1, y1 = box_a
+    outline = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    corners = outline.tolist()
+    area_a, area_b = area(corners), float((box_b[2] - box_b[0]) * (box_b[3] - box_b[1]))
     if min(area_a, area_b) < 1:
         return 0.0, 0.0
-    common, _ = cv2.intersectConvexConvex(quad[:, 0], frame)
+    common = area(clipped(corners, box_b))
     return min(1.0, common / area_a), min(1.0, common / area_b)
-
-
-def _box_corners(box: Extent) -> NDArray[np.float32]:
-    x0, y0, x1, y1 = box
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
 
 
 def seam(raster: NDArray[np.uint8], outline: Points) -> float:
