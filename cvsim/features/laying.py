@@ -18,6 +18,7 @@ from cvsim.features.overlay.alignment import (
     rescaled,
 )
 from cvsim.features.overlay.perspective import (
+    bend_px,
     fit_homography,
     mapped,
     rectified,
@@ -37,6 +38,10 @@ MAX_DISTANCE_BITS = 64
 MIN_NEGATIVE_CORRELATION = 0.7
 MIN_OUTLINE_CORRELATION = 0.5
 """Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
+LEAST_BEND_PX = 2.0
+"""Of the corners, in raster pixels, off an affine map: what bends less is no perspective, but keypoints that
+lie a little beside each other. Pictures in perspective among the real-world kinds bend by 60 and more,
+photographs of a screen by 3 and 11."""
 BLACK = np.zeros(3, np.float32)
 UNSEEN_DEVIATION = 0.5
 """Of a raster, in grey levels, below which a cut-out shows nothing on white."""
@@ -114,13 +119,15 @@ def _lay_in_perspective(
 ) -> Laying | None:
     """The pictures laid over each other after the one that shows more was rectified.
 
-    None where no homography explains more matches than the affine map.
+    None where no homography explains more matches than the affine map, or hardly bends.
     """
     at_p, at_q = (np.stack([side["x"], side["y"]], axis=1).astype(np.float64) for side in (p, q))
     found = fit_homography(at_p, at_q, proposal.matrix, (a.width_px, a.height_px))
     if found is None:
         return None
     matrix = rescaled_homography(found, a.raster_scale, b.raster_scale)
+    if bend_px(matrix, *a.raster.shape[::-1]) < LEAST_BEND_PX:
+        return None
     back = np.linalg.inv(matrix).astype(np.float64)
     if _share_inside(matrix, a.raster, b.raster) >= _share_inside(back, b.raster, a.raster):
         b = _rectified(b, a, back)

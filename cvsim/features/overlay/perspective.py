@@ -108,6 +108,14 @@ def affine_near(matrix: Homography, x: float, y: float) -> Matrix:
     return np.column_stack([jacobian, np.array([u / w, v / w]) - jacobian @ (x, y)])
 
 
+def bend_px(matrix: Homography, width: float, height: float) -> float:
+    """By how much a homography moves a picture's corners off the affine map that touches it in the middle."""
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    flat = affine_near(matrix, width / 2, height / 2)
+    off = mapped(matrix, corners) - (corners @ flat[:, :2].T + flat[:, 2])
+    return float(np.hypot(off[:, 0], off[:, 1]).max())
+
+
 def rectified(pixels: NDArray[Any], to_frame: Homography, size: tuple[int, int]) -> NDArray[Any]:
     """A picture seen in another's frame of `size` (width, height), under its map into that frame.
 
