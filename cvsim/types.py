@@ -424,6 +424,11 @@ class Group:
         found = dict.fromkeys((member.record.path for member in self.members), self.keep)
         return found | {path: version.keep for version in self.versions for path in version.removed}
 
+    @property
+    def version_of(self) -> dict[str, str]:
+        """The same, but that each kept file is beside itself."""
+        return self.kept_for | {path: path for path in self.kept}
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:

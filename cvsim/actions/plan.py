@@ -301,8 +301,8 @@ def make_plan(roots: Iterable[str], groups: Iterable[Group], *, folder: str = ""
 
 def _entries(group: Group, folder: str, of_version: Mapping[str, int]) -> list[Entry]:
     """The members; those of a version have its number, by the path of its kept file, for their group's."""
-    kept_for = group.kept_for | {path: path for path in of_version}
-    own = {path: edge for edge in group.edges for path in _judged(edge, kept_for)}
+    version_of = group.version_of
+    own = {path: edge for edge in group.edges for path in _judged(edge, version_of)}
     digests = {member.record.path: member.record.digest for member in group.members}
     rules = {group.keep: group.rule, **{version.keep: version.rule for version in group.versions}}
     entries = []
@@ -310,7 +310,7 @@ def _entries(group: Group, folder: str, of_version: Mapping[str, int]) -> list[E
         record = member.record
         if member.why_away:
             continue  # it can neither be looked at nor vouch for anything
-        kept = kept_for[record.path]
+        kept = version_of[record.path]
         extra: dict[str, Any] = {} if member.score is None else {"score": member.score}
         if record.path in own:
             extra = pair_extra(own[record.path], kept, digests[kept], proposed=member.proposed)
@@ -323,7 +323,7 @@ def _entries(group: Group, folder: str, of_version: Mapping[str, int]) -> list[E
             extra["holds"] = words
         if member.indexed:
             extra[INDEXED] = True
-        decision: Decision = "keep" if record.path in group.kept else "remove" if member.proposed else "skip"
+        decision: Decision = "keep" if kept == record.path else "remove" if member.proposed else "skip"
         entries.append(
             Entry(
                 os.path.abspath(os.path.join(folder, record.path)),
@@ -340,10 +340,10 @@ def _entries(group: Group, folder: str, of_version: Mapping[str, int]) -> list[E
     return sorted(entries, key=lambda entry: (entry.group != group.id, entry.group))
 
 
-def _judged(edge: ScoredPair, kept_for: Mapping[str, str]) -> list[str]:
+def _judged(edge: ScoredPair, version_of: Mapping[str, str]) -> list[str]:
     """The sides of an edge that it judges: whose kept file is the other side."""
     a, b = edge.pair.a, edge.pair.b
-    return [one for one, other in ((a, b), (b, a)) if kept_for[one] == other]
+    return [one for one, other in ((a, b), (b, a)) if version_of[one] == other]
 
 
 def _dump(value: Any) -> str:

@@ -164,11 +164,11 @@ def _other(edge: ScoredPair, path: str) -> str:
 def in_order(group: Group) -> list[Member]:
     """The members as they are shown: each version after the others, its kept file first."""
     place = {version.keep: number for number, version in enumerate(group.versions, 1)}
-    kept_for = group.kept_for | {path: path for path in place}
+    version_of = group.version_of
 
     def at(member: Member) -> tuple[int, bool]:
         path = member.record.path
-        return place.get(kept_for[path], 0), path not in group.kept
+        return place.get(version_of[path], 0), version_of[path] != path
 
     return sorted(group.members, key=at)
 
