@@ -53,7 +53,7 @@ seeds: each whole and in parts, with 3 to 40 photos a product, and with few and 
 on sets that chose nothing is in ``benchmarks/products.md``."""
 NEAR, FAR = 4, 20
 """Ranks of the two neighbours that are compared. Of ranks 1 to 6 and up to 40, these part those sets about as
-well as any; 2 and 20 part them better, and web shops, which chose nothing, far worse."""
+well as any; 2 and 20 part them better alone, and no better beside the two facts of `STABLE` and `LOSES`."""
 MANY_PHOTOS = 0.545
 """How much of `_Cuts.evidence` there is from which products have many photos. A linear model chose it and the
 two weights below, on those sets, each counting by what the wrong measure would cost. The evidence is 0.045
