@@ -110,7 +110,7 @@ def stop(
         bounds nothing: vectors that were learned to tell products apart thin out less, so that by the
         measure alone halves of the catalogue are taken to have many.
     seed : int
-        Of the draw, where there are more than `N_MEASURED`.
+        Of the draws, for the stability and where there are more than `N_MEASURED`.
     """
     tree = build_tree(vectors, "average")
     n = tree.n_images
