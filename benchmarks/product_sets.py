@@ -13,6 +13,8 @@ others: they show whether what was chosen holds on other kinds.
 - ``catalogue-page``: 100 flat goods of four kinds (shirts, mugs, bags, shoes) on plain grounds, 2 to 7
   pictures each, some of them of the back, which has no print.
 - ``stall``: 16 such goods with 12 to 90 pictures each, on cluttered ground.
+- ``counter``: 24 products, each seen at 2 to 8 moments with 2 to 8 pictures that are nearly the same.
+- ``mixture``: 60 flat goods on plain grounds, some with 2 pictures and some with 60.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import cv2
 import numpy as np
 
 SIDE_PX = 256
-KINDS = ("turntable", "shop", "webshop", "catalogue-page", "stall")
+KINDS = ("turntable", "shop", "webshop", "catalogue-page", "stall", "counter", "mixture")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def make_set(folder: Path, kind: str, seed: int = 0) -> int:
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, KINDS.index(kind)])
-    makers = (turntable, shop, webshop, catalogue_page, stall)
+    makers = (turntable, shop, webshop, catalogue_page, stall, counter, mixture)
     pictures = dict(zip(KINDS, makers, strict=True))[kind](rng)
     rows = []
     for product, rgb in pictures:
@@ -115,6 +117,33 @@ def stall(rng, n_products=16):
             light = rng.uniform(0.6, 1.2) * rng.uniform(0.9, 1.1, 3)
             rgb = laid(front, clutter(rng), rng, 0.3) * light + rng.normal(0, 4, (SIDE_PX, SIDE_PX, 3))
             yield product, np.clip(rgb, 0, 255).astype(np.uint8)
+
+
+def counter(rng, n_products=24):
+    for product in range(n_products):
+        mesh = product_of(rng)
+        for _ in range(rng.integers(2, 9)):
+            ground = cv2.GaussianBlur(clutter(rng), (0, 0), 8)
+            yaw, pitch, scale = rng.uniform(-0.8, 0.8), rng.uniform(-0.1, 0.4), rng.uniform(0.8, 1.1)
+            light = rng.uniform(0.7, 1.2)
+            for _ in range(rng.integers(2, 9)):
+                turned_by, tilted_by, shift = (
+                    rng.normal(0, 0.15),
+                    rng.normal(0, 0.08),
+                    rng.uniform(-0.06, 0.06, 2),
+                )
+                size = scale * rng.uniform(0.92, 1.08)
+                rgb = render(mesh, ground, yaw + turned_by, pitch + tilted_by, size, shift)
+                yield product, np.clip(rgb * light + rng.normal(0, 4, rgb.shape), 0, 255).astype(np.uint8)
+
+
+def mixture(rng, n_products=60):
+    for product in range(n_products):
+        front, back = flat_good(rng)
+        for view in range(int(np.exp(rng.uniform(np.log(2), np.log(61))))):
+            shade = rng.uniform(200, 255)
+            shown = back if view and rng.random() < 0.15 else front
+            yield product, laid(shown, np.full((SIDE_PX, SIDE_PX, 3), shade), rng, 0.15)
 
 
 OUTLINES = {

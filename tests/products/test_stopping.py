@@ -10,8 +10,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from cvsim.api.products import cluster
 from cvsim.errors import UsageError
+from cvsim.products import stopping
 from cvsim.products.grouping import group, untrained
 from cvsim.products.model import SignalSource
+from cvsim.products.stopping import agreement, stop
 from cvsim.recipes.products import cluster_features
 
 SOURCE = [SignalSource("made", 1, {})]
@@ -48,6 +50,51 @@ def test_what_the_products_learned_from_had_tells_few_photos_from_many():
         index[photos] = adjusted_rand_score(labels, found.labels)
     assert index[4.0] > 0.9 > index[44.0]
     assert index[None] in (index[4.0], index[44.0])
+
+
+def test_few_and_many_photos_in_one_collection_are_found():
+    rows, labels = rows_of([2, 60, 5, 3, 40, 20, 9, 4, 30, 12] * 2, 0.4)
+    for told in (None, 9, 18, 36):
+        found = group(untrained([rows], SOURCE), [rows], photos_per_product=told)
+        assert adjusted_rand_score(labels, found.labels) > 0.85
+
+
+def test_photos_of_one_moment_are_no_product_where_products_hold_together():
+    rng = np.random.default_rng(0)
+    moments = np.arange(15 * 20)
+    centres = rng.normal(size=(15, 24))[moments // 20] + 0.5 * rng.normal(size=(len(moments), 24))
+    rows = np.repeat(centres, 2, axis=0)
+    rows = (rows + 0.15 * rng.normal(size=rows.shape)).astype(np.float32)
+    labels = np.repeat(moments // 20, 2)
+    for told in (None, 20, 40, 80):
+        found = group(untrained([rows], SOURCE), [rows], photos_per_product=told)
+        assert found.many_photos
+        assert adjusted_rand_score(labels, found.labels) > 0.85
+
+
+@pytest.mark.parametrize("photos", [None, 4.0, 9.0, 20.0])
+def test_the_same_collection_is_parted_the_same(photos, monkeypatch):
+    monkeypatch.setattr(stopping, "N_MEASURED", 80)
+    rows, labels = rows_of([6] * 25, 0.3)
+    first, second = stop(rows, photos), stop(rows, photos)
+    assert first.labels.tolist() == second.labels.tolist()
+    assert (first.alternative, first.many_photos) == (second.alternative, second.many_photos)
+    assert photos == 20.0 or adjusted_rand_score(labels, first.labels) > 0.8
+
+
+@pytest.mark.parametrize("photos", [None, 1.0, 2.0, 5.0, 9.0, 40.0])
+@pytest.mark.parametrize("n", [3, 4, 5, 8])
+def test_very_few_pictures_are_parted_whatever_is_told(n, photos):
+    rows, _ = rows_of([1] * n, 0.0, n)
+    labels = stop(rows, photos).labels
+    assert sorted(set(labels.tolist())) == list(range(labels.max() + 1))
+    assert len(labels) == n
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40))
+def test_agreement_is_the_adjusted_rand_index(pairs):
+    labels, others = np.array(pairs).T
+    assert agreement(labels, others) == pytest.approx(adjusted_rand_score(labels, others))
 
 
 @pytest.mark.parametrize("n", [2, 3, 6, 17, 40])
