@@ -108,6 +108,9 @@ def explain(
     fitted = on_grid_of(shown, source)
     lies_alike = fitted is source and orientation == 0 and kept.stored_as == copy.stored_as
     explainer = PairOnGrid(shown, fitted, copy.jpeg, kept.jpeg if lies_alike else None, copy.n_colors)
+    if explainer.marks:
+        boxes = (_shown(mark, copy.stored_as, *copy.rgb.shape[1::-1]) for mark in explainer.marks)
+        return Explanation("differs", tuple(boxes)[:MOST_BOXES], np.inf)
     found = _Proof(explainer, copy)
     return found.explanation(copy.stored_as, copy.rgb.shape[1], copy.rgb.shape[0])
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cvsim.types import Box
 
     Pixels = NDArray[np.uint8]
 
@@ -25,6 +28,16 @@ _MOST_WORSE, _HARDLY, _GREY = 2.5, 0.5, 8
 """Times what the best colours leave, in grey levels. Of 14 photographs and icons in six palettes all but two
 stayed below 1.6 times (an octree's, at 2.8); toned, tinted and negative ones were at 3.6 and above.
 Tried on drawn scenes in five tones and four formats (its tests)."""
+_FLAT_PX, _FLAT_RANGE, _FLAT_OFF, _FLAT_SQUARES = 4, 8, 24.0, 4
+"""Side of a square; levels that it may have in each channel to be of one colour; levels by which the copy's
+may be off; how many squares must be. Chosen by hand on a highlighted code. Of 744 copies of photographs,
+drawings, pages and forms in 16, 64 and 256 colours, 2 fewer are explained."""
+_EQUAL_SHARE = 0.85
+"""Of the pixels that are not flat, that a palette with room for nearly all colours leaves as they were."""
+_MARKED, _NECESSARY, _LEAST_MARKED = 24, 2, 3
+"""Grey levels that a colour may be off, and times what the nearest of the palette is, where that is so; and
+how many pixels are a mark. By hand: of 86 such copies of pages, drawings and icons no three pixels were off
+by more than twice the nearest."""
 _ROUGHER = 1.2
 _LEAST_DETERMINED = 0.6
 """Share of pixels that get the color their neighbours in color get, where nothing was dithered."""
@@ -43,7 +56,7 @@ def explained_by_palette(kept: Pixels, copy: Pixels) -> tuple[tuple[Pixels, ...]
     pictures : tuple of (H, W, 3) uint8
     is_dithered : bool
     """
-    if not is_made_for(kept, copy):
+    if not is_made_for(kept, copy) or not keeps_flat_colors(kept, copy):
         return (), False
     packed = _packed(copy)
     colors, names = np.unique(packed, return_inverse=True)
@@ -78,6 +91,62 @@ def is_made_for(kept: Pixels, copy: Pixels) -> bool:
     if int((colors.max(1) - colors.min(1)).max()) <= _GREY:
         possible[1:] = 0  # greys are no choice among few colours: the colour was taken away
     return bool((_seen_from_afar(kept, copy) <= _MOST_WORSE * (possible + _HARDLY)).all())
+
+
+def marks_in_palette(kept: Pixels, copy: Pixels) -> list[Box]:
+    """Where `copy` has a colour that none of its own makes necessary, if nearly all others are as in `kept`.
+
+    A quantiser that has room for nearly all colours moves the others a little. A line through a word is of a
+    colour that it had for the word, on paper that it had the colour of.
+
+    Returns
+    -------
+    list of (x, y, width, height)
+        The largest first; none where other colours were changed as well, by few colours or by resampling.
+    """
+    if not _keeps_colors(kept, copy):
+        return []
+    colors = np.unique(copy.reshape(-1, 3), axis=0)
+    nearest = np.asarray(
+        Image.fromarray(kept).quantize(palette=_palette(colors), dither=Image.Dither.NONE).convert("RGB")
+    )
+    off, necessary = (cv2.absdiff(kept, shown).max(axis=2).astype(np.int16) for shown in (copy, nearest))
+    marked = (off > _MARKED + _NECESSARY * necessary).astype(np.uint8)
+    _, _, found, _ = cv2.connectedComponentsWithStats(cv2.dilate(marked, np.ones((5, 5), np.uint8)))
+    boxes = sorted(found[1:].tolist(), key=lambda box: -box[4])
+    return (
+        [(x, y, width, height) for x, y, width, height, _ in boxes]
+        if int(marked.sum()) >= _LEAST_MARKED
+        else []
+    )
+
+
+def _keeps_colors(kept: Pixels, copy: Pixels) -> bool:
+    """Whether nearly all that is not flat in `kept` has the very same colours in `copy`."""
+    gray = cv2.cvtColor(kept, cv2.COLOR_RGB2GRAY)
+    square = np.ones((3, 3), np.uint8)
+    is_drawn = cv2.dilate(gray, square) > cv2.erode(gray, square)
+    equal = (kept == copy).all(axis=2)[is_drawn]
+    return bool(len(equal) and equal.mean() >= _EQUAL_SHARE)
+
+
+def keeps_flat_colors(kept: Pixels, copy: Pixels) -> bool:
+    """Whether what is of one colour in `kept` has about that colour in `copy`, wherever it lies.
+
+    Few colours can not show where something was marked with one more: to the nearest of black and white, a
+    page that was highlighted is the page as it was before.
+    """
+    low, high = (_of_squares(kept, reduce) for reduce in (np.min, np.max))
+    is_flat = (high.astype(np.int16) - low).max(axis=2) <= _FLAT_RANGE
+    off = np.abs(_of_squares(kept, np.mean)[is_flat] - _of_squares(copy, np.mean)[is_flat])
+    return int((off.max(axis=1, initial=0.0) > _FLAT_OFF).sum()) < _FLAT_SQUARES
+
+
+def _of_squares(rgb: Pixels, reduce: Callable[..., Any]) -> NDArray[Any]:
+    """Least, mean or most of each channel over squares of `_FLAT_PX`, (rows, columns, 3)."""
+    height, width = (n // _FLAT_PX * _FLAT_PX for n in rgb.shape[:2])
+    cells = rgb[:height, :width].reshape(height // _FLAT_PX, _FLAT_PX, width // _FLAT_PX, _FLAT_PX, 3)
+    return np.asarray(reduce(cells, axis=(1, 3)))
 
 
 def _seen_from_afar(a: Pixels, b: Pixels) -> NDArray[np.float32]:

@@ -12,11 +12,13 @@ import numpy as np
 
 from cvsim.proof.encoding import JpegCoding, encoded_again, outside_of_steps
 from cvsim.proof.noise import shared_activity
-from cvsim.proof.palette import explained_by_palette
+from cvsim.proof.palette import explained_by_palette, marks_in_palette
 from cvsim.proof.scan import MARGIN_PX, box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cvsim.types import Box
 
     Pixels = NDArray[np.uint8]
     Plane = NDArray[np.float32]
@@ -191,6 +193,11 @@ class PairOnGrid:
     @cached_property
     def _by_palette(self) -> tuple[tuple[Pixels, ...], bool]:
         return explained_by_palette(self.kept, self.copy) if self._n_colors else ((), False)
+
+    @cached_property
+    def marks(self) -> list[Box]:
+        """Where a palette that had room for nearly all colours shows another one."""
+        return marks_in_palette(self.kept, self.copy) if self._n_colors else []
 
     def residual(self, tile: Tile, whole: bool = False) -> Residual | None:
         """What is left in a tile, or in what part of it anything is; None if next to nothing is."""

@@ -212,6 +212,45 @@ def test_a_page_in_few_colours_is_explained() -> None:
     assert proved(data(page("4,127.90").quantize(16), "gif"), data(page(), "png")).state == "differs"
 
 
+def code() -> Image.Image:
+    """Of two colours, as scanners read it."""
+    modules = np.random.default_rng(5).random((25, 25)) < 0.5
+    rgb = np.where(modules[..., None], np.uint8(30), np.uint8(245)).repeat(3, axis=2)
+    return Image.fromarray(
+        np.pad(rgb.repeat(12, 0).repeat(12, 1), ((36, 36), (36, 36), (0, 0)), constant_values=245)
+    )
+
+
+def marked(sheet: Image.Image, how: str) -> Image.Image:
+    rgb = np.array(sheet)
+    if how == "highlighted":
+        rgb[96:124, 60:150] = (0.75 * rgb[96:124, 60:150] + 0.25 * np.array([255, 220, 0])).astype(np.uint8)
+    else:
+        rgb[103, 60:78] = rgb.reshape(-1, 3).min(axis=0)
+    return Image.fromarray(rgb)
+
+
+@pytest.mark.parametrize("how", ["highlighted", "struck out"])
+@pytest.mark.parametrize("format", ["png", "gif"])
+@pytest.mark.parametrize("sheet", [code(), page()], ids=["code", "page"])
+def test_what_was_marked_is_no_copy_in_few_colours(sheet: Image.Image, format: str, how: str) -> None:
+    """Neither of the two explains the other: who marked it wants to keep it, and the clean one, too."""
+    clean, other = data(sheet, format), data(marked(sheet, how), format)
+    assert proved(other, clean).state == "differs"
+    assert proved(clean, other).state == "differs"
+    assert proved(clean, data(marked(sheet, how), "png")).state == "differs"
+    assert proved(other, data(sheet, "png")).state == "differs"
+
+
+@pytest.mark.parametrize("colors", [256, 64])
+@pytest.mark.parametrize("method", [Image.Quantize.MEDIANCUT, Image.Quantize.FASTOCTREE])
+def test_a_tinted_page_in_few_colours_is_explained(colors: int, method: Image.Quantize) -> None:
+    sheet = page(px=18)
+    tinted = Image.fromarray((np.array(sheet) * np.array([0.9, 0.95, 1.0])).astype(np.uint8))
+    few = tinted.quantize(colors, method=method, dither=Image.Dither.NONE)
+    assert proved(data(few, "gif"), data(tinted, "png")).state in ("explained", "same-pixels")
+
+
 @pytest.mark.parametrize("format", ["png", "gif", "jpg"])
 def test_another_scheme_of_colours_is_not_an_encoding(format: str) -> None:
     screens = []
