@@ -11,20 +11,13 @@ import numpy as np
 
 from cvsim.executors.local import LocalExecutor
 from cvsim.groups.keep import Standing
-from cvsim.groups.versions import versions_of
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
 from cvsim.proof.prove import FileRef, file_ref, prove
 from cvsim.reading.identity import IDENTITY_KEY
 from cvsim.recipes.linking import check_groups, pairs_with_kept
-from cvsim.recipes.report_groups import (
-    Draft,
-    Proved,
-    draft_groups,
-    draft_versions,
-    finished_groups,
-    is_worth_showing,
-)
+from cvsim.recipes.report_groups import Draft, Proved, draft_groups, draft_versions, finished_groups
+from cvsim.recipes.splitting import Splitting
 from cvsim.scoring.explainer import with_proof
 from cvsim.types import Group, Holdings, ImageRecord, Proof, ScoredPair, Side
 
@@ -162,31 +155,16 @@ class Prover:
         return drafts
 
     def _in_versions(self, drafts: Sequence[Draft], proofs: dict[tuple[str, str], Proof]) -> list[Proved]:
-        """The groups, with the versions of each that have copies of their own.
-
-        What neither stays nor goes is asked again, in the versions that it falls into; what is not explained
-        there either, in others, as long as there are any.
-        """
-        groups = [Proved(draft) for draft in drafts]
-        left = [self._left(draft, proofs) for draft in drafts]
-        asked: list[set[tuple[int, int]]] = [set() for _ in drafts]
+        """The groups, with the versions of each that have copies of their own."""
+        splitting = Splitting(drafts, [self._left(draft, proofs) for draft in drafts], self.rules.threshold)
         for _ in range(MOST_SPLITS):
-            tried = [
-                (k, nodes)
-                for k, draft in enumerate(drafts)
-                for nodes in self._versions_left(draft, left[k], asked[k])
-            ]
-            if not tried:
+            parts = splitting.parts()
+            if not parts:
                 break
-            asked_now = [(drafts[k], nodes) for k, nodes in tried]
-            versions = self._settled(partial(self._drafted_versions, asked_now), proofs)
-            for k, version in zip((k for k, _ in tried), versions, strict=True):
-                kept = next(n for n, node in version.nodes.items() if version.choice.keeper in node.records)
-                asked[k] |= {(min(n, kept), max(n, kept)) for n in version.nodes}
-                if any(proposal.remove for proposal in version.proposals(proofs).values()):
-                    left[k] &= (version.left(proofs) | (left[k] - version.nodes.keys())) - {kept}
-                    groups[k] = replace(groups[k], versions=(*groups[k].versions, version))
-        return groups
+            asked = [(drafts[part.group], part.nodes) for part in parts]
+            versions = self._settled(partial(self._drafted_versions, asked), proofs)
+            splitting.take(parts, versions, proofs)
+        return splitting.groups
 
     def _left(self, draft: Draft, proofs: Mapping[tuple[str, str], Proof]) -> set[int]:
         """What versions are made of; nothing where only what is asked for may go."""
@@ -194,17 +172,6 @@ class Prover:
 
     def _drafted_versions(self, versions: Sequence[tuple[Draft, list[int]]]) -> list[Draft]:
         return draft_versions(self._linker, self.rules, versions)
-
-    def _versions_left(self, draft: Draft, left: set[int], asked: set[tuple[int, int]]) -> list[list[int]]:
-        """The versions among what is left of a group that have a file to give up, perhaps."""
-        node_of = {record.path: n for n, node in draft.nodes.items() for record in node.records}
-        found = versions_of(left, draft.known, node_of, asked, self.rules.threshold)
-        return [
-            nodes
-            for nodes in found
-            if (len(nodes) > 1 or (nodes[0], nodes[0]) not in asked)
-            and is_worth_showing([draft.nodes[n] for n in nodes])
-        ]
 
     def proved_pair(self, pair: ScoredPair, a: ImageRecord, b: ImageRecord, kept: Side | None) -> ScoredPair:
         """The pair with the proof that the side which is not kept can go; None: the rules choose."""
