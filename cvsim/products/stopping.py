@@ -16,6 +16,7 @@ by the other measure is said.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list
 
 from cvsim.arrays import smallest
+from cvsim.groups.evaluation import adjusted_rand_index
 from cvsim.products.partition import MergeTree, build_tree
 
 if TYPE_CHECKING:
@@ -160,37 +162,41 @@ class _Cuts:
 
     Attributes
     ----------
+    measured : _Measured
     labels : list of (n,) int64
-    silhouette, modularity, stability : (n_cuts,) float64
-    thinning : float
-        Of the collection; see `_Measured`.
+    heights : list of float
+    silhouette, modularity : (n_cuts,) float64
     """
 
+    measured: _Measured
     labels: list[Indices]
+    heights: list[float]
     silhouette: NDArray[np.float64]
     modularity: NDArray[np.float64]
-    stability: NDArray[np.float64]
-    thinning: float
 
     @classmethod
     def of(cls, tree: MergeTree, measured: _Measured, low: int, high: int) -> _Cuts:
         """Cut into `low` to `high` groups."""
         tried = np.unique(np.geomspace(low, max(low, high), N_CUTS).round().astype(int))
         labels = [tree.cut_into(int(number)) for number in tried]
-        heights = [_height(tree, int(cut.max()) + 1) for cut in labels]
         return cls(
+            measured,
             labels,
+            [_height(tree, int(cut.max()) + 1) for cut in labels],
             np.array([measured.silhouette(cut) for cut in labels]),
             np.array([measured.modularity(cut) for cut in labels]),
-            np.array([measured.stability(*pair) for pair in zip(labels, heights, strict=True)]),
-            measured.thinning,
         )
+
+    def stability(self, number: int) -> float:
+        """Of one of the cuts; the trees that it takes are built when they are first asked."""
+        return self.measured.stability(self.labels[number], self.heights[number])
 
     def best(self, has_many: bool) -> Indices:
         """Labels of the cut where products are, if they have many photos, or few."""
         modularity = _of_largest(self.modularity)
         if has_many:
-            score = modularity + STABILITY_WEIGHT * self.stability
+            stability = np.array([self.stability(number) for number in range(len(self.labels))])
+            score = modularity + STABILITY_WEIGHT * stability
         else:
             score = _of_largest(self.silhouette) + MODULARITY_WEIGHT * modularity
         return self.labels[int(score.argmax())]
@@ -200,7 +206,7 @@ class _Cuts:
         """How much speaks for many photos a product, if these are all of the cuts; see `STABLE`."""
         few, many = int(self.silhouette.argmax()), int(self.modularity.argmax())
         lost = self.silhouette[few] - self.silhouette[many]
-        return float(self.thinning + STABLE * self.stability[many] - LOSES * lost)
+        return float(self.measured.thinning + STABLE * self.stability(many) - LOSES * lost)
 
 
 def _of_largest(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -216,17 +222,15 @@ def _height(tree: MergeTree, n_groups: int) -> float:
 
 def agreement(labels: Indices, others: Indices) -> float:
     """Adjusted Rand Index of two groupings; 1 where both are all alone or all together."""
-    pairs = [
-        float(np.sum(counts * (counts - 1.0)))
+    n_both, n_labels, n_others = (
+        int(np.sum(counts * (counts - 1)) // 2)
         for counts in (
             np.unique(labels * (int(others.max()) + 1) + others, return_counts=True)[1],
             np.bincount(labels),
             np.bincount(others),
         )
-    ]
-    n_pairs = len(labels) * (len(labels) - 1.0)
-    by_chance, most = pairs[1] * pairs[2] / n_pairs, (pairs[1] + pairs[2]) / 2
-    return 1.0 if most == by_chance else (pairs[0] - by_chance) / (most - by_chance)
+    )
+    return adjusted_rand_index(n_both, n_labels, n_others, len(labels) * (len(labels) - 1) // 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +239,7 @@ class _Measured:
 
     Attributes
     ----------
+    vectors : (n, n_dims) float32
     rows : (m,) int64
         The pictures.
     leaves : (n,) int64
@@ -245,16 +250,17 @@ class _Measured:
     thinning : float
         How near the `FAR`-th neighbour is, of the nearness of the `NEAR`-th (medians, from the mean distance
         of all pairs).
-    draws : list of (int64 array, MergeTree)
-        Some of the pictures, and what they alone are merged to.
+    drawn : list of int64 arrays
+        Some of the pictures, for `draws`.
     """
 
+    vectors: NDArray[np.float32]
     rows: Indices
     leaves: Indices
     sums: NDArray[np.float64]
     nearest: Indices
     thinning: float
-    draws: list[tuple[Indices, MergeTree]]
+    drawn: list[Indices]
 
     @classmethod
     def of(cls, vectors: NDArray[np.float32], tree: MergeTree, seed: int) -> _Measured:
@@ -278,8 +284,12 @@ class _Measured:
         thinning = float(far[-1] / max(far[min(NEAR, n_near) - 1], 1e-12)) if n_near == FAR else 0.0
         n_drawn = max(2, int(DRAWN_SHARE * len(rows)))
         drawn = [np.sort(rng.choice(rows, n_drawn, replace=False)) for _ in range(N_DRAWS)]
-        draws = [(some, build_tree(vectors[some], "average")) for some in drawn]
-        return cls(rows, leaves, sums, near[:, :N_GRAPH_NEIGHBOURS], thinning, draws)
+        return cls(vectors, rows, leaves, sums, near[:, :N_GRAPH_NEIGHBOURS], thinning, drawn)
+
+    @functools.cached_property
+    def draws(self) -> list[tuple[Indices, MergeTree]]:
+        """Some of the pictures, and what they alone are merged to."""
+        return [(some, build_tree(self.vectors[some], "average")) for some in self.drawn]
 
     def silhouette(self, labels: Indices) -> float:
         """Mean silhouette; that of a picture alone is 0."""
