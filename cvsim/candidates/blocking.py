@@ -233,8 +233,8 @@ def word_candidates(
         a, b, _ = joins.by_words(both, rule)
     else:
         a, b, _ = pairs_by_words_with(both, is_wanted[both.owner % n], rule)
-    # A mirror image counts as a picture of its own, n further on; what two of them share, the pictures share.
-    a, b = a[a < n], b[a < n] % n
+    # A mirror image counts as a picture of its own, n further on; two of them are not compared.
+    b %= n
     other = labels[a] != labels[b]
     return a[other], b[other]
 
@@ -245,4 +245,4 @@ def _with_mirrored(keypoints: Keypoints, n: int) -> Keypoints:
         return keypoints
     owner = keypoints.owner.copy()
     owner[keypoints.n_upright :] += n
-    return replace(keypoints, owner=owner, n_upright=None)
+    return replace(keypoints, owner=owner)

@@ -34,7 +34,7 @@ HASH_BLOCK = 1 << 16
 """How many hashes a block has on average; fewer are joined faster than they are sent to a worker."""
 WORD_SHARD = 1 << 18
 """About how many keypoints a shard has at most."""
-HASH_KEY, WORD_KEY = "hash-join:1", "word-join:1"
+HASH_KEY, WORD_KEY = "hash-join:1", "word-join:2"
 """Their numbers are raised whenever a shard would give another result."""
 
 _log = logging.getLogger(__name__)
@@ -91,13 +91,13 @@ class WordShard:
         """Number the rows and owners of a part from 0."""
         owner = np.unique(part.owner, return_inverse=True)[1]
         rows = np.arange(len(part.rows))
-        return cls(WordPart(rows, part.lengths, owner, part.bits), max_distance_bits)
+        return cls(WordPart(rows, part.lengths, part.n_upright, owner, part.bits), max_distance_bits)
 
     @property
     def digest(self) -> str:
         """Hash the input, which names the result."""
         part = self.part
-        arrays = (part.lengths.tobytes(), part.owner.tobytes(), part.bits.tobytes())
+        arrays = tuple(a.tobytes() for a in (part.lengths, part.n_upright, part.owner, part.bits))
         return _digest(self.max_distance_bits, part.bits.shape, *arrays)
 
     def run(self) -> bytes:

@@ -142,6 +142,16 @@ def test_whatever_the_rule(seed: int, tables: int, votes: int, often: int) -> No
     assert found_by(points, rule) == reference(points, rule)
 
 
+@given(seed=st.integers(0, 10**6), n_upright=st.integers(0, 7))
+@settings(max_examples=40, deadline=None)
+def test_two_mirror_images_are_not_compared(seed: int, n_upright: int) -> None:
+    """Pictures from the one of that number on are mirror images."""
+    points = made(seed)
+    expected = {pair: votes for pair, votes in reference(points, RULE).items() if pair[0] < n_upright}
+    mirrored = replace(points, n_upright=int(np.searchsorted(points.owner, n_upright)))
+    assert found_by(mirrored, RULE) == expected
+
+
 @pytest.mark.parametrize("n_rows", [1, 7, 40])
 def test_however_many_are_counted_at_once(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> None:
     monkeypatch.setattr("cvsim.candidates.words.BALLOT_ROWS", n_rows)
