@@ -8,6 +8,7 @@ transform. The aligned pixels can: in a copy they agree tile by tile.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from cvsim.features.evidence import (
     reversed_evidence,
     similarities,
 )
+from cvsim.features.keypoint_columns import KeypointColumns
 from cvsim.features.laying import Laying, lay_keypoints, lay_outlines, match, on_one_ground
 from cvsim.features.local_descriptor import KEYPOINT, LocalDescriptor
 from cvsim.features.overlay.alignment import (
@@ -253,16 +255,15 @@ class Local(OverlayFeature[LocalDescriptor]):
         return no_evidence() if a is None or b is None else self.evidence(a, b)
 
     def word_keys(self, descriptors: Iterable[LocalDescriptor | None], rows: Indices) -> Keypoints | None:
-        # Into arrays for as many as there can be, of which only what is filled takes memory: each descriptor
-        # is let go before the next one is fetched.
         n_mirrored = len(rows) * -(-self.n_keypoints // MIRRORED_STEP)
-        upright, mirrored = _KeyArrays(len(rows) * self.n_keypoints + n_mirrored), _KeyArrays(n_mirrored)
+        upright = KeypointColumns(len(rows) * self.n_keypoints + n_mirrored)
+        mirrored = KeypointColumns(n_mirrored)
         for row, descriptor in zip(rows.tolist(), descriptors, strict=True):
             if descriptor is not None:
                 centre = complex(descriptor.width_px, descriptor.height_px) / 2
                 upright.add(row, descriptor.keypoints, centre)
                 mirrored.add(row, descriptor.mirrored, centre)
-        return upright.followed_by(mirrored) if upright.n else None
+        return upright.followed_by(mirrored)
 
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape
@@ -278,12 +279,9 @@ class Local(OverlayFeature[LocalDescriptor]):
     def from_bytes(self, data: bytes) -> LocalDescriptor:
         width, height, n, w, h, grain_steps, m = np.frombuffer(data, "<u2", 7).tolist()
         points = np.frombuffer(data, KEYPOINT, n + m, offset=14)
+        plane, square = (h, w), (RECOLORING_PX, RECOLORING_PX, 3)
         pixels = np.frombuffer(data, np.uint8, offset=14 + points.nbytes)
-        ends = np.cumsum([w * h, 3 * RECOLORING_PX**2, w * h, w * h])
-        parts = [part if len(part) else None for part in np.split(pixels, ends)]
-        raster, alpha, bare_raster = (None if p is None else p.reshape(h, w) for p in (parts[0], *parts[2:4]))
-        square = (RECOLORING_PX, RECOLORING_PX, 3)
-        colors, bare_colors = (None if p is None else p.reshape(square) for p in (parts[1], parts[4]))
+        raster, colors, alpha, bare_raster, bare_colors = _cut(pixels, plane, square, plane, plane, square)
         if raster is None or colors is None:
             raise DamagedStoreError(f"a descriptor of {self.name} ends too early")
         return LocalDescriptor(
@@ -300,33 +298,14 @@ class Local(OverlayFeature[LocalDescriptor]):
         )
 
 
-class _KeyArrays:
-    """Collects `Keypoints` of up to so many keypoints."""
-
-    def __init__(self, n_most: int) -> None:
-        self._owner, self._bits = np.empty(n_most, np.int64), np.empty((n_most, 4), np.uint64)
-        self._angle, self._level = np.empty(n_most, np.uint8), np.empty(n_most, np.uint8)
-        self._position = np.empty(n_most, np.complex64)
-        self.n = 0
-
-    def add(self, row: int, points: NDArray[Any], centre: complex) -> None:
-        part = slice(self.n, self.n + len(points))
-        self._owner[part] = row
-        self._bits[part] = np.ascontiguousarray(points["bits"]).view(np.uint64)
-        self._angle[part], self._level[part] = points["angle"], points["level"]
-        self._position[part] = points["x"] + 1j * points["y"] - centre
-        self.n = part.stop
-
-    def followed_by(self, mirrored: _KeyArrays) -> Keypoints:
-        n_upright, n = self.n, self.n + mirrored.n
-        for column, other in zip(self._columns, mirrored._columns, strict=True):
-            column[n_upright:n] = other[: mirrored.n]
-        owner, bits, angle, level, position = (column[:n] for column in self._columns)
-        return Keypoints(owner, bits, angle, level, position, n_upright)
-
-    @property
-    def _columns(self) -> list[NDArray[Any]]:
-        return [self._owner, self._bits, self._angle, self._level, self._position]
+def _cut(values: NDArray[np.uint8], *shapes: tuple[int, ...]) -> list[NDArray[np.uint8] | None]:
+    """Arrays of these shapes that lie one after the other; None for one that is not there."""
+    found, start = [], 0
+    for shape in shapes:
+        part = values[start : start + math.prod(shape)]
+        found.append(part.reshape(shape) if len(part) else None)
+        start += math.prod(shape)
+    return found
 
 
 def _longest_px(gray: NDArray[np.uint8], usual_px: int) -> int:
