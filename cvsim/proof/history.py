@@ -17,6 +17,8 @@ from cvsim.proof.grids import INVERSE, turned
 from cvsim.proof.residual import GRID_PX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cvsim.proof.picture import ProofPicture
@@ -110,30 +112,38 @@ def hidden_step(rgb: RGB) -> float:
     part = np.ascontiguousarray(rgb[: n_down * BLOCK_PX, : n_across * BLOCK_PX])
     free = cv2.inRange(part, (1, 1, 1), (254, 254, 254))
     is_free = cv2.resize(free, (n_across, n_down), interpolation=cv2.INTER_AREA) == 255
-    found = [_step(np.abs(blocks[:, v, :, u])[is_free]) for v, u in _FREQUENCIES]
-    known = [step for step in found if step]
+    known = _steps([np.abs(blocks[:, v, :, u])[is_free] for v, u in _FREQUENCIES])
     return float(np.mean(known)) if 2 * len(known) >= len(_FREQUENCIES) else 0.0
 
 
-def _step(sizes: NDArray[np.float32]) -> float:
-    """The largest step of whose multiples nearly all of the coefficients are that are not 0."""
-    present = sizes[sizes > _LEAST_OFF]
-    if len(present) < _LEAST_BLOCKS:
-        return 0.0
-    bins = np.minimum(present / _SIZE_STEP, _N_SIZES - 1).astype(np.intp)
+def _steps(sizes: Sequence[NDArray[np.float32]]) -> list[float]:
+    """The largest step of whose multiples nearly all of the coefficients are that are not 0.
+
+    Of each frequency of which there are enough, where there is one.
+    """
+    present = [some[some > _LEAST_OFF] for some in sizes]
+    bins = [
+        np.minimum(some / _SIZE_STEP, _N_SIZES - 1).astype(np.intp)
+        for some in present
+        if len(some) >= _LEAST_BLOCKS
+    ]
+    if not bins:
+        return []
+    n_sizes = 1 + max(int(some.max()) for some in bins)  # few blocks reach far
+    counts = np.stack([np.bincount(some, minlength=n_sizes) for some in bins]).astype(np.float32)
     near, chance = _multiples()
-    share = near @ np.bincount(bins, minlength=_N_SIZES).astype(np.float32) / np.float32(len(present))
-    good = np.flatnonzero(share >= chance)
-    return float(_STEPS[good[-1]]) if len(good) else 0.0
+    share = counts @ near[:n_sizes] / counts.sum(axis=1, keepdims=True)
+    good = (np.flatnonzero(row >= chance) for row in share)
+    return [float(_STEPS[last[-1]]) for last in good if len(last)]
 
 
 @cache
 def _multiples() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Which bins of coefficients lie near a multiple of each step, and what share of them proves it.
 
-    Chance alone puts some near a multiple: small steps prove little.
+    The first is (n_sizes, n_steps). Chance alone puts some near a multiple: small steps prove little.
     """
     middles = (np.arange(_N_SIZES) + 0.5) * _SIZE_STEP
     steps = np.array(_STEPS, np.float64)
-    off = np.abs(middles - steps[:, None] * np.maximum(np.round(middles / steps[:, None]), 1))
+    off = np.abs(middles[:, None] - steps * np.maximum(np.round(middles[:, None] / steps), 1))
     return (off <= _OFF).astype(np.float32), np.maximum(_LEAST_SHARE, 3 * _OFF / steps).astype(np.float32)
