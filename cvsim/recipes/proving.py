@@ -82,21 +82,37 @@ class Prover:
 
     def _look_for_originals(self, grouping: Grouping) -> None:
         """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""
-        scores = self._linker.scores
-        equal = self._linker.confirm_pixels(np.flatnonzero(grouping.linked[: len(scores)]))
+        made = self._made_from_lossy(grouping)
         if not self._asked.asks_for_original:
             return
         nodes = self._collection.nodes
         in_groups = {int(node) for members in grouping.groups() for node in members}
         holdings = self._held_by([nodes[node].first for node in sorted(in_groups)])
-        made: set[str] = set()
-        for row in equal:
-            pair = [nodes[int(node)].first for node in (scores.a[row], scores.b[row])]
-            if any(record.format in LOSSY for record in pair):
-                made |= {record.digest for record in pair if record.format not in LOSSY}
         for digest in {nodes[node].digest for node in in_groups}:
             self._standings[digest] = Standing(holdings.get(digest, Holdings()), 0, digest in made)
         self._use_standings()
+
+    def _made_from_lossy(self, grouping: Grouping) -> set[str]:
+        """Digests of files without loss that are linked to a lossy one of equal pixels, which was there first."""
+        scores, nodes, made = self._linker.scores, self._collection.nodes, set[str]()
+        for row in self._linker.confirm_pixels(np.flatnonzero(grouping.linked[: len(scores)])):
+            pair = [nodes[int(node)].first for node in (scores.a[row], scores.b[row])]
+            if any(record.format in LOSSY for record in pair):
+                made |= {record.digest for record in pair if record.format not in LOSSY}
+        return made
+
+    def _score_with_kept(self) -> None:
+        """Score all of each group with its kept file, which may turn out to be made from one of them."""
+        while True:
+            kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
+            self._linker.score_all(kept, "Checking groups")
+            made = self._made_from_lossy(self._linker.groups())
+            new = {digest for digest in made if not self._standing(digest).is_made_from_lossy}
+            if not new or not self._asked.asks_for_original:
+                return
+            for digest in new:
+                self._standings[digest] = replace(self._standing(digest), is_made_from_lossy=True)
+            self._use_standings()
 
     def _use_standings(self) -> None:
         self.rules = replace(self.rules, keep=self._asked.knowing(self._standings))
@@ -110,19 +126,15 @@ class Prover:
         """
         proofs: dict[tuple[str, str], Proof] = {}
 
-        def score_with_kept() -> None:
-            kept = pairs_with_kept(self._collection, self._linker.groups(), self.rules)
-            self._linker.score_all(kept, "Checking groups")
-
         def drafted() -> list[Draft]:
             return draft_groups(self._linker, self.rules)
 
-        drafts = self._settled(drafted, proofs, score_with_kept)
+        drafts = self._settled(drafted, proofs, self._score_with_kept)
         for _ in range(N_LIKELIEST):
             left = [n for draft in drafts for n in self._left(draft, proofs)]
             if not self._linker.score_nearest(left, "Checking groups"):
                 break
-            drafts = self._settled(drafted, proofs, score_with_kept)
+            drafts = self._settled(drafted, proofs, self._score_with_kept)
         groups = [
             group.with_versions(self._linker, self.rules) for group in self._in_versions(drafts, proofs)
         ]
