@@ -236,9 +236,8 @@ def _decode_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> Dec
         raise DecodeError("a camera's raw file has no pixels of its own before it is developed")
     found = raw.read_raw(data, longest_px, max_pixels)
     rgb = resize(found.rgb, *fit(found.rgb.shape[1], found.rgb.shape[0], longest_px))
-    return replace(
-        _upright(rgb, found.size, "raw", False, found.exif), width_px=found.size[0], height_px=found.size[1]
-    )
+    decoded = _upright(rgb, found.size, "raw", found.damaged, found.exif)
+    return replace(decoded, width_px=found.size[0], height_px=found.size[1])
 
 
 def _decode_by_opencv(

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 SHORT, LONG, ASCII = 3, 4, 2
 SUBFILE_KIND, SUB_IFDS = 0x00FE, 0x014A
 """Tags: what a picture is (1: a smaller version of another), and where further directories lie."""
+PIECES = ((273, 279), (324, 325), (288, 289), (513, 514))
+"""Tags of where pixels lie and of how many bytes they are: strips, tiles, gaps, an old JPEG."""
 DATE_TIME, EXIF_IFD, GPS_IFD = 0x0132, 0x8769, 0x8825
 """Tags of a first directory: when it was made, and where its EXIF and GPS directories lie."""
 UNIT_BYTES: Mapping[int, int] = {

@@ -93,7 +93,7 @@ class Prover:
         self._use_standings()
 
     def _made_from_lossy(self, grouping: Grouping) -> set[str]:
-        """Digests of files without loss that are linked to a lossy one of equal pixels, which was there first."""
+        """Digests of files without loss that are linked to a lossy one of equal pixels, the older one."""
         scores, nodes, made = self._linker.scores, self._collection.nodes, set[str]()
         for row in self._linker.confirm_pixels(np.flatnonzero(grouping.linked[: len(scores)])):
             pair = [nodes[int(node)].first for node in (scores.a[row], scores.b[row])]

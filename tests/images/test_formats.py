@@ -115,10 +115,26 @@ def test_what_is_wrong_with_a_raw_file_is_said(tmp_path: Path) -> None:
     for name, data, reason in (
         ("a.crw", crw, "camera RAW: "),
         ("cut.dng", bytes(cut), "truncated camera RAW"),
+        ("pruned.dng", dng(RGB, is_pruned=True), "truncated camera RAW: it has no room"),
     ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DecodeError, match=reason):
             read_content(str(tmp_path / name)).decode(longest_px=64)
+
+
+def test_a_raw_file_whose_preview_alone_is_left_is_damaged(tmp_path: Path) -> None:
+    whole = dng(RGB, preview_px=200)
+    cut = bytearray(whole)
+    at = cut.rfind(struct.pack("<HHI", 273, 4, 1)) + 8  # where the sensor's data begin
+    struct.pack_into("<I", cut, at, len(cut) - 100)
+    (tmp_path / "a cut.dng").write_bytes(cut)
+    (tmp_path / "whole.dng").write_bytes(whole)
+    (group,) = cvsim.dedupe(tmp_path, cache=None).groups
+    assert {Path(m.record.path).name: m.record.damaged for m in group.members} == {
+        "a cut.dng": True,
+        "whole.dng": False,
+    }
+    assert Path(group.keep).name == "whole.dng"
 
 
 def test_more_pixels_than_the_limit_are_not_called_a_matter_of_memory(tmp_path: Path) -> None:

@@ -22,10 +22,12 @@ def dng(
     preview_px: int | tuple[int, ...] | None = None,
     orientation: int = 1,
     date: str = "2024:05:06 07:08:09",
+    is_pruned: bool = False,
 ) -> bytes:
     """A DNG of 16 bits; with `preview_px` also JPEG previews whose longer sides are these.
 
-    `orientation` is how the camera was held; the picture is stored as it is given.
+    `orientation` is how the camera was held; the picture is stored as it is given. Of a pruned one there are
+    the fields of a lossless JPEG and no pixels, as in test files that are cut down to what is said of them.
     """
     height, width = rgb.shape[:2]
     main: Fields = {
@@ -37,7 +39,9 @@ def dng(
         50721: (SRATIONAL, [n for value in XYZ_TO_SRGB for n in (round(value * 10000), 10000)]),
         50728: (RATIONAL, [1, 1] * 3), 50778: (SHORT, [21]),
     }  # fmt: skip
-    parts = [(main, _mosaic(rgb))]
+    if is_pruned:
+        main[259] = (SHORT, [7])
+    parts = [(main, bytes(22) if is_pruned else _mosaic(rgb))]
     for longer_px in (preview_px,) if isinstance(preview_px, int) else preview_px or ():
         scale = longer_px / max(width, height)
         small = Image.fromarray(rgb).resize((round(width * scale), round(height * scale)))

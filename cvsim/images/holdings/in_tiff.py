@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cvsim.images.holdings.found import LAYERS, OTHER, Found
-from cvsim.images.tiff import PER_VALUE, SUB_IFDS, SUBFILE_KIND, UNIT_BYTES, Directory, Tiff
+from cvsim.images.tiff import PER_VALUE, PIECES, SUB_IFDS, SUBFILE_KIND, UNIT_BYTES, Directory, Tiff
 
 _OLD_KIND, _BITS, _EXTRA, _PROFILE, _LAYERS = 255, 258, 338, 34675, 37724
 # Tags of TIFF 6.0, Exif 3.0 and the DNG specification.
 _POINTERS = (330, 34665, 34853, 40965)
-_PIECES = ((273, 279), (324, 325), (288, 289), (513, 514))  # strips, tiles, gaps, an old JPEG
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _MOST_PAGES = 10_000
 _MOST_PIECES = 100_000
@@ -79,7 +78,7 @@ def _extent(tiff: Tiff, pages: list[Directory]) -> int:
             if (field := tiff.field(directory, tag)) is not None:
                 kind, count, start = field
                 end = max(end, start + UNIT_BYTES[kind] * PER_VALUE.get(kind, 1) * count)
-        for offsets, lengths in _PIECES:
+        for offsets, lengths in PIECES:
             places = tiff.numbers(directory, offsets, _MOST_PIECES)
             sizes = tiff.numbers(directory, lengths, _MOST_PIECES)
             end = max([end, *(a + b for a, b in zip(places, sizes, strict=False))])
