@@ -52,7 +52,10 @@ N_KIN = 2
 """Best pictures of a group that are asked about what lies in another picture of the group: two, for the best
 may be framed itself. Chosen by hand."""
 MAX_ALL_PAIRS = 200
-"""Distinct pictures of a group up to which all its pairs are scored; beyond, each with the kept one."""
+"""Distinct pictures of a group up to which all its pairs may be scored; beyond, each with the kept one."""
+N_SUSPECTS = 2
+"""For each picture of a group, pairs of it that are looked at for its weakest one: those of pages of one
+template are all as suspect, and all alike. Chosen by hand: groups of copies show theirs within a few."""
 
 
 class Linker:
@@ -144,17 +147,21 @@ class Linker:
     def score_nearest(self, nodes: Iterable[int], description: str) -> bool:
         """Score the likeliest copy of each of these nodes among them, by its global signals.
 
-        Of candidates that lay within one group and were passed over; False if there are none.
+        Of pairs of one group that were passed over; False if there are none.
         """
         is_asked = np.zeros(len(self.collection), bool)
         is_asked[list(nodes)] = True
-        a, b = self._new(self._passed_over)
-        labels = self.groups().labels
-        inside = is_asked[a] & is_asked[b] & (labels[a] == labels[b])
+        grouping = self.groups()
+        small = self._pairs_inside(grouping)
+        a, b = self._new(unique_pairs(len(self.collection), self._passed_over, small))
+        inside = is_asked[a] & is_asked[b] & (grouping.labels[a] == grouping.labels[b])
         a, b = a[inside], b[inside]
         glance = self.scorer.glance(a, b)
-        sure = self.scorer.least_log_odds(glance)
-        chosen = first_of_each(a, b, sure, sure)
+        # Pages of one template all look sure, and equally so: of these the ones that are most alike.
+        order = np.lexsort((glance.together, self.scorer.least_log_odds(glance)))
+        rank = np.empty(len(a))
+        rank[order] = np.arange(len(a))
+        chosen = first_of_each(a, b, rank, rank)
         self.score_all((a[chosen], b[chosen]), description)
         return bool(chosen.any())
 
@@ -177,6 +184,7 @@ class Linker:
         pair within a few. Below one in a hundred, weaker does not matter.
         """
         labels, found = grouping.labels, [self.scores]
+        most = N_SUSPECTS * grouping.sizes
         a, b, least, glance = self._by_suspicion(grouping)
         weakest = np.full(grouping.n_groups, np.inf)
         with self.progress.task(description, len(a)) as advance:
@@ -184,7 +192,7 @@ class Linker:
                 inside = labels[found[-1].a] == labels[found[-1].b]
                 np.minimum.at(weakest, labels[found[-1].a[inside]], found[-1].log_odds[inside])
                 known = weakest[labels[a]]
-                open_ = (least < known) & (known > CERTAINLY_WEAK)
+                open_ = (least < known) & (known > CERTAINLY_WEAK) & (len(found) <= most[labels[a]])
                 advance(int((~open_).sum()))
                 a, b, least, glance = a[open_], b[open_], least[open_], glance[open_]
                 chosen = np.r_[True, labels[a[1:]] != labels[a[:-1]]][: len(a)]
@@ -194,16 +202,19 @@ class Linker:
 
     def _by_suspicion(self, grouping: Grouping) -> tuple[Indices, Indices, NDArray[np.float64], Any]:
         """Pairs of the small groups that are not scored, group by group, the most suspect first."""
-        small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
-        corners = [(m, *np.triu_indices(len(m), 1)) for m in small]
-        pairs = unique_pairs(len(self.collection), *((m[i], m[j]) for m, i, j in corners))
-        a, b = self._new(pairs)
-        different = self.collection.differ(a, b)
-        a, b = a[different], b[different]
+        a, b = self._pairs_inside(grouping)
         glance = self.scorer.glance(a, b)
         least = self.scorer.least_log_odds(glance)
         order = np.lexsort((b, a, least, grouping.labels[a]))
         return a[order], b[order], least[order], glance[order]
+
+    def _pairs_inside(self, grouping: Grouping) -> PairColumns:
+        """Pairs of different pictures of the small groups that are not scored."""
+        small = [m for m in grouping.groups() if 2 < len(m) <= MAX_ALL_PAIRS]
+        corners = [(m, *np.triu_indices(len(m), 1)) for m in small]
+        a, b = self._new(unique_pairs(len(self.collection), *((m[i], m[j]) for m, i, j in corners)))
+        different = self.collection.differ(a, b)
+        return a[different], b[different]
 
     def groups(self) -> Grouping:
         """Groups by the scores, containment and what people have decided."""

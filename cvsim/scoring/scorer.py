@@ -107,6 +107,12 @@ class GlobalSimilarities:
     similarities: Mapping[str, Similarities]
     orientation: Indices
 
+    @property
+    def together(self) -> NDArray[np.float64]:
+        """Of each pair the sum of what is known, (n,)."""
+        none = np.zeros(len(self.orientation))
+        return none + sum(np.nan_to_num(s) for s in self.similarities.values())
+
     def __getitem__(self, rows: Any) -> GlobalSimilarities:
         """The same of some of the pairs, by positions or by a mask."""
         return GlobalSimilarities(

@@ -13,7 +13,9 @@ from generate import RGB, save_image, scene
 
 import cvsim
 from cvsim.groups.decisions import Decisions
+from cvsim.recipes import dedupe as recipe
 from cvsim.reports import csv as csv_report
+from cvsim.settings import Settings
 from cvsim.types import Group
 
 SIZE = (640, 480)
@@ -93,21 +95,39 @@ def test_reports_name_what_is_kept_for_whom(folder: Path) -> None:
     assert page.count("<b>Remove</b>") == 4
 
 
+def numbered_page(number: int) -> RGB:
+    """A form that is filled in with a number alone."""
+    page = np.full((700, 500, 3), 255, np.uint8)
+    for k in range(12):
+        y = 60 + 50 * k
+        cv2.putText(page, f"Field {k}", (30, y), 0, 0.6, (30, 60, 130), 1, cv2.LINE_AA)
+        cv2.rectangle(page, (150, y - 25), (460, y + 8), (150, 150, 150), 1)
+    return cv2.putText(page, f"No. {200 + number}", (160, 60), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
+
+
 def test_pages_on_one_paper_do_not_hide_each_others_copies(tmp_path: Path) -> None:
     """Linked or not, each page's copy goes, and each page stays."""
     for number in range(6):
-        page = np.full((700, 500, 3), 255, np.uint8)
-        for k in range(12):
-            y = 60 + 50 * k
-            cv2.putText(page, f"Field {k}", (30, y), 0, 0.6, (30, 60, 130), 1, cv2.LINE_AA)
-            cv2.rectangle(page, (150, y - 25), (460, y + 8), (150, 150, 150), 1)
-        cv2.putText(page, f"No. 20{number}", (160, 60), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
-        save_image(tmp_path / f"{number}.png", page)
-        save_image(tmp_path / f"{number}-copy.bmp", page)
+        save_image(tmp_path / f"{number}.png", numbered_page(number))
+        save_image(tmp_path / f"{number}-copy.bmp", numbered_page(number))
     report = cvsim.dedupe([tmp_path], cache=None, workers=1)
     gone = {Path(path).stem.partition("-")[0] for group in report.groups for path in map(str, removed(group))}
     assert gone == {str(number) for number in range(6)}
     assert sum(len(removed(group)) for group in report.groups) == 6
+
+
+def test_many_pages_on_one_paper_are_not_all_compared_with_each_other(tmp_path: Path) -> None:
+    """They are linked all the same, and what is looked at grows as they do."""
+    n_pages = 36
+    for number in range(n_pages):
+        save_image(tmp_path / f"{number:02}.png", numbered_page(number))
+    for number in range(4):
+        save_image(tmp_path / f"{number:02}-copy.bmp", numbered_page(number))
+    result = recipe.dedupe([str(tmp_path)], Settings(cache=None, workers=1))
+    (group,) = result.groups
+    assert len(group.members) == n_pages + 4
+    assert {Path(path).name for path in removed(group)} == {f"{number:02}-copy.bmp" for number in range(4)}
+    assert result.stats["n_scored"] < n_pages * n_pages / 4  # of twice as many
 
 
 def removed(group: Group) -> list[str]:
