@@ -48,4 +48,5 @@ def _odd(source: Colors, target: Colors) -> NDArray[np.bool_]:
     total = weight.sum(axis=1)
     usual = Colors.of((weight @ target.rgb / np.maximum(total, 1e-6)[:, None]).astype(np.float32))
     off = np.abs((usual.rgb - target.rgb) @ LUMA) > LUMA_TOLERANCE
-    return (off | is_far_chroma(usual.chroma, target.chroma)) & (total > LEAST_ALIKE)
+    odd: NDArray[np.bool_] = (off | is_far_chroma(usual.chroma, target.chroma)) & (total > LEAST_ALIKE)
+    return odd
