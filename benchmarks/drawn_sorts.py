@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d|e]
         [--copies]
 
-Everything is drawn here, from a seed, in four styles. Parts a and b were looked at when the limits of
+Everything is drawn here, from a seed, in five styles. Parts a and b were looked at when the limits of
 `consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed, and looked at
-with a and b when those of `writing` were chosen. Part d, with four sorts more, was drawn after that. What
-pictures of a sort share (a letterhead, boxes, squares in the corner of a code) is no evidence that two of
-them are the same, so every link is false. imagehash is shown beside cvsim. With --copies some of them have
-copies, and the question is how many of these are proposed for removal.
+with a and b when those of `writing` were chosen. Part d, with four sorts more, was drawn after that.
+Part e has three sorts of tables; it was drawn when the limits of cells in `consistency` were fixed, which
+were chosen on tables of another style. What pictures of a sort share (a letterhead, boxes, squares in the
+corner of a code) is no evidence that two of them are the same, so every link is false. imagehash is shown
+beside cvsim. With --copies some of them have copies, and the question is how many of these are proposed for
+removal.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import cvsim
 
-Part = Literal["a", "b", "c", "d"]
+Part = Literal["a", "b", "c", "d", "e"]
 Effort = Literal["fast", "default", "thorough"]
 N_EACH = 40
 N_COPIED = 8
@@ -57,6 +59,7 @@ STYLES: dict[Part, Style] = {
     "b": Style((60, 40, 30), (150, 30, 40), (250, 247, 238), 2),
     "c": Style((225, 230, 235), (120, 200, 160), (28, 32, 40), 1),
     "d": Style((10, 30, 80), (200, 90, 20), (236, 240, 244), 2),
+    "e": Style((40, 40, 40), (40, 80, 150), (252, 252, 250), 1),
 }
 
 
@@ -248,6 +251,53 @@ def week(sheet: Sheet) -> None:
         sheet.text(x + 8, y + 8, sheet.words(1, 1), 16)
 
 
+HEAT = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)])
+
+
+def heat_map(sheet: Sheet) -> None:
+    """Correlations as a table of colours."""
+    n, side = 12, (sheet.height - 120) // 12
+    dice = np.random.default_rng(sheet.rng.randrange(2**32))
+    values = 2 + 2 * np.corrcoef(dice.normal(size=(n, sheet.rng.randint(6, 30))))
+    for row, column in itertools.product(range(n), repeat=2):
+        x, y = 90 + column * side, 40 + row * side
+        color = tuple(round(np.interp(values[row, column], range(5), HEAT[:, k])) for k in range(3))
+        sheet.draw.rectangle((x, y, x + side - 1, y + side - 1), fill=color)
+    for k in range(n):
+        sheet.text(20, 44 + k * side, f"item {k + 1}", 14)
+        sheet.text(94 + k * side, 48 + n * side, f"i{k + 1}", 14)
+
+
+def crossword(sheet: Sheet) -> None:
+    n, side = 15, (sheet.width - 40) // 15
+    black = np.zeros((n, n), bool)
+    for _ in range(sheet.rng.randint(18, 30)):
+        row, column = sheet.rng.randrange(n), sheet.rng.randrange(n)
+        black[row, column] = black[n - 1 - row, n - 1 - column] = True
+    number = 0
+    for row, column in itertools.product(range(n), repeat=2):
+        x, y = 20 + column * side, 20 + row * side
+        fill = sheet.style.ink if black[row, column] else sheet.style.ground
+        sheet.draw.rectangle((x, y, x + side, y + side), fill=fill, outline=sheet.style.ink)
+        begins = column == 0 or black[row, column - 1] or row == 0 or black[row - 1, column]
+        if begins and not black[row, column]:
+            number += 1
+            sheet.text(x + 3, y + 1, str(number), 10)
+
+
+def spreadsheet(sheet: Sheet) -> None:
+    sheet.draw.rectangle((0, 0, sheet.width, 24), fill=(230, 232, 236))
+    for row in range(sheet.height // 24):
+        sheet.draw.line((0, 24 * (row + 1), sheet.width, 24 * (row + 1)), fill=(205, 208, 212))
+    for column in range(sheet.width // 90):
+        sheet.text(40 + 90 * column, 4, "ABCDEFGHIJK"[column], 14)
+        sheet.draw.line((90 * column, 0, 90 * column, sheet.height), fill=(205, 208, 212))
+    for row in range(1, sheet.rng.randint(12, sheet.height // 24 - 1)):
+        cells = (f"{sheet.rng.randint(1, 28)}.{sheet.rng.randint(1, 12)}.", sheet.words(1, 1))
+        for column, told in enumerate((*cells, sheet.amount(), sheet.amount(), sheet.words(1, 1))):
+            sheet.text(6 + 90 * column, 24 * row + 3, told, 14)
+
+
 SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
     "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900), "d": (1100, 800)}),
     "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860), "d": (900, 1200)}),
@@ -259,6 +309,9 @@ SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = 
     "passes": (pass_card, {"d": (640, 400)}),
     "chats": (chat, {"d": (480, 900)}),
     "weeks": (week, {"d": (900, 700)}),
+    "heat maps": (heat_map, {"e": (600, 560)}),
+    "crosswords": (crossword, {"e": (520, 520)}),
+    "spreadsheets": (spreadsheet, {"e": (720, 480)}),
 }
 
 

@@ -385,7 +385,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
         row["seam"], row["surround"] = seam(container, outline), surround(container, outline)
     appearance = best.appearance()
     row["tone_shift"], row["outliers"] = appearance.tone_shift, appearance.outliers
-    recolored = best.recolored(laid.a.colored, laid.b.colored)
+    recolored, row["unruled"] = best.recolored(laid.a.colored, laid.b.colored)
     row["recolored"] = np.nan if recolored is None else recolored
     return row
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cvsim.proof.detail import Detail
 from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, shrunk, turned
+from cvsim.proof.leaning import SMALL_PX, leaning
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
@@ -145,8 +146,10 @@ class _Proof:
     """The tiles of one pair: what one would see there, and whether the pair's noise explains it."""
 
     def __init__(self, explainer: PairOnGrid, copy: ProofPicture) -> None:
-        self._bounds, self._has_palette = _bounds(copy), copy.n_colors is not None
-        self._knows_encoder = not _is_lossy(copy)
+        self._has_palette = copy.n_colors is not None
+        lost = _is_lossy(copy) or explainer.is_of_palette
+        self._bounds, self._knows_encoder = _bounds(copy, lost), not lost
+        self._may_lean = min(explainer.size) >= SMALL_PX or explainer.is_of_palette
         self._detail = Detail()
         self._spots: list[Spot] = []
         self._most = 0.0
@@ -228,15 +231,24 @@ class _Proof:
         least = LEAST_SHARED_GRAIN if self._knows_encoder else LEAST_SHARED_GRAIN_LOSSY
         return least / max(self._detail.shared_grain, 0.01)
 
+    def _leaning(self) -> float:
+        """1 or more if a small copy, which no palette explains, is of another tint."""
+        if self._may_lean:
+            return 0.0
+        planes = ((r, channel) for r in self._sample for channel in range(len(PLANE_NAMES)))
+        return leaning(r.plane(channel, r.kinds(channel)[-1]) for r, channel in planes)
+
     def explanation(self, stored_as: int, width: int, height: int) -> Explanation:
         """The verdict, its boxes in the copy as it is shown."""
         detail = self._detail
         wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
         soft = _softness(detail)
-        margin = max(self._most, wide, soft, self._excess_detail(), self._grain_of_its_own())
+        lean = self._leaning()
+        margin = max(self._most, wide, soft, lean, self._excess_detail(), self._grain_of_its_own())
         measures = {
             "spot": self._most,
             "wide": wide,
+            "leaning": lean,
             "fineness": detail.fineness,
             "unexplained": detail.unexplained,
             "fine unexplained": detail.fine_unexplained,
@@ -267,13 +279,13 @@ def _is_lossy(copy: ProofPicture) -> bool:
     """Whether its encoder loses something, and nothing says what."""
     if copy.jpeg is not None and copy.jpeg.is_simulable:
         return False
-    return copy.format in _LOSSY_FORMATS or copy.format == "jpeg" or copy.n_colors is not None
+    return copy.format in _LOSSY_FORMATS or copy.format == "jpeg"
 
 
-def _bounds(copy: ProofPicture) -> Bounds:
+def _bounds(copy: ProofPicture, lost: bool) -> Bounds:
     """How much noise a copy of its format can have; less in a small one: it has few places to ask."""
     exact = _LOSSLESS_BOUNDS if copy.jpeg is None else _JPEG_BOUNDS
-    bounds = _LOSSY_BOUNDS if _is_lossy(copy) else exact
+    bounds = _LOSSY_BOUNDS if lost else exact
     if copy.rgb.shape[0] * copy.rgb.shape[1] >= _FEW_PIXELS:
         return bounds
     return Bounds(bounds.flat / 2, bounds.slope / 2, bounds.top / 2)

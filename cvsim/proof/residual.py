@@ -194,6 +194,11 @@ class PairOnGrid:
     def _by_palette(self) -> tuple[tuple[Pixels, ...], bool]:
         return explained_by_palette(self.kept, self.copy) if self._n_colors else ((), False)
 
+    @property
+    def is_of_palette(self) -> bool:
+        """Whether an encoder with the copy's colours may have made it of the kept picture."""
+        return bool(self._by_palette[0])
+
     @cached_property
     def marks(self) -> list[Box]:
         """Where a palette that had room for nearly all colours shows another one."""

@@ -75,6 +75,11 @@ def _fits(side: int, plane: Plane) -> bool:
     return bool(2 * side <= min(plane.shape))
 
 
+def _is_asked(side: int, plane: Plane) -> bool:
+    """The smallest box is laid over any plane: over the chroma of a tiny picture nothing else fits."""
+    return _fits(side, plane) or side == min(VISIBLE)
+
+
 class Samples:
     """Activity in windows of a picture, in bins, for whatever residuals there are.
 
@@ -173,7 +178,7 @@ def _seen_means(residual: Plane, floor: float) -> Iterator[tuple[int, Plane]]:
     most_of_8 = np.inf
     for side, visible in VISIBLE.items():
         # The mean of a box is none of larger size than the largest of the boxes that make it up.
-        if not _fits(side, residual) or (side % 8 == 0 and most_of_8 < visible * floor):
+        if not _is_asked(side, residual) or (side % 8 == 0 and most_of_8 < visible * floor):
             continue
         if side > _FINE_SIDE and layers is None:
             layers = residual, halved(residual)

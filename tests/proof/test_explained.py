@@ -381,3 +381,39 @@ def test_flat_pictures_are_told_apart_by_their_level(value: int) -> None:
     far = np.full((90, 120, 3), value + (20 if value < 200 else -20), np.uint8)
     assert explain(ProofPicture(near, "png"), ProofPicture(flat, "png")).state == "explained"
     assert explain(ProofPicture(far, "png"), ProofPicture(flat, "png")).state == "differs"
+
+
+def tool(side: int, head: tuple[int, int, int]) -> Image.Image:
+    """A tool of a game, drawn in single pixels: a handle across, and a head in shades of one colour."""
+    rng = np.random.default_rng(5)
+    rgb = np.full((16, 16, 3), 255, np.uint8)
+    for k in range(3, 13):
+        rgb[k, 14 - k : 16 - k] = np.array([110, 74, 32]) - rng.integers(0, 50)
+    for y, x in [(y, x) for y in range(1, 8) for x in range(6, 15) if 12 < x + y < 18]:
+        rgb[y, x] = np.clip(np.array(head) - rng.integers(0, 70), 0, 255)
+    return Image.fromarray(rgb).resize((side, side), Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+@pytest.mark.parametrize("encoding", ["lossless", "quality 95", "half, lossless"])
+def test_a_small_picture_in_another_colour_is_not_explained(side: int, encoding: str) -> None:
+    kept = data(tool(side, (90, 220, 215)), "png")
+    for head in ((240, 140, 60), (130, 200, 180)):
+        other = tool(side, head)
+        if encoding == "half, lossless":
+            copy = data(other.resize((side // 2, side // 2), Resampling.BOX), "png")
+        else:
+            copy = TRUE_COPIES[encoding](other)
+        assert proved(copy, kept).state in ("differs", "poorer-kept"), head
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_copies_of_a_small_picture_are_explained(side: int) -> None:
+    original = tool(side, (90, 220, 215))
+    copies = [
+        data(original.resize((side // 2, side // 2), method), "png")
+        for method in (Resampling.BOX, Resampling.BILINEAR, Resampling.LANCZOS)
+    ]
+    copies += [data(original.quantize(24).convert("RGB"), "png")]
+    for copy in copies:
+        assert proved(copy, data(original, "png")).state == "explained"

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.overlay.appearance import Appearance, appearance_change, toned
+from cvsim.features.overlay.color_function import unruled_share
 from cvsim.features.overlay.correlation import (
     Agreement,
     cauchy_weights,
@@ -50,6 +51,8 @@ PARTLY_ALIKE = 0.1
 """Share of tiles that agree from which the rest may only be painted over."""
 MIN_RECOLORED = 0.02
 """Share of recoloured tiles below which equal colours speak for a pair: only where there is colour."""
+MIN_UNRULED = 0.1
+"""Share of recoloured tiles below which it is not asked whether their colours are a function at all."""
 MIN_REFINED_PX = 36
 REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 1e-4)
 SAME_SCENE_CORRELATION = 0.55
@@ -193,10 +196,11 @@ class Overlap:
             to_other[1, 0] * x + to_other[1, 1] * y + to_other[1, 2],
         )
 
-    def recolored(self, a: Colored, b: Colored) -> float | None:
+    def recolored(self, a: Colored, b: Colored) -> tuple[float | None, float]:
         """See `recoloring.recolored_share`; over the tiles that lie inside the borders of both.
 
-        None where neither side has colour there.
+        None where neither side has colour there. And of that, what is not even a function of the colours
+        (`color_function.unruled_share`).
         """
         x, y, _, _ = self._places()
         offset = np.array([-OVERLAP_TILE_PX / 3, 0, OVERLAP_TILE_PX / 3], np.float32)
@@ -206,13 +210,15 @@ class Overlap:
         source, target = (b, a) if self.is_reversed else (a, b)
         inside = _is_inside(u[:, 4], v[:, 4], source.box) & _is_inside(x[:, 4], y[:, 4], target.box)
         if inside.sum() < MIN_OVERLAP_TILES:
-            return None
+            return None, 0.0
         before = Colors.of(source.at(u[inside], v[inside]))
         after = Colors.of(target.at(x[inside], y[inside]))
-        share = 0.0
+        share = unruled = 0.0
         if is_changed(before, after):
-            share = recolored_share(before, after, self.agreement.deviation[inside], self.likeness[inside])
-        return share if share >= MIN_RECOLORED or has_color(before, after) else None
+            tiles = before, after, self.agreement.deviation[inside], self.likeness[inside]
+            share = recolored_share(*tiles)
+            unruled = min(share, unruled_share(*tiles)) if share >= MIN_UNRULED else 0.0
+        return share if share >= MIN_RECOLORED or has_color(before, after) else None, unruled
 
 
 def lay_over(raster_a: NDArray[np.uint8], raster_b: NDArray[np.uint8], matrix: Matrix) -> Overlap | None:

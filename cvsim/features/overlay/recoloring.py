@@ -129,6 +129,11 @@ def recolored_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -
     return min(1.0, INEXCUSABLE * untouched) if untouched <= share else share
 
 
+def kept_share(odd: Rows, deviation: Floats, likeness: Floats) -> float:
+    """Share of the structure that both sides have and that lies in these tiles; see `recolored_share`."""
+    return _Structure.of(deviation, likeness).kept_share(odd)
+
+
 def _changed(a: Colors, b: Colors) -> Rows:
     """Tiles that are odd if nothing was done."""
     return _changed_luma(a, b) | _changed_chroma(a, b)
@@ -186,14 +191,15 @@ def _odd_chroma(a: Colors, b: Colors, weight: Floats) -> Iterator[Rows]:
 
 
 def _changed_chroma(a: Colors, b: Colors) -> Rows:
-    return _is_far(a.chroma, b.chroma) & (a.is_known | b.is_known)
+    return is_far_chroma(a.chroma, b.chroma) & (a.is_known | b.is_known)
 
 
 def _is_odd_chroma(found: Floats, wanted: Floats, still: Rows) -> Rows:
-    return _is_far(found, wanted) | (still & (_distance(found, wanted) > MOVED_CHROMA))
+    return is_far_chroma(found, wanted) | (still & (_distance(found, wanted) > MOVED_CHROMA))
 
 
-def _is_far(x: Floats, y: Floats) -> Rows:
+def is_far_chroma(x: Floats, y: Floats) -> Rows:
+    """Where a and b, (n, 2), of one colour are not those of the other one."""
     stronger = np.maximum(np.hypot(*x.T), np.hypot(*y.T))
     found: Rows = _distance(x, y) > np.maximum(CHROMA_TOLERANCE, CHROMA_SHARE * stronger)
     return found
