@@ -42,8 +42,9 @@ def unruled_share(a: Colors, b: Colors, deviation: Floats, likeness: Floats) -> 
 
 
 def _odd(source: Colors, target: Colors) -> NDArray[np.bool_]:
-    distance = ((source.rgb[:, None] - source.rgb[None]) ** 2).mean(axis=2)
-    weight = np.exp(distance / (-2 * LIKE_COLOR**2))
+    length = (source.rgb**2).mean(axis=1)
+    distance = length[:, None] + length - source.rgb @ source.rgb.T * (2 / 3)
+    weight = np.exp(np.maximum(distance, 0) / (-2 * LIKE_COLOR**2))
     np.fill_diagonal(weight, 0.0)
     total = weight.sum(axis=1)
     usual = Colors.of((weight @ target.rgb / np.maximum(total, 1e-6)[:, None]).astype(np.float32))
