@@ -110,7 +110,9 @@ def lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:
     matrix = outline_transform(a.boxes[box_a], b.boxes[box_b], orientation)
     if is_negative:
         a = replace(a, raster=255 - a.raster, colors=255 - a.colors)
-    overlap = lay_over(a.raster, b.raster, matrix)
+    # Of what is laid by the inside of its borders their blur is no part: it outweighs pale content.
+    raster_a, raster_b = (p.bordered_by_itself if box else p.raster for p, box in ((a, box_a), (b, box_b)))
+    overlap = lay_over(raster_a, raster_b, matrix)
     return None if overlap is None else Laying(a, b, overlap, is_negative)
 
 

@@ -67,7 +67,8 @@ class LocalDescriptor:
     @functools.cached_property
     def outlines(self) -> NDArray[np.float32]:
         """Each box as a small square of mean 0 and norm 1, (n_boxes, 256)."""
-        return np.stack([_outline_square(self.raster, box).ravel() for box in self.boxes])
+        whole, *inner = self.boxes
+        return np.stack([_outline_square(self.raster, b).ravel() for b in (whole, *map(_off_border, inner))])
 
     @functools.cached_property
     def turned_outlines(self) -> NDArray[np.float32]:
@@ -75,6 +76,17 @@ class LocalDescriptor:
         side = (OUTLINE_SIDE_PX, OUTLINE_SIDE_PX)
         squares = [turn(o.reshape(side), k).ravel() for o in self.outlines for k in range(N_ORIENTATIONS)]
         return np.stack(squares)
+
+    @functools.cached_property
+    def bordered_by_itself(self) -> NDArray[np.uint8]:
+        """The raster with its borders painted over by what lies at their inner edge, where it has any."""
+        height, width = self.raster.shape
+        x0, y0, x1, y1 = _off_border(self.boxes[-1])
+        if len(self.boxes) == 1:
+            return self.raster
+        inner = self.raster[y0:y1, x0:x1]
+        sides = y0, height - y1, x0, width - x1
+        return np.asarray(cv2.copyMakeBorder(inner, *sides, cv2.BORDER_REPLICATE), np.uint8)
 
     @functools.cached_property
     def colored(self) -> Colored:
@@ -111,6 +123,12 @@ class LocalDescriptor:
     @property
     def raster_scale(self) -> float:
         return float(max(self.raster.shape) / max(self.width_px, self.height_px))
+
+
+def _off_border(box: Extent) -> Extent:
+    """A box without its outermost pixels: the border's blur lies on them, and outweighs pale content."""
+    x0, y0, x1, y1 = box
+    return (x0 + 1, y0 + 1, x1 - 1, y1 - 1) if min(x1 - x0, y1 - y0) >= OUTLINE_SIDE_PX else box
 
 
 def _outline_square(raster: NDArray[np.uint8], box: Extent) -> NDArray[np.float32]:
