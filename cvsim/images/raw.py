@@ -26,7 +26,7 @@ _PIXELS_PER_BYTE = 16
 """A file of fewer bytes has lost what the sensor saw: even a black frame takes a bit or so for each pixel,
 and of missing data LibRaw makes black without a word. By hand; seen in test files of exiv2 and ExifTool."""
 _MOST_EXIF_BYTES = 1 << 20
-_MOST_DIRECTORIES, _MOST_PIECES = 64, 100_000
+_DIRECTORIES_READ, _PIECES_READ = 64, 100_000
 _MISCOUNTED = 0.01
 """Share of a strip that may be missing: cameras round."""
 _READ_BEYOND_ITS_END = "Input/output error"
@@ -170,12 +170,12 @@ def _is_cut_off(beginning: bytes, n_bytes: int) -> bool:
     tiff = Tiff.of(beginning)
     if tiff is None:
         return False
-    pages = list(tiff.chain(tiff.first_offset, _MOST_DIRECTORIES))
-    pages += [tiff.directory(at) for page in pages for at in tiff.numbers(page, SUB_IFDS, _MOST_DIRECTORIES)]
+    pages = list(tiff.chain(tiff.first_offset, _DIRECTORIES_READ))
+    pages += [tiff.directory(at) for page in pages for at in tiff.numbers(page, SUB_IFDS, _DIRECTORIES_READ)]
     pieces = (
         piece
         for page in pages
         for tags in PIECES
-        for piece in zip(*(tiff.numbers(page, tag, _MOST_PIECES) for tag in tags), strict=False)
+        for piece in zip(*(tiff.numbers(page, tag, _PIECES_READ) for tag in tags), strict=False)
     )
     return any(at + (1 - _MISCOUNTED) * count > n_bytes for at, count in pieces)
