@@ -3,8 +3,8 @@
 
     python benchmarks/camera_raws.py --raws FOLDER --work FOLDER
 
-Beside each file that can be read lie its preview as the camera made it, the same at half the size, turned by
-its EXIF orientation, the file developed by LibRaw as 8 and 16 bit, and the RAW cut off in the middle.
+Beside each file that can be read lie its preview as the camera made it (the developed picture as a JPEG, where
+there is none), the same at half the size, turned by its EXIF orientation, the file developed by LibRaw as 8 and 16 bit, and the RAW cut off in the middle.
 """
 
 from __future__ import annotations
@@ -83,12 +83,18 @@ def maker(path: Path) -> str:
 def copies(path: Path, folder: Path) -> Iterator[str]:
     """Names of what was made of a RAW file in a folder."""
     with rawpy.imread(str(path)) as opened:
-        thumb = opened.extract_thumb()
         eight = opened.postprocess(use_camera_wb=True)
         sixteen = opened.postprocess(use_camera_wb=True, output_bps=16, half_size=True)
-    with Image.open(io.BytesIO(thumb.data)) as preview:
-        shown = preview.convert("RGB")
-    (folder / BESIDE[0]).write_bytes(thumb.data)
+        try:
+            thumb = opened.extract_thumb()
+        except rawpy.LibRawError:
+            thumb = None
+    if thumb is None or thumb.format.name != "JPEG":
+        shown = Image.fromarray(eight)
+        shown.save(folder / BESIDE[0], quality=92)
+    else:
+        shown = Image.open(io.BytesIO(thumb.data)).convert("RGB")
+        (folder / BESIDE[0]).write_bytes(thumb.data)
     shown.resize((shown.width // 2, shown.height // 2)).save(folder / BESIDE[1], quality=85)
     exif = Image.Exif()
     exif[0x0112] = RIGHT_ANGLE

@@ -111,7 +111,7 @@ def lay_outlines(a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:
     if is_negative:
         a = replace(a, raster=255 - a.raster, colors=255 - a.colors)
     # Of what is laid by the inside of its borders their blur is no part: it outweighs pale content.
-    raster_a, raster_b = (p.bordered_by_itself if box else p.raster for p, box in ((a, box_a), (b, box_b)))
+    raster_a, raster_b = (p.unbordered if box else p.raster for p, box in ((a, box_a), (b, box_b)))
     overlap = lay_over(raster_a, raster_b, matrix)
     return None if overlap is None else Laying(a, b, overlap, is_negative)
 

@@ -78,7 +78,7 @@ class LocalDescriptor:
         return np.stack(squares)
 
     @functools.cached_property
-    def bordered_by_itself(self) -> NDArray[np.uint8]:
+    def unbordered(self) -> NDArray[np.uint8]:
         """The raster with its borders painted over by what lies at their inner edge, where it has any."""
         height, width = self.raster.shape
         x0, y0, x1, y1 = _off_border(self.boxes[-1])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from generate import RGB, scene
+from generate import RGB, save_image, scene
 
+import cvsim
 from cvsim.features.evidence import similarities
 from cvsim.features.local import Local
 
@@ -133,6 +135,30 @@ def test_small_and_wide_pictures_are_laid_over_each_other(
         rgb = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
         said = _said(rgb, np.clip(rgb * 0.95 + 3, 0, 255).astype(np.uint8))
         assert said["pixels"] > 0.8, seed
+
+
+def _pale_chart(seed: int) -> RGB:
+    """A grey field on white paper with hardly any lines, a few dots, and figures beside it."""
+    rng = np.random.default_rng(seed)
+    chart = np.full((480, 640, 3), 255, np.uint8)
+    chart[8:440, 50:630] = 235
+    chart[40:440:50, 50:630] = 244
+    chart[8:440, 90:630:60] = 244
+    for x, y in rng.integers((70, 30), (610, 420), (5, 2)).tolist():
+        cv2.circle(chart, (x, y), 3, (60, 60, 60), -1)
+    for k in range(5):
+        cv2.putText(chart, str(rng.integers(10, 99)), (12, 60 + 90 * k), 0, 0.45, (150, 150, 150), 1)
+    return chart
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_frame_s_blur_does_not_outweigh_a_pale_picture(tmp_path: Path, seed: int) -> None:
+    chart = _pale_chart(seed)
+    save_image(tmp_path / "chart.png", chart)
+    framed = cv2.copyMakeBorder(chart, 48, 48, 64, 64, cv2.BORDER_CONSTANT)
+    save_image(tmp_path / "framed.jpg", framed, quality=85)
+    found = cvsim.compare(tmp_path / "chart.png", tmp_path / "framed.jpg", cache=None)
+    assert found.score >= 0.95
 
 
 def test_what_is_described_in_the_mirror_is_stored() -> None:
