@@ -3,8 +3,9 @@
 
     python benchmarks/camera_raws.py --raws FOLDER --work FOLDER
 
-Beside each file that can be read lie its preview as the camera made it (the developed picture as a JPEG, where
-there is none), the same at half the size, turned by its EXIF orientation, the file developed by LibRaw as 8 and 16 bit, and the RAW cut off in the middle.
+Beside each file that can be read lie its preview as the camera made it (where there is none, what LibRaw
+develops as a JPEG), the same at half the size, turned by its EXIF orientation, the file developed by LibRaw
+as 8 and 16 bit, and the RAW cut off in the middle.
 """
 
 from __future__ import annotations
