@@ -233,7 +233,7 @@ def _decode_by_pillow(
 
 def _decode_raw(data: bytes | BinaryIO, longest_px: int, max_pixels: int) -> Decoded:
     if longest_px >= _UNSHRUNK_PX:
-        raise DecodeError("a camera's raw file has no pixels of its own before it is developed")
+        raise DecodeError(raw.NO_PIXELS)
     found = raw.read_raw(data, longest_px, max_pixels)
     rgb = resize(found.rgb, *fit(found.rgb.shape[1], found.rgb.shape[0], longest_px))
     decoded = _upright(rgb, found.size, "raw", found.damaged, found.exif)

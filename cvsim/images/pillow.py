@@ -20,6 +20,7 @@ from cvsim.errors import DecodeError, MissingExtraError, TooLargeError
 from cvsim.images.exif import Exif, parse_exif
 from cvsim.images.formats import FORMAT_TABLE
 from cvsim.images.raster import fit, orient, resize
+from cvsim.images.raw import NO_PIXELS
 from cvsim.types import SeenThrough
 
 if TYPE_CHECKING:
@@ -195,6 +196,8 @@ def _reader(format: str) -> Any:
     not ours to change.
     """
     entry = FORMAT_TABLE[format]
+    if entry.decoder == "rawpy":
+        raise DecodeError(NO_PIXELS)
     module, name = entry.plugin
     try:
         plugin = importlib.import_module(module)

@@ -19,6 +19,7 @@ from cvsim.images.tiff import PIECES, SUB_IFDS, SUBFILE_KIND, Tiff
 if TYPE_CHECKING:
     from cvsim.types import RGB
 
+NO_PIXELS = "a camera's raw file has no pixels of its own before it is developed"
 _DNG_VERSION = 50706
 _LARGE_SHARE = 0.45
 """Of the longer side of the picture: what half-size development gives, and a little less."""

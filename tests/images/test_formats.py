@@ -10,6 +10,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -104,6 +105,16 @@ def test_a_raw_file_of_several_pictures_shows_the_largest_preview_and_nothing_of
     (tmp_path / "one.dng").write_bytes(dng(RGB, preview_px=240))
     (group,) = cvsim.dedupe(tmp_path, cache=None, workers=1).groups
     assert not any(member.proposed for member in group.members)  # each has a sensor's data of its own
+
+
+def test_nothing_is_proved_beside_a_raw_file_and_the_reason_is_said(tmp_path: Path) -> None:
+    """Of a deep picture each pixel is asked for, which a RAW cannot show."""
+    (tmp_path / "IMG_1.dng").write_bytes(dng(RGB, preview_px=320))
+    cv2.imwrite(str(tmp_path / "deep.png"), RGB[..., ::-1].astype(np.uint16) * 257)
+    (group,) = cvsim.dedupe(tmp_path, cache=None, workers=1).groups
+    reasons = {Path(m.record.path).name: m.reason for m in group.members}
+    assert Path(group.keep).name == "IMG_1.dng"
+    assert "no pixels of its own before it is developed" in reasons["deep.png"]
 
 
 def test_what_is_wrong_with_a_raw_file_is_said(tmp_path: Path) -> None:
