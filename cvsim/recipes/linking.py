@@ -53,9 +53,9 @@ N_KIN = 2
 may be framed itself. Chosen by hand."""
 MAX_ALL_PAIRS = 200
 """Distinct pictures of a group up to which all its pairs may be scored; beyond, each with the kept one."""
-N_SUSPECTS = 2
-"""For each picture of a group, pairs of it that are looked at for its weakest one: those of pages of one
-template are all as suspect, and all alike. Chosen by hand: groups of copies show theirs within a few."""
+MOST_SUSPECTS = 500
+"""Pairs of a group that are looked at for its weakest one, all of up to 32 pictures: those of many pages of
+one template are all as suspect, and all alike. Chosen by hand: groups of copies show theirs within a few."""
 
 
 class Linker:
@@ -184,7 +184,6 @@ class Linker:
         pair within a few. Below one in a hundred, weaker does not matter.
         """
         labels, found = grouping.labels, [self.scores]
-        most = N_SUSPECTS * grouping.sizes
         a, b, least, glance = self._by_suspicion(grouping)
         weakest = np.full(grouping.n_groups, np.inf)
         with self.progress.task(description, len(a)) as advance:
@@ -192,7 +191,7 @@ class Linker:
                 inside = labels[found[-1].a] == labels[found[-1].b]
                 np.minimum.at(weakest, labels[found[-1].a[inside]], found[-1].log_odds[inside])
                 known = weakest[labels[a]]
-                open_ = (least < known) & (known > CERTAINLY_WEAK) & (len(found) <= most[labels[a]])
+                open_ = (least < known) & (known > CERTAINLY_WEAK) & (len(found) <= MOST_SUSPECTS)
                 advance(int((~open_).sum()))
                 a, b, least, glance = a[open_], b[open_], least[open_], glance[open_]
                 chosen = np.r_[True, labels[a[1:]] != labels[a[:-1]]][: len(a)]

@@ -140,11 +140,13 @@ def test_a_raw_file_whose_preview_alone_is_left_is_damaged(tmp_path: Path) -> No
     struct.pack_into("<I", cut, at, len(cut) - 100)
     (tmp_path / "a cut.dng").write_bytes(cut)
     (tmp_path / "whole.dng").write_bytes(whole)
-    (group,) = cvsim.dedupe(tmp_path, cache=None).groups
-    assert {Path(m.record.path).name: m.record.damaged for m in group.members} == {
-        "a cut.dng": True,
-        "whole.dng": False,
-    }
+    report = cvsim.dedupe(tmp_path, cache=None)
+    if report.skipped:  # by an older LibRaw, which shows no preview of it
+        assert [Path(one.path).name for one in report.skipped] == ["a cut.dng"]
+        return
+    (group,) = report.groups
+    damaged = {Path(m.record.path).name: m.record.damaged for m in group.members}
+    assert damaged == {"a cut.dng": True, "whole.dng": False}
     assert Path(group.keep).name == "whole.dng"
 
 
