@@ -173,7 +173,9 @@ def test_compare_says_what_dedupe_says(found: DedupeResult, tmp_path: Path) -> N
         if again.copy == edge.copy:
             assert again == edge
         back = compare(edge.pair.b, edge.pair.a, settings)
-        assert (back.score, back.relation) == (edge.score, edge.relation)
+        assert back.score == edge.score
+        if edge.proof is not None:  # else it was not asked for there, and here it may tell an edited copy
+            assert back.relation == edge.relation
         assert back.contained == {"a": "b", "b": "a", None: None}[edge.contained]
 
 
