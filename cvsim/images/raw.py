@@ -172,7 +172,7 @@ def _is_cut_off(beginning: bytes, n_bytes: int) -> bool:
     if tiff is None:
         return False
     pages = list(tiff.chain(tiff.first_offset, _DIRECTORIES_READ))
-    pages += [tiff.directory(at) for page in pages for at in tiff.numbers(page, SUB_IFDS, _DIRECTORIES_READ)]
+    pages += [sub for page in pages for sub in tiff.subs(page, _DIRECTORIES_READ)]
     pieces = (
         piece
         for page in pages

@@ -115,6 +115,11 @@ class Tiff:
             yield directory
             offset = directory.next
 
+    def subs(self, directory: Directory, most: int) -> Iterator[Directory]:
+        """The directories that a directory has below it, at most so many."""
+        for offset in self.numbers(directory, SUB_IFDS, most):
+            yield self.directory(offset)
+
     def number(self, directory: Directory, tag: int) -> int | None:
         """The value of a field that holds a single whole number of 16 or 32 bits (or 64)."""
         position = directory.entries.get(tag)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from cvsim.images.holdings.found import LAYERS, OTHER, Found
-from cvsim.images.tiff import PER_VALUE, PIECES, SUB_IFDS, SUBFILE_KIND, UNIT_BYTES, Directory, Tiff
+from cvsim.images.tiff import PER_VALUE, PIECES, SUBFILE_KIND, UNIT_BYTES, Directory, Tiff
 
 _OLD_KIND, _BITS, _EXTRA, _PROFILE, _LAYERS = 255, 258, 338, 34675, 37724
 # Tags of TIFF 6.0, Exif 3.0 and the DNG specification.
 _POINTERS = (330, 34665, 34853, 40965)
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
-_MOST_PAGES = 10_000
+_MOST_PAGES, _MOST_SUBS = 10_000, 64
 _MOST_PIECES = 100_000
 _LEAST_REST_BYTES = 4096
 """Programs leave old directories behind that nothing points to any more; a hidden file is larger. Chosen by
@@ -30,7 +28,7 @@ def read_tiff(data: bytes) -> Found:
     for page in full:
         found.bits = max(found.bits, *tiff.numbers(page, _BITS, 16), 1)
         found.may_have_alpha |= any(kind in (1, 2) for kind in tiff.numbers(page, _EXTRA, 16))
-        found.pictures += sum(is_page(tiff, sub) and sub.entries != {} for sub in _subs(tiff, page))
+        found.pictures += sum(is_page(tiff, sub) and sub.entries != {} for sub in tiff.subs(page, _MOST_SUBS))
         found.add(LAYERS, _bytes(tiff, page, _LAYERS))
     if any((tiff.number(page, SUBFILE_KIND) or 0) & _MASK for page in pages):
         found.may_have_alpha = True
@@ -49,11 +47,6 @@ def is_page(tiff: Tiff, directory: Directory) -> bool:
     """Whether it is a picture of its own: no thumbnail, no smaller version, no mask."""
     kind = tiff.number(directory, SUBFILE_KIND) or 0
     return not kind & (_REDUCED | _MASK) and tiff.number(directory, _OLD_KIND) != _OLD_REDUCED
-
-
-def _subs(tiff: Tiff, page: Directory) -> Iterator[Directory]:
-    for offset in tiff.numbers(page, SUB_IFDS, 64):
-        yield tiff.directory(offset)
 
 
 def _bytes(tiff: Tiff, directory: Directory, tag: int) -> bytes:
