@@ -140,35 +140,16 @@ class WordPart:
 
     def matches(self, max_distance_bits: int) -> WordMatches:
         """Keypoints of two pictures with one word and near descriptors."""
-        found = []
+        found, bits = [], self.bits
         for i, j in _within_runs(self.lengths, self.n_upright):
-            near = _is_near(self.bits, self.owner, i, j, max_distance_bits)
-            found.append((i[near], j[near]))
+            near = _near_ones(bits, i, bits, j, max_distance_bits)
+            i, j = i[near], j[near]
+            different = self.owner[i] != self.owner[j]
+            found.append((i[different], j[different]))
         none = np.zeros(0, np.int64)
         i = np.concatenate([none, *(i for i, _ in found)])
         j = np.concatenate([none, *(j for _, j in found)])
         return WordMatches(self.rows[i], self.rows[j])
-
-
-def _is_near(
-    bits: NDArray[np.uint64], owner: Indices, i: Indices, j: Indices, max_distance_bits: int
-) -> NDArray[np.bool_]:
-    """Whether the descriptors of two pictures are near, for each pair of keypoints."""
-    half = bits.shape[1] // 2
-    distance = _distance(bits[:, :half], i, j)
-    left = np.flatnonzero(distance <= max_distance_bits)  # half of the bits are enough to drop most
-    i, j = i[left], j[left]
-    is_match = distance[left] + _distance(bits[:, half:], i, j) <= max_distance_bits
-    is_near = np.zeros(len(distance), bool)
-    is_near[left[is_match & (owner[i] != owner[j])]] = True
-    return is_near
-
-
-def _distance(bits: NDArray[np.uint64], i: Indices, j: Indices) -> NDArray[np.uint16]:
-    distance = np.zeros(len(i), np.uint16)
-    for column in bits.T:
-        distance += np.bitwise_count(column[i] ^ column[j])
-    return distance
 
 
 class WordMatches(NamedTuple):
@@ -250,37 +231,64 @@ def pairs_by_words_with(
 def _matches_with(keypoints: Keypoints, wanted: Indices, table: int, rule: WordRule) -> Iterator[WordMatches]:
     """Matches of the wanted keypoints in one table, in parts."""
     bits, owner, n_upright = keypoints.bits, keypoints.owner, _first_mirrored(keypoints)
-    keys = word_keys(bits, table, rule.word_bits)
+    keys = _all_word_keys(bits, table, rule.word_bits)
     n_words = 1 << rule.word_bits
-    is_usable = np.bincount(keys, minlength=n_words) <= rule.max_occurrences
-    looked_for = wanted[is_usable[keys[wanted]]]
+    is_asked = np.zeros(n_words, bool)  # small enough for a core's own cache
+    is_asked[keys[wanted]] = True
+    is_asked &= np.bincount(keys, minlength=n_words) <= rule.max_occurrences
+    looked_for = wanted[is_asked[keys[wanted]]]
     # The upright ones of a word come first: a mirror image is compared with no others.
     looked_for = looked_for[np.argsort(keys[looked_for], kind="stable")]
-    n_wanted = np.bincount(keys[looked_for], minlength=n_words)
-    n_for_mirrored = np.bincount(keys[looked_for[looked_for < n_upright]], minlength=n_words)
+    number = np.cumsum(is_asked, dtype=np.int32) - 1
+    row = np.flatnonzero(is_asked[keys])
+    its_word, word = number[keys[looked_for]], number[keys[row]]
+    n_wanted = np.bincount(its_word)
+    n_for_mirrored = np.bincount(its_word[looked_for < n_upright], minlength=len(n_wanted))
     starts = np.cumsum(n_wanted) - n_wanted
-    small = np.min_scalar_type(rule.max_occurrences)  # tables that stay in a core's cache
-    n_others = np.concatenate(
-        [n_wanted.astype(small)[keys[:n_upright]], n_for_mirrored.astype(small)[keys[n_upright:]]]
-    )
-    rows, bits_looked_for = np.flatnonzero(n_others), _columns(bits[looked_for])
-    for first in range(0, len(rows), WANTED_ROWS):
-        some = rows[first : first + WANTED_ROWS]
-        counts = n_others[some].astype(np.int64)
-        k, offset = ragged_range(counts)
-        at = offset + np.repeat(starts[keys[some]], counts)
-        distance = np.zeros(len(at), np.uint8)  # all 256 bits never differ, for a word is the same
-        for column, other in zip(_columns(bits[some]), bits_looked_for, strict=True):
-            distance += np.bitwise_count(np.repeat(column, counts) ^ other[at])
-        near = np.flatnonzero(distance <= rule.max_distance_bits)
-        i, j = some[k[near]], looked_for[at[near]]
+    n_rows_upright = int(np.searchsorted(row, n_upright))
+    n_others = np.concatenate([n_wanted[word[:n_rows_upright]], n_for_mirrored[word[n_rows_upright:]]])
+    bits_looked_for = np.asfortranarray(bits[looked_for])  # gathered column by column
+    for first in range(0, len(row), WANTED_ROWS):
+        some = slice(first, first + WANTED_ROWS)
+        k, offset = ragged_range(n_others[some])
+        at = offset + starts[word[some]].take(k)
+        bits_here = np.asfortranarray(bits[row[some]])
+        near = _near_ones(bits_here, k, bits_looked_for, at, rule.max_distance_bits)
+        i, j = row[some].take(k[near]), looked_for[at[near]]
         different = owner[i] != owner[j]
         yield WordMatches(i[different], j[different])
 
 
-def _columns(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The descriptors' four words, each in one piece: gathered and compared several times as fast."""
-    return np.ascontiguousarray(bits.T)
+def _all_word_keys(bits: NDArray[np.uint64], table: int, word_bits: int) -> NDArray[np.uint32]:
+    """`word_keys`, of so many at a time that what is in between stays in a core's own cache."""
+    keys = np.empty(len(bits), np.uint32)
+    for first in range(0, len(bits), WANTED_ROWS):
+        some = slice(first, first + WANTED_ROWS)
+        keys[some] = word_keys(bits[some], table, word_bits)
+    return keys
+
+
+def _near_ones(
+    first: NDArray[np.uint64], i: Indices, second: NDArray[np.uint64], j: Indices, max_distance_bits: int
+) -> Indices:
+    """Which pairs of rows of the descriptors `first` and `second` are near, ascending."""
+    half = first.shape[1] // 2
+    # Most words lie in the first half, and are the same: the other one tells more.
+    distance = _distance(first[:, half:], i, second[:, half:], j)
+    left = np.flatnonzero(distance <= max_distance_bits)
+    rest = _distance(first[:, :half], i[left], second[:, :half], j[left])
+    found: Indices = left[distance[left] + rest <= max_distance_bits]
+    return found
+
+
+def _distance(
+    first: NDArray[np.uint64], i: Indices, second: NDArray[np.uint64], j: Indices
+) -> NDArray[np.uint8]:
+    """Bits in which rows of half of the descriptors differ, for each pair."""
+    distance = np.zeros(len(i), np.uint8)
+    for column, other in zip(first.T, second.T, strict=True):
+        distance += np.bitwise_count(column.take(i) ^ other.take(j))
+    return distance
 
 
 def pairs_of_matches(

@@ -41,12 +41,14 @@ class KeypointColumns:
             return
         rows, parts, centres = zip(*self._waiting, strict=True)
         lengths = [len(points) for points in parts]
-        points = np.concatenate(parts, dtype=KEYPOINT)
+        points = np.frombuffer(b"".join(parts), KEYPOINT)  # numpy joins records field by field
         at = slice(self._n, self._n + len(points))
         self._owner[at] = np.repeat(rows, lengths)
         self._bits[at] = np.ascontiguousarray(points["bits"]).view(np.uint64)
         self._angle[at], self._level[at] = points["angle"], points["level"]
-        self._position[at] = points["x"] + 1j * points["y"] - np.repeat(centres, lengths)
+        centre = np.repeat(np.array(centres, np.complex64), lengths)
+        np.subtract(points["x"], centre.real, out=self._position.real[at])
+        np.subtract(points["y"], centre.imag, out=self._position.imag[at])
         self._n, self._n_waiting = at.stop, 0
         self._waiting.clear()
 
