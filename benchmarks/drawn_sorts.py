@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d|e]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d|e|f]
         [--copies]
 
 Everything is drawn here, from a seed, in five styles. Parts a and b were looked at when the limits of
 `consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed, and looked at
 with a and b when those of `writing` were chosen. Part d, with four sorts more, was drawn after that.
 Part e has three sorts of tables; it was drawn when the limits of cells in `consistency` were fixed, which
-were chosen on tables of another style. What pictures of a sort share (a letterhead, boxes, squares in the
+were chosen on tables of another style. Part f has four sorts of close lines; it was drawn when it was fixed
+from when a picture counts as drawn. What pictures of a sort share (a letterhead, boxes, squares in the
 corner of a code) is no evidence that two of them are the same, so every link is false. imagehash is shown
 beside cvsim. With --copies some of them have copies, and the question is how many of these are proposed for
 removal.
@@ -31,7 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import cvsim
 
-Part = Literal["a", "b", "c", "d", "e"]
+Part = Literal["a", "b", "c", "d", "e", "f"]
 Effort = Literal["fast", "default", "thorough"]
 N_EACH = 40
 N_COPIED = 8
@@ -60,6 +61,7 @@ STYLES: dict[Part, Style] = {
     "c": Style((225, 230, 235), (120, 200, 160), (28, 32, 40), 1),
     "d": Style((10, 30, 80), (200, 90, 20), (236, 240, 244), 2),
     "e": Style((40, 40, 40), (40, 80, 150), (252, 252, 250), 1),
+    "f": Style((15, 40, 35), (170, 60, 110), (248, 250, 245), 1),
 }
 
 
@@ -298,6 +300,46 @@ def spreadsheet(sheet: Sheet) -> None:
             sheet.text(6 + 90 * column, 24 * row + 3, told, 14)
 
 
+def bingo(sheet: Sheet) -> None:
+    side = (sheet.width - 20) // 9
+    for row, column in itertools.product(range(6), range(9)):
+        x, y = 10 + column * side, 10 + row * side
+        sheet.draw.rectangle((x, y, x + side, y + side), outline=sheet.style.ink, width=2)
+        if sheet.rng.random() < 0.6:
+            sheet.text(x + side // 4, y + side // 4, str(10 * column + sheet.rng.randint(1, 9)), side // 2)
+
+
+def seats(sheet: Sheet) -> None:
+    sheet.draw.rectangle((60, 8, sheet.width - 60, 30), fill=sheet.style.accent)
+    sheet.text(sheet.width // 2 - 20, 10, "Stage", 16)
+    for row, column in itertools.product(range(14), range(20)):
+        x, y = 14 + column * 30 + 16 * (column > 9), 44 + row * 28
+        taken = sheet.rng.random() < 0.4
+        sheet.draw.ellipse(
+            (x, y, x + 22, y + 22), outline=sheet.style.ink, fill=sheet.style.accent if taken else None
+        )
+
+
+def timetable(sheet: Sheet) -> None:
+    for row in range(sheet.height // 22):
+        sheet.draw.line((0, 22 * row, sheet.width, 22 * row), fill=sheet.style.ink)
+        sheet.text(4, 22 * row + 3, f"Stop {row + 1}", 13)
+        for column in range(1, sheet.width // 62):
+            told = f"{sheet.rng.randint(5, 23)}:{sheet.rng.randint(0, 59):02}"
+            sheet.text(62 * column + 8, 22 * row + 3, told, 13)
+    for column in range(1, sheet.width // 62 + 1):
+        sheet.draw.line((62 * column, 0, 62 * column, sheet.height), fill=sheet.style.ink)
+
+
+def bar_code(sheet: Sheet) -> None:
+    x = 30
+    while x < sheet.width - 34:
+        thick = sheet.rng.choice((2, 2, 4, 6))
+        sheet.draw.rectangle((x, 20, x + thick - 1, sheet.height - 60), fill=sheet.style.ink)
+        x += thick + sheet.rng.choice((2, 2, 4, 6))
+    sheet.text(50, sheet.height - 50, " ".join(str(sheet.rng.randint(0, 9)) for _ in range(12)), 26)
+
+
 SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
     "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900), "d": (1100, 800)}),
     "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860), "d": (900, 1200)}),
@@ -312,6 +354,10 @@ SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = 
     "heat maps": (heat_map, {"e": (600, 560)}),
     "crosswords": (crossword, {"e": (520, 520)}),
     "spreadsheets": (spreadsheet, {"e": (720, 480)}),
+    "bingo cards": (bingo, {"f": (560, 380)}),
+    "seats": (seats, {"f": (650, 450)}),
+    "timetables": (timetable, {"f": (700, 520)}),
+    "bar codes": (bar_code, {"f": (460, 260)}),
 }
 
 

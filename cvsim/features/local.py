@@ -123,7 +123,7 @@ class Local(OverlayFeature[LocalDescriptor]):
     n_keypoints : int
     """
 
-    version = 6
+    version = 7
     search: Search = "words"
 
     def __init__(self, name: str = "local", n_keypoints: int = USUAL_KEYPOINTS) -> None:
@@ -176,9 +176,10 @@ class Local(OverlayFeature[LocalDescriptor]):
                 keypoints = described
                 seen = [_in_mirror(k, width) for k in found[::MIRRORED_STEP]]
                 mirrored = _described(detector, cv2.flip(gray, 1), seen)
-        noise = round(grain(whole), 2)
+        deviation, free = grain(whole)
         colors = picture.color_square(RECOLORING_PX)
-        on_white = LocalDescriptor(width, height, keypoints, raster, colors, noise, mirrored)
+        noise, drawn = round(deviation, 2), round(free, 3)
+        on_white = LocalDescriptor(width, height, keypoints, raster, colors, noise, drawn, mirrored)
         if picture.alpha is None:
             return on_white
         cut_out = replace(on_white, alpha=_raster(picture.alpha))
@@ -268,8 +269,9 @@ class Local(OverlayFeature[LocalDescriptor]):
     def to_bytes(self, descriptor: LocalDescriptor) -> bytes:
         h, w = descriptor.raster.shape
         n = len(descriptor.keypoints)
-        grain_steps = min(round(descriptor.grain * 100), 65535)
-        sizes = [descriptor.width_px, descriptor.height_px, n, w, h, grain_steps, len(descriptor.mirrored)]
+        m, grain_steps = len(descriptor.mirrored), min(round(descriptor.grain * 100), 65535)
+        drawn_steps = round(descriptor.drawn * 1000)
+        sizes = [descriptor.width_px, descriptor.height_px, n, w, h, grain_steps, drawn_steps, m]
         head = np.array(sizes, "<u2")
         arrays = [head, descriptor.keypoints, descriptor.mirrored, descriptor.raster, descriptor.colors]
         shown = (descriptor.alpha, descriptor.bare_raster, descriptor.bare_colors)
@@ -277,10 +279,10 @@ class Local(OverlayFeature[LocalDescriptor]):
         return b"".join(array.tobytes() for array in arrays)
 
     def from_bytes(self, data: bytes) -> LocalDescriptor:
-        width, height, n, w, h, grain_steps, m = np.frombuffer(data, "<u2", 7).tolist()
-        points = np.frombuffer(data, KEYPOINT, n + m, offset=14)
+        width, height, n, w, h, grain_steps, drawn_steps, m = np.frombuffer(data, "<u2", 8).tolist()
+        points = np.frombuffer(data, KEYPOINT, n + m, offset=16)
         plane, square = (h, w), (RECOLORING_PX, RECOLORING_PX, 3)
-        pixels = np.frombuffer(data, np.uint8, offset=14 + points.nbytes)
+        pixels = np.frombuffer(data, np.uint8, offset=16 + points.nbytes)
         raster, colors, alpha, bare_raster, bare_colors = _cut(pixels, plane, square, plane, plane, square)
         if raster is None or colors is None:
             raise DamagedStoreError(f"a descriptor of {self.name} ends too early")
@@ -291,6 +293,7 @@ class Local(OverlayFeature[LocalDescriptor]):
             raster,
             colors,
             grain_steps / 100,
+            drawn_steps / 1000,
             points[n:],
             alpha,
             bare_raster,
@@ -356,6 +359,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
     (ha, wa), (hb, wb) = a.raster.shape, b.raster.shape
     row["aspect_a"], row["aspect_b"] = wa / ha, wb / hb
     row["grain_a"], row["grain_b"] = a.grain, b.grain
+    row["drawn"] = min(a.drawn, b.drawn)
     row["detail"] = np.log(b.detail / a.detail)
     if laid is None:
         return row

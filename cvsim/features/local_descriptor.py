@@ -38,6 +38,9 @@ class LocalDescriptor:
         The whole picture as a small square, RGB.
     grain : float
         Noise and finest detail of the working picture, in grey levels, in steps of 0.01.
+    drawn : float
+        Share of the working picture that has no grain at all, in steps of 0.001: print and drawings have
+        much, what a camera took hardly any.
     mirrored : (m,) array of `KEYPOINT`
         Some of the keypoints, as they are in the picture mirrored left to right.
     alpha : (h, w) uint8 or None
@@ -52,6 +55,7 @@ class LocalDescriptor:
     raster: NDArray[np.uint8]
     colors: NDArray[np.uint8]
     grain: float
+    drawn: float
     mirrored: NDArray[Any]
     alpha: NDArray[np.uint8] | None = None
     bare_raster: NDArray[np.uint8] | None = None

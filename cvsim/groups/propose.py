@@ -42,6 +42,7 @@ from cvsim.types import ImageRecord, Proof, ScoredPair
 
 COPIES = frozenset({"identical-file", "identical-pixels", "re-encoded", "resized", "rotated", "mirrored"})
 """Relations of full copies."""
+SAME_PIXELS = frozenset({"identical-pixels"})
 INCLUDABLE = ("pasted", "cropped", "edited", "similar", "recolored")
 """Relations that ``--include`` adds."""
 CHOSEN_BY_HAND = "you"

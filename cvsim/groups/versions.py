@@ -24,6 +24,7 @@ def versions_of(
     node_of: Mapping[str, int],
     asked: Collection[tuple[int, int]] = (),
     threshold: float = 0.0,
+    relations: Collection[str] = COPIES,
 ) -> list[list[int]]:
     """Nodes that are likely copies of each other: each with the one that it is surest to be a copy of.
 
@@ -35,12 +36,14 @@ def versions_of(
     left : collection of int
         Nodes that neither stay for the others of their group nor go.
     edges : iterable of ScoredPair
-        Those of full copies at or above `threshold` count.
+        Those of `relations` at or above `threshold` count.
     node_of : mapping of str to int
         By path.
     asked : collection of (int, int)
         Pairs of nodes of which one was found not to explain the other; the smaller first.
     threshold : float
+    relations : collection of str
+        Full copies, if not given.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def versions_of(
     """
     surest: dict[int, tuple[float, int]] = {}
     for edge in edges:
-        if edge.relation not in COPIES or edge.score < threshold:
+        if edge.relation not in relations or edge.score < threshold:
             continue
         a, b = sorted((node_of[edge.pair.a], node_of[edge.pair.b]))
         if a == b or a not in left or b not in left or (a, b) in asked:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cvsim.executors.local import LocalExecutor
 from cvsim.groups.keep import Standing
+from cvsim.groups.propose import COPIES, SAME_PIXELS
 from cvsim.progress import SilentProgress
 from cvsim.proof.holds import holdings_of
 from cvsim.proof.prove import FileRef, file_ref, prove
@@ -169,10 +170,11 @@ class Prover:
     def _in_versions(self, drafts: Sequence[Draft], proofs: dict[tuple[str, str], Proof]) -> list[Proved]:
         """The groups, with the versions of each that have copies of their own."""
         splitting = Splitting(drafts, [self._left(draft, proofs) for draft in drafts], self.rules.threshold)
-        for _ in range(MOST_SPLITS):
-            parts = splitting.parts()
+        # Pages of one template hang on each other, but equal pixels belong together whatever else is linked.
+        for relations in (*[COPIES] * MOST_SPLITS, SAME_PIXELS):
+            parts = splitting.parts(relations)
             if not parts:
-                break
+                continue
             asked = [(drafts[part.group], part.nodes) for part in parts]
             versions = self._settled(partial(self._drafted_versions, asked), proofs)
             splitting.take(parts, versions, proofs)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from cvsim.groups.propose import COPIES
 from cvsim.groups.versions import versions_of
 from cvsim.recipes.report_groups import Draft, Proved, is_worth_showing
 
@@ -43,19 +44,19 @@ class Splitting:
         self._left, self._threshold = list(left), threshold
         self._asked: list[set[tuple[int, int]]] = [set() for _ in drafts]
 
-    def parts(self) -> list[Part]:
-        """The versions among what is left that have a file to give up, perhaps."""
+    def parts(self, relations: Collection[str] = COPIES) -> list[Part]:
+        """The versions among what is left, by such links, that have a file to give up, perhaps."""
         return [
             Part(k, nodes)
             for k, group in enumerate(self.groups)
-            for nodes in self._versions_of(group.draft, k)
+            for nodes in self._versions_of(group.draft, k, relations)
             if (len(nodes) > 1 or (nodes[0], nodes[0]) not in self._asked[k])
             and is_worth_showing([group.draft.nodes[n] for n in nodes])
         ]
 
-    def _versions_of(self, draft: Draft, k: int) -> list[list[int]]:
+    def _versions_of(self, draft: Draft, k: int, relations: Collection[str]) -> list[list[int]]:
         node_of = {record.path: n for n, node in draft.nodes.items() for record in node.records}
-        return versions_of(self._left[k], draft.known, node_of, self._asked[k], self._threshold)
+        return versions_of(self._left[k], draft.known, node_of, self._asked[k], self._threshold, relations)
 
     def take(self, parts: Sequence[Part], versions: Sequence[Draft], proofs: Proofs) -> None:
         """Keep those of the versions, one for each part, that give something up.

@@ -13,7 +13,7 @@ import numpy as np
 from cvsim.errors import DamagedStoreError
 from cvsim.executors.forks import map_in_forks
 from cvsim.features.base import overlaying
-from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities
+from cvsim.features.evidence import EVIDENCE, EVIDENCE_VERSION, no_evidence, similarities, without_drawn
 from cvsim.groups.components import component_labels
 from cvsim.scoring.model import IDENTITY, TEXTURE
 from cvsim.stores.base import chunks_of
@@ -248,6 +248,8 @@ class Scorer:
             advance(len(a) - len(asked))
             evidence[asked] = self._evidence(a[asked], b[asked], advance)
             found.update(similarities(evidence))
+            if TEXTURE in found:
+                found[TEXTURE] = without_drawn(found[TEXTURE], found["pixels"], evidence["drawn"])
         return Scores(a, b, found, orientation, evidence, self._model.log_odds(found) + np.zeros(len(a)))
 
     def _may_reach(self, found: Mapping[str, Similarities], n: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import pytest
 from generate import RGB, save_image, scene
 
 import cvsim
-from cvsim.features.evidence import similarities
+from cvsim.features.evidence import DRAWN, similarities, without_drawn
 from cvsim.features.local import Local
 
 SEEDS = (0, 1, 4, 8)
@@ -159,6 +159,54 @@ def test_a_frame_s_blur_does_not_outweigh_a_pale_picture(tmp_path: Path, seed: i
     save_image(tmp_path / "framed.jpg", framed, quality=85)
     found = cvsim.compare(tmp_path / "chart.png", tmp_path / "framed.jpg", cache=None)
     assert found.score >= 0.95
+
+
+def _number_card(seed: int) -> RGB:
+    """A grid of close lines with numbers in some of its cells."""
+    rng = np.random.default_rng(seed)
+    card = np.full((380, 560, 3), (248, 250, 245), np.uint8)
+    for row in range(6):
+        for column in range(9):
+            x, y = 10 + 60 * column, 10 + 60 * row
+            cv2.rectangle(card, (x, y), (x + 60, y + 60), (15, 40, 35), 2)
+            if rng.random() < 0.6:
+                number = str(10 * column + rng.integers(1, 10))
+                cv2.putText(card, number, (x + 12, y + 42), cv2.FONT_HERSHEY_DUPLEX, 1.0, (15, 40, 35), 2)
+    return card
+
+
+def test_cards_of_one_grid_are_strangers_and_their_copies_are_not(tmp_path: Path) -> None:
+    """Close lines are no texture of a photograph: they may all be the template."""
+    for seed in range(8):
+        save_image(tmp_path / f"{seed}.png", _number_card(seed))
+        save_image(tmp_path / f"{seed}-copy.jpg", cv2.resize(_number_card(seed), (420, 285)), quality=70)
+    report = cvsim.dedupe([tmp_path], cache=None, workers=1)
+    groups = [{Path(m.record.path).stem.split("-")[0] for m in group.members} for group in report.groups]
+    assert sorted(groups, key=min) == [{str(seed)} for seed in range(8)]
+
+
+def test_only_what_is_drawn_has_no_grain() -> None:
+    local = Local()
+
+    def drawn(rgb: RGB) -> float:
+        descriptor = local.extract(rgb)
+        assert descriptor is not None
+        assert local.from_bytes(local.to_bytes(descriptor)).drawn == descriptor.drawn
+        return descriptor.drawn
+
+    assert drawn(_number_card(0)) > DRAWN
+    assert drawn(np.full((200, 300, 3), 90, np.uint8)) == 1
+    rng = np.random.default_rng(0)
+    for seed in SEEDS:
+        photo = scene(seed, 480, 360) + rng.integers(0, 3, (360, 480, 1), np.uint8)
+        assert drawn(photo) < DRAWN / 2, seed
+
+
+def test_texture_is_taken_from_drawings_that_agree_little_alone() -> None:
+    texture = np.array([1.0, 1.0, 1.0, 0.2], np.float32)
+    pixels = np.array([0.5, 0.9, 0.5, np.nan], np.float32)
+    drawn = np.array([0.9, 0.9, 0.1, 0.9])
+    assert np.allclose(without_drawn(texture, pixels, drawn), [0.1, 1.0, 1.0, 0.1])
 
 
 def test_what_is_described_in_the_mirror_is_stored() -> None:

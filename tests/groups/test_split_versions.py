@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
+from cvsim.groups.propose import SAME_PIXELS
 from cvsim.groups.versions import versions_of
 from cvsim.types import Comparison, Pair, ScoredPair
 
@@ -45,6 +46,12 @@ def test_each_node_that_is_left_is_in_one_version(left: set[int], given_edges: l
 def test_a_chain_falls_apart_where_each_has_a_surer_copy() -> None:
     chain = [edge(0, 1, 20), edge(1, 2, 9), edge(2, 3, 20), edge(3, 4, 8), edge(4, 5, 20)]
     assert versions_of(range(6), chain, NODE_OF) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_only_the_relations_that_are_asked_for_count() -> None:
+    links = [edge(0, 1, 40, "identical-pixels"), edge(1, 2, 9), edge(2, 3, 8)]
+    assert versions_of(range(4), links, NODE_OF, relations=SAME_PIXELS) == [[0, 1], [2], [3]]
+    assert versions_of(range(4), links, NODE_OF) == [[0, 1, 2, 3]]
 
 
 def test_what_was_refuted_and_what_was_edited_does_not_tie() -> None:

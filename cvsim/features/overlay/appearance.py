@@ -106,13 +106,21 @@ def _tone_curve(x: Floats, y: Floats) -> _ToneCurve | None:
     return curve
 
 
-def grain(gray: Gray) -> float:
-    """Standard deviation of what noise and finest detail a grey picture has, in grey levels.
+def grain(gray: Gray) -> tuple[float, float]:
+    """What noise and finest detail a grey picture has.
 
     J. Immerkær, "Fast noise variance estimation" (1996).
+
+    Returns
+    -------
+    deviation : float
+        Its standard deviation, in grey levels.
+    free : float
+        The share of the picture that has none at all.
     """
     residual = cv2.sepFilter2D(gray, cv2.CV_16S, _IMMERKAER, _IMMERKAER)
-    return float(cv2.norm(residual, cv2.NORM_L1) / gray.size * (np.pi / 2) ** 0.5 / 6)
+    deviation = cv2.norm(residual, cv2.NORM_L1) / gray.size * (np.pi / 2) ** 0.5 / 6
+    return float(deviation), 1 - cv2.countNonZero(residual) / gray.size
 
 
 _IMMERKAER = np.array([1, -2, 1], np.float32)
