@@ -37,11 +37,12 @@ EVIDENCE = np.dtype(
         ("detail", "<f4"),  # log-ratio of the rasters' detail, b to a: blurred below 0, sharpened above
         ("surround", "<f4"),  # deviation of what surrounds the contained picture, in grey levels
         ("recolored", "<f4"),  # see recoloring.recolored_share; NaN: there is no colour
-        ("inner_share", "<f4"),  # see structure.Structure, as the next six
+        ("inner_share", "<f4"),  # see structure.Structure, as the next seven
         ("inner_shift_px", "<f4"),
         ("n_kept", "<f4"),
         ("broken", "<f4"),
         ("unlike", "<f4"),
+        ("exchanged", "<f4"),
         ("spread", "<f4"),
         ("contradicted", "<f4"),
         ("rewritten", "<f4"),  # see writing.rewritten
@@ -50,8 +51,8 @@ EVIDENCE = np.dtype(
         ("perspective", "u1"),  # one side was rectified under a homography
     ]
 )
-"""All that is known of a pair, 146 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 31
+"""All that is known of a pair, 142 bytes: what a store keeps of a verified pair."""
+EVIDENCE_VERSION = 33
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -92,6 +93,12 @@ is none between two cells that happen to be alike. By hand on drawn heat maps an
 to 0.4 and a spread of 0.48 to 0.86 in nine of ten pairs), screens in schemes of colours (0.12 to 0.26, 0.80
 to 0.96) and photographs in other tones and hues (beyond 0.12 one pair in ten, of these half above 0.9); tried
 on altered copies of eight sorts of pictures, which are found as before."""
+PIECES = (0.01, 0.03)
+"""Share of the edges of two drawings that each has where the other has none, up to which all of them, and
+from which none, may be what was done to a copy: two positions of a game have pieces of their own. Worth as much as cells. By hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten
+pairs) and on stickers, black bars and large words over fourteen sorts of drawings (up to 0.008 in nine of
+ten); tried on bingo cards, drawn for part f of benchmarks/drawn_sorts.py, and on the altered copies of 24
+sorts of pictures."""
 NEARLY_ONE = (0.2, 0.3)
 """Share of the contrast that does not agree up to which none of the letters, and from which all of them, may
 be other ones: small print that is drawn at another size is not the same at 192 pixels, but all around it is.
@@ -126,6 +133,8 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     unexplained = unexplained * (1 - _ramp(evidence["inner_shift_px"], *ONE_PLACE))
     cells = _ramp(evidence["unruled"], *CELLS) * (1 - _ramp(evidence["spread"], *ALL_EDGES))
     unexplained = np.maximum(unexplained, CELLS_WORTH * cells)
+    pieces = _ramp(evidence["exchanged"], *PIECES) * (evidence["drawn"] >= DRAWN)
+    unexplained = np.maximum(unexplained, CELLS_WORTH * pieces)
     rewritten = evidence["rewritten"] * _ramp(1 - share, *NEARLY_ONE)
     n_kept = evidence["n_kept"]
     content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))

@@ -376,6 +376,7 @@ def _evidence(a: LocalDescriptor, b: LocalDescriptor, laid: Laying | None, n_inl
     row["inner_share"], row["inner_shift_px"] = structure.share, structure.shift_px
     row["n_kept"], row["broken"] = structure.n_kept, structure.broken
     row["unlike"], row["spread"] = structure.unlike, structure.spread
+    row["exchanged"] = structure.exchanged
     row["contradicted"], row["rewritten"] = structure.contradicted, best.rewritten()
     if best.agreement.share < MIN_SHARE_TO_EXPLAIN:
         return row

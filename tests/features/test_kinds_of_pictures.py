@@ -11,7 +11,7 @@ import pytest
 from generate import RGB, save_image, scene
 
 import cvsim
-from cvsim.features.evidence import DRAWN, similarities, without_drawn
+from cvsim.features.evidence import DRAWN, PIECES, similarities, without_drawn
 from cvsim.features.local import Local
 
 SEEDS = (0, 1, 4, 8)
@@ -183,6 +183,36 @@ def test_cards_of_one_grid_are_strangers_and_their_copies_are_not(tmp_path: Path
     report = cvsim.dedupe([tmp_path], cache=None, workers=1)
     groups = [{Path(m.record.path).stem.split("-")[0] for m in group.members} for group in report.groups]
     assert sorted(groups, key=min) == [{str(seed)} for seed in range(8)]
+
+
+def _board(seed: int) -> RGB:
+    """A board of 8 x 8 squares with some round pieces on it, most of which stand where they began."""
+    rng = np.random.default_rng(seed)
+    board = np.full((400, 400, 3), (238, 238, 210), np.uint8)
+    for row in range(8):
+        for column in range(8):
+            x, y = 50 * column, 50 * row
+            if (row + column) % 2:
+                cv2.rectangle(board, (x, y), (x + 49, y + 49), (118, 150, 86), -1)
+            is_piece = rng.random() < (0.75 if row in (0, 1, 6, 7) else 0.15)
+            if is_piece:
+                inside = (250, 250, 250) if row > 3 else (30, 30, 30)
+                cv2.circle(board, (x + 25, y + 25), 17, inside, -1, cv2.LINE_AA)
+                cv2.circle(board, (x + 25, y + 25), 17, (10, 10, 10), 2, cv2.LINE_AA)
+    return board
+
+
+def test_two_positions_on_one_board_are_strangers_and_their_copies_are_not(tmp_path: Path) -> None:
+    """Each has pieces where the other has none, which paint in one place of a copy does not do."""
+    for seed in range(6):
+        save_image(tmp_path / f"{seed}.png", _board(seed))
+        save_image(tmp_path / f"{seed}-copy.jpg", cv2.resize(_board(seed), (300, 300)), quality=70)
+        painted = cv2.circle(_board(seed), (240, 200), 92, (20, 200, 90), -1)
+        assert _evidence(_board(seed), painted)["exchanged"] < PIECES[0], seed
+        assert _evidence(_board(seed), _board(seed + 6))["exchanged"] > PIECES[1], seed
+    report = cvsim.dedupe([tmp_path], cache=None, workers=1)
+    groups = [{Path(m.record.path).stem.split("-")[0] for m in group.members} for group in report.groups]
+    assert sorted(groups, key=min) == [{str(seed)} for seed in range(6)]
 
 
 def test_only_what_is_drawn_has_no_grain() -> None:

@@ -49,6 +49,8 @@ LITTLE_SLOPE = 0.3
 _DIGITS = 4
 GRID = 4
 """Cells a side of the grid on which agreement must be spread."""
+PAINTED_CELLS = 6
+"""Cells of the grid that a sticker, a black bar or a few of them may cover."""
 PAINTED = (0.02, 0.1)
 """By how much more of the edges are on one side alone than on the other one alone, up to which nothing was
 painted over, and from which all that differs may be paint."""
@@ -76,6 +78,9 @@ class Structure:
     unlike : float
         Share of the edges that run another way on the other side, or for which each side has edges where the
         other has none, in [0, 1]: paint on one side is not counted.
+    exchanged : float
+        Share of the edges that each side has where the other has none, in [0, 1], without the cells of a grid
+        where most are: paint hides edges in one place and adds its own there.
     contradicted : float
         Share of the contrast in tiles that differ and are clear on both sides, in [0, 1]: paint on one side
         is not counted.
@@ -88,6 +93,7 @@ class Structure:
     n_kept: float
     broken: float
     unlike: float
+    exchanged: float
     contradicted: float
     spread: float
 
@@ -128,6 +134,7 @@ def structure(
         n_kept=_plain(float(weight @ kept)),
         broken=_plain(float(weight @ broken) / total),
         unlike=_plain(unlike / (same + unlike + 1e-3)),
+        exchanged=_plain(_exchanged(agreement.places, weight, edges)),
         contradicted=_plain(_contradicted(agreement, weight, 1 - float(weight @ agrees) / total, edges)),
         spread=_plain(_spread(agreement.places, contrast, edges.same)),
     )
@@ -216,10 +223,25 @@ def _slopes(gray: NDArray[np.uint8], gain: float) -> tuple[Plane, Plane]:
     return x * np.float32(gain / 8), y * np.float32(gain / 8)
 
 
-def _spread(places: NDArray[np.float32], contrast: NDArray[Any], same: Plane) -> float:
+def _exchanged(places: NDArray[np.float32], weight: NDArray[Any], edges: _Edges) -> float:
+    number = _cell_of(places)
+    total, only_a, only_b = (
+        np.bincount(number, weight * part, GRID**2) for part in (sum(edges), edges.only_a, edges.only_b)
+    )
+    left = np.argsort(only_a + only_b)[: GRID**2 - PAINTED_CELLS]
+    return float(min(only_a[left].sum(), only_b[left].sum()) / (total[left].sum() + 1e-3))
+
+
+def _cell_of(places: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The cell of a `GRID` over all of them that each tile lies in, (n,)."""
     low = places.min(axis=0)
     cell = np.minimum((places - low) / (places.max(axis=0) - low + 1e-6) * GRID, GRID - 1).astype(np.int64)
-    number = cell[:, 0] * GRID + cell[:, 1]
+    number: NDArray[np.int64] = cell[:, 0] * GRID + cell[:, 1]
+    return number
+
+
+def _spread(places: NDArray[np.float32], contrast: NDArray[Any], same: Plane) -> float:
+    number = _cell_of(places)
     found = np.bincount(number, contrast * same, GRID**2) / np.maximum(
         np.bincount(number, contrast, GRID**2), 0.5
     )
