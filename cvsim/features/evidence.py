@@ -95,10 +95,10 @@ to 0.96) and photographs in other tones and hues (beyond 0.12 one pair in ten, o
 on altered copies of eight sorts of pictures, which are found as before."""
 PIECES = (0.01, 0.03)
 """Share of the edges of two drawings that each has where the other has none, up to which all of them, and
-from which none, may be what was done to a copy: two positions of a game have pieces of their own. Worth as much as cells. By hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten
-pairs) and on stickers, black bars and large words over fourteen sorts of drawings (up to 0.008 in nine of
-ten); tried on bingo cards, drawn for part f of benchmarks/drawn_sorts.py, and on the altered copies of 24
-sorts of pictures."""
+from which none, may be what was done to a copy: two positions of a game have pieces of their own. Worth as
+much as cells. By hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten pairs) and on
+stickers, black bars and large words over fourteen sorts of drawings (up to 0.008 in nine of ten); tried on
+bingo cards, drawn for part f of benchmarks/drawn_sorts.py, and on the altered copies of 22 sorts."""
 NEARLY_ONE = (0.2, 0.3)
 """Share of the contrast that does not agree up to which none of the letters, and from which all of them, may
 be other ones: small print that is drawn at another size is not the same at 192 pixels, but all around it is.
