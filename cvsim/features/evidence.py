@@ -93,12 +93,13 @@ is none between two cells that happen to be alike. By hand on drawn heat maps an
 to 0.4 and a spread of 0.48 to 0.86 in nine of ten pairs), screens in schemes of colours (0.12 to 0.26, 0.80
 to 0.96) and photographs in other tones and hues (beyond 0.12 one pair in ten, of these half above 0.9); tried
 on altered copies of eight sorts of pictures, which are found as before."""
-PIECES = (0.01, 0.03)
+EXCHANGED = (0.01, 0.03)
 """Share of the edges of two drawings that each has where the other has none, up to which all of them, and
 from which none, may be what was done to a copy: two positions of a game have pieces of their own. Worth as
-much as cells. By hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten pairs) and on
-stickers, black bars and large words over fourteen sorts of drawings (up to 0.008 in nine of ten); tried on
-bingo cards, drawn for part f of benchmarks/drawn_sorts.py, and on the altered copies of 22 sorts."""
+much as cells. Only of what lies exactly over each other: other hues give other edges, which seem shifted. By
+hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten pairs) and on stickers, black
+bars and large words over fourteen sorts of drawings (up to 0.008 in nine of ten); tried on bingo cards, drawn
+for part f of benchmarks/drawn_sorts.py, and on the altered copies of 22 sorts."""
 NEARLY_ONE = (0.2, 0.3)
 """Share of the contrast that does not agree up to which none of the letters, and from which all of them, may
 be other ones: small print that is drawn at another size is not the same at 192 pixels, but all around it is.
@@ -130,10 +131,11 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     structure = 1.0 - np.minimum(evidence["broken"], evidence["unlike"])
     unexplained = evidence["contradicted"] * (1 - _ramp(np.abs(evidence["detail"]), *ONE_DETAIL))
     unexplained = unexplained * (1 - _ramp(evidence["tone_shift"], *ONE_TONE))
-    unexplained = unexplained * (1 - _ramp(evidence["inner_shift_px"], *ONE_PLACE))
+    in_place = 1 - _ramp(evidence["inner_shift_px"], *ONE_PLACE)
+    unexplained = unexplained * in_place
     cells = _ramp(evidence["unruled"], *CELLS) * (1 - _ramp(evidence["spread"], *ALL_EDGES))
     unexplained = np.maximum(unexplained, CELLS_WORTH * cells)
-    pieces = _ramp(evidence["exchanged"], *PIECES) * (evidence["drawn"] >= DRAWN)
+    pieces = _ramp(evidence["exchanged"], *EXCHANGED) * (evidence["drawn"] >= DRAWN) * in_place
     unexplained = np.maximum(unexplained, CELLS_WORTH * pieces)
     rewritten = evidence["rewritten"] * _ramp(1 - share, *NEARLY_ONE)
     n_kept = evidence["n_kept"]

@@ -23,7 +23,7 @@ _UPRIGHT_BONUS = 1e-6
 INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 """Which orientation undoes each of the eight."""
 
-_FLIPS = {1: 1, 2: 0, 3: -1}
+_MIRRORINGS = {1: 1, 2: 0, 3: -1}
 """What OpenCV calls to mirror left to right, to flip top to bottom, and both."""
 _FIT_PX = 5
 _FIT_SAMPLES = 12_000
@@ -41,7 +41,7 @@ _MOST_CONTRAST = 0.012
 def turned(rgb: Pixels, orientation: int) -> Pixels:
     """The picture in one of the eight orientations, contiguous."""
     if orientation & 3:
-        rgb = np.asarray(cv2.flip(rgb, _FLIPS[orientation & 3]), np.uint8)
+        rgb = np.asarray(cv2.flip(rgb, _MIRRORINGS[orientation & 3]), np.uint8)
     return np.asarray(cv2.transpose(rgb), np.uint8) if orientation & 4 else rgb
 
 

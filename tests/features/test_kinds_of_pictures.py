@@ -11,7 +11,7 @@ import pytest
 from generate import RGB, save_image, scene
 
 import cvsim
-from cvsim.features.evidence import DRAWN, PIECES, similarities, without_drawn
+from cvsim.features.evidence import DRAWN, EXCHANGED, similarities, without_drawn
 from cvsim.features.local import Local
 
 SEEDS = (0, 1, 4, 8)
@@ -207,8 +207,8 @@ def test_two_positions_on_one_board_are_strangers_and_their_copies_are_not(tmp_p
         save_image(tmp_path / f"{seed}.png", _board(seed))
         save_image(tmp_path / f"{seed}-copy.jpg", _board(seed), quality=90)
         painted = cv2.circle(_board(seed), (240, 200), 92, (20, 200, 90), -1)
-        assert _evidence(_board(seed), painted)["exchanged"] < PIECES[0], seed
-        assert _evidence(_board(seed), _board(seed + 6))["exchanged"] > PIECES[1], seed
+        assert _evidence(_board(seed), painted)["exchanged"] < EXCHANGED[0], seed
+        assert _evidence(_board(seed), _board(seed + 6))["exchanged"] > EXCHANGED[1], seed
     report = cvsim.dedupe([tmp_path], cache=None, workers=1)
     groups = [{Path(m.record.path).stem.split("-")[0] for m in group.members} for group in report.groups]
     assert sorted(groups, key=min) == [{str(seed)} for seed in range(6)]
