@@ -25,7 +25,7 @@ from cvsim.features.overlay.perspective import (
     rescaled_homography,
 )
 from cvsim.features.overlay.recoloring import RECOLORING_PX
-from cvsim.features.overlay.transforms import Hypothesis, fit_transform
+from cvsim.features.overlay.transforms import MIN_INLIERS, Hypothesis, fit_by_pairs, fit_transform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,10 @@ MAX_DISTANCE_BITS = 64
 MIN_NEGATIVE_CORRELATION = 0.7
 MIN_OUTLINE_CORRELATION = 0.5
 """Of the shrunken pictures in their best orientation, from which laying outline over outline is tried."""
+OUTVOTED_SHARE, NARROW_SHARE = 0.25, 0.75
+"""Agreement of pixels below which the transform of most matches is doubted, and from which the one that two
+of them define is believed; the latter where its followers lie on few spots. By hand, as the limits of
+`fit_by_pairs`; strangers among charts reach 0.73."""
 LEAST_BEND_PX = 2.0
 """Of the corners, in raster pixels, off an affine map: what bends less is no perspective, but keypoints that
 lie a little beside each other. Pictures in perspective among the real-world kinds bend by 60 and more,
@@ -172,15 +176,26 @@ def lay_keypoints(a: LocalDescriptor, b: LocalDescriptor) -> tuple[int, Laying |
     i, j = match(a.keypoints["bits"], b.keypoints["bits"])
     p, q = a.keypoints[i], b.keypoints[j]
     proposal = fit_transform(p, q)
+    plain = None if proposal is None else _laid_by(proposal, a, b)
+    if plain is None or plain.share < OUTVOTED_SHARE:
+        exact = fit_by_pairs(p, q)
+        laid = None if exact is None else _laid_by(exact, a, b)
+        if exact is not None and laid is not None:
+            is_spread = exact.n_spread >= MIN_INLIERS
+            if laid.share >= (OUTVOTED_SHARE if is_spread else NARROW_SHARE):
+                proposal, plain = exact, laid
     if proposal is None:
         return _lay_mirrored(a, b)
-    matrix = rescaled(proposal.matrix, a.raster_scale, b.raster_scale)
-    overlap = lay_over(a.raster, b.raster, matrix)
-    plain = None if overlap is None else Laying(a, b, overlap)
     if plain is not None and plain.share < CLEAR_SHARE:
         tilted = _lay_in_perspective(a, b, p, q, proposal)
         plain = tilted if tilted is not None and tilted.share > plain.share else plain
-    return proposal.n_spread, plain
+    return proposal.n_spread if proposal.n_spread >= MIN_INLIERS else 0, plain
+
+
+def _laid_by(proposal: Hypothesis, a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:
+    matrix = rescaled(proposal.matrix, a.raster_scale, b.raster_scale)
+    overlap = lay_over(a.raster, b.raster, matrix)
+    return None if overlap is None else Laying(a, b, overlap)
 
 
 def _lay_mirrored(a: LocalDescriptor, b: LocalDescriptor) -> tuple[int, Laying | None]:
