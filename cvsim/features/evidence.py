@@ -52,7 +52,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 142 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 35
+EVIDENCE_VERSION = 36
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""
@@ -109,7 +109,7 @@ DRAWN, DRAWN_ALIKE = 0.65, 0.7
 pictures are the same but for what was done to them. By hand on drawn bar codes, comics, confusion matrices,
 crosswords, heat maps, spreadsheets and sudokus (a share of 0.8 to 0.99; strangers agree by 0.01 to 0.66,
 copies by 0.7 and more but for large captions), and on photographs, framed ones among them (up to 0.64);
-tried on the ten sorts of the domain sets, whose copies are found as before, and on part d of
+tried on the ten sorts of the domain sets, whose copies are found as before, and on parts e and f of
 benchmarks/drawn_sorts.py."""
 MIN_SHARE_TO_LOOK = 0.05
 """Agreement below which the structure is not looked at: nothing is the same."""

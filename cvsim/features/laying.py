@@ -178,18 +178,25 @@ def lay_keypoints(a: LocalDescriptor, b: LocalDescriptor) -> tuple[int, Laying |
     proposal = fit_transform(p, q)
     plain = None if proposal is None else _laid_by(proposal, a, b)
     if plain is None or plain.share < OUTVOTED_SHARE:
-        exact = fit_by_pairs(p, q)
-        laid = None if exact is None else _laid_by(exact, a, b)
-        if exact is not None and laid is not None:
-            is_spread = exact.n_spread >= MIN_INLIERS
-            if laid.share >= (OUTVOTED_SHARE if is_spread else NARROW_SHARE):
-                proposal, plain = exact, laid
+        proposal, plain = _outvoted(a, b, p, q) or (proposal, plain)
     if proposal is None:
         return _lay_mirrored(a, b)
     if plain is not None and plain.share < CLEAR_SHARE:
         tilted = _lay_in_perspective(a, b, p, q, proposal)
         plain = tilted if tilted is not None and tilted.share > plain.share else plain
     return proposal.n_spread if proposal.n_spread >= MIN_INLIERS else 0, plain
+
+
+def _outvoted(
+    a: LocalDescriptor, b: LocalDescriptor, p: NDArray[Any], q: NDArray[Any]
+) -> tuple[Hypothesis, Laying] | None:
+    """What two of the matches define, if the pixels bear it out."""
+    exact = fit_by_pairs(p, q)
+    laid = None if exact is None else _laid_by(exact, a, b)
+    if exact is None or laid is None:
+        return None
+    least = OUTVOTED_SHARE if exact.n_spread >= MIN_INLIERS else NARROW_SHARE
+    return (exact, laid) if laid.share >= least else None
 
 
 def _laid_by(proposal: Hypothesis, a: LocalDescriptor, b: LocalDescriptor) -> Laying | None:

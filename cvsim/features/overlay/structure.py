@@ -228,7 +228,7 @@ def _exchanged(places: NDArray[np.float32], weight: NDArray[Any], edges: _Edges)
     total, only_a, only_b = (
         np.bincount(number, weight * part, GRID**2) for part in (sum(edges), edges.only_a, edges.only_b)
     )
-    left = np.argsort(only_a + only_b)[: GRID**2 - PAINTED_CELLS]
+    left = np.argsort(only_a + only_b, kind="stable")[: GRID**2 - PAINTED_CELLS]
     return float(min(only_a[left].sum(), only_b[left].sum()) / (total[left].sum() + 1e-3))
 
 

@@ -77,3 +77,9 @@ def test_too_few_matches_define_nothing() -> None:
         assert fit_transform(*_matches(0, n, 0, 1.0, 0.0)) is None
     heap = np.zeros(9, KEYPOINT)  # all on one spot, which turns nothing
     assert fit_by_pairs(heap, heap) is None
+
+
+def test_many_matches_that_agree_take_no_more_time() -> None:
+    found = fit_by_pairs(*_matches(3, 300, 0, 0.7, 25))
+    assert found is not None
+    assert np.abs(_corners(found.matrix) - _corners(_true(0.7, 25))).max() < 4
