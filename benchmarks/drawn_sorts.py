@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Links among pictures of one sort that are all different: forms, bills, receipts, slides, codes, tickets.
 
-    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d|e|f]
+    python benchmarks/drawn_sorts.py --work FOLDER [--effort fast --effort default] [--part a|b|c|d|e|f|g]
         [--copies]
 
-Everything is drawn here, from a seed, in five styles. Parts a and b were looked at when the limits of
+Everything is drawn here, from a seed, in seven styles. Parts a and b were looked at when the limits of
 `consistency` were chosen; c, light on dark and of other sizes, was drawn when they were fixed, and looked at
 with a and b when those of `writing` were chosen. Part d, with four sorts more, was drawn after that.
 Part e has three sorts of tables; it was drawn when the limits of cells in `consistency` were fixed, which
 were chosen on tables of another style. Part f has four sorts of close lines; it was drawn when it was fixed
-from when a picture counts as drawn. What pictures of a sort share (a letterhead, boxes, squares in the
-corner of a code) is no evidence that two of them are the same, so every link is false. imagehash is shown
-beside cvsim. With --copies some of them have copies, and the question is how many of these are proposed for
-removal.
+from when a picture counts as drawn, and its bingo cards were looked at when the limits of exchanged pieces
+were. Part g, positions of one game, was drawn after that. What pictures of a sort share (a letterhead, boxes,
+squares in the corner of a code) is no evidence that two of them are the same, so every link is false.
+imagehash is shown beside cvsim. With --copies some of them have copies, and the question is how many of these
+are proposed for removal.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import cvsim
 
-Part = Literal["a", "b", "c", "d", "e", "f"]
+Part = Literal["a", "b", "c", "d", "e", "f", "g"]
 Effort = Literal["fast", "default", "thorough"]
 N_EACH = 40
 N_COPIED = 8
@@ -62,6 +63,7 @@ STYLES: dict[Part, Style] = {
     "d": Style((10, 30, 80), (200, 90, 20), (236, 240, 244), 2),
     "e": Style((40, 40, 40), (40, 80, 150), (252, 252, 250), 1),
     "f": Style((15, 40, 35), (170, 60, 110), (248, 250, 245), 1),
+    "g": Style((20, 20, 20), (250, 250, 250), (220, 180, 110), 1),
 }
 
 
@@ -340,6 +342,21 @@ def bar_code(sheet: Sheet) -> None:
     sheet.text(50, sheet.height - 50, " ".join(str(sheet.rng.randint(0, 9)) for _ in range(12)), 26)
 
 
+def stones(sheet: Sheet) -> None:
+    first = random.Random("the game")
+    for k in range(13):
+        at = 30 + 30 * k
+        sheet.draw.line((30, at, 390, at), fill=sheet.style.ink)
+        sheet.draw.line((at, 30, at, 390), fill=sheet.style.ink)
+    for column, row in itertools.product(range(13), repeat=2):
+        stone = first.choice((None, None, None, sheet.style.ink, sheet.style.accent))
+        if sheet.rng.random() < 0.3:
+            stone = sheet.rng.choice((None, None, None, sheet.style.ink, sheet.style.accent))
+        if stone is not None:
+            x, y = 30 + 30 * column, 30 + 30 * row
+            sheet.draw.ellipse((x - 13, y - 13, x + 13, y + 13), fill=stone, outline=(0, 0, 0))
+
+
 SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = {
     "forms": (form, {"a": (620, 877), "b": (1000, 720), "c": (720, 900), "d": (1100, 800)}),
     "bills": (bill, {"a": (620, 877), "b": (760, 980), "c": (680, 860), "d": (900, 1200)}),
@@ -358,6 +375,7 @@ SORTS: dict[str, tuple[Callable[[Sheet], None], dict[Part, tuple[int, int]]]] = 
     "seats": (seats, {"f": (650, 450)}),
     "timetables": (timetable, {"f": (700, 520)}),
     "bar codes": (bar_code, {"f": (460, 260)}),
+    "stones": (stones, {"g": (420, 420)}),
 }
 
 

@@ -140,9 +140,9 @@ class WordPart:
 
     def matches(self, max_distance_bits: int) -> WordMatches:
         """Keypoints of two pictures with one word and near descriptors."""
-        found, bits = [], self.bits
+        found = []
         for i, j in _within_runs(self.lengths, self.n_upright):
-            near = _near_ones(bits, i, bits, j, max_distance_bits)
+            near = _near_ones(self.bits, i, self.bits, j, max_distance_bits)
             i, j = i[near], j[near]
             different = self.owner[i] != self.owner[j]
             found.append((i[different], j[different]))

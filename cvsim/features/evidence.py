@@ -97,9 +97,9 @@ EXCHANGED = (0.01, 0.03)
 """Share of the edges of two drawings that each has where the other has none, up to which all of them, and
 from which none, may be what was done to a copy: two positions of a game have pieces of their own. Worth as
 much as cells. Only of what lies exactly over each other: other hues give other edges, which seem shifted. By
-hand on drawn chess boards, sudokus and heat maps (0.01 to 0.15 in nine of ten pairs) and on stickers, black
-bars and large words over fourteen sorts of drawings (up to 0.008 in nine of ten); tried on bingo cards, drawn
-for part f of benchmarks/drawn_sorts.py, and on the altered copies of 22 sorts."""
+hand on drawn chess boards, sudokus, heat maps and bingo cards (0.01 to 0.15 in nine of ten pairs) and on
+stickers, black bars and large words over fourteen sorts of drawings (up to 0.008 in nine of ten); tried on
+part g of benchmarks/drawn_sorts.py, drawn afterwards, and on the altered copies of 22 sorts."""
 NEARLY_ONE = (0.2, 0.3)
 """Share of the contrast that does not agree up to which none of the letters, and from which all of them, may
 be other ones: small print that is drawn at another size is not the same at 192 pixels, but all around it is.
@@ -134,9 +134,8 @@ def similarities(evidence: NDArray[Any]) -> dict[str, Similarities]:
     in_place = 1 - _ramp(evidence["inner_shift_px"], *ONE_PLACE)
     unexplained = unexplained * in_place
     cells = _ramp(evidence["unruled"], *CELLS) * (1 - _ramp(evidence["spread"], *ALL_EDGES))
-    unexplained = np.maximum(unexplained, CELLS_WORTH * cells)
     pieces = _ramp(evidence["exchanged"], *EXCHANGED) * (evidence["drawn"] >= DRAWN) * in_place
-    unexplained = np.maximum(unexplained, CELLS_WORTH * pieces)
+    unexplained = np.maximum(unexplained, CELLS_WORTH * np.maximum(cells, pieces))
     rewritten = evidence["rewritten"] * _ramp(1 - share, *NEARLY_ONE)
     n_kept = evidence["n_kept"]
     content = np.minimum(1.0, (1 + HALF_CONTENT / FULL_CONTENT) * n_kept / (n_kept + HALF_CONTENT))
