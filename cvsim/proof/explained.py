@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import cv2
@@ -195,13 +196,31 @@ class _Proof:
             return EXACT_FLOOR
         return min(1.0, FLOOR + 0.2 * self._noise(channel, kind).typical)
 
+    @cached_property
+    def _is_refused(self) -> bool:
+        """Whether the sample shows that too little is explained all over: nothing can change that."""
+        return max(self._wide, _softness(self._detail)) >= 1
+
+    @property
+    def _wide(self) -> float:
+        """1 or more if too much is left unexplained, of the whole or of a tenth of it."""
+        left, widely = self._detail.unexplained, self._detail.unexplained_widely
+        return max(left / MOST_UNEXPLAINED, widely / MOST_UNEXPLAINED_WIDELY)
+
+    @property
+    def _asked_planes(self) -> list[tuple[int, str]]:
+        """Of what is refused one plane shows where it differs most."""
+        planes = list(enumerate(PLANE_NAMES))
+        return planes[:1] if self._is_refused else planes
+
     def _look(self, residual: Residual) -> None:
         ratio = np.zeros(residual.copy[0].shape, np.float32)
-        for channel, name in enumerate(PLANE_NAMES):
+        for channel, name in self._asked_planes:
             likeliest = residual.likeliest(channel)
             if not is_seen(likeliest, EXACT_FLOOR):
                 continue  # whatever the floors are: they take the noise to be measured
-            floors = {kind: self._floor(channel, kind) for kind in residual.kinds(channel)}
+            kinds = residual.kinds(channel)[-1:] if self._is_refused else residual.kinds(channel)
+            floors = {kind: self._floor(channel, kind) for kind in kinds}
             if not is_seen(likeliest, min(floors.values())):
                 continue
             for kind, floor in floors.items():
@@ -241,8 +260,7 @@ class _Proof:
     def explanation(self, stored_as: int, width: int, height: int) -> Explanation:
         """The verdict, its boxes in the copy as it is shown."""
         detail = self._detail
-        wide = max(detail.unexplained / MOST_UNEXPLAINED, detail.unexplained_widely / MOST_UNEXPLAINED_WIDELY)
-        soft = _softness(detail)
+        wide, soft = self._wide, _softness(detail)
         lean = self._leaning()
         margin = max(self._most, wide, soft, lean, self._excess_detail(), self._grain_of_its_own())
         measures = {

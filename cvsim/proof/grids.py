@@ -121,12 +121,13 @@ def on_grid_of(copy: Pixels, kept: Pixels) -> Pixels:
     target, source = luma(copy), luma(kept)
     bands = _bands(size[1])
     wanted_rows = np.concatenate([target[rows] for rows in bands])
-    places = _busy_places(_in_bands("area", source, size, bands))
+    tried = {name: _in_bands(name, source, size, bands) for name in FILTERS}
+    places = _busy_places(tried["area"])
     wanted = wanted_rows.ravel()[places].astype(np.float32)
-    errors = {n: _trimmed(_in_bands(n, source, size, bands).ravel()[places] - wanted) for n in FILTERS}
+    errors = {name: _trimmed(found.ravel()[places] - wanted) for name, found in tried.items()}
     name = min(errors, key=errors.__getitem__)
     resampled = FILTERS[name](kept, size)
-    taps = fitted_filter(_in_bands(name, source, size, bands), wanted_rows, places)
+    taps = fitted_filter(tried[name], wanted_rows, places)
     if taps is None or taps[1] > _WORTH_FILTERING * errors[name]:
         return resampled
     return np.asarray(cv2.filter2D(resampled, -1, taps[0], borderType=cv2.BORDER_REPLICATE), np.uint8)
