@@ -52,7 +52,7 @@ EVIDENCE = np.dtype(
     ]
 )
 """All that is known of a pair, 142 bytes: what a store keeps of a verified pair."""
-EVIDENCE_VERSION = 36
+EVIDENCE_VERSION = 37
 """Raised whenever two descriptors would give other evidence."""
 UNREGISTERED_PX = 0.5
 """Median displacement, in raster pixels, at which nothing is left of the registration."""

@@ -12,8 +12,9 @@ A crop links like any other pair: two crops of one photograph belong together, a
 overlap. A pasted part does not: a collage contains photographs that have nothing to do with each other.
 
 1. *Cores* are the connected components of all links but the pasted ones. If at least half of the
-   links into a container are pasted, the others are taken as pasted too: a crop of one photograph of a
-   collage has no seam of its own, because its photograph goes on around it.
+   links into a container are pasted, of two both, the others are taken as pasted too: a crop of one
+   photograph of a collage has no seam of its own, because its photograph goes on around it. One of two is
+   too few to tell: a crop may end on a line of the picture, which looks like a seam.
 2. A core joins the group of what is pasted into it if every one of its members contains something of
    that group, and none contains anything of another. Otherwise it stays apart: a collage of two
    photographs belongs to neither, and a photograph does not join what was pasted onto its copy.
@@ -154,11 +155,12 @@ def _group(n_nodes: int, a: Indices, b: Indices, part: Indices, pasted: NDArray[
 
 
 def _is_host(n_nodes: int, container: Indices, pasted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(n_nodes,) True for containers of which at least half of the parts were pasted."""
+    """(n_nodes,) True for containers of which at least half of the parts were pasted; of two, both."""
     directed = container != -1
     n_parts = np.bincount(container[directed], minlength=n_nodes)
     n_pasted = np.bincount(container[directed & pasted], minlength=n_nodes)
-    return (n_pasted > 0) & (2 * n_pasted >= n_parts)
+    least: NDArray[np.float64] = np.where(n_parts == 2, 2, n_parts / 2)
+    return np.asarray((n_pasted > 0) & (n_pasted >= least))
 
 
 def _join_hosts(cores: Indices, part: Indices, container: Indices) -> Indices:

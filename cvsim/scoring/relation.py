@@ -26,8 +26,11 @@ MIN_CONTAINED = 0.94
 """Share of a part that lies inside its container."""
 MAX_SHOWN = 0.965
 """Share of the container that its part shows; above, the two show the same."""
-MIN_SEAM = 1.8
-"""See `cvsim.features.overlay.alignment.seam`."""
+MIN_SEAM = 1.15
+"""See `cvsim.features.overlay.alignment.seam`. Of crops of 14 sets of drawings and photographs 12 of 245 come
+to more, and all of 19 collages of real kinds, as do 1 of 272 crops and 139 of 139 pictures in another one of
+part b; these chose it. Tried on crops of 19 other sorts (11 of 368), and on collages of distractors (247 of
+259) and of photographs (187 of 195)."""
 MIN_TURN_DEG = 1.2
 """A smaller turn is the inexactness of the alignment."""
 SAME_COVERAGE = 0.06

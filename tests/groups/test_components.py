@@ -77,7 +77,7 @@ def naive_groups(n, edges, threshold):
     hosts = {
         node
         for node, into in parts.items()
-        if any(e[4] for e in into) and 2 * sum(e[4] for e in into) >= len(into)
+        if any(e[4] for e in into) and sum(e[4] for e in into) >= (2 if len(into) == 2 else len(into) / 2)
     }
     pasted = [e for e in links if e[4] or (e[3] != -1 and e[0] + e[1] - e[3] in hosts)]
     graph = nx.Graph()
@@ -107,6 +107,12 @@ def naive_groups(n, edges, threshold):
 def test_containment_follows_its_rules(graph):
     n, edges = graph
     assert sets(run(n, edges).labels) == naive_groups(n, edges, 0.5)
+
+
+def test_one_seam_of_two_does_not_keep_the_other_crop_out():
+    picture, crop, ends_on_a_line = range(3)
+    edges = [(picture, crop, 1.0, crop, False), (picture, ends_on_a_line, 1.0, ends_on_a_line, True)]
+    assert sets(run(3, edges).labels) == {frozenset((picture, crop)), frozenset((ends_on_a_line,))}
 
 
 @settings(max_examples=100, deadline=None)

@@ -38,6 +38,10 @@ OVERLAP_BLUR_PX = 0.8
 """Rasters are blurred by this much, so that sampling noise does not pass for difference."""
 _SEAM_POINTS = np.linspace(0.05, 0.95, 64)
 _SEAM_OFFSETS = np.array([-5.0, -2.0, 2.0, 5.0])
+_LITTLE_CHANGE = 3.0
+"""Mean square of the changes along an outline, in grey levels, that says half as much as a large one."""
+_CLEAREST_BREAK = 3.0
+"""What one side of an outline counts at most: a crop may end on a line of the picture, but not on four."""
 MIN_SHIFT_PX = 0.12
 """Median displacement of the tiles from which a refined alignment may do better."""
 REFOCUSED_CORRELATION = 0.85
@@ -455,10 +459,12 @@ def coverage(box_a: Extent, box_b: Extent, matrix: Matrix) -> tuple[float, float
 
 
 def seam(raster: NDArray[np.uint8], outline: Points) -> float:
-    """How sharply a picture breaks along an outline inside it: about 1 for no break, 2 and more for a paste.
+    """How sharply a picture breaks along an outline inside it: near 0 for no break, from 1.15 for a paste.
 
-    The step across the outline is compared with the steps just inside and just outside it. Only sides
-    away from the picture's own border count.
+    The step across the outline, where it is of middling size, is compared with the steps just inside and just
+    outside it: a paste breaks all along, lines that cross the outline of a crop do so in places. What changes
+    along the outline changes alike on both sides of it where the picture goes on. Only sides away from the
+    picture's own border count.
 
     Parameters
     ----------
@@ -482,9 +488,18 @@ def seam(raster: NDArray[np.uint8], outline: Points) -> float:
         return 0.0
     flat = points[sides].reshape(-1, 1, 2)
     values = cv2.remap(raster.astype(np.float32), flat, None, cv2.INTER_LINEAR)
-    steps = np.abs(np.diff(values.reshape(len(sides), len(_SEAM_POINTS), 4), axis=2)).mean(axis=1)
-    ratios = steps[:, 1] / ((steps[:, 0] + steps[:, 2]) / 2 + 2.0)
-    return float(np.average(ratios, weights=length[sides]))
+    values = values.reshape(len(sides), len(_SEAM_POINTS), 4)
+    steps = np.abs(np.diff(values, axis=2))
+    beside = steps[:, :, [0, 2]].mean(axis=(1, 2))
+    ratios = np.minimum(np.median(steps[:, :, 1], axis=1) / (beside + 2.0), _CLEAREST_BREAK)
+    goes_on = _correlation(*np.diff(values[:, :, 1:3], axis=1).transpose(2, 0, 1))
+    return float(np.average(ratios * (1 - np.maximum(goes_on, 0)), weights=length[sides]))
+
+
+def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of rows of changes in grey levels, (n, m) each: (n,), about 0 where next to nothing changes."""
+    size = np.sqrt((a * a).mean(axis=1) * (b * b).mean(axis=1))
+    return np.asarray((a * b).mean(axis=1) / (size + _LITTLE_CHANGE), np.float32)
 
 
 def surround(raster: NDArray[np.uint8], outline: Points) -> float:
