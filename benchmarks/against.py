@@ -4,9 +4,11 @@
     python benchmarks/against.py --data DATA/camera DATA/distractors DATA/photos --work FOLDER
 
 The library is cut from the photographs in the given folders: no two of its pictures overlap. So that twenty
-thousand can be cut, they are small, and enlarged to the size of a picture on the web. Of the new ones, half
-are altered copies of pictures of the library, and half are pictures that it does not have. Each run starts
-without a cache. Writes ``results/against.json`` and the table of README.md.
+thousand can be cut, they are small, and enlarged to the size of a picture on the web. There are two cards, of
+which half are pictures that the library does not have: the same ones. The other half are files that were
+imported before, as they are, or altered copies of them, each of which asks for a proof. Each run starts
+without a cache; both runs of a card are made by turns. Writes ``results/against-PX.json`` and a table of
+README.md, both named by the width of the pictures.
 """
 
 from __future__ import annotations
@@ -20,53 +22,72 @@ import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from fingerprint import code_fingerprint
 from processes import Cost, measure
 from tables import README, count, number, table, write_section
 
-RESULTS = Path(__file__).parent / "results" / "against.json"
+RESULTS = Path(__file__).parent / "results"
 CELL_PX = (144, 108)
 ALTERATIONS = ("jpeg", "half", "crop", "grey", "mirrored")
+CARDS = {"imported": "half were imported before", "altered": "half are altered copies"}
+Pairs = dict[tuple[str, str], float]
 
 
 def main() -> None:
     args = parse_args()
     of = f"{args.n}-{args.n_new}-{args.times}"
-    library, card = args.work / f"library-{of}", args.work / f"card-{of}"
-    make_sets(args, library, card)
+    library = args.work / f"library-{of}"
+    cards = {card: args.work / f"card-{card}-{of}" for card in CARDS}
+    make_sets(args, library, cards)
     result: dict[str, Any] = {
         "code": code_fingerprint(),
         "n_indexed": args.n,
         "n_new": args.n_new,
         "px": [side * args.times for side in CELL_PX],
+        "repeats": args.repeats,
     }
     store = library.with_suffix(".db")
     for part in (store, store.with_name(f"{store.name}-wal"), store.with_name(f"{store.name}-shm")):
         part.unlink(missing_ok=True)
-    index = ["index", str(library), "--store", str(store), "-q"]
-    over_all = ["dedupe", str(card), str(library), "--no-cache", "-q", "--json"]
-    against = ["dedupe", str(card), "--against", str(store), "--no-cache", "-q", "--json"]
-    found: dict[str, Any] = {}
-    for name, command in (("index", index), ("against", against), ("over all", over_all)):
-        cost = cvsim(command)
-        result[name] = {"wall_s": cost.wall_s, "cpu_s": cost.cpu_s, "peak_mb": cost.peak_mb}
-        print(name, result[name], file=sys.stderr, flush=True)
-        if command[0] == "dedupe":
-            found[name] = pairs_with(json.loads(cost.stdout), str(card))
-    missing = found["over all"].keys() - found["against"].keys()
-    others = {pair: scores for pair in found["over all"] for scores in [found["against"].get(pair)]}
-    result["pairs"] = {
-        "over all": len(found["over all"]),
-        "against": len(found["against"]),
-        "missing": len(missing),
-        "of another score": sum(one is not None and one != found["over all"][p] for p, one in others.items()),
-    }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    result["index"] = costs([cvsim(["index", str(library), "--store", str(store), "-q"])])
+    result["cards"] = {card: compared(folder, library, store, args) for card, folder in cards.items()}
+    width_px = result["px"][0]
+    args.results.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, sort_keys=True)
+    (args.results / f"against-{width_px}.json").write_text(text + "\n", encoding="utf-8")
     if args.readme:
-        write_section("against", as_table(result), args.readme)
+        write_section(f"against-{width_px}", as_table(result), args.readme)
+
+
+def compared(card: Path, library: Path, store: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """What both runs cost, by turns, and where their pairs differ."""
+    runs = {"over all": [str(card), str(library)], "against": [str(card), "--against", str(store)]}
+    found: dict[str, Pairs] = {}
+    taken: dict[str, list[Cost]] = {name: [] for name in runs}
+    for _ in range(args.repeats):
+        for name, paths in runs.items():
+            cost = cvsim(["dedupe", *paths, "--no-cache", "-q", "--json"])
+            print(card.name, name, cost.wall_s, cost.cpu_s, file=sys.stderr, flush=True)
+            found[name] = pairs_with(json.loads(cost.stdout), str(card))
+            taken[name].append(cost)
+    over_all, against = found["over all"], found["against"]
+    others = [pair for pair in over_all.keys() & against.keys() if over_all[pair] != against[pair]]
+    pairs = {"over all": len(over_all), "against": len(against), "of another score": len(others)}
+    pairs["missing"] = len(over_all.keys() - against.keys())
+    return {**{name: costs(some) for name, some in taken.items()}, "pairs": pairs}
+
+
+def costs(taken: list[Cost]) -> dict[str, list[float]]:
+    """Median, least and most of each."""
+    columns = {
+        "wall_s": [cost.wall_s for cost in taken],
+        "cpu_s": [cost.cpu_s for cost in taken],
+        "peak_mb": [cost.peak_mb for cost in taken],
+    }
+    return {name: [median(values), min(values), max(values)] for name, values in columns.items()}
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,7 +97,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=20_000, metavar="N", help="pictures of the library")
     parser.add_argument("--n-new", type=int, default=1_000, metavar="N")
     parser.add_argument("--times", type=int, default=3, metavar="N", help="how far each piece is enlarged")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds of both runs of a card")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     parser.add_argument("--readme", type=Path, default=README, metavar="FILE")
     parser.add_argument("--no-readme", dest="readme", action="store_const", const=None)
     return parser.parse_args()
@@ -86,7 +108,7 @@ def cvsim(arguments: list[str]) -> Cost:
     return measure([sys.executable, "-m", "cvsim", *arguments])
 
 
-def pairs_with(report: Any, card: str) -> dict[tuple[str, str], float]:
+def pairs_with(report: Any, card: str) -> Pairs:
     """The links with a file of the card, and their scores."""
     edges = ((e["a"], e["b"], e["score"]) for group in report["groups"] for e in group["edges"])
     return {
@@ -96,13 +118,13 @@ def pairs_with(report: Any, card: str) -> dict[tuple[str, str], float]:
     }
 
 
-def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
-    """Both folders, made on first use."""
-    if library.exists() and card.exists():
+def make_sets(args: argparse.Namespace, library: Path, cards: dict[str, Path]) -> None:
+    """The library and both cards, made on first use."""
+    if library.exists() and all(card.exists() for card in cards.values()):
         return
     from PIL import Image
 
-    for folder in (library, card):
+    for folder in (library, *cards.values()):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     n_strangers = args.n_new // 2
@@ -110,16 +132,17 @@ def make_sets(args: argparse.Namespace, library: Path, card: Path) -> None:
     is_stranger = set(random.Random(0).sample(range(n_all), n_strangers))
     names = []
     for k, cell in zip(range(n_all), cut(args.data, args.times), strict=False):
-        folder = card if k in is_stranger else library
-        cell.save(folder / f"{k:06}.jpg", quality=88)
+        for folder in cards.values() if k in is_stranger else [library]:
+            cell.save(folder / f"{k:06}.jpg", quality=88)
         names += [] if k in is_stranger else [f"{k:06}"]
     if len(names) < args.n:
         raise SystemExit(f"There are too few photographs for {args.n:,} pictures: give a smaller --n")
     chosen = random.Random(1).sample(names, args.n_new - n_strangers)
     for j, name in enumerate(chosen):
-        kind = ALTERATIONS[j % len(ALTERATIONS)]
-        with Image.open(library / f"{name}.jpg") as picture:
-            altered(picture.convert("RGB"), kind).save(card / f"{name}-{kind}.jpg", quality=80)
+        kind, known = ALTERATIONS[j % len(ALTERATIONS)], library / f"{name}.jpg"
+        shutil.copy2(known, cards["imported"] / f"IMG_{name}.jpg")
+        with Image.open(known) as picture:
+            altered(picture.convert("RGB"), kind).save(cards["altered"] / f"{name}-{kind}.jpg", quality=80)
 
 
 def cut(data: list[Path], times: int) -> Iterator[Any]:
@@ -161,22 +184,31 @@ def altered(picture: Any, kind: str) -> Any:
 
 
 def as_table(result: dict[str, Any]) -> str:
-    rows = []
-    for name in ("index", "over all", "against"):
-        cost = result[name]
-        pairs = result["pairs"].get(name)
-        rows.append(
-            (name, number(cost["wall_s"]), number(cost["cpu_s"]), number(cost["peak_mb"], 0), count(pairs))
-        )
-    header = ("run", "seconds", "CPU seconds", "peak MB", "pairs with a new file")
-    pairs, share = result["pairs"], result["against"]["cpu_s"] / result["over all"]["cpu_s"]
+    rows = [("index", *cost_cells(result["index"]), "", "", "")]
+    for card, what in CARDS.items():
+        both = result["cards"][card]
+        for name in ("over all", "against"):
+            shares = [f"{share:.1%}" for share in shares_of(both)] if name == "against" else ["", ""]
+            rows.append((f"{what}: {name}", *cost_cells(both[name]), count(both["pairs"][name]), *shares))
+    header = ("run", "seconds", "CPU seconds", "peak MB", "pairs with a new file", "of the seconds", "of CPU")
+    pairs = [both["pairs"] for both in result["cards"].values()]
+    n_missing, n_other = (sum(found[what] for found in pairs) for what in ("missing", "of another score"))
+    width_px, height_px = result["px"]
     words = (
-        f"{result['n_new']:,} new pictures against {result['n_indexed']:,} indexed ones. Of the pairs of a "
-        "run "
-        f"over all, {pairs['missing']:,} are missing and {pairs['of another score']:,} have another score. "
-        f"Looking them up took {share:.1%} of its CPU time."
+        f"{result['n_new']:,} new pictures against {result['n_indexed']:,} indexed ones of {width_px:,} x "
+        f"{height_px:,} pixels; medians, rounds: {result['repeats']}. Of the pairs of the runs over all, "
+        f"{n_missing:,} are missing and {n_other:,} have another score."
     )
     return f"{table(header, rows)}\n\n{words}"
+
+
+def cost_cells(cost: dict[str, list[float]]) -> tuple[str, str, str]:
+    return number(cost["wall_s"][0]), number(cost["cpu_s"][0]), number(cost["peak_mb"][0], 0)
+
+
+def shares_of(both: dict[str, Any]) -> list[float]:
+    """Wall clock and CPU of the run against the index, as a share of the run over all."""
+    return [both["against"][what][0] / both["over all"][what][0] for what in ("wall_s", "cpu_s")]
 
 
 if __name__ == "__main__":

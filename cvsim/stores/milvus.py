@@ -110,7 +110,6 @@ class MilvusIndex(MilvusStore):
     def _has_vectors(self, n_dims: int) -> bool:
         name = self._name(f"vector_{n_dims}")
         if n_dims not in self._vectors and self._milvus.fields_of(name) is not None:
-            self._milvus.load(name)
             self._vectors.add(n_dims)
         return n_dims in self._vectors
 

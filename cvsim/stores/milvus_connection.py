@@ -148,6 +148,7 @@ class MilvusConnection:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._loaded: set[str] = set()
         self._deleted_from: set[str] = set()
         self._pymilvus = _imported(address)
         with self._mapped("connect to"):
@@ -167,6 +168,7 @@ class MilvusConnection:
 
         Milvus does not tell at what moment it deleted: the read after that waits for all there is.
         """
+        self._load(collection)
         level = "Strong" if collection in self._deleted_from else "Session"
         self._deleted_from.discard(collection)
         return {"consistency_level": level, "timeout": self.address.timeout_s}
@@ -211,7 +213,7 @@ class MilvusConnection:
             return {str(field["name"]) for field in described["fields"]}
 
     def create(self, collection: str, fields: Sequence[tuple[str, str, int]], metric: str) -> None:
-        """Make a collection, whose last field is its vector, and load it; no other may have its name.
+        """Make a collection, whose last field is its vector; no other may have its name.
 
         Parameters
         ----------
@@ -243,18 +245,23 @@ class MilvusConnection:
                 timeout=self.address.timeout_s,
             )
 
-    def load(self, collection: str) -> None:
-        """Have a collection ready to be asked, with all that was written to it until now."""
-        with self._mapped("read"):
-            self._client.load_collection(collection, timeout=self.address.timeout_s)
-            # All later reads see at least this moment: what other processes wrote before is there.
-            self._client.query(
-                collection,
-                filter="number == -1",
-                output_fields=["number"],
-                consistency_level="Strong",
-                timeout=self.address.timeout_s,
-            )
+    def _load(self, collection: str) -> None:
+        """Have a collection ready to be asked, with all that was written to it until its first use.
+
+        Only those that are asked are loaded: words alone are most of what there is.
+        """
+        if collection in self._loaded:
+            return
+        self._client.load_collection(collection, timeout=self.address.timeout_s)
+        # All later reads see at least this moment: what other processes wrote before is there.
+        self._client.query(
+            collection,
+            filter="number == -1",
+            output_fields=["number"],
+            consistency_level="Strong",
+            timeout=self.address.timeout_s,
+        )
+        self._loaded.add(collection)
 
     # Rows
 
@@ -269,6 +276,7 @@ class MilvusConnection:
         """Delete the rows that a filter lets through."""
         self._deleted_from.add(collection)
         with self._mapped("write to"):
+            self._load(collection)
             self._client.delete(collection, filter=filter, timeout=self.address.timeout_s)
 
     def query(self, collection: str, filter: str, fields: Sequence[str]) -> list[dict[str, Any]]:

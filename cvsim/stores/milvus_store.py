@@ -88,7 +88,6 @@ class MilvusStore(SearchableStore):
         for name, fields in wanted.items():
             if there[name] is None:
                 self._milvus.create(self._name(name), fields, "HAMMING")
-            self._milvus.load(self._name(name))
         layout = self.describe("layout", LAYOUT)
         if layout != LAYOUT:
             raise other_layout(self._address, f"has the layout {layout} of another version of cvsim")
