@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -201,25 +201,24 @@ class _Proof:
         """Whether the sample shows that too little is explained all over: nothing can change that."""
         return max(self._wide, _softness(self._detail)) >= 1
 
-    @property
+    @cached_property
     def _wide(self) -> float:
         """1 or more if too much is left unexplained, of the whole or of a tenth of it."""
         left, widely = self._detail.unexplained, self._detail.unexplained_widely
         return max(left / MOST_UNEXPLAINED, widely / MOST_UNEXPLAINED_WIDELY)
 
-    @property
-    def _asked_planes(self) -> list[tuple[int, str]]:
-        """Of what is refused one plane shows where it differs most."""
-        planes = list(enumerate(PLANE_NAMES))
-        return planes[:1] if self._is_refused else planes
+    def _asked(self, residual: Residual) -> Iterator[tuple[int, str, tuple[Kind, ...]]]:
+        """Planes to look at, and the kinds of each; of what is refused one shows where it differs most."""
+        for channel, name in enumerate(PLANE_NAMES[:1] if self._is_refused else PLANE_NAMES):
+            kinds = residual.kinds(channel)
+            yield channel, name, kinds[-1:] if self._is_refused else kinds
 
     def _look(self, residual: Residual) -> None:
         ratio = np.zeros(residual.copy[0].shape, np.float32)
-        for channel, name in self._asked_planes:
+        for channel, name, kinds in self._asked(residual):
             likeliest = residual.likeliest(channel)
             if not is_seen(likeliest, EXACT_FLOOR):
                 continue  # whatever the floors are: they take the noise to be measured
-            kinds = residual.kinds(channel)[-1:] if self._is_refused else residual.kinds(channel)
             floors = {kind: self._floor(channel, kind) for kind in kinds}
             if not is_seen(likeliest, min(floors.values())):
                 continue

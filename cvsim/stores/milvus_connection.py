@@ -166,7 +166,8 @@ class MilvusConnection:
     def _reading(self, collection: str) -> dict[str, Any]:
         """How a read is asked: it sees what this connection wrote, and else waits for nobody.
 
-        Milvus does not tell at what moment it deleted: the read after that waits for all there is.
+        The first one of a collection has it loaded. Milvus does not tell at what moment it deleted: the read
+        after that waits for all there is.
         """
         self._load(collection)
         level = "Strong" if collection in self._deleted_from else "Session"

@@ -39,7 +39,8 @@ OVERLAP_BLUR_PX = 0.8
 _SEAM_POINTS = np.linspace(0.05, 0.95, 64)
 _SEAM_OFFSETS = np.array([-5.0, -2.0, 2.0, 5.0])
 _LITTLE_CHANGE = 3.0
-"""Mean square of the changes along an outline, in grey levels, that says half as much as a large one."""
+"""Mean square of the changes along an outline, in grey levels, that says half as much as a large one. Chosen
+with the limit of `seam`, `cvsim.scoring.relation.MIN_SEAM`, which names the data, as was the next one."""
 _CLEAREST_BREAK = 3.0
 """What one side of an outline counts at most: a crop may end on a line of the picture, but not on four."""
 MIN_SHIFT_PX = 0.12

@@ -79,7 +79,7 @@ def test_too_few_matches_define_nothing() -> None:
     assert fit_by_pairs(heap, heap) is None
 
 
-def test_many_matches_that_agree_take_no_more_time() -> None:
+def test_many_matches_that_agree_define_it_too() -> None:
     found = fit_by_pairs(*_matches(3, 300, 0, 0.7, 25))
     assert found is not None
     assert np.abs(_corners(found.matrix) - _corners(_true(0.7, 25))).max() < 4
