@@ -27,10 +27,12 @@ import cv2
 import numpy as np
 from PIL import Image
 from proof_pictures import (
+    CAPTIONS,
     CHANGES,
     ENCODINGS,
     LARGE_CHANGES,
     LARGE_ENCODINGS,
+    captioned,
     opened,
     page,
     photographs,
@@ -73,6 +75,10 @@ def pair_of(
         seed = rng.randrange(1 << 30)
         return page(seed, size, px), page(seed, size, px, change)
     original = opened(rng.choice(files), None if large else rng.choice(LONGEST_PX))
+    if kind == "caption":
+        seed = rng.randrange(1 << 30)
+        first, second = (captioned(original, text, random.Random(seed)) for text in CAPTIONS[change])
+        return first, second
     table = LARGE_CHANGES if large else CHANGES
     return original, Image.fromarray(table[change](np.array(original), rng))
 
@@ -83,6 +89,7 @@ def cases(data: Path, repeats: int, large: bool) -> Iterator[Case]:
     encodings = LARGE_ENCODINGS if large else ENCODINGS
     changes = [("photograph", name) for name in (LARGE_CHANGES if large else CHANGES)]
     changes += [("page", name) for name in ("two digits", "full stop for comma", "word")]
+    changes += [("caption", name) for name in CAPTIONS]
     for number in range(repeats):
         for i, (kind, change) in enumerate(changes):
             rng = random.Random(f"{SEED} {number} {i} {large}")

@@ -60,6 +60,27 @@ def page(seed: int, size: tuple[int, int], px: int, change: str | None = None) -
     return sheet
 
 
+CAPTIONS = {
+    "full stop for comma": ("EUR 1,250.00", "EUR 1.250.00"),
+    "comma for full stop": ("12.5 mmol", "12,5 mmol"),
+    "one digit": ("17 Nov 2021", "17 Nov 2027"),
+    "plus for minus": ("grade B-", "grade B+"),
+}
+CAPTION_PX = (11, 13, 16, 20)
+CAPTION_COLORS = (("black", "white"), ((60, 40, 20), (250, 245, 220)), ("white", (20, 30, 80)))
+"""Of the letters, and of the ground."""
+
+
+def captioned(image: Image.Image, text: str, rng: random.Random) -> Image.Image:
+    """The picture with a line of small letters on a plain ground."""
+    image, px, (ink, ground) = image.copy(), rng.choice(CAPTION_PX), rng.choice(CAPTION_COLORS)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(px)
+    x, y = (rng.randrange(0, max(1, side - 8 * px)) for side in image.size)
+    draw.rectangle((x, y, x + 8 * px, y + 2 * px), fill=ground)
+    draw.text((x + px // 2, y + px // 3), text, font=font, fill=ink)
+    return image
+
+
 def _place(rng: random.Random, pixels: Pixels, side: int, busy: bool = False) -> tuple[slice, slice]:
     places = []
     for _ in range(8 if busy else 1):

@@ -17,6 +17,7 @@ from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
 from cvsim.proof.scan import MOST_BOXES, Noise, Samples, Spot, excess, is_seen, merged, spots
+from cvsim.proof.standout import LargestDifferences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,6 +154,7 @@ class _Proof:
         self._may_lean = min(explainer.size) >= SMALL_PX or explainer.is_of_palette
         self._detail = Detail()
         self._spots: list[Spot] = []
+        self._largest = LargestDifferences()
         self._most = 0.0
         self._by: dict[str, float] = {}
         self._noises: dict[tuple[int, Kind], Noise] = {}
@@ -215,12 +217,18 @@ class _Proof:
 
     def _look(self, residual: Residual) -> None:
         ratio = np.zeros(residual.copy[0].shape, np.float32)
+        tile = residual.tile
+        left, top = tile.left + tile.inner[1].start, tile.top + tile.inner[0].start
         for channel, name, kinds in self._asked(residual):
             likeliest = residual.likeliest(channel)
             if not is_seen(likeliest, EXACT_FLOOR):
                 continue  # whatever the floors are: they take the noise to be measured
             floors = {kind: self._floor(channel, kind) for kind in kinds}
-            if not is_seen(likeliest, min(floors.values())):
+            is_worth_it = is_seen(likeliest, min(floors.values()))
+            if not channel:
+                strict = residual.plane(0, residual.kinds(0)[0]) if is_worth_it else likeliest
+                self._largest.add(strict, tile.inner, left, top)
+            if not is_worth_it:
                 continue
             for kind, floor in floors.items():
                 noise, active = self._noise(channel, kind), residual.active(channel)
@@ -233,10 +241,9 @@ class _Proof:
                     size = residual.copy[0].shape[1], residual.copy[0].shape[0]
                     found = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_NEAREST), np.float32)
                 np.maximum(ratio, found, out=ratio)
-        tile = residual.tile
         part = np.ascontiguousarray(ratio[tile.inner])
         self._most = max(self._most, float(part.max()))
-        self._spots += spots(part, tile.left + tile.inner[1].start, tile.top + tile.inner[0].start)
+        self._spots += spots(part, left, top)
 
     def _excess_detail(self) -> float:
         """1 or more if an encoder that is known can neither have made nor taken away so much fine detail."""
@@ -261,9 +268,11 @@ class _Proof:
         detail = self._detail
         wide, soft = self._wide, _softness(detail)
         lean = self._leaning()
-        margin = max(self._most, wide, soft, lean, self._excess_detail(), self._grain_of_its_own())
+        alone = self._largest.margin
+        margin = max(self._most, alone, wide, soft, lean, self._excess_detail(), self._grain_of_its_own())
         measures = {
             "spot": self._most,
+            "alone": alone,
             "wide": wide,
             "leaning": lean,
             "fineness": detail.fineness,
@@ -276,7 +285,7 @@ class _Proof:
             return Explanation("explained", (), margin, measures)
         boxes = tuple(
             _shown((s.x, s.y, s.width, s.height), stored_as, width, height)
-            for s in merged(self._spots)[:MOST_BOXES]
+            for s in merged(self._spots + self._largest.spots())[:MOST_BOXES]
         )
         state: State = "poorer-kept" if soft >= 1 else "differs"
         return Explanation(state, boxes or ((0, 0, width, height),), margin, measures)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cvsim.stores import Store
     from cvsim.types import RGB
 
-PROOF_VERSION = 11
+PROOF_VERSION = 12
 """Changes whenever a pair may be judged otherwise."""
 PROOFS_KEY = f"proofs:{PROOF_VERSION}"
 MOST_PIXELS = 250_000_000

@@ -303,6 +303,40 @@ def test_a_full_stop_for_a_comma_on_a_large_page_is_found() -> None:
     assert len(found.boxes) == 1
 
 
+def captioned(text: str, px: int = 12) -> Image.Image:
+    image = picture(size=(480, 320))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((100, 100, 100 + 10 * px, 100 + 2 * px), fill="white")
+    draw.text((100 + px // 2, 100 + px // 4), text, font=ImageFont.load_default(px), fill=(20, 20, 20))
+    return image
+
+
+CAPTIONS = [
+    ("EUR 1.000,00", "EUR 1,000.00"),
+    ("12.5 mmol", "12,5 mmol"),
+    ("No. 60", "No. 80"),
+    ("Jan. 4", "Jan, 4"),
+]
+AS_SENT = {
+    "webp": lambda im: data(im, "webp", quality=80),
+    "quality 60": lambda im: data(im, quality=60),
+    "three quarters": lambda im: data(im.resize((360, 240), Resampling.LANCZOS), quality=85),
+    "half, lossless": lambda im: data(im.resize((240, 160), Resampling.LANCZOS), "png"),
+}
+
+
+@pytest.mark.parametrize("kept", [{"format": "png"}, {"quality": 92}], ids=["png", "quality 92"])
+@pytest.mark.parametrize("how", AS_SENT)
+@pytest.mark.parametrize("caption", CAPTIONS)
+def test_one_small_character_is_found_in_a_caption(
+    caption: tuple[str, str], how: str, kept: dict[str, object]
+) -> None:
+    before, after = map(captioned, caption)
+    found = proved(AS_SENT[how](after), data(before, **kept))
+    assert found.state == "differs"
+    assert proved(AS_SENT[how](before), data(before, **kept)).state == "explained"
+
+
 def test_frames_of_one_quiet_scene_with_other_noise_differ() -> None:
     quiet = np.asarray(picture(5)).astype(np.float32)
     frames = [
