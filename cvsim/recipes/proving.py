@@ -77,9 +77,8 @@ class Prover:
 
     def check_groups(self) -> None:
         """Score what is told of each group; see `linking.check_groups`."""
-        grouping = self._linker.groups()
-        self._look_for_originals(grouping)
-        check_groups(self._linker, grouping, self.rules)
+        self._look_for_originals(self._linker.groups())
+        check_groups(self._linker, self.rules)
 
     def _look_for_originals(self, grouping: Grouping) -> None:
         """Have what the keep rule ``original`` goes by: what the members of groups hold, and equal pixels."""

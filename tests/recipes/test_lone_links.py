@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from cvsim.recipes.linking import Linker, check_groups, score_candidates
 from cvsim.recipes.report_groups import doubtful_links
+from cvsim.scoring.scorer import Scores
 
 QUALITIES = (95, 80, 50)
 
@@ -37,13 +39,22 @@ def groups(linker: Linker) -> set[frozenset[str]]:
     }
 
 
-def link_by_mistake(linker: Linker, first: str, second: str) -> None:
-    """Have the pair scored far above the threshold."""
+def nodes_of(linker: Linker, first: str, second: str) -> tuple[int, int]:
     at = {Path(node.first.path).stem: k for k, node in enumerate(linker.collection.nodes)}
     a, b = sorted((at[first], at[second]))
+    return a, b
+
+
+def with_log_odds(scores: Scores, pair: tuple[int, int], log_odds: float) -> Scores:
+    is_pair = (scores.a == pair[0]) & (scores.b == pair[1])
+    return replace(scores, log_odds=np.where(is_pair, log_odds, scores.log_odds))
+
+
+def link_by_mistake(linker: Linker, first: str, second: str, log_odds: float = 9.0) -> None:
+    """Have the pair scored far above the threshold, or as it is said."""
+    a, b = nodes_of(linker, first, second)
     linker.score_all((np.array([a]), np.array([b])), "")
-    is_pair = (linker.scores.a == a) & (linker.scores.b == b)
-    linker.scores = replace(linker.scores, log_odds=np.where(is_pair, 9.0, linker.scores.log_odds))
+    linker.scores = with_log_odds(linker.scores, (a, b), log_odds)
 
 
 def test_a_false_link_between_copies_is_left_out(linker: Linker) -> None:
@@ -51,7 +62,7 @@ def test_a_false_link_between_copies_is_left_out(linker: Linker) -> None:
     assert groups(linker) == apart
     link_by_mistake(linker, "castle-50", "lake-50")
     assert len(groups(linker)) == 1
-    check_groups(linker, linker.groups(), linker.rules)
+    check_groups(linker, linker.rules)
     assert groups(linker) == apart
     assert list(linker.left_out.values()) == [pytest.approx(1, abs=1e-3)]
     (link,) = doubtful_links(linker)
@@ -61,7 +72,7 @@ def test_a_false_link_between_copies_is_left_out(linker: Linker) -> None:
 
 def test_true_links_are_left_where_they_are(linker: Linker) -> None:
     before = groups(linker)
-    check_groups(linker, linker.groups(), linker.rules)
+    check_groups(linker, linker.rules)
     assert groups(linker) == before
     assert not linker.left_out
 
@@ -69,5 +80,39 @@ def test_true_links_are_left_where_they_are(linker: Linker) -> None:
 def test_a_link_that_the_kept_files_bear_out_stays(linker: Linker) -> None:
     link_by_mistake(linker, "castle-50", "lake-50")
     link_by_mistake(linker, "castle-95", "lake-95")
-    check_groups(linker, linker.groups(), linker.rules)
+    check_groups(linker, linker.rules)
     assert len(groups(linker)) == 1
+
+
+NEARLY = 0.4
+"""Log-odds of a pair that is nearly a link."""
+
+
+def test_what_is_nearly_linked_is_compared_with_the_rest_of_the_group(linker: Linker) -> None:
+    before = groups(linker)
+    link_by_mistake(linker, "castle-95", "castle-50", NEARLY)
+    assert groups(linker) != before
+    check_groups(linker, linker.rules)
+    assert groups(linker) == before
+    assert not linker.left_out
+
+
+def test_strangers_that_are_nearly_linked_stay_apart(linker: Linker) -> None:
+    before = groups(linker)
+    link_by_mistake(linker, "castle-95", "lake-95", NEARLY)
+    check_groups(linker, linker.rules)
+    assert groups(linker) == before
+
+
+def test_one_of_many_that_are_asked_makes_no_link(linker: Linker, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, mistaken = groups(linker), nodes_of(linker, "castle-80", "lake-95")
+    score = linker.scorer.score
+
+    def mistake(*args: Any, **options: Any) -> Scores:
+        return with_log_odds(score(*args, **options), mistaken, 9.0)
+
+    monkeypatch.setattr(linker.scorer, "score", mistake)
+    link_by_mistake(linker, "castle-95", "lake-95", NEARLY)
+    check_groups(linker, linker.rules)
+    assert groups(linker) == before
+    assert list(linker.left_out) == [mistaken]

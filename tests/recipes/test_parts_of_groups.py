@@ -62,5 +62,5 @@ def test_a_part_that_was_found_in_a_framed_copy_is_asked_about_the_others_of_the
             ("pasted",), contained="a" if first == at["crop"] else "b", pasted=True
         )
         assert linker.groups().n_groups == 2
-        check_groups(linker, linker.groups(), linker.rules)
+        check_groups(linker, linker.rules)
         assert linker.groups().n_groups == 1
