@@ -12,7 +12,7 @@ import numpy as np
 
 from cvsim.proof.detail import Detail
 from cvsim.proof.grids import INVERSE, find_orientation, on_grid_of, shrunk, turned
-from cvsim.proof.leaning import SMALL_PX, leaning
+from cvsim.proof.leaning import leaning
 from cvsim.proof.noise import Bounds
 from cvsim.proof.picture import ProofPicture, proof_picture
 from cvsim.proof.residual import GRID_PX, PLANE_NAMES, Kind, PairOnGrid, Residual, Tile, tiles, with_margin
@@ -151,7 +151,7 @@ class _Proof:
         self._has_palette = copy.n_colors is not None
         lost = _is_lossy(copy) or explainer.is_of_palette
         self._bounds, self._knows_encoder = _bounds(copy, lost), not lost
-        self._may_lean = min(explainer.size) >= SMALL_PX or explainer.is_of_palette
+        self._may_lean = explainer.is_of_palette
         self._detail = Detail()
         self._spots: list[Spot] = []
         self._largest = LargestDifferences()
@@ -257,7 +257,7 @@ class _Proof:
         return least / max(self._detail.shared_grain, 0.01)
 
     def _leaning(self) -> float:
-        """1 or more if a small copy, which no palette explains, is of another tint."""
+        """1 or more if a plane that is small, and that no palette explains, is of another tint."""
         if self._may_lean:
             return 0.0
         planes = ((r, channel) for r in self._sample for channel in range(len(PLANE_NAMES)))

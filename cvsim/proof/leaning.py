@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvsim.proof.scan import VISIBLE
+from cvsim.proof.scan import VISIBLE, fits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALL_PX = 128
-"""Shorter side below which boxes of 64 pixels, in which a tint shows (`cvsim.proof.scan`), do not fit."""
+_TINT_PX = max(VISIBLE)
+"""Side of the boxes in which a tint shows (`cvsim.proof.scan`)."""
 _SEEN = 2.0
 _LEANING, _DEVIATIONS = 0.7, 2.5
 """Share of all that differs that goes one way, and how many times what it would be by chance. Chosen on 70
@@ -24,12 +24,12 @@ of 840, now 7) and on 1,600 thumbnails of 25 photographs, of which it costs 3.""
 
 
 def leaning(residuals: Iterable[NDArray[np.float32]]) -> float:
-    """1 or more if what the residuals of any plane have goes one way: up or down.
+    """1 or more if what the residual of any plane that is too small for boxes has goes one way: up or down.
 
     What encoders and resampling leave is of both signs, for they keep means. Where a picture is too small for
     boxes in which noise averages out, that is all that tells a change of colour from them.
     """
-    return max(map(_leaning, residuals), default=0.0)
+    return max((_leaning(plane) for plane in residuals if not fits(_TINT_PX, plane)), default=0.0)
 
 
 def _leaning(residual: NDArray[np.float32]) -> float:
@@ -38,4 +38,4 @@ def _leaning(residual: NDArray[np.float32]) -> float:
         return 0.0
     shift = abs(float(seen.mean()))
     share = shift / float(np.abs(seen).mean())
-    return float(min(share / _LEANING, share * len(seen) ** 0.5 / _DEVIATIONS, shift / VISIBLE[64]))
+    return float(min(share / _LEANING, share * len(seen) ** 0.5 / _DEVIATIONS, shift / VISIBLE[_TINT_PX]))

@@ -71,13 +71,14 @@ def _mean(layers: tuple[Plane, Plane], side: int) -> Plane:
     return box(layers[1], side // 2) if side > _FINE_SIDE else box(layers[0], side)
 
 
-def _fits(side: int, plane: Plane) -> bool:
+def fits(side: int, plane: Plane) -> bool:
+    """Whether a plane is large enough for boxes of this side."""
     return bool(2 * side <= min(plane.shape))
 
 
 def _is_asked(side: int, plane: Plane) -> bool:
     """The smallest box is laid over any plane: over the chroma of a tiny picture nothing else fits."""
-    return _fits(side, plane) or side == min(VISIBLE)
+    return fits(side, plane) or side == min(VISIBLE)
 
 
 class Samples:
@@ -158,7 +159,7 @@ class Noise:
         return self._means[side]
 
     def _measured(self, side: int) -> NoiseCurve | None:
-        if not self._residuals or not all(_fits(side, full) for full, _ in self._layers):
+        if not self._residuals or not all(fits(side, full) for full, _ in self._layers):
             return None
         where = self._samples.coarse if side > _FINE_SIDE else self._samples.fine
         most_share = 2.2 * (side / 3) ** 0.5 / side
@@ -195,7 +196,7 @@ def _seen_energies(residual: Plane, floor: float) -> Iterator[tuple[int, Plane]]
     energy = residual * residual
     most = float(energy.max())
     for side in ENERGY_SIDES:
-        if not _fits(side, residual) or most < least_energy(side, floor):
+        if not fits(side, residual) or most < least_energy(side, floor):
             continue
         local = box(energy, side)
         if side == ENERGY_SIDES[0]:

@@ -441,6 +441,18 @@ def test_a_small_picture_in_another_colour_is_not_explained(side: int, encoding:
         assert proved(copy, kept).state in ("differs", "poorer-kept"), head
 
 
+@pytest.mark.parametrize("tint", [(8, 0, -8), (-8, 0, 8), (8, -4, 0)])
+def test_a_tint_is_found_where_colour_is_stored_small(tint: tuple[int, int, int]) -> None:
+    kept = data(picture(size=(640, 480)), quality=95)
+    pixels = np.asarray(picture(size=(640, 480))).astype(int)
+    tinted = Image.fromarray(np.clip(pixels + tint, 0, 255).astype(np.uint8))
+    half = {
+        name: im.resize((320, 240), Resampling.LANCZOS) for name, im in (("", again(kept)), ("tint", tinted))
+    }
+    assert proved(data(half[""], quality=75), kept).state == "explained"
+    assert proved(data(half["tint"], quality=75), kept).state == "differs"
+
+
 @pytest.mark.parametrize("side", [16, 32, 64])
 def test_copies_of_a_small_picture_are_explained(side: int) -> None:
     original = tool(side, (90, 220, 215))
