@@ -19,9 +19,9 @@ from cvsim_runs import labels_of, run_dedupe
 from labelled_sets import LabelledSet, read_truth
 from tables import share, table
 
+from cvsim.settings import EFFORTS
 from cvsim.types import DedupeResult
 
-EFFORTS = ("fast", "default", "thorough")
 TOTALS = ("n_copies", "n_false_links", "n_wrong")
 
 
@@ -63,10 +63,8 @@ def n_different(data: LabelledSet, pairs: Iterable[tuple[str, str]]) -> int:
 def removals(result: DedupeResult) -> Iterator[tuple[str, str]]:
     """Each file that is proposed for removal, and the file that is kept for it."""
     for group in result.groups:
-        kept = {path: version.keep for version in group.versions for path in version.removed}
-        for member in group.members:
-            if member.proposed:
-                yield member.record.path, kept.get(member.record.path, group.keep)
+        kept_for = group.kept_for
+        yield from ((m.record.path, kept_for[m.record.path]) for m in group.members if m.proposed)
 
 
 def main() -> None:

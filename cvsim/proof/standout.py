@@ -57,24 +57,20 @@ class LargestDifferences:
     @property
     def margin(self) -> float:
         """1 or more if the largest one stands out."""
-        if not len(self._found):
-            return 0.0
-        most = float(self._found[0, 0])
-        return min(most / LEAST_STANDING_OUT, most / (STANDS_OUT * self._noise))
+        return float(self._found[0, 0]) / self._limit if len(self._found) else 0.0
 
     @property
-    def _noise(self) -> float:
-        """What the pair differs by where nothing was changed, in grey levels."""
-        left = self._found[N_BEYOND:, 0]
-        return max(_LEAST_NOISE, float(left[0]) if len(left) else 0.0)
+    def _limit(self) -> float:
+        """From how many grey levels on a cell stands out."""
+        beyond = self._found[N_BEYOND:, 0]
+        noise = max(_LEAST_NOISE, float(beyond[0]) if len(beyond) else 0.0)
+        return max(LEAST_STANDING_OUT, STANDS_OUT * noise)
 
     def spots(self) -> list[Spot]:
-        """The cells that stand out, if any does."""
-        if self.margin < 1:
-            return []
-        limit = max(LEAST_STANDING_OUT, STANDS_OUT * self._noise)
+        """The cells that stand out."""
+        limit = self._limit
         return [
-            Spot(int(x), int(y), CELL_PX, CELL_PX, float(value / limit))
+            Spot(int(x), int(y), CELL_PX, CELL_PX, float(value) / limit)
             for value, x, y in self._found
-            if value >= limit
+            if float(value) >= limit
         ]
