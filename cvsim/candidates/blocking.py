@@ -103,17 +103,20 @@ def hash_candidates(
     side: Indices,
     joins: Joins = LOCAL_JOINS,
     is_wanted: NDArray[np.bool_] | None = None,
+    *,
+    with_negatives: bool = False,
 ) -> tuple[Indices, Indices]:
     """Pairs of pictures within the radius of each other, by any feature that is searched by hashes.
 
-    Of each pair one is wanted, if `is_wanted`, (n,) bool, says which are.
+    Of each pair one is wanted, if `is_wanted`, (n,) bool, says which are. `with_negatives` also finds what
+    is another picture's negative.
     """
     wanted = None if is_wanted is None or is_wanted.all() else is_wanted
     parts = []
     for feature in features:
         keys = feature.hash_keys(packed[feature.name]) if feature.search == "hamming" else None
         if keys is not None and len(keys.owner):
-            found = keys.stored, keys.variants
+            found = keys.stored, keys.looked_for(with_negatives=with_negatives)
             if wanted is None:
                 join = joins.by_hashes(*found, feature.radius_bits)
             else:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, cast
 
+import numpy as np
+
 from cvsim.types import Comparison
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from cvsim.features.picture import Picture
@@ -37,11 +38,20 @@ class HashKeys:
         What a picture is found by.
     variants : (m, v) uint64
         What it looks for in the others: its own hash, also as it would be turned or mirrored.
+    negatives : (m, w) uint64 or None
+        What it would look for as its own negative: only pixels laid over each other can tell one.
     """
 
     owner: Indices
     stored: NDArray[np.uint64]
     variants: NDArray[np.uint64]
+    negatives: NDArray[np.uint64] | None = None
+
+    def looked_for(self, *, with_negatives: bool) -> NDArray[np.uint64]:
+        """The variants, (m, v), and on request the negatives beside them."""
+        if self.negatives is None or not with_negatives:
+            return self.variants
+        return np.concatenate([self.variants, self.negatives], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

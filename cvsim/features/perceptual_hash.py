@@ -175,6 +175,8 @@ def _orientation_masks(side: int) -> Words:
 
 
 _MASKS_64, _MASKS_256 = _orientation_masks(8), _orientation_masks(16)
+_NEGATIVE_64 = np.uint64(2**63 - 1)
+"""What a negative changes in a hash of 64 bits: every sign but the mean's, which is the first bit."""
 
 
 def transposed_words(words: Words) -> Words:
@@ -317,7 +319,8 @@ class TurnedHash(Feature["NDArray[Any]"]):
     def hash_keys(self, packed: Any) -> HashKeys | None:
         owner, slot = np.nonzero(np.arange(packed.words_64.shape[1]) < packed.n_slots[:, None])
         stored = packed.words_64[owner, slot]
-        return HashKeys(owner.astype(np.int64), stored[:, 0], turned_words(stored, _MASKS_64)[:, :, 0])
+        turned = turned_words(stored, _MASKS_64)[:, :, 0]
+        return HashKeys(owner.astype(np.int64), stored[:, 0], turned, turned ^ _NEGATIVE_64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -430,7 +430,9 @@ def whole_candidates(linker: Linker, joins: Joins = LOCAL_JOINS) -> PairColumns:
     """Pairs that whole pictures find: equal pixels, hashes within a radius, neighbours, and near vectors."""
     collection, plan = linker.collection, linker.plan
     wanted = ~collection.is_reference
-    hashed = hash_candidates(plan.features, collection.packed, collection.side, joins, wanted)
+    hashed = hash_candidates(
+        plan.features, collection.packed, collection.side, joins, wanted, with_negatives=plan.tells_negatives
+    )
     neighbours = track_candidates(plan.features, collection.packed)
     hashed = unique_pairs(len(collection), hashed, collection.same_pixels(), neighbours)
     if not plan.nearness:

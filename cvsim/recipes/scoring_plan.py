@@ -11,7 +11,7 @@ import numpy as np
 
 from cvsim.errors import SettingsError
 from cvsim.features import make_features
-from cvsim.features.base import WORKING_PX
+from cvsim.features.base import WORKING_PX, overlaying
 from cvsim.recipes.trained_signals import MappedVector, pair_model, pair_weights
 from cvsim.scoring.model import FusionModel, read_model
 from cvsim.scoring.relation import CopyRule
@@ -60,6 +60,11 @@ class ScoringPlan:
     def least_nearness(self) -> float:
         """Nearness from which a pair is a candidate."""
         return self.min_log_odds - self.model.prior if self.min_nearness is None else self.min_nearness
+
+    @property
+    def tells_negatives(self) -> bool:
+        """Whether pictures are laid over each other: to all other signals a negative is a stranger."""
+        return overlaying(self.features) is not None
 
     @property
     def min_log_odds(self) -> float:

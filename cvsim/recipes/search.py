@@ -243,7 +243,8 @@ def _copy_candidates(
         if feature.search == "hamming":
             keys = feature.hash_keys(feature.pack([descriptor]))
             if keys is not None and len(keys.owner):
-                found |= store.within_bits(feature.key, keys.variants.reshape(-1), feature.radius_bits)
+                hashes = keys.looked_for(with_negatives=signals.plan.tells_negatives)
+                found |= store.within_bits(feature.key, hashes.reshape(-1), feature.radius_bits)
         elif feature.search == "words":
             words = near_words(words_of(feature, descriptor))
             best = store.by_words(word_space(feature), words, MAX_BY_WORDS, MIN_SHARED_WORDS, narrowing)

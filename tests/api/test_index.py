@@ -83,6 +83,12 @@ def test_every_kind_of_query_gives_the_same(store: Path, originals: Path) -> Non
     assert [names(found) for found in hits] == [names(hits[0])] * 4
 
 
+def test_a_negative_finds_its_original(store: Path) -> None:
+    with cvsim.Index.open(store) as index:
+        hits = index.search(255 - scene(3, 320, 240), k=2)
+    assert (names(hits)[0], hits[0].profile, hits[1].profile) == ("3.jpg", "copy", "product")
+
+
 def test_a_stranger_has_no_copies_but_look_alikes(store: Path) -> None:
     with cvsim.Index.open(store) as index:
         hits = index.search(scene(900, 320, 240), k=N_SCENES + 5)

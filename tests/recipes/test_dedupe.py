@@ -194,6 +194,17 @@ def test_one_signal_alone_can_be_asked_for(library: Path) -> None:
         assert list(result.settings["signals"]) == list(signals)
 
 
+def test_a_negative_is_found_also_mirrored_and_turned(tmp_path: Path) -> None:
+    orders = {"plain": lambda a: a, "mirrored": np.fliplr, "turned": np.rot90}
+    for seed, order in enumerate(orders.values()):
+        rgb = scene(seed, 480, 360)
+        save_image(tmp_path / f"{seed}-film.jpg", rgb)
+        save_image(tmp_path / f"{seed}-negative.png", np.ascontiguousarray(order(255 - rgb)))
+    result = run(tmp_path)
+    assert names(result) == {frozenset((f"{k}-film.jpg", f"{k}-negative.png")) for k in range(3)}
+    assert proposed(result) == set()
+
+
 def test_near_misses_are_left_alone(tmp_path: Path) -> None:
     for seed in range(6):
         for k, rgb in enumerate(near_miss(seed, 400, 300)):
