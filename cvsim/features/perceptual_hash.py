@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from cvsim.features.base import Feature, HashKeys, Search
-from cvsim.features.information import PARAMS, is_informative
+from cvsim.features.information import PARAMS_OF_STRIPS, is_informative
 from cvsim.features.orientation import ORIENTATION_NAMES
 from cvsim.features.picture import Picture
 from cvsim.features.resampling import square
@@ -228,26 +228,34 @@ class TurnedHash(Feature["NDArray[Any]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"raster_px": HASH_RASTER_PX, "strokes": [STROKE_PX, MIN_STROKE_BITS], **PARAMS}
+        return {"raster_px": HASH_RASTER_PX, "strokes": [STROKE_PX, MIN_STROKE_BITS], **PARAMS_OF_STRIPS}
 
     def extract(self, rgb: RGB) -> NDArray[Any] | None:
         return self.extract_from(Picture(rgb))
 
     def _on_white(self, picture: Picture) -> list[tuple[Words, Words]]:
-        large = picture.squares(2 * HASH_RASTER_PX)
-        words = [sign_words(small) for view in large if is_informative(small := square(view, HASH_RASTER_PX))]
+        large, shapes = picture.squares(2 * HASH_RASTER_PX), [view.shape for view in picture.views]
+        words = [
+            sign_words(small)
+            for view, shape in zip(large, shapes, strict=True)
+            if is_informative(small := square(view, HASH_RASTER_PX), shape)
+        ]
         if not words:
             return []
         small = square(without_strokes(large[-1]), HASH_RASTER_PX)
         cleaned = sign_words(small)
         n_changed = int(words[-1][0][0] ^ cleaned[0][0]).bit_count()
-        if n_changed >= MIN_STROKE_BITS and is_informative(small):
+        if n_changed >= MIN_STROKE_BITS and is_informative(small, shapes[-1]):
             words.append(cleaned)
         return words
 
     def _on_other_grounds(self, picture: Picture) -> list[tuple[Words, Words]]:
-        views = [view for laid in picture.on_other_grounds for view in laid.squares(HASH_RASTER_PX)]
-        return [sign_words(view) for view in views if is_informative(view)]
+        return [
+            sign_words(small)
+            for laid in picture.on_other_grounds
+            for small, view in zip(laid.squares(HASH_RASTER_PX), laid.views, strict=True)
+            if is_informative(small, view.shape)
+        ]
 
     def extract_from(self, picture: Picture) -> NDArray[Any] | None:
         on_white, laid = self._on_white(picture), self._on_other_grounds(picture)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.information import PARAMS, is_informative
+from cvsim.features.information import PARAMS_OF_STRIPS, is_informative
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn, turn_each
 from cvsim.features.overlay.correlation import FULL_CONTRAST, weighted_median
 from cvsim.features.picture import Picture
@@ -58,13 +58,14 @@ class Tiles(Feature["NDArray[np.uint8]"]):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {"side_px": SQUARE_PX, **PARAMS}
+        return {"side_px": SQUARE_PX, **PARAMS_OF_STRIPS}
 
     def extract(self, rgb: RGB) -> NDArray[np.uint8] | None:
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
-        known = [square for square in picture.squares(SQUARE_PX) if is_informative(square)]
+        seen = zip(picture.squares(SQUARE_PX), picture.views, strict=True)
+        known = [square for square, view in seen if is_informative(square, view.shape)]
         return np.array(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:

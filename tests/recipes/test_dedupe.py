@@ -15,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -203,6 +204,27 @@ def test_a_negative_is_found_also_mirrored_and_turned(tmp_path: Path) -> None:
     result = run(tmp_path)
     assert names(result) == {frozenset((f"{k}-film.jpg", f"{k}-negative.png")) for k in range(3)}
     assert proposed(result) == set()
+
+
+@pytest.mark.parametrize("size", [(1600, 100), (100, 1600), (2000, 84)])
+def test_copies_of_strips_are_found(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Squeezed to a square, soft shapes of a strip have edges across it and hardly any other."""
+    for seed in range(4):
+        strip = _soft_shapes(seed, *size)
+        save_image(tmp_path / f"{seed}-strip.png", strip)
+        save_image(tmp_path / f"{seed}-jpeg.jpg", strip)
+        half = Image.fromarray(strip).resize((size[0] // 2, size[1] // 2), Image.Resampling.LANCZOS)
+        half.save(tmp_path / f"{seed}-half.png")
+    wanted = {
+        frozenset(f"{seed}-{name}" for name in ("strip.png", "jpeg.jpg", "half.png")) for seed in range(4)
+    }
+    assert names(run(tmp_path)) == wanted
+
+
+def _soft_shapes(seed: int, width: int, height: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3)).astype(np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), 9)
+    return np.asarray(np.clip(128 + 50 * soft / soft.std(), 0, 255), np.uint8)
 
 
 def test_near_misses_are_left_alone(tmp_path: Path) -> None:
