@@ -283,3 +283,15 @@ def test_bursts_report_what_is_found_and_how_sharp(world: dict[str, Path]) -> No
     assert found["pairs"]["false links"] == 0
     assert found["sharpest"] > 0.9
     assert "| found: still | 1.00 |" in section(world, "bursts")
+
+
+def test_other_alterations_are_made_and_counted(world: dict[str, Path], tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    chosen = ["--photos", world["data"] / "distractors", "--out", made, "--n", 1, "--n-others", 1]
+    for script, options in (("other_alterations", chosen), ("altered_sets", [made, "--work", tmp_path])):
+        command = [sys.executable, BENCHMARKS / f"{script}.py", *options]
+        run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    name, n_copies, recall, n_false_links, n_wrong = run.stdout.splitlines()[2].split("|")[1:6]
+    assert (name.strip(), int(n_copies), int(n_false_links), int(n_wrong)) == ("made", 40, 0, 0)
+    assert float(recall) > 0.9
