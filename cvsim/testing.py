@@ -233,6 +233,9 @@ def _check_keys(feature: Feature[Any], descriptors: Mapping[str, Any]) -> None:
         _hold(len(keys.owner) == len(keys.stored) == len(keys.variants), f"{name}: keys differ in length")
         with_evidence = {k for k, d in enumerate(descriptors.values()) if d is not None}
         _hold(set(keys.owner.tolist()) == with_evidence, f"{name}: keys belong to other pictures")
+        if keys.negatives is not None:
+            found = str(keys.negatives.dtype), keys.negatives.ndim, len(keys.negatives)
+            _hold(found == ("uint64", 2, len(keys.owner)), f"{name}: negatives are {found}")
         if keys.variants.ndim == 2:
             own = (keys.variants == keys.stored[:, None]).any(axis=1).all()
             _hold(own, f"{name}: a picture does not look for its own hash")

@@ -250,12 +250,8 @@ class TurnedHash(Feature["NDArray[Any]"]):
         return words
 
     def _on_other_grounds(self, picture: Picture) -> list[tuple[Words, Words]]:
-        return [
-            sign_words(small)
-            for laid in picture.on_other_grounds
-            for small, view in zip(laid.squares(HASH_RASTER_PX), laid.views, strict=True)
-            if is_informative(small, view.shape)
-        ]
+        grounds = picture.on_other_grounds
+        return [sign_words(small) for laid in grounds for small in laid.informative_squares(HASH_RASTER_PX)]
 
     def extract_from(self, picture: Picture) -> NDArray[Any] | None:
         on_white, laid = self._on_white(picture), self._on_other_grounds(picture)

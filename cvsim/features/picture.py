@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.ground import OTHER_GROUNDS, hides_colors, is_cut_out, laid_on
+from cvsim.features.information import is_informative
 from cvsim.features.overlay.borders import views_of
 from cvsim.features.resampling import halfway, mean_square, rough_square, square
 
@@ -111,3 +112,8 @@ class Picture:
         """Each view as a grey square: see `cvsim.features.resampling.square`."""
         pairs = zip(self.views, self._halfway, strict=True)
         return [square(view, side_px, between) for view, between in pairs]
+
+    def informative_squares(self, side_px: int) -> list[NDArray[np.uint8]]:
+        """Those of `squares` that hold enough for a descriptor (see `cvsim.features.information`)."""
+        seen = zip(self.squares(side_px), self.views, strict=True)
+        return [small for small, view in seen if is_informative(small, view.shape)]

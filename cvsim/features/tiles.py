@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from cvsim.features.base import Feature
-from cvsim.features.information import PARAMS_OF_STRIPS, is_informative
+from cvsim.features.information import PARAMS_OF_STRIPS
 from cvsim.features.orientation import N_ORIENTATIONS, ORIENTATION_NAMES, turn, turn_each
 from cvsim.features.overlay.correlation import FULL_CONTRAST, weighted_median
 from cvsim.features.picture import Picture
@@ -64,8 +64,7 @@ class Tiles(Feature["NDArray[np.uint8]"]):
         return self.extract_from(Picture(rgb))
 
     def extract_from(self, picture: Picture) -> NDArray[np.uint8] | None:
-        seen = zip(picture.squares(SQUARE_PX), picture.views, strict=True)
-        known = [square for square, view in seen if is_informative(square, view.shape)]
+        known = picture.informative_squares(SQUARE_PX)
         return np.array(known) if known else None
 
     def compare(self, a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> tuple[Comparison, ...]:

@@ -151,7 +151,7 @@ class _Proof:
         self._has_palette = copy.n_colors is not None
         lost = _is_lossy(copy) or explainer.is_of_palette
         self._bounds, self._knows_encoder = _bounds(copy, lost), not lost
-        self._may_lean = explainer.is_of_palette
+        self._is_of_palette = explainer.is_of_palette
         self._detail = Detail()
         self._spots: list[Spot] = []
         self._largest = LargestDifferences()
@@ -258,7 +258,7 @@ class _Proof:
 
     def _leaning(self) -> float:
         """1 or more if a plane that is small, and that no palette explains, is of another tint."""
-        if self._may_lean:
+        if self._is_of_palette:
             return 0.0
         planes = ((r, channel) for r in self._sample for channel in range(len(PLANE_NAMES)))
         return leaning(r.plane(channel, r.kinds(channel)[-1]) for r, channel in planes)
